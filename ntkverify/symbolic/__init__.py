@@ -1,0 +1,1 @@
+"""The symbolic half of the toolkit: imports nothing else of the library."""

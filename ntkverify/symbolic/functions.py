@@ -1,0 +1,48 @@
+"""sympy functions that sympy lacks, with derivatives that stay inside the family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy
+
+
+class PositivePower(sympy.Function):  # type: ignore[misc]
+    """``PositivePower(z, k)`` is z_+^k: z**k where z >= 0, else 0; k = 0 is the step 1{z >= 0}.
+
+    The derivative of the step is 0 almost everywhere; whether a network may be
+    differentiated that often is for the operator to refuse, not for this class.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, z: sympy.Expr, k: sympy.Expr) -> sympy.Expr | None:
+        if not (k.is_Integer and k >= 0):
+            raise ValueError(f"PositivePower needs an integer power k >= 0, not {k}")
+        if z.is_nonnegative:
+            return z**k
+        if z.is_negative:
+            return sympy.S.Zero
+        return None
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        if argindex != 1:
+            raise sympy.ArgumentIndexError(self, argindex)
+        z, k = self.args
+        return sympy.S.Zero if k == 0 else k * PositivePower(z, k - 1)
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        z, k = self.args
+        base = rf"\left({printer._print(z)}\right)_+^{{{k}}}" if k != 0 else rf"1_{{\{{{printer._print(z)} \ge 0\}}}}"
+        return base if exp is None else rf"\left({base}\right)^{{{exp}}}"
+
+
+class Softplus(sympy.Function):  # type: ignore[misc]
+    """log(1 + exp(z)), kept whole so that executors can evaluate it without overflow."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        (z,) = self.args
+        return (1 + sympy.tanh(z / 2)) / 2
