@@ -1,3 +1,45 @@
 """Check theorems about wide two-layer networks, symbolically and numerically."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+_HOME = {
+    "Theorem": "theorem",
+    "Source": "theorem",
+    "Instance": "instance",
+    "NtkVerifyError": "errors",
+    "always": "quantifiers",
+    "identity": "quantifiers",
+    "in_law": "quantifiers",
+    "scales_as": "quantifiers",
+    "with_probability": "quantifiers",
+    "Check": "check",
+    "load_theorem": "check",
+}
+__all__ = sorted(_HOME)
+
+if TYPE_CHECKING:
+    from ntkverify.check import Check as Check
+    from ntkverify.check import load_theorem as load_theorem
+    from ntkverify.errors import NtkVerifyError as NtkVerifyError
+    from ntkverify.instance import Instance as Instance
+    from ntkverify.quantifiers import always as always
+    from ntkverify.quantifiers import identity as identity
+    from ntkverify.quantifiers import in_law as in_law
+    from ntkverify.quantifiers import scales_as as scales_as
+    from ntkverify.quantifiers import with_probability as with_probability
+    from ntkverify.theorem import Source as Source
+    from ntkverify.theorem import Theorem as Theorem
+
+
+def __getattr__(name: str) -> Any:
+    # sympy and scipy load when a name is first used, so that importing the package, and with it
+    # every pytest session on a machine where the plugin is installed, stays cheap
+    if name in _HOME:
+        import importlib
+
+        return getattr(importlib.import_module(f"ntkverify.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'ntkverify' has no attribute {name!r}")

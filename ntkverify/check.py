@@ -1,0 +1,182 @@
+"""Check a theorem: draw its instances for a profile, run them once, and judge every claim."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import itertools
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from ntkverify import statistics
+from ntkverify.errors import NtkVerifyError
+from ntkverify.instance import Instance
+from ntkverify.run import RecordStore
+from ntkverify.theorem import PROFILES, Claim, Regime, Theorem
+from ntkverify.verdict import Verdict, judge
+
+
+def load_theorem(path: str | Path) -> Theorem:
+    """Import a theorem module from a file and return its validated `Theorem`.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the file does not import, defines no ``theorem``, or the theorem lacks a part.
+    """
+    path = Path(path).resolve()
+    if not path.is_file():
+        raise NtkVerifyError(f"there is no theorem file {path}.")
+    # the hash keeps two files of one name apart; sys.modules must know the module for pickling and dataclasses
+    name = f"ntkverify_theorem_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise NtkVerifyError(f"{path} is not a Python file; a theorem module ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except NtkVerifyError as error:
+        raise NtkVerifyError(f"{path.name}: {error}") from error
+    except Exception as error:  # whatever the user's module raises is reported in one sentence that names the line
+        raise NtkVerifyError(
+            f"{path.name} does not import: {type(error).__name__} in line {_line(error, path)}: {error}."
+        ) from error
+    theorem = getattr(module, "theorem", None)
+    if not isinstance(theorem, Theorem):
+        raise NtkVerifyError(f"{path.name} defines no `theorem = Theorem(...)`; add one.")
+    theorem.id = f"{path.parent.name}/{path.stem}"
+    try:
+        theorem.validate()
+    except NtkVerifyError as error:
+        raise NtkVerifyError(f"{path.name}: {error}") from None
+    return theorem
+
+
+def _line(error: BaseException, path: Path) -> int | str:
+    """Line of `path` that an exception came through."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno or "?"
+    line: int | str = "?"
+    frame = error.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename == str(path):
+            line = frame.tb_lineno
+        frame = frame.tb_next
+    return line
+
+
+def draw_instances(regime: Regime, count: int, *, entropy: int) -> list[Instance]:
+    """`count` instances of a family: Hypothesis draws the data, NumPy the seed of the weights.
+
+    Equal arguments give equal instances. Where Hypothesis runs out of different data the list goes
+    round again with fresh seeds, so that replicas of one fixed data set are a family like any other.
+    """
+    fixed = not inspect.signature(regime.build).parameters
+    found = [regime.build()] if fixed else _drawn(regime, count, entropy)
+    salt = int.from_bytes(hashlib.sha256(regime.name.encode()).digest()[:8], "little")
+    seeds = np.random.SeedSequence([entropy, salt]).generate_state(2 * count, np.uint64)
+    return [
+        instance.with_seed(int(seeds[2 * i]) << 64 | int(seeds[2 * i + 1]))
+        for i, instance in enumerate(itertools.islice(itertools.cycle(found), count))
+    ]
+
+
+def _drawn(regime: Regime, count: int, entropy: int) -> list[Instance]:
+    found: list[Instance] = []
+
+    @seed(entropy)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.composite(regime.build)())
+    def collect(instance: Instance) -> None:
+        found.append(instance)
+
+    collect()
+    return found
+
+
+class Check:
+    """One theorem under one profile; all claims share the runs.
+
+    Parameters
+    ----------
+    theorem : Theorem
+        What to check.
+    profile : {"quick", "ci", "thorough"}
+        How many instances of each family to draw.
+    backend : str
+        Executor of the runs.
+    entropy : int
+        Changes every draw; equal entropy reproduces the check.
+    store : RecordStore, optional
+        Shares the runs' records with other processes.
+    """
+
+    def __init__(
+        self,
+        theorem: Theorem,
+        *,
+        profile: str = "quick",
+        backend: str = "auto",
+        entropy: int = 0,
+        store: RecordStore | None = None,
+    ) -> None:
+        if profile not in PROFILES:
+            raise NtkVerifyError(f"there is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
+        self.theorem = theorem
+        self.profile = profile
+        self.backend = backend
+        self.entropy = entropy
+        self.store = store
+        self._runs: dict[str, list[Any]] = {}
+
+    def runs(self, regime: Regime) -> list[Any]:
+        """The runs of one family; nothing is trained before a claim asks for it."""
+        if regime.name not in self._runs:
+            instances = draw_instances(regime, regime.counts[self.profile], entropy=self.entropy)
+            self._runs[regime.name] = [
+                regime.run(
+                    replace(instance, theorem=self.theorem.id, regime=regime.name),
+                    self.theorem,
+                    backend=self.backend,
+                    store=self.store,
+                )
+                for instance in instances
+            ]
+        return self._runs[regime.name]
+
+    def _runs_of(self, claim: Claim) -> Iterator[Any]:
+        for regime in self.theorem.regimes_of(claim):
+            yield from self.runs(regime)
+
+    def verdict(self, claim: Claim, *, alpha: float | None = None) -> Verdict:
+        """Judge one claim; `alpha` defaults to this theorem's share of the session's budget."""
+        if alpha is None:
+            alpha = statistics.share_budget(count_tests([self.theorem]))
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverging control may overflow; that is its verdict
+            return judge(self.theorem, claim, self._runs_of(claim), alpha=alpha)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Judge every claim and control in the order of the module."""
+        for claim in self.theorem.claims.values():
+            yield self.verdict(claim)
+
+
+def count_tests(theorems: list[Theorem]) -> int:
+    """Number of statistical tests among the claims of some theorems."""
+    return sum(claim.quantifier.is_statistical for theorem in theorems for claim in theorem.claims.values())

@@ -1,0 +1,37 @@
+"""The symbols shared by all theorems, spelled in ASCII: one letter, one meaning.
+
+A bound is a sympy expression in these symbols (and in the theorem's own constants); a run
+answers for each of them under the same name.
+"""
+
+from __future__ import annotations
+
+import sympy
+
+n = sympy.Symbol("n", positive=True, integer=True)  #: number of samples
+d = sympy.Symbol("d", positive=True, integer=True)  #: input dimension
+m = sympy.Symbol("m", positive=True)  #: width: number of neurons
+k = sympy.Symbol("k", nonnegative=True, integer=True)  #: step of the iteration
+eta = sympy.Symbol("eta", positive=True)  #: learning rate
+delta = sympy.Symbol("delta", positive=True)  #: allowed probability of failure
+C = sympy.Symbol("C", positive=True)  #: bound on the targets
+lambda_0 = sympy.Symbol("lambda_0", positive=True)  #: least eigenvalue of the limit Gram matrix
+limit_norm = sympy.Symbol("limit_norm", positive=True)  #: spectral norm of the limit Gram matrix
+loss_0 = sympy.Symbol("loss_0", positive=True)  #: loss at initialisation, half the squared residual norm
+residual_0 = sympy.Symbol("residual_0", positive=True)  #: residual norm at initialisation
+residual = sympy.Symbol("residual", positive=True)  #: residual norm before every step
+loss = sympy.Symbol("loss", positive=True)  #: loss before every step
+
+#: how LaTeX writes a symbol whose ASCII name would not do
+NOTATION = {
+    limit_norm: r"\|H^\infty\|_2",
+    loss_0: "L(0)",
+    residual_0: r"\|r(0)\|",
+    residual: r"\|r(k)\|",
+    loss: "L(k)",
+}
+
+
+def latex(expression: sympy.Basic) -> str:
+    """LaTeX of an expression in the glossary's notation."""
+    return str(sympy.latex(expression, symbol_names=NOTATION))

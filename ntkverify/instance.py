@@ -1,0 +1,158 @@
+"""An instance: everything needed to reproduce one draw, as plain JSON both ways."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkverify.errors import NtkVerifyError
+
+FORMAT = 1  #: version of the JSON layout; a reader refuses newer ones
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "theorem": str,
+    "regime": str,
+    "data": dict,
+    "parameters": dict,
+    "width": int,
+    "step": (int, float),
+    "steps": int,
+    "seed": int,
+}
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One draw of a theorem's data together with the seed of its weights.
+
+    Parameters
+    ----------
+    theorem, regime : str
+        Which theorem, and which of its families of instances, this belongs to.
+    data : dict of str to nested lists of float
+        Inputs, targets and whatever else the problem needs, by name.
+    parameters : dict of str to float
+        The theorem's scalar parameters (delta, C, ...).
+    width : int
+        Number of neurons; 0 for instances without a network.
+    step : float
+        Learning rate.
+    steps : int
+        Number of steps to train.
+    seed : int
+        Entropy of the weights' draw.
+    """
+
+    theorem: str = ""
+    regime: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    width: int = 0
+    step: float = 0.0
+    steps: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        where = f"instance of {self.theorem or 'a theorem'}"
+        object.__setattr__(self, "data", {name: _as_lists(value) for name, value in self.data.items()})
+        object.__setattr__(self, "parameters", {name: _plain(value) for name, value in self.parameters.items()})
+        object.__setattr__(self, "step", float(self.step))
+        for name in ("width", "steps", "seed"):
+            object.__setattr__(self, name, operator.index(getattr(self, name)))
+        for name, value in self.data.items():
+            array = _as_array(value, f"{where}: data {name!r}")
+            if not np.isfinite(array).all():
+                place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+                raise NtkVerifyError(
+                    f"{where}: data {name!r} has the non-finite value {array[place]} at index {place}; remove it."
+                )
+        for name, value in {**self.parameters, "step": self.step}.items():
+            if not math.isfinite(value):
+                raise NtkVerifyError(f"{where}: {name} is {value}; give a finite number.")
+        delta = self.parameters.get("delta")
+        if delta is not None and not 0 < delta < 1:
+            raise NtkVerifyError(f"{where}: delta must lie strictly between 0 and 1, not {delta}.")
+        for name in ("width", "steps", "seed"):
+            if getattr(self, name) < 0:
+                raise NtkVerifyError(f"{where}: {name} must not be negative, it is {getattr(self, name)}.")
+
+    def array(self, name: str) -> NDArray[np.float64]:
+        """The data called `name` as a float64 array."""
+        if name not in self.data:
+            raise NtkVerifyError(f"instance of {self.theorem}: data {name!r} is missing; add it under 'data'.")
+        return _as_array(self.data[name], f"instance of {self.theorem}: data {name!r}")
+
+    def with_seed(self, seed: int) -> Instance:
+        """The same data and settings with another draw of the weights."""
+        return replace(self, seed=seed)
+
+    def to_json(self) -> str:
+        """One line of JSON; floats are written so that they read back bit for bit."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str = "instance") -> Instance:
+        """Read an instance back.
+
+        Raises
+        ------
+        NtkVerifyError
+            If the text is not JSON, lacks a key, has one of the wrong type or comes from a newer version.
+        """
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise NtkVerifyError(f"{where} is not JSON ({error}); write it again with Instance.to_json.") from None
+        if not isinstance(content, dict):
+            raise NtkVerifyError(
+                f"{where} holds a JSON {type(content).__name__}, not an object with the keys {list(_KINDS)}."
+            )
+        version = content.pop("format", None)
+        if not isinstance(version, int) or isinstance(version, bool):
+            raise NtkVerifyError(f"{where} lacks the integer key 'format'; write it again with Instance.to_json.")
+        if version > FORMAT:
+            raise NtkVerifyError(f"{where} has format {version}, this version reads up to {FORMAT}: upgrade ntkverify.")
+        for key, kind in _KINDS.items():
+            if key not in content:
+                raise NtkVerifyError(f"{where} lacks the key {key!r}; add it.")
+            if not isinstance(content[key], kind) or isinstance(content[key], bool):
+                raise NtkVerifyError(f"{where}: key {key!r} has the wrong type {type(content[key]).__name__}.")
+        unknown = sorted(set(content) - set(_KINDS))
+        if unknown:
+            raise NtkVerifyError(f"{where} has the unknown key {unknown[0]!r}; remove it.")
+        for name, value in content["parameters"].items():
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise NtkVerifyError(f"{where}: parameter {name!r} is not a number.")
+        return cls(**content)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Instance:
+        """Read an instance from a file; errors name the file."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise NtkVerifyError(f"instance file {path} can't be read: {error}.") from None
+        return cls.from_json(text, where=f"instance file {path}")
+
+
+def _plain(value: Any) -> float:
+    return value if type(value) in (int, float) else float(value)
+
+
+def _as_lists(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _as_array(value: Any, where: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise NtkVerifyError(f"{where} is not a rectangular array of numbers.") from None

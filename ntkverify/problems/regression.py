@@ -1,0 +1,252 @@
+"""Regression with a wide two-layer network, inner weights trained by gradient descent."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.instance import Instance
+from ntkverify.measures.sweep import Descent, Initial, descend, initial_sweep
+from ntkverify.run import RecordStore, Run
+from ntkverify.symbolic.limits import limit_gram, regression_neuron
+from ntkverify.symbolic.neuron import Neuron
+
+if TYPE_CHECKING:
+    from ntkverify.theorem import Theorem
+
+Array = NDArray[np.float64]
+
+
+@functools.lru_cache(maxsize=64)
+def _neuron(activation: str, dimension: int) -> Neuron:
+    return regression_neuron(activation, dimension=dimension, trainable=("inner",))
+
+
+@functools.lru_cache(maxsize=64)
+def _limit(activation: str, dimension: int) -> Any:
+    return limit_gram(_neuron(activation, dimension))
+
+
+def limit_gram_matrix(inputs: Any, *, activation: str = "relu") -> Array:
+    """Limit Gram matrix H^inf of the inputs, derived from the Gaussian expectation.
+
+    Parameters
+    ----------
+    inputs : array (n, d)
+        One sample a row.
+
+    Returns
+    -------
+    array (n, n)
+
+    Raises
+    ------
+    NtkVerifyError
+        If there is no sample or a value is not finite.
+    """
+    points = np.asarray(inputs, np.float64)
+    if points.ndim != 2 or 0 in points.shape:
+        raise NtkVerifyError(
+            f"regression needs at least one input row, data of shape {points.shape} has none; add samples."
+        )
+    if not np.isfinite(points).all():
+        row = int(np.argwhere(~np.isfinite(points))[0][0])
+        raise NtkVerifyError(f"input {row} of the regression problem is not finite; remove it.")
+    matrix: Array = _limit(activation, points.shape[1]).matrix(points)
+    return matrix
+
+
+def least_eigenvalue(matrix: Array) -> float:
+    """Least eigenvalue of a symmetric matrix, refused where float64 can't tell it from zero.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the eigenvalue is below the backward error of the eigensolver, n * eps * ||matrix||: the inputs are
+        parallel or nearly so.
+    """
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    floor = len(matrix) * np.finfo(np.float64).eps * eigenvalues[-1]
+    if eigenvalues[0] <= floor:
+        i, j = _closest(matrix)
+        raise NtkVerifyError(
+            f"the limit Gram matrix is singular to rounding (lambda_0 = {eigenvalues[0]:.1e}): inputs {i} and {j} are "
+            "parallel or duplicates; remove one of them."
+        )
+    return float(eigenvalues[0])
+
+
+def _closest(matrix: Array) -> tuple[int, int]:
+    """The pair of samples whose correlation is largest."""
+    scale = np.sqrt(np.diag(matrix))
+    correlation = np.abs(matrix / np.outer(scale, scale)) - 2 * np.eye(len(matrix))
+    i, j = np.unravel_index(int(correlation.argmax()), matrix.shape)
+    return int(min(i, j)), int(max(i, j))
+
+
+class RegressionRun(Run):
+    """``f(x) = m**-1/2 sum_r a_r sigma(w_r . x)``, loss ``1/2 sum_i (f(x_i) - y_i)^2``, weights w trained.
+
+    The instance's data are ``inputs`` (n, d) and ``targets`` (n,). Sweeps happen when a claim first asks
+    for something they measure; initial quantities never train the network.
+    """
+
+    activation = "relu"
+
+    def __init__(
+        self, instance: Instance, theorem: Theorem, *, backend: str = "auto", store: RecordStore | None = None
+    ) -> None:
+        super().__init__(instance, theorem, backend=backend, store=store)
+        self.inputs: Array = np.atleast_2d(instance.array("inputs"))
+        self.targets: Array = instance.array("targets")
+        where = f"instance of {instance.theorem or 'a theorem'}"
+        if self.inputs.size == 0:
+            raise NtkVerifyError(f"{where}: there are no inputs (n = 0); add at least one sample.")
+        if self.targets.shape != (self.n,):
+            raise NtkVerifyError(f"{where}: {self.n} inputs but targets of shape {self.targets.shape}; give one each.")
+        if instance.width < 1:
+            raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return len(self.inputs)
+
+    @property
+    def d(self) -> int:
+        """Input dimension."""
+        return int(self.inputs.shape[1])
+
+    @functools.cached_property
+    def limit_gram(self) -> Array:
+        """H^inf, (n, n)."""
+        return limit_gram_matrix(self.inputs, activation=self.activation)
+
+    @functools.cached_property
+    def lambda_0(self) -> float:
+        """Least eigenvalue of the limit Gram matrix."""
+        return least_eigenvalue(self.limit_gram)
+
+    @functools.cached_property
+    def limit_norm(self) -> float:
+        """Spectral norm of the limit Gram matrix."""
+        return float(np.linalg.norm(self.limit_gram, 2))
+
+    # -- before training --------------------------------------------------------------------------------------------
+
+    def initial(self, radius: float = 0.0) -> Initial:
+        """Outputs, Gram matrix and share of pre-activations within `radius` of zero, one sweep."""
+        return self.shared(
+            f"initial {radius!r}",
+            lambda: initial_sweep(
+                _neuron(self.activation, self.d), self.inputs, seed=self.instance.seed, width=self.m, radius=radius
+            ),
+        )
+
+    @functools.cached_property
+    def at_start(self) -> Initial:
+        """The draw before training."""
+        return self.initial()
+
+    @property
+    def initial_gram_error(self) -> float:
+        """||H(0) - H^inf||_F."""
+        return float(np.linalg.norm(self.at_start.gram - self.limit_gram))
+
+    @property
+    def initial_outputs(self) -> Array:
+        """u_i(0), (n,)."""
+        return self.at_start.outputs
+
+    @property
+    def residual_0(self) -> float:
+        """||u(0) - y||."""
+        return float(np.linalg.norm(self.initial_outputs - self.targets))
+
+    @property
+    def loss_0(self) -> float:
+        """Half the squared residual norm at initialisation."""
+        return self.residual_0**2 / 2
+
+    # -- along the trajectory ---------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def descent(self) -> Descent:
+        """The trained trajectory with everything measured."""
+        return self.shared(
+            "descent",
+            lambda: descend(
+                _neuron(self.activation, self.d),
+                self.inputs,
+                self.targets,
+                seed=self.instance.seed,
+                width=self.m,
+                step=self.eta,
+                steps=self.steps,
+            ),
+        )
+
+    @property
+    def residuals(self) -> Array:
+        """||r(k)||, (K+1,)."""
+        return np.asarray(np.linalg.norm(self.descent.residuals, axis=1))
+
+    @property
+    def residuals_error(self) -> Array:
+        """Bound of the rounding error of ||r(k)||, (K+1,)."""
+        return np.asarray(np.linalg.norm(self.descent.residuals_error, axis=1))
+
+    @property
+    def losses(self) -> Array:
+        """L(k) = ||r(k)||^2 / 2, (K+1,)."""
+        return np.asarray(self.residuals**2 / 2)
+
+    @property
+    def losses_error(self) -> Array:
+        """Bound of the rounding error of L(k), (K+1,)."""
+        return np.asarray(self.residuals * self.residuals_error + self.residuals_error**2)
+
+    @property
+    def residual(self) -> Array:
+        """||r(k)|| before each step, (K,)."""
+        return self.residuals[:-1]
+
+    @property
+    def loss(self) -> Array:
+        """L(k) before each step, (K,)."""
+        return self.losses[:-1]
+
+    @property
+    def gram_drift(self) -> Array:
+        """||H(k) - H(0)||_F, (K+1,)."""
+        return np.asarray(np.linalg.norm(self.descent.grams - self.descent.grams[0], axis=(1, 2)))
+
+    @functools.cached_property
+    def eigenvalues(self) -> Array:
+        """Eigenvalues of H(k) in ascending order, (K+1, n)."""
+        return np.asarray(np.linalg.eigvalsh(self.descent.grams), np.float64)
+
+    @property
+    def remainder(self) -> Array:
+        """||I_1(k)||, (K,)."""
+        return np.asarray(np.linalg.norm(self.descent.remainders, axis=1))
+
+    @property
+    def drift(self) -> Array:
+        """max_r ||w_r(k) - w_r(0)||, (K+1,)."""
+        return self.descent.drift
+
+    @property
+    def largest_gradient(self) -> Array:
+        """max_r ||dL/dw_r(k)||, (K,)."""
+        return self.descent.gradients
+
+    @property
+    def linear_step(self) -> Array:
+        """(I - eta H(k)) r(k), (K, n)."""
+        r, grams = self.descent.residuals[:-1], self.descent.grams[:-1]
+        return np.asarray(r - self.eta * np.einsum("kij,kj->ki", grams, r))

@@ -1,0 +1,233 @@
+"""pytest collects theorem modules: one item per claim and per control, all of a theorem sharing its runs.
+
+Installed as an entry point, so it is loaded in every pytest session on the machine. It therefore
+imports nothing but the standard library and pytest until a file has been recognised, by its text
+alone, as a theorem module: a top-level ``theorem = Theorem(...)`` in a file that names ntkverify.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ntkverify.check import Check
+    from ntkverify.theorem import Claim
+
+_RECORD = "ntkverify"  # key of a verdict among an item's user properties
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the theorem check."""
+    group = parser.getgroup("ntkverify", "theorems about wide two-layer networks")
+    group.addoption(
+        "--profile",
+        dest="ntk_profile",
+        choices=("quick", "ci", "thorough"),
+        default="quick",
+        help="how many instances of each family to draw (default: quick)",
+    )
+    group.addoption(
+        "--backend", dest="ntk_backend", default="auto", metavar="NAME", help="executor of the networks (default: auto)"
+    )
+    group.addoption(
+        "--entropy",
+        dest="ntk_entropy",
+        type=int,
+        default=0,
+        metavar="INTEGER",
+        help="changes every draw; the same integer repeats a session (default: 0)",
+    )
+    group.addoption(
+        "--verdicts", dest="ntk_verdicts", metavar="FILE", help="write every verdict to FILE, one JSON object a line"
+    )
+    group.addoption(
+        "--allow-inconclusive",
+        dest="ntk_allow_inconclusive",
+        action="store_true",
+        help="let a claim pass that could be neither confirmed nor refuted",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the per-session state and refuse a verdict file that can't be written."""
+    path = config.getoption("ntk_verdicts")
+    if path and not hasattr(config, "workerinput"):
+        try:
+            Path(path).write_text("")
+        except OSError as error:
+            raise pytest.UsageError(f"--verdicts {path}: the file can't be written ({error.strerror}).") from None
+    if config.getoption("ntk_entropy") < 0:
+        raise pytest.UsageError("--entropy must not be negative.")
+    config.pluginmanager.register(_Session(config), "ntkverify-session")
+
+
+class _Session:
+    """Verdicts so far, and where workers share the records of their runs."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        worker = getattr(config, "workerinput", None)
+        name = worker["ntkverify_store"] if worker else f"ntkverify-{uuid.uuid4().hex}"
+        self.folder = Path(tempfile.gettempdir()) / name
+        self.is_worker = worker is not None
+        self.distributed = self.is_worker
+        self.records: list[tuple[int, dict[str, Any]]] = []
+        self.order: dict[str, int] = {}
+        self.statistical_tests = 0
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """pytest-xdist: tell a worker where the records are shared."""
+        node.workerinput["ntkverify_store"] = self.folder.name
+        self.distributed = True
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Share the budget of false alarms among all statistical tests that were collected."""
+        self.order = {item.nodeid: index for index, item in enumerate(items)}
+        self.statistical_tests = sum(
+            item.claim.quantifier.is_statistical for item in items if isinstance(item, ClaimItem)
+        )
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep each verdict, and write it at once so that a later crash loses nothing."""
+        for key, value in report.user_properties:
+            if key == _RECORD and report.when == "call" and not self.is_worker:
+                index, record = json.loads(str(value))
+                self.records.append((index, record))
+                path = self.config.getoption("ntk_verdicts")
+                if path:
+                    with open(path, "a", encoding="utf-8") as stream:
+                        stream.write(json.dumps(record) + "\n")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """The table of verdicts."""
+        if not self.records:
+            return
+        from ntkverify.report.table import verdict_table
+
+        terminalreporter.section("verdicts")
+        records = [record for _, record in sorted(self.records, key=lambda entry: entry[0])]
+        for line in verdict_table(records, width=max(100, terminalreporter._tw.fullwidth)):
+            terminalreporter.write_line(line)
+        counts = {word: sum(r["verdict"] == word for r in records) for word in _WORDS}
+        terminalreporter.write_line("")
+        terminalreporter.write_line(", ".join(f"{count} {word}" for word, count in counts.items() if count))
+
+    def pytest_unconfigure(self) -> None:
+        """Remove the shared records; they are only there with pytest-xdist."""
+        if not self.is_worker and self.distributed:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_WORDS = ("holds", "violated", "inconclusive", "refuted", "not refuted")
+
+
+def is_theorem_module(path: Path) -> bool:
+    """Whether a file is plainly a theorem module, judged by its text; nothing is imported."""
+    try:
+        source = path.read_bytes()
+    except OSError:
+        return False
+    if b"ntkverify" not in source or b"Theorem(" not in source:
+        return False
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        # it may be a theorem module with a typing error: say so rather than skip it in silence
+        return any(line.startswith(b"theorem = Theorem(") for line in source.splitlines())
+    return any(
+        isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == "theorem" for target in node.targets)
+        and isinstance(node.value, ast.Call)
+        and getattr(node.value.func, "id", getattr(node.value.func, "attr", "")) == "Theorem"
+        for node in tree.body
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect theorem modules; test files of other suites are never touched."""
+    if file_path.suffix != ".py":
+        return None
+    if any(file_path.match(pattern) for pattern in parent.config.getini("python_files")):
+        return None
+    if not is_theorem_module(file_path):
+        return None
+    module: pytest.Collector = TheoremModule.from_parent(parent, path=file_path)
+    return module
+
+
+class TheoremModule(pytest.File):
+    """A theorem module: imported when its claims are collected."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """One item per claim and control."""
+        from ntkverify.check import Check, load_theorem
+        from ntkverify.errors import NtkVerifyError
+        from ntkverify.run import RecordStore
+
+        session = self.config.pluginmanager.get_plugin("ntkverify-session")
+        assert isinstance(session, _Session)
+        try:
+            theorem = load_theorem(self.path)
+            check = Check(
+                theorem,
+                profile=self.config.getoption("ntk_profile"),
+                backend=self.config.getoption("ntk_backend"),
+                entropy=self.config.getoption("ntk_entropy"),
+                store=RecordStore(session.folder if session.distributed else None),
+            )
+        except NtkVerifyError as error:
+            raise self.CollectError(str(error)) from error
+        for claim in theorem.claims.values():
+            yield ClaimItem.from_parent(self, name=claim.name, claim=claim, check=check)
+
+
+class ClaimItem(pytest.Item):
+    """One claim or control."""
+
+    def __init__(self, *, claim: Claim, check: Check, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.claim = claim
+        self.check = check
+
+    def runtest(self) -> None:
+        """Judge the claim, record the verdict, and fail unless all is well."""
+        from ntkverify.statistics import share_budget
+
+        session = self.config.pluginmanager.get_plugin("ntkverify-session")
+        assert isinstance(session, _Session)
+        verdict = self.check.verdict(self.claim, alpha=share_budget(session.statistical_tests))
+        self.user_properties.append((_RECORD, json.dumps([session.order[self.nodeid], verdict.record()])))
+        allowed = verdict.status == "inconclusive" and self.config.getoption("ntk_allow_inconclusive")
+        if not (verdict.passed or allowed):
+            raise ClaimFailed(verdict)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """A verdict or a user's mistake in one sentence; anything else with its traceback."""
+        from ntkverify.errors import NtkVerifyError
+
+        if isinstance(excinfo.value, ClaimFailed | NtkVerifyError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where the claim stands."""
+        return self.path, None, f"{self.claim.kind}: {self.claim.name}"
+
+
+class ClaimFailed(AssertionError):
+    """A claim that does not hold, or a control that is not refuted."""
+
+    def __init__(self, verdict: Any) -> None:
+        slack = "" if verdict.slack is None else f", slack {verdict.slack:.4g}"
+        witness = "" if verdict.witness is None else f"\ninstance: {verdict.witness}"
+        super().__init__(f"{verdict.kind} {verdict.claim!r} is {verdict.shown}{slack}: {verdict.evidence}{witness}")

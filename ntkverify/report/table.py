@@ -1,0 +1,53 @@
+"""The table of verdicts that ends a test session."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+HEADINGS = ("claim", "quantifier", "verdict", "slack", "instances", "vacuous", "seconds")
+
+
+def format_slack(slack: float | None) -> str:
+    """Slack with three digits; a dash where the quantifier has no bound."""
+    if slack is None or math.isinf(slack):
+        return "-"
+    return f"{slack:.3g}"
+
+
+def render(rows: Sequence[Sequence[str]], headings: Sequence[str], *, width: int) -> list[str]:
+    """Columns aligned to their contents; the first is cut so that a line fits into `width`."""
+    cells = [list(headings), *map(list, rows)]
+    sizes = [max(len(row[i]) for row in cells) for i in range(len(headings))]
+    room = max(60, width - sum(sizes[1:]) - 2 * (len(sizes) - 1))
+    sizes[0] = min(sizes[0], room)
+    lines = []
+    for row in cells:
+        first = row[0] if len(row[0]) <= sizes[0] else row[0][: sizes[0] - 1] + "…"
+        rest = (cell.rjust(size) for cell, size in zip(row[1:], sizes[1:], strict=True))
+        lines.append("  ".join([first.ljust(sizes[0]), *rest]).rstrip())
+    return lines
+
+
+def verdict_table(records: Iterable[Mapping[str, Any]], *, width: int = 120) -> list[str]:
+    """Lines of the table, grouped by theorem, in the order of the records."""
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        grouped.setdefault(record["theorem"], []).append(record)
+    lines: list[str] = []
+    for theorem, group in grouped.items():
+        rows = [
+            (
+                f"{'control: ' if r['kind'] == 'control' else ''}{r['claim']}",
+                r["quantifier"].partition("(")[0].replace("_", " "),
+                r["verdict"],
+                format_slack(r["slack"]),
+                str(r["instances"]),
+                str(r["vacuous"]),
+                f"{r['seconds']:.1f}",
+            )
+            for r in group
+        ]
+        lines += [theorem, *(f"  {line}" for line in render(rows, HEADINGS, width=width - 2)), ""]
+    return lines[:-1]

@@ -1,0 +1,120 @@
+"""A run: one instance brought to life, answering for every symbol that a bound may contain."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.instance import Instance
+
+if TYPE_CHECKING:
+    from ntkverify.theorem import Theorem
+
+Record = TypeVar("Record")
+
+
+class RecordStore:
+    """Records of finished sweeps, shared by the processes of one test session.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where records lie; without a folder nothing is shared and every run keeps its own.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+
+    def fetch(self, key: str, compute: Callable[[], Record]) -> Record:
+        """The record under `key`; computed by exactly one process, read by the others."""
+        if self.folder is None:
+            return compute()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()}.pickle"
+        with filelock.FileLock(f"{path}.lock"):
+            if path.exists():
+                found: Record = pickle.loads(path.read_bytes())
+                return found
+            record = compute()
+            path.write_bytes(pickle.dumps(record))
+            return record
+
+
+class Run:
+    """Base of all runs: parameters, data and constants by name; problems add what they measure.
+
+    Parameters
+    ----------
+    instance : Instance
+        What to run.
+    theorem : Theorem
+        Whose constants the run answers for.
+    backend : str
+        Name of the executor, ``"auto"`` to let the problem choose.
+    store : RecordStore, optional
+        Where the records of sweeps are shared.
+    """
+
+    def __init__(
+        self, instance: Instance, theorem: Theorem, *, backend: str = "auto", store: RecordStore | None = None
+    ) -> None:
+        self.instance = instance
+        self.theorem = theorem
+        self.backend = backend
+        self._store = store or RecordStore()
+
+    def __getattr__(self, name: str) -> Any:
+        # only reached when the attribute does not exist: parameters, data, then what the theorem defines
+        if name.startswith("_") or name in ("instance", "theorem"):
+            raise AttributeError(name)
+        if name in self.instance.parameters:
+            return self.instance.parameters[name]
+        if name in self.instance.data:
+            return self.instance.array(name)
+        if name in self.theorem.quantities:
+            return self.theorem.quantities[name](self)
+        if name in self.theorem.constants:
+            return self.evaluate(self.theorem.constants[name].symbol)
+        raise NtkVerifyError(
+            f"{type(self).__name__} of theorem {self.theorem.title!r} does not know {name!r}: it is no parameter "
+            "or data of the instance, no constant of the theorem and nothing that the run measures."
+        )
+
+    @property
+    def m(self) -> int:
+        """Width."""
+        return self.instance.width
+
+    @property
+    def eta(self) -> float:
+        """Learning rate."""
+        return self.instance.step
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return self.instance.steps
+
+    @property
+    def k(self) -> NDArray[np.int64]:
+        """The steps 0, 1, ..., `steps`."""
+        return np.arange(self.instance.steps + 1)
+
+    def evaluate(self, expression: Any) -> Any:
+        """A sympy expression in float64, its symbols answered by this run."""
+        from ntkverify.verdict import evaluate  # the verdict owns the one compiled-expression cache
+
+        return evaluate(self.theorem, expression, self)
+
+    def shared(self, group: str, compute: Callable[[], Record]) -> Record:
+        """A sweep's record, computed once among all processes that share a store."""
+        key = f"{type(self).__name__}|{group}|{self.backend}|{self.instance.to_json()}"
+        return self._store.fetch(key, compute)

@@ -1,0 +1,416 @@
+"""The nouns: a theorem with its source, constants, assumptions, claims, controls and instances.
+
+A theorem module creates one `Theorem` and fills it from top to bottom, like the mathematics; see
+``docs/add_a_theorem.md``. Nothing here knows how networks are trained.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import sympy
+
+from ntkverify import glossary
+from ntkverify.errors import NtkVerifyError
+from ntkverify.quantifiers import InLaw, Quantifier, ScalesAs, WithProbability, always, identity
+from ntkverify.symbolic.bounds import DIGITS, Derived
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Provenance = Literal["quoted", "derived", "reconstructed"]
+Kind = Literal["lemma", "conclusion", "control"]
+
+PROFILES = ("quick", "ci", "thorough")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a statement comes from.
+
+    Parameters
+    ----------
+    arxiv : str
+        Identifier of the paper, empty for a theorem of one's own.
+    version : int
+        Version of the paper that is meant; 0 without a paper.
+    where : str
+        Theorem or section number.
+    provenance : {"quoted", "derived", "reconstructed"}
+        Read in the paper; proved with the constants given here; or rebuilt because the text was not at hand.
+    """
+
+    arxiv: str = ""
+    version: int = 0
+    where: str = ""
+    provenance: Provenance = "derived"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A named sympy expression that the module derives, with its derivation."""
+
+    symbol: sympy.Symbol
+    expression: sympy.Expr
+    meaning: str
+    derivation: Derived
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A named predicate: ``margin(run) >= 0`` means that it is met."""
+
+    name: str
+    margin: Callable[[Any], float]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A lemma, conclusion or control: a measured quantity, a bound and a quantifier.
+
+    Parameters
+    ----------
+    name : str
+        Sentence that a table can show.
+    kind : {"lemma", "conclusion", "control"}
+        A control is false on purpose and must be refuted.
+    quantifier : Quantifier
+        How strongly it is claimed.
+    measure : callable
+        Takes a run and returns the measured quantity; without a parameter for symbolic identities.
+    bound : sympy.Expr or None
+        What the quantity is compared with, in symbols that the run answers for.
+    from_below : bool
+        Whether the quantity must be at least, rather than at most, the bound.
+    given : callable or None
+        Event on which the claim conditions; returns a bool or a mask over the measured entries.
+    error : callable or None
+        Absolute rounding error of the measured quantity; see `ntkverify.verdict`.
+    assumes : tuple of str
+        Names of the assumptions that an instance must meet, else it is vacuous for this claim.
+    on : tuple of str
+        Names of the families of instances on which the claim is checked.
+    attained : bool
+        Whether instances are known to reach the bound: there an excess within the rounding error is
+        equality, elsewhere it leaves the verdict inconclusive.
+    """
+
+    name: str
+    kind: Kind
+    quantifier: Quantifier
+    measure: Callable[..., Any]
+    bound: sympy.Expr | None
+    from_below: bool
+    given: Callable[[Any], Any] | None
+    error: Callable[[Any], Any] | None
+    assumes: tuple[str, ...]
+    on: tuple[str, ...]
+    attained: bool = False
+
+    @property
+    def is_symbolic(self) -> bool:
+        """Whether the claim is about expressions only and needs no run."""
+        return not inspect.signature(self.measure).parameters
+
+
+@dataclass(frozen=True)
+class Regime:
+    """A family of instances and how many of them each profile draws.
+
+    Parameters
+    ----------
+    name : str
+        Name that claims refer to.
+    build : callable
+        Takes Hypothesis' ``draw`` and returns an `Instance` (its seed is replaced by an independent one).
+    run : callable
+        Turns an instance into a run.
+    counts : dict of str to int
+        Draws per profile.
+    """
+
+    name: str
+    build: Callable[..., Any]
+    run: Callable[..., Any]
+    counts: Mapping[str, int]
+
+
+@dataclass(eq=False)
+class Theorem:
+    """A theorem: what is claimed, where it comes from, and how to draw instances of it.
+
+    Parameters
+    ----------
+    title : str
+        One line.
+    source : Source
+        Paper, version and provenance.
+    statement : str
+        The theorem in LaTeX.
+    """
+
+    title: str
+    source: Source
+    statement: str
+    id: str = ""
+    constants: dict[str, Constant] = field(default_factory=dict)
+    assumptions: dict[str, Assumption] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
+    regimes: dict[str, Regime] = field(default_factory=dict)
+    quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    errata: list[str] = field(default_factory=list)
+    _factors: dict[str, float] = field(default_factory=dict, repr=False)
+
+    # -- building ---------------------------------------------------------------------------------------------------
+
+    def constant(self, name: str, value: Derived | sympy.Expr, meaning: str) -> sympy.Symbol:
+        """Name a derived expression; returns the symbol to write bounds with."""
+        if name in self.constants:
+            raise NtkVerifyError(f"theorem {self.title!r} defines the constant {name!r} twice; rename one.")
+        derivation = value if isinstance(value, Derived) else Derived(sympy.sympify(value), (("defined as", value),))
+        if derivation.expression.has(sympy.Float):
+            raise NtkVerifyError(
+                f"constant {name!r} of theorem {self.title!r} contains a rounded number; write it with sympy.Rational."
+            )
+        symbol = sympy.Symbol(name, positive=True)
+        self.constants[name] = Constant(symbol, derivation.expression, meaning, derivation)
+        return symbol
+
+    def quantity(self, name: str, measure: Callable[[Any], Any]) -> sympy.Symbol:
+        """Name something that a run measures, so that bounds may contain it; returns its symbol."""
+        self._once(name, self.quantities, "quantity")
+        self.quantities[name] = measure
+        return sympy.Symbol(name, positive=True)
+
+    def assumption(self, name: str) -> Callable[[Function], Function]:
+        """Name a predicate by its margin: at least 0 where it is met."""
+
+        def register(function: Function) -> Function:
+            self._once(name, self.assumptions, "assumption")
+            self.assumptions[name] = Assumption(name, function)
+            return function
+
+        return register
+
+    def instances(
+        self, name: str, *, run: Callable[..., Any], quick: int, ci: int | None = None, thorough: int | None = None
+    ) -> Callable[[Function], Function]:
+        """Name a family of instances.
+
+        The decorated function takes Hypothesis' ``draw`` and builds one instance; without a parameter it
+        builds the same data every time, to be trained from fresh weights.
+
+        Parameters
+        ----------
+        name : str
+            What claims refer to with ``on=``.
+        run : callable
+            Turns an instance into a run, for instance `ntkverify.problems.regression.RegressionRun`.
+        quick, ci, thorough : int
+            How many each profile draws; ``ci`` defaults to ``quick`` and ``thorough`` to ten times that.
+        """
+        counts = {
+            "quick": quick,
+            "ci": quick if ci is None else ci,
+            "thorough": 10 * quick if thorough is None else thorough,
+        }
+        if min(counts.values()) < 1:
+            raise NtkVerifyError(f"instances {name!r} of theorem {self.title!r} must be drawn at least once.")
+
+        def register(function: Function) -> Function:
+            self._once(name, self.regimes, "family of instances")
+            self.regimes[name] = Regime(name, function, run, counts)
+            return function
+
+        return register
+
+    def lemma(self, name: str, **options: Any) -> Callable[[Function], Function]:
+        """Add a link of the proof; see `conclusion` for the options."""
+        return self._claim(name, "lemma", **options)
+
+    def conclusion(self, name: str, **options: Any) -> Callable[[Function], Function]:
+        """Add what the theorem concludes.
+
+        Parameters
+        ----------
+        name : str
+            Sentence that a table can show, unique in the theorem.
+        holds : Quantifier
+            ``identity``, ``always``, ``with_probability(p)``, ``scales_as(...)`` or ``in_law(...)``.
+        bound : sympy.Expr, optional
+            Upper bound of the measured quantity (lower with ``from_below=True``).
+        given : callable, optional
+            Event on which the claim conditions.
+        error : callable, optional
+            Absolute rounding error of the measured quantity.
+        assumes : sequence of str, optional
+            Assumptions that are needed; all of the theorem's by default.
+        on : str or sequence of str, optional
+            Families of instances; all of the theorem's by default.
+        attained : bool, optional
+            The bound is known to be reached, so that an excess within the rounding error is equality.
+        """
+        return self._claim(name, "conclusion", **options)
+
+    def control(self, name: str, **options: Any) -> Callable[[Function], Function]:
+        """Add a claim that is false on purpose; a check that fails to refute it is broken."""
+        return self._claim(name, "control", **options)
+
+    def erratum(self, text: str) -> None:
+        """Record an error found in the source."""
+        self.errata.append(text)
+
+    def _claim(
+        self,
+        name: str,
+        kind: Kind,
+        *,
+        holds: Quantifier,
+        bound: sympy.Expr | float | None = None,
+        from_below: bool = False,
+        given: Callable[[Any], Any] | None = None,
+        error: Callable[[Any], Any] | None = None,
+        assumes: Sequence[str] | None = None,
+        on: str | Sequence[str] | None = None,
+        attained: bool = False,
+    ) -> Callable[[Function], Function]:
+        def register(function: Function) -> Function:
+            self._once(name, self.claims, "claim")
+            self.claims[name] = Claim(
+                name=name,
+                kind=kind,
+                quantifier=holds,
+                measure=function,
+                bound=None if bound is None else sympy.sympify(bound),
+                from_below=from_below,
+                given=given,
+                error=error,
+                assumes=("*",) if assumes is None else tuple(assumes),
+                on=("*",) if on is None else (on,) if isinstance(on, str) else tuple(on),
+                attained=attained,
+            )
+            return function
+
+        return register
+
+    def _once(self, name: str, present: Mapping[str, Any], what: str) -> None:
+        if name in present:
+            raise NtkVerifyError(f"theorem {self.title!r} has two things called {name!r} ({what}); rename one.")
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def regimes_of(self, claim: Claim) -> tuple[Regime, ...]:
+        """Families of instances on which a claim is checked."""
+        names = tuple(self.regimes) if claim.on == ("*",) else claim.on
+        return tuple(self.regimes[name] for name in names)
+
+    def assumptions_of(self, claim: Claim) -> tuple[Assumption, ...]:
+        """Assumptions that a claim needs."""
+        names = tuple(self.assumptions) if claim.assumes == ("*",) else claim.assumes
+        return tuple(self.assumptions[name] for name in names)
+
+    def expand(self, expression: sympy.Expr) -> sympy.Expr:
+        """`expression` with the theorem's constants written out (scaled where `mutated` says so)."""
+        table = {c.symbol: self._factor(name) * c.expression for name, c in self.constants.items()}
+        for _ in range(len(table)):
+            if not expression.free_symbols & table.keys():
+                break
+            expression = expression.xreplace(table)
+        return expression
+
+    def value(self, expression: sympy.Expr, values: Mapping[sympy.Symbol, Any]) -> sympy.Float:
+        """`expression` at exact values of its symbols, to 50 digits.
+
+        Raises
+        ------
+        NtkVerifyError
+            If a symbol has no value.
+        """
+        exact = {s: sympy.nsimplify(v, rational=True) if isinstance(v, int | float) else v for s, v in values.items()}
+        result = self.expand(expression).xreplace(exact)
+        if result.free_symbols:
+            missing = ", ".join(sorted(map(str, result.free_symbols)))
+            raise NtkVerifyError(f"theorem {self.title!r}: {expression} needs a value for {missing}.")
+        return result.evalf(DIGITS)
+
+    def bound_of(self, claim: Claim) -> sympy.Expr:
+        """A claim's bound with the constants written out."""
+        if claim.bound is None:
+            raise NtkVerifyError(f"claim {claim.name!r} of theorem {self.title!r} has no bound; give it one.")
+        return self.expand(claim.bound) * self._factor(claim.name)
+
+    @contextmanager
+    def mutated(self, name: str, factor: sympy.Expr | float) -> Iterator[None]:
+        """Scale one constant, or the bound of one claim, for the length of a ``with`` block."""
+        if name not in self.constants and name not in self.claims:
+            raise NtkVerifyError(f"theorem {self.title!r} has neither a constant nor a claim called {name!r}.")
+        self._factors[name] = factor
+        try:
+            yield
+        finally:
+            del self._factors[name]
+
+    def _factor(self, name: str) -> sympy.Expr:
+        return sympy.nsimplify(self._factors.get(name, 1), rational=True)
+
+    def latex(self) -> str:
+        """Statement, constants with their derivations, and claims, generated from the sympy objects."""
+        lines = [self.statement.strip(), ""]
+        for constant in self.constants.values():
+            lines.append(
+                rf"$${glossary.latex(constant.symbol)} = {glossary.latex(constant.expression)}$$ ({constant.meaning})"
+            )
+        for claim in self.claims.values():
+            if claim.bound is not None:
+                sign = r"\ge" if claim.from_below else r"\le"
+                lines.append(rf"{claim.kind}: {claim.name} $({sign} {glossary.latex(claim.bound)})$")
+        return "\n".join(lines)
+
+    # -- checking the parts -----------------------------------------------------------------------------------------
+
+    def validate(self) -> None:
+        """Refuse a theorem with a missing or contradictory part.
+
+        Raises
+        ------
+        NtkVerifyError
+            One sentence that names the part and the remedy.
+        """
+        who = f"theorem {self.title!r}"
+        if not self.title.strip() or not self.statement.strip():
+            raise NtkVerifyError(f"{who} needs a title and a statement.")
+        kinds = {claim.kind for claim in self.claims.values()}
+        for kind, remedy in (
+            ("conclusion", "add one with @theorem.conclusion"),
+            ("control", "add a claim that is false on purpose with @theorem.control"),
+        ):
+            if kind not in kinds:
+                raise NtkVerifyError(f"{who} has no {kind}; {remedy}.")
+        for claim in self.claims.values():
+            self._validate_claim(claim, f"claim {claim.name!r} of {who}")
+
+    def _validate_claim(self, claim: Claim, who: str) -> None:
+        for name in claim.on:
+            if name != "*" and name not in self.regimes:
+                raise NtkVerifyError(f"{who} is to be checked on {name!r}, but no @theorem.instances has that name.")
+        for name in claim.assumes:
+            if name != "*" and name not in self.assumptions:
+                raise NtkVerifyError(f"{who} assumes {name!r}, but no @theorem.assumption has that name.")
+        if not claim.is_symbolic and not self.regimes:
+            raise NtkVerifyError(f"{who} needs runs, but the theorem has no instances; add @theorem.instances.")
+        quantifier = claim.quantifier
+        if not isinstance(quantifier, Quantifier):
+            raise NtkVerifyError(
+                f"{who} has holds={quantifier!r}; use one of the quantifiers of ntkverify.quantifiers."
+            )
+        needs_bound = quantifier is always or isinstance(quantifier, WithProbability)
+        if needs_bound and claim.bound is None:
+            raise NtkVerifyError(f"{who} holds {quantifier.name} but has no bound; give bound=....")
+        if not needs_bound and claim.bound is not None:
+            raise NtkVerifyError(f"{who} holds {quantifier.name}, which takes no bound; remove it.")
+        if quantifier is identity and not claim.is_symbolic and claim.error is None:
+            raise NtkVerifyError(f"{who} is a numerical identity; give its rounding error with error=....")
+        if isinstance(quantifier, ScalesAs | InLaw) and claim.given is not None:
+            raise NtkVerifyError(f"{who} holds {quantifier.name}, which can't condition on an event; remove given=....")

@@ -1,0 +1,347 @@
+"""How measurements become a verdict.
+
+Rounding: a float64 measurement of a quantity known to the absolute error e decides ``always`` only
+when it clears the bound by more than e; in between the verdict is ``inconclusive``. A claim may
+state e (``error=``); the default is `DEFAULT_ROUNDING` relative to the measurement, enough for a
+quantity assembled by a short formula from quantities that are accurate to a few hundred ulps.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+
+from ntkverify import statistics
+from ntkverify.errors import NtkVerifyError
+from ntkverify.quantifiers import InLaw, ScalesAs, WithProbability, identity
+from ntkverify.theorem import Claim, Theorem
+
+Status = Literal["holds", "violated", "inconclusive"]
+#: relative rounding error of a measurement whose claim states none: 2^10 units in the last place
+DEFAULT_ROUNDING = 2.0**10 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run says about one claim.
+
+    Parameters
+    ----------
+    vacuous : bool
+        The run misses an assumption or the event that the claim conditions on.
+    failed : bool
+        The bound is exceeded by more than the rounding error.
+    doubtful : bool
+        The bound is exceeded, but by less than the rounding error.
+    slack : float
+        Worst ratio bound / measured (measured / bound for a lower bound) over the run; inf when nothing was measured.
+    value : array
+        The measured quantity.
+    """
+
+    vacuous: bool
+    failed: bool
+    doubtful: bool
+    slack: float
+    value: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What all runs together say about a claim.
+
+    Parameters
+    ----------
+    theorem, claim, kind, quantifier : str
+        Which claim.
+    status : {"holds", "violated", "inconclusive"}
+        The verdict proper; a control is refuted when it is violated.
+    slack : float or None
+        Worst slack over all instances; None where the quantifier has no bound.
+    instances, vacuous : int
+        How many were tried, and how many of them did not exercise the claim.
+    seconds : float
+        Time spent, shared runs counted where they were first needed.
+    evidence : str
+        How the verdict was reached, with error rates where it is statistical.
+    witness : str or None
+        JSON of the instance that violates the claim or comes closest to it.
+    """
+
+    theorem: str
+    claim: str
+    kind: str
+    quantifier: str
+    status: Status
+    slack: float | None
+    instances: int
+    vacuous: int
+    seconds: float
+    evidence: str
+    witness: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The word for tables: a control is ``refuted`` when all is well."""
+        if self.kind != "control":
+            return self.status
+        return {"violated": "refuted", "holds": "not refuted"}.get(self.status, self.status)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all is well: a claim holds, a control is refuted."""
+        return self.shown in ("holds", "refuted")
+
+    def record(self) -> dict[str, Any]:
+        """Plain JSON-ready dictionary; an infinite slack (nothing measurable) is null."""
+        record = asdict(self)
+        del record["status"]
+        finite = self.slack is not None and math.isfinite(self.slack)
+        return {**record, "verdict": self.shown, "slack": self.slack if finite else None}
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(expression: sympy.Expr) -> tuple[tuple[str, ...], Any]:
+    symbols = sorted(expression.free_symbols, key=str)
+    return tuple(map(str, symbols)), sympy.lambdify(symbols, expression, "numpy", cse=True)
+
+
+def evaluate(theorem: Theorem, expression: sympy.Expr, run: Any) -> Any:
+    """`expression` in float64 with the theorem's constants expanded and its symbols answered by `run`."""
+    names, function = _compiled(theorem.expand(expression))
+    with np.errstate(all="ignore"):
+        return function(*(getattr(run, name) for name in names))
+
+
+def assess(theorem: Theorem, claim: Claim, run: Any) -> Outcome:
+    """Put one claim to one run.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the claim's bound asks for something that the run does not know.
+    """
+    if any(not assumption.margin(run) >= 0 for assumption in theorem.assumptions_of(claim)):
+        return Outcome(True, False, False, math.inf, np.empty(0))
+    if claim.quantifier is identity:
+        return _assess_identity(claim, run)
+    measured = np.asarray(claim.measure(run), dtype=np.float64)
+    mask = np.ones(measured.shape, bool)
+    if claim.given is not None:
+        mask = np.broadcast_to(np.asarray(claim.given(run), bool), measured.shape)
+    if not mask.any():
+        return Outcome(True, False, False, math.inf, np.empty(0))
+    if claim.bound is None:
+        return Outcome(False, False, False, math.inf, measured[mask])
+    bound = np.broadcast_to(np.asarray(evaluate(theorem, theorem.bound_of(claim), run), np.float64), measured.shape)
+    error = DEFAULT_ROUNDING * np.abs(measured) if claim.error is None else np.asarray(claim.error(run), np.float64)
+    error = np.broadcast_to(error, measured.shape)
+    return _compare(measured[mask], bound[mask], error[mask], from_below=claim.from_below)
+
+
+def _compare(
+    measured: NDArray[np.float64], bound: NDArray[np.float64], error: NDArray[np.float64], *, from_below: bool
+) -> Outcome:
+    if not np.isfinite(bound).all():
+        raise NtkVerifyError("a bound is not finite on an instance; restrict the instances or correct the bound.")
+    lost = ~np.isfinite(measured)  # a run that left the range of float64 keeps no bound
+    with np.errstate(all="ignore"):
+        ratio = measured / bound if from_below else bound / measured
+        excess = bound - measured if from_below else measured - bound
+    ratio = np.where(lost, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
+    failed = lost | (excess > error)
+    return Outcome(
+        False, bool(failed.any()), bool((excess > 0).any() and not failed.any()), float(ratio.min()), measured
+    )
+
+
+def _assess_identity(claim: Claim, run: Any) -> Outcome:
+    left, right = (np.asarray(side, np.float64) for side in claim.measure(run))
+    mask = np.ones(left.shape, bool)
+    if claim.given is not None:
+        mask = np.broadcast_to(np.asarray(claim.given(run), bool), left.shape)
+    if not mask.any() or claim.error is None:
+        return Outcome(True, False, False, math.inf, np.empty(0))
+    error = np.broadcast_to(np.asarray(claim.error(run), np.float64), left.shape)[mask]
+    return _compare(np.abs(left - right)[mask], error, np.zeros_like(error), from_below=False)
+
+
+def judge(theorem: Theorem, claim: Claim, runs: Iterable[Any], *, alpha: float) -> Verdict:
+    """The verdict on one claim from its runs; `alpha` is the level that a statistical quantifier may spend."""
+    started = time.perf_counter()
+    if claim.is_symbolic:
+        tally = _symbolic(claim)
+    else:
+        if isinstance(claim.quantifier, WithProbability):
+            method = _with_probability
+        elif isinstance(claim.quantifier, ScalesAs | InLaw):
+            method = _distributional
+        else:
+            method = _always
+        tally = method(theorem, claim, iter(runs), alpha)
+    if tally.status == "holds" and tally.tried == tally.vacuous:
+        tally.status, tally.evidence = "inconclusive", "no instance exercised the claim"
+    return Verdict(
+        theorem=theorem.id or theorem.title,
+        claim=claim.name,
+        kind=claim.kind,
+        quantifier=claim.quantifier.name,
+        status=tally.status,
+        slack=tally.slack,
+        instances=tally.tried,
+        vacuous=tally.vacuous,
+        seconds=round(time.perf_counter() - started, 3),
+        evidence=tally.evidence,
+        witness=tally.witness,
+    )
+
+
+@dataclass
+class _Tally:
+    """Running totals over the instances of one claim."""
+
+    status: Status = "holds"
+    slack: float | None = None
+    tried: int = 0
+    vacuous: int = 0
+    evidence: str = ""
+    witness: str | None = None
+
+    def add(self, run: Any, outcome: Outcome) -> None:
+        self.tried += 1
+        self.vacuous += outcome.vacuous
+        if not outcome.vacuous and (self.slack is None or outcome.slack < self.slack):
+            self.slack, self.witness = outcome.slack, run.instance.to_json()
+
+
+def _symbolic(claim: Claim) -> _Tally:
+    left, right = (sympy.sympify(side) for side in claim.measure())
+    gap = sympy.simplify(left - right)
+    if gap == 0 or (gap.is_Matrix and gap.is_zero_matrix):
+        return _Tally(tried=1, evidence="equal symbolically")
+    at = {s: sympy.Rational(7 + 3 * i, 11) for i, s in enumerate(sorted(gap.free_symbols, key=str))}
+    number = gap.subs(at).evalf(50)
+    if not number.is_Matrix and number.is_number and abs(number) > sympy.Float("1e-40"):
+        return _Tally(status="violated", tried=1, evidence=f"the two sides differ by {number.evalf(5)} at {at}")
+    return _Tally(status="inconclusive", tried=1, evidence=f"simplification left {gap}")
+
+
+def _always(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -> _Tally:
+    tally = _Tally()
+    doubtful = 0
+    for run in runs:
+        outcome = assess(theorem, claim, run)
+        tally.add(run, outcome)
+        doubtful += outcome.doubtful
+        if outcome.failed:
+            tally.status, tally.slack, tally.witness = "violated", outcome.slack, run.instance.to_json()
+            tally.evidence = (
+                f"one instance exceeds the bound by the factor {1 / max(outcome.slack, 1e-300):.4g} (float64 only)"
+            )
+            return tally
+    if doubtful and not claim.attained:
+        tally.status = "inconclusive"
+        tally.evidence = f"{doubtful} instances exceed the bound by less than their rounding error"
+    else:
+        tally.evidence = f"within the bound on {tally.tried - tally.vacuous} instances"
+        if doubtful:
+            tally.evidence += f", attained to rounding on {doubtful}"
+    return tally
+
+
+def _with_probability(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -> _Tally:
+    quantifier = claim.quantifier
+    assert isinstance(quantifier, WithProbability)
+    tally, outcomes = _Tally(), []
+    process: statistics.EProcess | None = None
+    delta = 0.0
+    for run in runs:
+        outcome = assess(theorem, claim, run)
+        tally.add(run, outcome)
+        if outcome.vacuous:
+            continue
+        delta = max(delta, 1 - float(evaluate(theorem, quantifier.probability, run)))
+        outcomes.append(outcome.failed)
+        process = _replayed(outcomes, delta) if process is None or process.delta != delta else process
+        if process.draws < len(outcomes):
+            process.update(outcome.failed)
+        if process.rejects(alpha / 2):
+            tally.status = "violated"
+            tally.evidence = (
+                f"{process.failures} of {process.draws} draws failed, at most {delta:.3g} claimed; "
+                f"log e-value {process.log_value:.1f}, false alarm < {alpha:.1e}"
+            )
+            return tally
+    if not outcomes:
+        return tally
+    test = statistics.failure_rate(sum(outcomes), len(outcomes), delta, alpha=alpha / 2)
+    seen = f"{test.failures} of {test.draws} draws failed, at most {delta:.3g} claimed"
+    if test.rejected:
+        tally.status, tally.evidence = "violated", f"{seen}; p = {test.p_value:.1e}, false alarm < {alpha:.1e}"
+    elif math.isinf(test.detectable):
+        tally.status = "inconclusive"
+        tally.evidence = f"{seen}; too few draws to find even a claim that always fails at level {alpha / 2:.1e}"
+    else:
+        tally.evidence = (
+            f"{seen}; false alarm < {alpha:.1e}, "
+            f"a failure rate of {test.detectable:.2f} would be found with probability 0.99"
+        )
+    return tally
+
+
+def _replayed(outcomes: list[bool], delta: float) -> statistics.EProcess:
+    """An e-process for `delta` brought up to the draws seen before the last one."""
+    process = statistics.EProcess(delta)
+    for failed in outcomes[:-1]:
+        process.update(failed)
+    return process
+
+
+def _distributional(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -> _Tally:
+    quantifier = claim.quantifier
+    tally = _Tally()
+    widths: list[float] = []
+    values: list[NDArray[np.float64]] = []
+    within = 0.0
+    for run in runs:
+        outcome = assess(theorem, claim, run)
+        tally.add(run, outcome)
+        if outcome.vacuous:
+            continue
+        widths += [run.m] * outcome.value.size
+        values.append(outcome.value.ravel())
+        if isinstance(quantifier, InLaw):
+            within = max(within, float(evaluate(theorem, quantifier.within, run)))
+    tally.slack = None
+    if not values:
+        return tally
+    sample = np.concatenate(values)
+    if isinstance(quantifier, InLaw):
+        fit = statistics.goodness_of_fit(sample, quantifier.cdf, within=within, alpha=alpha)
+        tally.slack = fit.allowed / fit.distance if fit.distance > 0 else math.inf
+        tally.status = "violated" if fit.rejected else "inconclusive" if fit.detectable >= 1 else "holds"
+        tally.evidence = (
+            f"distance {fit.distance:.3g} from the law over {fit.draws} values, allowed {fit.allowed:.3g}; "
+            f"false alarm < {alpha:.1e}, a true distance of {fit.detectable:.2g} would be found"
+        )
+        return tally
+    assert isinstance(quantifier, ScalesAs)
+    slope = statistics.log_log_slope(widths, sample, alpha=alpha)
+    low, high = quantifier.exponent - quantifier.tolerance, quantifier.exponent + quantifier.tolerance
+    if slope.high < low or slope.low > high:
+        tally.status = "violated"
+    elif slope.resolution > 4 * quantifier.tolerance:
+        tally.status = "inconclusive"
+    tally.evidence = (
+        f"exponent {slope.slope:.3f} in [{slope.low:.3f}, {slope.high:.3f}] over {slope.draws} draws, "
+        f"claimed {quantifier.exponent:g} +- {quantifier.tolerance:g}; false alarm < {alpha:.1e}"
+    )
+    return tally
