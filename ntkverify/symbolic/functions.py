@@ -6,6 +6,9 @@ from typing import Any
 
 import sympy
 
+Z = sympy.Symbol("z", real=True)
+"""The argument of an activation."""
+
 
 class PositivePower(sympy.Function):  # type: ignore[misc]
     """``PositivePower(z, k)`` is z_+^k: z**k where z >= 0, else 0; k = 0 is the step 1{z >= 0}.

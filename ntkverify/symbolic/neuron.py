@@ -6,10 +6,18 @@ A residual of a two-layer network is ``r_p = R_b(Phi_1, ..., Phi_K; x_p) - targe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import sympy
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.activations import Activation, get_activation
+from ntkverify.symbolic.operators import Operator, coordinates, identity
+from ntkverify.symbolic.stencils import difference_features
+
+PARTS = ("inner", "inner_bias", "outer", "outer_bias")
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,6 @@ class Neuron:
     frozen: tuple[sympy.Symbol, ...]
     coordinates: tuple[sympy.Symbol, ...]
     blocks: tuple[Block, ...]
-    _cache: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def gradients(self) -> dict[str, tuple[tuple[sympy.Expr, ...], ...]]:
@@ -71,3 +78,216 @@ class Neuron:
     def hessians(self) -> dict[str, tuple[sympy.Matrix, ...]]:
         """Per block, per feature: the Hessian block in the trainable weights."""
         return {b.name: tuple(sympy.hessian(f, self.weights) for f in b.features) for b in self.blocks}
+
+    def block(self, name: str) -> Block:
+        """The block of the given name.
+
+        Raises
+        ------
+        NtkVerifyError
+            If there is none.
+        """
+        for block in self.blocks:
+            if block.name == name:
+                return block
+        raise NtkVerifyError(f"the neuron has the blocks {', '.join(b.name for b in self.blocks)}, not {name!r}.")
+
+    @cached_property
+    def linearisations(self) -> dict[str, tuple[sympy.Expr, ...]]:
+        """Per block: the derivatives of the residual in its sums, the coefficients of the linearised operator."""
+        return {b.name: tuple(sympy.diff(b.residual, s) for s in b.sums) for b in self.blocks}
+
+
+def network_neuron(
+    activation: str | Activation,
+    operators: Mapping[str, Operator],
+    *,
+    trainable: Iterable[str] = ("inner",),
+    inner_bias: bool = False,
+    outer_bias: bool = False,
+    outputs: int = 1,
+    spacings: Mapping[sympy.Symbol, sympy.Expr | int | str] | None = None,
+    accuracy: int = 2,
+) -> Neuron:
+    """One neuron of u(x) = m^-1/2 sum_r [a_r sigma(w_r.x + b_r) + c_r], hit by one operator per block.
+
+    Inner weights are ``w_0..``, the inner bias ``b``, outer weights ``a`` (``a_0..`` for several outputs) and
+    outer biases ``c``. A bias per neuron under m^-1/2, standard normal, is in law and in gradient flow
+    the same as one standard normal bias of the network.
+
+    Parameters
+    ----------
+    activation : str or Activation
+    operators : mapping of str to Operator
+        Blocks by name; all over the same coordinates.
+    trainable : iterable of {"inner", "inner_bias", "outer", "outer_bias"}
+        Everything else that is there is frozen.
+    inner_bias, outer_bias : bool
+        Whether the network has them.
+    outputs : int
+        Number of components of the solution.
+    spacings : mapping of coordinate to spacing, optional
+        If given, derivatives become central differences with these spacings.
+    accuracy : {2, 4}
+        Order of the differences.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the activation is not smooth enough, blocks disagree on the coordinates, an operator needs more
+        outputs than there are, or `trainable` names a part that the network lacks.
+    """
+    sigma = get_activation(activation)
+    points = _common_coordinates(operators)
+    present = {"inner": True, "inner_bias": inner_bias, "outer": True, "outer_bias": outer_bias}
+    chosen = tuple(trainable)
+    for part in chosen:
+        if part not in PARTS:
+            raise NtkVerifyError(f"trainable parts are {', '.join(PARTS)}, not {part!r}.")
+        if not present[part]:
+            raise NtkVerifyError(f"{part} is to be trained, but the network is built with {part}=False.")
+    if not chosen:
+        raise NtkVerifyError(f"nothing is trainable; choose some of {', '.join(p for p in PARTS if present[p])}.")
+    suffixes = [""] if outputs == 1 else [f"_{k}" for k in range(outputs)]
+    parts = {
+        "inner": tuple(sympy.Symbol(f"w_{i}", real=True) for i in range(len(points))),
+        "inner_bias": (sympy.Symbol("b", real=True),) if inner_bias else (),
+        "outer": tuple(sympy.Symbol(f"a{s}", real=True) for s in suffixes),
+        "outer_bias": tuple(sympy.Symbol(f"c{s}", real=True) for s in suffixes) if outer_bias else (),
+    }
+    clash = {s for group in parts.values() for s in group} & set(points)
+    if clash:
+        raise NtkVerifyError(f"the coordinates {', '.join(map(str, clash))} have the names of weights; rename them.")
+    argument = sum((w * x for w, x in zip(parts["inner"], points, strict=True)), sympy.S.Zero)
+    argument += sum(parts["inner_bias"], sympy.S.Zero)
+    biases = parts["outer_bias"] or (sympy.S.Zero,) * outputs
+    network = [a * sigma(argument) + c for a, c in zip(parts["outer"], biases, strict=True)]
+    inner_trained = "inner" in chosen or "inner_bias" in chosen
+    blocks = []
+    for name, operator in operators.items():
+        if operator.components > outputs:
+            raise NtkVerifyError(
+                f"the operator of block {name!r} acts on {operator.components} components, "
+                f"but the network has {outputs} outputs."
+            )
+        _check_smoothness(sigma, name, 0 if spacings is not None else operator.order, inner_trained=inner_trained)
+        if spacings is None:
+            values = operator.features(*network)
+        else:
+            values = difference_features(operator, network, spacings, accuracy=accuracy)
+        blocks.append(_block(name, operator, values))
+    return Neuron(
+        weights=tuple(s for p in PARTS if p in chosen for s in parts[p]),
+        frozen=tuple(s for p in PARTS if p not in chosen for s in parts[p]),
+        coordinates=points,
+        blocks=tuple(blocks),
+    )
+
+
+def _block(name: str, operator: Operator, values: tuple[sympy.Expr, ...]) -> Block:
+    if operator.is_linear:
+        (total,) = sympy.symbols("Phi_1,", real=True)
+        return Block(name, (operator.linear_combination(values),), (total,), total)
+    return Block(name, values, operator.symbols, operator.residual)
+
+
+def _common_coordinates(operators: Mapping[str, Operator]) -> tuple[sympy.Symbol, ...]:
+    if not operators:
+        raise NtkVerifyError("a neuron needs at least one block, but no operators were given.")
+    (first_name, first), *others = operators.items()
+    for name, operator in others:
+        if operator.coordinates != first.coordinates:
+            raise NtkVerifyError(
+                f"block {first_name!r} has the coordinates {first.coordinates}, but block {name!r} has "
+                f"{operator.coordinates}; write both over the same ones."
+            )
+    return first.coordinates
+
+
+def _check_smoothness(sigma: Activation, block: str, order: int, *, inner_trained: bool) -> None:
+    needed = order + int(inner_trained)
+    if needed > sigma.smoothness:
+        why = f"{order} for the operator" + (" and 1 for the gradient in the inner weights" if inner_trained else "")
+        raise NtkVerifyError(
+            f"block {block!r} needs {needed} derivatives of the activation ({why}), "
+            f"but {sigma.name!r} has only {sigma.smoothness} that hold no Dirac mass."
+        )
+
+
+def regression_neuron(
+    activation: str | Activation,
+    *,
+    dimension: int,
+    trainable: Iterable[str] = ("inner",),
+    inner_bias: bool = False,
+    outer_bias: bool = False,
+) -> Neuron:
+    """One neuron of plain regression, with one block named "data" over ``x_0..x_{dimension-1}``."""
+    if dimension < 1:
+        raise NtkVerifyError(f"the input dimension must be at least 1, not {dimension}.")
+    points = coordinates(" ".join(f"x_{i}" for i in range(dimension)))
+    return network_neuron(
+        activation, {"data": identity(points)}, trainable=trainable, inner_bias=inner_bias, outer_bias=outer_bias
+    )
+
+
+def random_features_neuron(
+    activation: str | Activation, operators: Mapping[str, Operator], **options: object
+) -> Neuron:
+    """One neuron of a random feature model: only the outer weights are trained. Options as in `network_neuron`."""
+    return network_neuron(activation, operators, trainable=("outer",), **options)  # type: ignore[arg-type]
+
+
+def pinn_neuron(
+    activation: str | Activation,
+    operator: Operator,
+    *,
+    trainable: Iterable[str] = ("inner", "inner_bias"),
+    inner_bias: bool = True,
+    outer_bias: bool = False,
+) -> Neuron:
+    """One neuron of a scalar physics-informed network: blocks "interior" (the operator) and "boundary" (u itself)."""
+    operators = {"interior": operator, "boundary": identity(operator.coordinates)}
+    return network_neuron(activation, operators, trainable=trainable, inner_bias=inner_bias, outer_bias=outer_bias)
+
+
+def operator_neuron(
+    branch: str | Activation,
+    trunk: str | Activation,
+    operators: Mapping[str, Operator],
+    *,
+    sensors: int,
+    branch_width: int = 1,
+    inner_bias: bool = False,
+) -> Neuron:
+    """One neuron of a shallow neural operator, branch times trunk, with the branch's outer signs frozen.
+
+    G(u)(y) = m^-1/2 sum_r [p^-1/2 sum_k s_rk branch(v_rk . u)] trunk(w_r . y + b_r). The coordinates are the
+    sensor values ``u_0..`` followed by the query's; the trained weights are ``w_..``, (``b``,) ``v_k_i``.
+    """
+    if sensors < 1 or branch_width < 1:
+        raise NtkVerifyError(f"sensors and branch_width must be positive, not {sensors} and {branch_width}.")
+    sigma = get_activation(branch)
+    _check_smoothness(sigma, "branch", 0, inner_trained=True)
+    trained = ("inner", "inner_bias") if inner_bias else ("inner",)
+    query = network_neuron(trunk, operators, trainable=trained, inner_bias=inner_bias)
+    (outer,) = query.frozen
+    inputs = coordinates(" ".join(f"u_{i}" for i in range(sensors)))
+    signs = tuple(sympy.Symbol(f"s_{k}", real=True) for k in range(branch_width))
+    weights = [tuple(sympy.Symbol(f"v_{k}_{i}", real=True) for i in range(sensors)) for k in range(branch_width)]
+    coefficient = sum(
+        (
+            s * sigma(sum((v * u for v, u in zip(vs, inputs, strict=True)), sympy.S.Zero))
+            for s, vs in zip(signs, weights, strict=True)
+        ),
+        sympy.S.Zero,
+    ) / sympy.sqrt(branch_width)
+    blocks = tuple(
+        Block(b.name, tuple(f.subs(outer, coefficient) for f in b.features), b.sums, b.residual) for b in query.blocks
+    )
+    return Neuron(
+        weights=query.weights + tuple(v for vs in weights for v in vs),
+        frozen=signs,
+        coordinates=inputs + query.coordinates,
+        blocks=blocks,
+    )

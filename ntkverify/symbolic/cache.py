@@ -1,0 +1,82 @@
+"""Derivations kept on disk, keyed by the library's version and the source expression."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import sympy
+
+from ntkverify import __version__
+
+T = TypeVar("T")
+_DIGEST = hashlib.sha256
+
+
+def cache_directory() -> Path:
+    """``$NTKVERIFY_CACHE_DIR``, or ``ntkverify`` under the user's cache directory."""
+    chosen = os.environ.get("NTKVERIFY_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "ntkverify"
+
+
+def cached(kind: str, source: str, derive: Callable[[], T]) -> T:
+    """The result of ``derive()``, from disk if an earlier process derived it from the same source.
+
+    Files are written aside and renamed, so that concurrent writers leave one complete file; a file whose
+    checksum does not match, or that cannot be read, is derived again. A directory that cannot be
+    written to costs the time of the derivation and nothing else.
+
+    Parameters
+    ----------
+    kind : str
+        What is derived.
+    source : str
+        The full source expression (``sympy.srepr``).
+    derive : callable
+        Makes the result, which must be picklable.
+    """
+    text = "\0".join((__version__, sympy.__version__, kind, source))
+    path = cache_directory() / f"{kind}-{_DIGEST(text.encode()).hexdigest()}.pickle"
+    found = _load(path)
+    if found is not None:
+        return cast(T, found[0])
+    result = derive()
+    _store(path, pickle.dumps((result,)))
+    return result
+
+
+def _load(path: Path) -> tuple[object, ...] | None:
+    try:
+        digest, payload = path.read_bytes().split(b"\n", 1)
+    except (OSError, ValueError):
+        return None
+    if digest != _DIGEST(payload).hexdigest().encode():
+        return None
+    try:
+        loaded = pickle.loads(payload)  # the user's own directory, and the digest fits
+    except Exception:  # whatever a stale class raises, deriving again is right
+        return None
+    return loaded if isinstance(loaded, tuple) and len(loaded) == 1 else None
+
+
+def _store(path: Path, payload: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_DIGEST(payload).hexdigest().encode() + b"\n" + payload)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError:
+        return

@@ -1,0 +1,113 @@
+"""Accurate angles between vectors, also for nearly parallel and nearly opposite ones.
+
+The frame of a pair (x, x') is e_1 = x/||x|| and e_2, the direction of the part of x' orthogonal to x.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+# Below this sine the orthogonal part is recomputed without cancellation; above it, plain arithmetic loses one digit.
+_REFINE_BELOW = 0.3
+_SPLITTER = 2.0**27 + 1.0
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Geometry of all pairs of rows of two arrays of vectors.
+
+    Parameters
+    ----------
+    norms_left, norms_right : arrays of shape (n,) and (n',)
+    angle, supplement : arrays of shape (n, n')
+        theta and pi - theta, each to full relative accuracy.
+    first : array of shape (n, d)
+        e_1 per left vector (and, where the left vector is 0, zeros: see `Frames.first_of`).
+    second : array of shape (n, n', d) or None
+        e_2 per pair; zero where the vectors are exactly parallel. None if it was not asked for.
+    """
+
+    norms_left: FloatArray
+    norms_right: FloatArray
+    angle: FloatArray
+    supplement: FloatArray
+    first: FloatArray
+    second: FloatArray | None
+
+
+def _two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Dekker: a*b = high + low exactly (no overflow for inputs below 1e150)."""
+    high = a * b
+    t = _SPLITTER * a
+    a_high = t - (t - a)
+    a_low = a - a_high
+    t = _SPLITTER * b
+    b_high = t - (t - b)
+    b_low = b - b_high
+    return high, ((a_high * b_high - high) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def _orthogonal_part(x: FloatArray, y: FloatArray) -> FloatArray:
+    """y minus its projection on x, row by row, with small relative error even if nearly parallel.
+
+    y - t x is evaluated with the exact product for the rounded t, so that it is accurate as a vector;
+    what it still has along x is of the size of t's rounding and is taken out by a second projection.
+    """
+    squared = np.sum(x * x, axis=-1, keepdims=True)
+    t = np.sum(x * y, axis=-1, keepdims=True) / squared
+    high, low = _two_product(np.broadcast_to(t, x.shape), x)
+    rest = (y - high) - low
+    part: FloatArray = rest - (np.sum(rest * x, axis=-1, keepdims=True) / squared) * x
+    return part
+
+
+def pair_frames(left: FloatArray, right: FloatArray, *, with_second: bool) -> Frames:
+    """Geometry of all pairs of rows of `left` (n, d) and `right` (n', d).
+
+    A zero vector takes the direction of its partner, so its angle is 0; two zero vectors have angle 0 too.
+    """
+    # scaling by a power of two is exact and keeps squares away from overflow and underflow
+    unit_left, norms_left = _normalise(left)
+    unit_right, norms_right = _normalise(right)
+    zero_left, zero_right = norms_left == 0, norms_right == 0
+    cosine = unit_left @ unit_right.T
+    sine = np.sqrt(np.maximum((1 - cosine) * (1 + cosine), 0.0))
+    second = None
+    if with_second:
+        rest = unit_right[None, :, :] - cosine[:, :, None] * unit_left[:, None, :]
+        size = np.sqrt(np.sum(rest * rest, axis=-1))
+        second = np.divide(rest, size[..., None], out=np.zeros_like(rest), where=size[..., None] > 0)
+    rows, columns = np.nonzero((sine < _REFINE_BELOW) & ~zero_left[:, None] & ~zero_right[None, :])
+    # the exact vectors, not the rounded unit vectors: normalising perturbs the angle by an ulp of 1
+    near = _orthogonal_part(_scaled(left)[rows], _scaled(right)[columns])
+    size = np.sqrt(np.sum(near * near, axis=-1))
+    sine[rows, columns] = size / np.sqrt(np.sum(_scaled(right)[columns] ** 2, axis=-1))
+    if second is not None:
+        second[rows, columns] = np.divide(near, size[:, None], out=np.zeros_like(near), where=size[:, None] > 0)
+    degenerate = zero_left[:, None] | zero_right[None, :]
+    sine[degenerate], cosine[degenerate] = 0.0, 1.0
+    if second is not None:
+        second[degenerate] = 0.0
+    # where sine is small, |cosine| follows from it more accurately than from the dot product
+    cosine = np.where(sine < _REFINE_BELOW, np.copysign(np.sqrt((1 - sine) * (1 + sine)), cosine), cosine)
+    return Frames(norms_left, norms_right, np.arctan2(sine, cosine), np.arctan2(sine, -cosine), unit_left, second)
+
+
+def _scaled(vectors: FloatArray) -> FloatArray:
+    largest = np.max(np.abs(vectors), axis=-1, keepdims=True, initial=0.0)
+    exponent = np.frexp(largest)[1]
+    scaled: FloatArray = np.ldexp(vectors, -exponent)
+    return scaled
+
+
+def _normalise(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+    scaled = _scaled(vectors)
+    scaled_norm = np.sqrt(np.sum(scaled * scaled, axis=-1))
+    exponent = np.frexp(np.max(np.abs(vectors), axis=-1, initial=0.0))[1]
+    unit = np.divide(scaled, scaled_norm[:, None], out=np.zeros_like(scaled), where=scaled_norm[:, None] > 0)
+    return unit, np.ldexp(scaled_norm, exponent)

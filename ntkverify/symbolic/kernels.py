@@ -1,0 +1,95 @@
+"""Limit kernels as formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.derivation import Derivation, Slot
+from ntkverify.symbolic.gaussian import Directions, bivariate_moment, half_space_power, moment_of_forms
+from ntkverify.symbolic.halfspace import plane_moment, theta_symbol
+
+rho_left, rho_right = sympy.symbols("rho rho'", nonnegative=True)
+inner_product = sympy.Symbol("q", real=True)
+
+
+def primed(symbols: Sequence[sympy.Symbol]) -> tuple[sympy.Symbol, ...]:
+    """The coordinates of the second point."""
+    return tuple(sympy.Symbol(f"{s}'", real=True) for s in symbols)
+
+
+def closed_form_kernel(
+    derivation: Derivation,
+    left: Slot,
+    right: Slot,
+    coordinates: Sequence[sympy.Symbol],
+    *,
+    covariance: bool = False,
+    same_point: bool = False,
+) -> sympy.Expr:
+    """The kernel of two features in the coordinates of the two points (of one point, if `same_point`).
+
+    Raises
+    ------
+    NtkVerifyError
+        If no closed form is known for the activation.
+    """
+    size = len(derivation.weights)
+    shift = {} if same_point else dict(zip(coordinates, primed(coordinates), strict=True))
+    zero = (sympy.S.Zero,) * size
+    total = []
+    for (monomial, a, form_a, b, form_b), pairs in derivation.groups(left, right, covariance=covariance).items():
+        u = derivation.forms[form_a] if form_a >= 0 else zero
+        v = tuple(c.xreplace(shift) for c in derivation.forms[form_b]) if form_b >= 0 else zero
+        moment = moment_of_forms(monomial, a, b, Directions.of(u, v, sympy.eye(size)))
+        total.append(_coefficient(pairs, shift) * moment)
+    return sympy.expand(sympy.Add(*total)) if same_point else sympy.Add(*total)
+
+
+def invariant_kernel(
+    derivation: Derivation, left: Slot, right: Slot, coordinates: Sequence[sympy.Symbol]
+) -> sympy.Expr:
+    """The kernel in the norms, the inner product and the angle of the two linear forms, as far as possible.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the feature has several linear forms (finite differences), or no closed form is known.
+    """
+    shift = dict(zip(coordinates, primed(coordinates), strict=True))
+    total = sympy.S.Zero
+    for (monomial, a, form_a, b, form_b), pairs in derivation.groups(left, right).items():
+        if max(form_a, form_b) > 0:
+            raise NtkVerifyError("the kernel has several linear forms; use kernel_expression, which is in coordinates.")
+        form = derivation.forms[max(form_a, form_b, 0)] if derivation.forms else ()
+        other = tuple(c.xreplace(shift) for c in form)
+        if monomial:
+            u, v = (form, other)
+            directions = Directions.of(u, v, sympy.eye(len(derivation.weights)))
+            total += _coefficient(pairs, shift) * moment_of_forms(monomial, a, b, directions)
+            continue
+        product = sympy.expand(sum((p * q for p, q in zip(form, other, strict=True)), sympy.S.Zero))
+        coefficient = _in_inner_product(sympy.expand(_coefficient(pairs, shift)), product)
+        i, j = half_space_power(a), half_space_power(b)
+        if i is not None and j is not None and not (a == 1 and b == 1):
+            angle = sympy.S.Zero if sympy.S.One in (a, b) else theta_symbol
+            moment = rho_left**i * rho_right**j * plane_moment(0, 0, i, j).subs(theta_symbol, angle)
+        else:
+            moment = bivariate_moment(a, b, (rho_left**2, inner_product, rho_right**2))
+        total += coefficient * moment
+    return total
+
+
+def _coefficient(pairs: Sequence[tuple[sympy.Expr, sympy.Expr]], shift: dict[sympy.Symbol, sympy.Symbol]) -> sympy.Expr:
+    return sympy.Add(*(left * right.xreplace(shift) for left, right in pairs))
+
+
+def _in_inner_product(coefficient: sympy.Expr, product: sympy.Expr) -> sympy.Expr:
+    """Write a polynomial in the coordinates with `inner_product` in place of `product`, where it divides."""
+    symbols = sorted(product.free_symbols, key=str)
+    if not symbols or not coefficient.is_polynomial(*symbols):
+        return coefficient
+    (quotient,), rest = sympy.reduced(coefficient, [product], *symbols)
+    return inner_product * (_in_inner_product(quotient, product) if quotient.has(*symbols) else quotient) + rest

@@ -1,0 +1,318 @@
+"""Limit Gram matrices: the Gaussian expectation of a neuron's gradients, as formula, as array and as balls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import ArrayLike
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.derivation import Derivation, Slot, derive
+from ntkverify.symbolic.geometry import FloatArray
+from ntkverify.symbolic.kernels import closed_form_kernel, invariant_kernel
+from ntkverify.symbolic.moments import ArrayMoments, ScalarMoments
+from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.scalars import Arithmetic, BallArithmetic, MpmathArithmetic, exact_rows
+
+Points = ArrayLike | Mapping[str, ArrayLike]
+
+
+@dataclass(frozen=True)
+class LimitGram:
+    """E[grad r_p . grad r_q] over one neuron's weights: the Gram matrix J J^T of an infinitely wide network.
+
+    There is no normalisation by the number of samples, as in `Block`; ``normalise=True`` divides each residual
+    by the square root of its block's number of samples (then the trace is an average over the samples).
+
+    Parameters
+    ----------
+    neuron : Neuron
+    derivation : Derivation
+        From `derive`.
+    """
+
+    neuron: Neuron
+    derivation: Derivation
+
+    @cached_property
+    def kernel(self) -> sympy.Expr:
+        """The kernel in the norms ``rho``, ``rho'``, the inner product ``q`` and the angle ``theta``.
+
+        Coordinates that are not functions of these stay (``x_0`` and ``x_0'``). Only for one linear block.
+        """
+        return invariant_kernel(self.derivation, *(2 * (self._only_slot(),)), self.neuron.coordinates)
+
+    def kernel_expression(self, left: str, right: str, *, covariance: bool = False) -> sympy.Expr:
+        """The kernel between two linear blocks in the coordinates ``x`` and ``x'`` (`primed` makes the latter)."""
+        slots = tuple(self._linear_slot(name) for name in (left, right))
+        return closed_form_kernel(self.derivation, slots[0], slots[1], self.neuron.coordinates, covariance=covariance)
+
+    def latex(self) -> str:
+        """The kernel as LaTeX."""
+        return str(sympy.latex(self.kernel))
+
+    def matrix(
+        self, points: Points, *, sums: Mapping[str, ArrayLike] | None = None, normalise: bool = False
+    ) -> FloatArray:
+        """The limit Gram matrix.
+
+        Parameters
+        ----------
+        points : array (n, len(coordinates)) or mapping of block name to such arrays
+            An array stands for the points of the only block. Blocks come in the neuron's order.
+        sums : mapping of block name to array (n_b, K), optional
+            For nonlinear blocks: the state Phi_1..Phi_K at each point, at which the residual is linearised.
+        normalise : bool
+            Divide each residual by the square root of the size of its block.
+
+        Returns
+        -------
+        array (N, N), N the total number of points
+
+        Raises
+        ------
+        NtkVerifyError
+            For points that are not finite or of the wrong shape, unknown blocks, or a nonlinear block without `sums`.
+        """
+        arrays = self._arrays(points)
+        left = [self._coefficients(b, arrays[b.name], sums) for b in self._present(arrays)]
+        full = self.feature_matrix(arrays)
+        blocks, start = [], 0
+        rows = sum(next(iter(c)).shape[0] for c in left)
+        result = np.zeros((rows, rows))
+        offsets = np.cumsum([0] + [c[0].shape[0] for c in left])
+        for coefficients in left:
+            blocks.append([slice(start + k * len(c), start + (k + 1) * len(c)) for k, c in enumerate(coefficients)])
+            start = blocks[-1][-1].stop
+        for b, (cb, sb) in enumerate(zip(left, blocks, strict=True)):
+            for d, (cd, sd) in enumerate(zip(left, blocks, strict=True)):
+                part = sum(
+                    u[:, None] * full[s, t] * v[None, :]
+                    for u, s in zip(cb, sb, strict=True)
+                    for v, t in zip(cd, sd, strict=True)
+                )
+                scale = np.sqrt(len(cb[0]) * len(cd[0])) if normalise else 1.0
+                result[offsets[b] : offsets[b + 1], offsets[d] : offsets[d + 1]] = part / scale
+        return result
+
+    def feature_matrix(self, points: Points, *, covariance: bool = False) -> FloatArray:
+        """The Gram matrix of all features Phi_k (or, with `covariance`, of the random field Phi itself).
+
+        Rows are ordered by block, then feature, then point. For linear blocks it is `matrix`; for nonlinear
+        ones the kernel of the slots, which is deterministic in the limit.
+        """
+        arrays = self._arrays(points)
+        slots = [(slot, arrays[b.name]) for b in self._present(arrays) for slot in self._slots(b)]
+        offsets = np.cumsum([0] + [len(x) for _, x in slots])
+        result = np.empty((offsets[-1], offsets[-1]))
+        moments = ArrayMoments(self.derivation, self.neuron.coordinates)
+        for p, (left, x) in enumerate(slots):
+            for q, (right, y) in enumerate(slots[: p + 1]):
+                part = moments.kernel(self.derivation.groups(left, right, covariance=covariance), x, y)
+                if p == q:
+                    part = (part + part.T) / 2
+                result[offsets[p] : offsets[p + 1], offsets[q] : offsets[q + 1]] = part
+                result[offsets[q] : offsets[q + 1], offsets[p] : offsets[p + 1]] = part.T
+        return result
+
+    def covariance(self, points: Points) -> FloatArray:
+        """Covariance of the network's features at initialisation, E[feature feature']."""
+        return self.feature_matrix(points, covariance=True)
+
+    def matrix_balls(self, points: Any, bits: int = 128) -> Any:
+        """Enclosures of the limit Gram matrix of exact rational points, as a python-flint ``arb_mat``.
+
+        Parameters
+        ----------
+        points : nested sequences of exact numbers, or a mapping of block name to them
+            Integers, fractions, sympy rationals; floats count as the dyadic fractions that they are.
+        bits : int
+            Working precision; guard bits for nearly opposite points are added.
+
+        Raises
+        ------
+        NtkVerifyError
+            Without python-flint, for nonlinear blocks, or for an activation without closed form.
+        """
+        rows = self._exact_matrix(points, BallArithmetic(bits))
+        from flint import arb_mat
+
+        return arb_mat(rows)
+
+    def matrix_mpmath(self, points: Any, digits: int = 50) -> list[list[Any]]:
+        """The limit Gram matrix of exact rational points to about `digits` digits, rows of mpmath numbers."""
+        return self._exact_matrix(points, MpmathArithmetic(int(digits * 3.33) + 8))
+
+    def _exact_matrix(self, points: Any, arithmetic: Arithmetic) -> list[list[Any]]:
+        named = dict(points) if isinstance(points, Mapping) else {self._only_block().name: points}
+        width = len(self.neuron.coordinates)
+        exact = {name: exact_rows(rows, width, self.neuron.block(name).name) for name, rows in named.items()}
+        slots = [(self._linear_slot(b.name), p) for b in self._present(exact) for p in exact[b.name]]
+        moments = ScalarMoments(self.derivation, self.neuron.coordinates, arithmetic)
+        groups = {}
+        size = len(slots)
+        result: list[list[Any]] = [[None] * size for _ in range(size)]
+        for p, (left, x) in enumerate(slots):
+            for q, (right, y) in enumerate(slots[: p + 1]):
+                if (left, right) not in groups:
+                    groups[left, right] = self.derivation.groups(left, right)
+                result[p][q] = result[q][p] = moments.kernel(groups[left, right], x, y)
+        return result
+
+    def trace_expression(self, block: str | None = None, *, covariance: bool = False) -> sympy.Expr:
+        """E||grad feature(x)||^2 at one point of a linear block (or E[feature(x)^2]), in the coordinates."""
+        slot = self._only_slot() if block is None else self._linear_slot(block)
+        return closed_form_kernel(
+            self.derivation, slot, slot, self.neuron.coordinates, covariance=covariance, same_point=True
+        )
+
+    def trace(self, points: Points, *, normalise: bool = False) -> float:
+        """Trace of `matrix`, by the closed form at each point."""
+        total = 0.0
+        for name, x in self._arrays(points).items():
+            diagonal = sympy.lambdify(self.neuron.coordinates, self.trace_expression(name), "numpy", cse=True)
+            values = np.broadcast_to(np.asarray(diagonal(*x.T), dtype=float), (len(x),))
+            total += float(np.mean(values) if normalise else np.sum(values))
+        return total
+
+    def _slots(self, block: Block) -> list[Slot]:
+        return [(block.name, k) for k in range(len(block.features))]
+
+    def _only_block(self) -> Block:
+        if len(self.neuron.blocks) != 1:
+            raise NtkVerifyError(
+                f"the neuron has the blocks {', '.join(b.name for b in self.neuron.blocks)}; name the one you mean, "
+                "or give points as a mapping from block to array."
+            )
+        return self.neuron.blocks[0]
+
+    def _only_slot(self) -> Slot:
+        return self._linear_slot(self._only_block().name)
+
+    def _linear_slot(self, name: str) -> Slot:
+        if not self.neuron.block(name).is_linear:
+            raise NtkVerifyError(
+                f"block {name!r} is nonlinear, so its limit kernel is random; use feature_matrix, or matrix with sums."
+            )
+        return (name, 0)
+
+    def _present(self, named: Mapping[str, object]) -> list[Block]:
+        return [b for b in self.neuron.blocks if b.name in named]
+
+    def _arrays(self, points: Points) -> dict[str, FloatArray]:
+        named = dict(points) if isinstance(points, Mapping) else {self._only_block().name: points}
+        if not named:
+            raise NtkVerifyError("a Gram matrix needs points, but no block was given any.")
+        arrays = {}
+        for name, values in named.items():
+            self.neuron.block(name)
+            array = np.asarray(values, dtype=np.float64)
+            if array.ndim != 2 or array.shape[1] != len(self.neuron.coordinates):
+                raise NtkVerifyError(
+                    f"points of block {name!r} must have shape (n, {len(self.neuron.coordinates)}), "
+                    f"but the array has shape {array.shape}."
+                )
+            if not np.all(np.isfinite(array)):
+                row = int(np.argmin(np.all(np.isfinite(array), axis=1)))
+                raise NtkVerifyError(f"points of block {name!r} must be finite, but row {row} is {array[row]}.")
+            arrays[name] = array
+        return {b.name: arrays[b.name] for b in self._present(arrays)}
+
+    def _coefficients(self, block: Block, points: FloatArray, sums: Mapping[str, ArrayLike] | None) -> list[FloatArray]:
+        """The derivatives of the residual in its sums, one array (n,) per sum."""
+        if block.is_linear:
+            return [np.ones(len(points))]
+        if sums is None or block.name not in sums:
+            raise NtkVerifyError(
+                f"block {block.name!r} is nonlinear: give sums[{block.name!r}], the state at which to linearise it."
+            )
+        state = np.asarray(sums[block.name], dtype=np.float64)
+        if state.shape != (len(points), len(block.sums)):
+            raise NtkVerifyError(
+                f"sums[{block.name!r}] must have shape {(len(points), len(block.sums))}, not {state.shape}."
+            )
+        function = sympy.lambdify(
+            (*self.neuron.coordinates, *block.sums), self.neuron.linearisations[block.name], "numpy"
+        )
+        values = function(*points.T, *state.T)
+        return [np.broadcast_to(np.asarray(v, dtype=float), (len(points),)) for v in values]
+
+
+def limit_gram(neuron: Neuron, *, laws: Mapping[sympy.Symbol, str] | None = None) -> LimitGram:
+    """The limit Gram matrix of a neuron.
+
+    Parameters
+    ----------
+    neuron : Neuron
+    laws : mapping of weight to {"normal", "sign"}, optional
+        All weights are independent. By default frozen outer weights are random signs, the rest standard normal.
+
+    Examples
+    --------
+    >>> from ntkverify.symbolic.neuron import regression_neuron
+    >>> limit_gram(regression_neuron("relu", dimension=2)).kernel
+    q*(pi - theta)/(2*pi)
+    """
+    return LimitGram(neuron, derive(neuron, laws))
+
+
+@dataclass(frozen=True)
+class OperatorLimitGram:
+    """Limit Gram matrices of a shallow neural operator: Kronecker products of branch and trunk kernels.
+
+    Parameters
+    ----------
+    branch : LimitGram
+        Of the branch network's neuron, one block (regression).
+    trunk : LimitGram
+        Of the trunk network's neuron: regression, or the blocks of a physics-informed operator.
+    """
+
+    branch: LimitGram
+    trunk: LimitGram
+
+    def from_trunk_weights(self, inputs: ArrayLike, queries: Points, *, normalise: bool = False) -> FloatArray:
+        """H: covariance of the branch times Gram matrix of the trunk; rows are (input, query) row-major."""
+        return _kron(self.branch.covariance(inputs), self.trunk.matrix(queries, normalise=normalise))
+
+    def from_branch_weights(self, inputs: ArrayLike, queries: Points, *, normalise: bool = False) -> FloatArray:
+        """H~: Gram matrix of the branch times covariance of the trunk."""
+        covariance = self.trunk.covariance(queries)
+        if normalise:
+            sizes = np.concatenate([np.full(len(x), len(x)) for x in self.trunk._arrays(queries).values()])
+            covariance = covariance / np.sqrt(np.multiply.outer(sizes, sizes))
+        return _kron(self.branch.matrix(inputs), covariance)
+
+    def matrix(self, inputs: ArrayLike, queries: Points, *, normalise: bool = False) -> FloatArray:
+        """H + H~, the kernel of the flow when both sets of weights are trained."""
+        return self.from_trunk_weights(inputs, queries, normalise=normalise) + self.from_branch_weights(
+            inputs, queries, normalise=normalise
+        )
+
+
+def _kron(left: FloatArray, right: FloatArray) -> FloatArray:
+    return np.asarray(np.kron(left, right), dtype=np.float64)
+
+
+def operator_limit_gram(branch: Neuron, trunk: Neuron) -> OperatorLimitGram:
+    """The limit of an operator network from the neurons of its branch and of its trunk.
+
+    The random signs of the branch make the cross terms vanish in expectation for every branch width.
+
+    Raises
+    ------
+    NtkVerifyError
+        If either has a nonlinear block, or the branch more than one block.
+    """
+    for role, neuron in (("branch", branch), ("trunk", trunk)):
+        for block in neuron.blocks:
+            if not block.is_linear:
+                raise NtkVerifyError(f"the {role} of an operator network must be linear, but {block.name!r} is not.")
+    if len(branch.blocks) != 1:
+        raise NtkVerifyError(f"the branch of an operator network has one block, not {len(branch.blocks)}.")
+    return OperatorLimitGram(limit_gram(branch), limit_gram(trunk))

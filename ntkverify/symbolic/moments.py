@@ -1,0 +1,200 @@
+"""Evaluating grouped Gaussian moments: in float64 for all pairs of points, or exactly for one pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import sympy
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.derivation import Derivation
+from ntkverify.symbolic.gaussian import half_space_power
+from ntkverify.symbolic.geometry import FloatArray, pair_frames
+from ntkverify.symbolic.halfspace import PlaneMoments, angular_integral, radial_moment
+from ntkverify.symbolic.scalars import Arithmetic, evaluate, guard_bits
+from ntkverify.symbolic.terms import GroupKey, Groups
+from ntkverify.symbolic.wick import plane_polynomial
+
+
+@dataclass
+class ArrayMoments:
+    """Moments for all pairs of points in float64.
+
+    Parameters
+    ----------
+    derivation : Derivation
+    coordinates : tuple of sympy.Symbol
+    """
+
+    derivation: Derivation
+    coordinates: tuple[sympy.Symbol, ...]
+
+    def kernel(self, groups: Groups, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Sum over the groups for the points x (n, d) and y (n', d); shape (n, n')."""
+        total = np.zeros((len(x), len(y)))
+        by_forms: dict[tuple[int, int], list[tuple[GroupKey, FloatArray]]] = {}
+        for key, pairs in groups.items():
+            coefficient = self.columns([c for c, _ in pairs], x) @ self.columns([c for _, c in pairs], y).T
+            by_forms.setdefault((key[2], key[4]), []).append((key, coefficient))
+        for (left, right), members in by_forms.items():
+            u, v = self.form_values(left, x), self.form_values(right, y)
+            half = [(k, c) for k, c in members if None not in (half_space_power(k[1]), half_space_power(k[3]))]
+            rest = [(k, c) for k, c in members if None in (half_space_power(k[1]), half_space_power(k[3]))]
+            if half:
+                total += half_space_sum(half, u, v)
+            if rest:
+                total += self._smooth(rest, u, v)
+        return total
+
+    def _smooth(self, members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray) -> FloatArray:
+        raise NtkVerifyError(f"no rule for {members[0][0]} with {u.shape} and {v.shape}.")
+
+    def columns(self, expressions: Sequence[sympy.Expr], points: FloatArray) -> FloatArray:
+        """Values (n, k) of k expressions in the coordinates."""
+        values = _compiled(tuple(expressions), self.coordinates)(*points.T)
+        return np.stack([np.broadcast_to(np.asarray(v, dtype=float), (len(points),)) for v in values], axis=1)
+
+    def form_values(self, form: int, points: FloatArray) -> FloatArray:
+        """Coefficients (n, number of weights) of a linear form; zeros for the form of a constant."""
+        if form < 0:
+            return np.zeros((len(points), len(self.derivation.weights)))
+        return self.columns(self.derivation.forms[form], points)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(expressions: tuple[sympy.Expr, ...], arguments: tuple[sympy.Symbol, ...]) -> Callable[..., Any]:
+    return sympy.lambdify(arguments, expressions, "numpy", cse=True)  # type: ignore[no-any-return]
+
+
+def half_space_sum(members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray) -> FloatArray:
+    """sum of coefficient * E[w^monomial (w.u)_+^i (w.v)_+^j] over the groups, for all pairs of rows.
+
+    A zero vector makes (w.u)_+^0 = 1 and other powers 0. It takes the direction of its partner, because
+    E[w^monomial (w.v)_+^j] = E[w^monomial 1{w.v >= 0} (w.v)_+^j]; two zero vectors see only half of space, hence the 2.
+    """
+    powers = [(half_space_power(k[1]) or 0, half_space_power(k[3]) or 0) for k, _ in members]
+    with_second = any(k[0] for k, _ in members)
+    frames = pair_frames(u, v, with_second=with_second)
+    degree = max(len(k[0]) + i + j for (k, _), (i, j) in zip(members, powers, strict=True))
+    plane = PlaneMoments(frames.supplement, degree=degree)
+    first = np.broadcast_to(frames.first[:, None, :], (len(u), len(v), u.shape[1]))
+    zero_left, zero_right = frames.norms_left == 0, frames.norms_right == 0
+    if np.any(zero_left):
+        first = first.copy()
+        unit_right = np.divide(
+            v, frames.norms_right[:, None], out=np.zeros_like(v), where=frames.norms_right[:, None] > 0
+        )
+        first[zero_left] = unit_right[None]
+    total = np.zeros((len(u), len(v)))
+    for (key, coefficient), (i, j) in zip(members, powers, strict=True):
+        polynomial = plane_polynomial(
+            key[0],
+            lambda k: first[:, :, k],
+            lambda k: frames.second[:, :, k] if frames.second is not None else 0.0,
+            1.0,
+        )
+        moment = sum((c * plane(a, b, i, j) for (a, b), c in polynomial.items()), np.zeros(()))
+        norms = np.multiply.outer(frames.norms_left**i, frames.norms_right**j)
+        total += coefficient * norms * moment
+    total[np.ix_(zero_left, zero_right)] *= 2
+    return total
+
+
+@dataclass
+class ScalarMoments:
+    """Moments for one pair of exact points at a time, in balls or in mpmath numbers.
+
+    Parameters
+    ----------
+    derivation : Derivation
+    coordinates : tuple of sympy.Symbol
+    arithmetic : Arithmetic
+    """
+
+    derivation: Derivation
+    coordinates: tuple[sympy.Symbol, ...]
+    arithmetic: Arithmetic
+    _forms: dict[tuple[int, tuple[Fraction, ...]], tuple[Fraction, ...]] = field(default_factory=dict)
+
+    def kernel(self, groups: Groups, x: tuple[Fraction, ...], y: tuple[Fraction, ...]) -> Any:
+        """Sum over the groups at the points x and y."""
+        total = self.arithmetic.rational(Fraction(0))
+        for key, pairs in groups.items():
+            u, v = self.form_values(key[2], x), self.form_values(key[4], y)
+            i, j = half_space_power(key[1]), half_space_power(key[3])
+            moment = self._smooth(key, u, v) if i is None or j is None else self._half_space(key[0], i, j, u, v)
+            with self.arithmetic.precision(0):
+                coefficient = sum(
+                    (self._value(a, x) * self._value(b, y) for a, b in pairs), self.arithmetic.rational(Fraction(0))
+                )
+                total = total + coefficient * moment
+        return total
+
+    def _smooth(self, key: GroupKey, u: tuple[Fraction, ...], v: tuple[Fraction, ...]) -> Any:
+        raise NtkVerifyError(f"no rule for {key} at {u} and {v}.")
+
+    def _value(self, expression: sympy.Expr, point: tuple[Fraction, ...]) -> Any:
+        values = dict(zip(self.coordinates, map(self.arithmetic.rational, point), strict=True))
+        return evaluate(expression, values, self.arithmetic)
+
+    def form_values(self, form: int, point: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
+        """Exact coefficients of a linear form."""
+        if form < 0:
+            return (Fraction(0),) * len(self.derivation.weights)
+        if (form, point) not in self._forms:
+            exact = {
+                c: sympy.Rational(p.numerator, p.denominator) for c, p in zip(self.coordinates, point, strict=True)
+            }
+            values = [c.subs(exact) for c in self.derivation.forms[form]]
+            if not all(v.is_Rational for v in values):
+                raise NtkVerifyError(
+                    f"the linear form {values} at {point} is not rational, so it has no exact geometry."
+                )
+            self._forms[form, point] = tuple(Fraction(int(v.p), int(v.q)) for v in values)
+        return self._forms[form, point]
+
+    def _half_space(
+        self, monomial: tuple[int, ...], i: int, j: int, u: tuple[Fraction, ...], v: tuple[Fraction, ...]
+    ) -> Any:
+        r"""The closed form with cos and sin of the angle as square roots of exact rationals."""
+        arithmetic = self.arithmetic
+        zero, one = arithmetic.rational(Fraction(0)), arithmetic.rational(Fraction(1))
+        left_zero, right_zero = not any(u), not any(v)
+        if (left_zero and i > 0) or (right_zero and j > 0):
+            return zero
+        factor = 2 if left_zero and right_zero else 1
+        u, v = (v if left_zero else u), (u if right_zero else v)
+        q11, q12, q22 = _dot(u, u), _dot(u, v), _dot(v, v)
+        sine_squared = (q11 * q22 - q12 * q12) / (q11 * q22) if q11 else Fraction(0)
+        degree = len(monomial) + i + j
+        with arithmetic.precision(guard_bits(sine_squared, degree)):
+
+            def root(value: Fraction) -> Any:
+                return arithmetic.call("sqrt", arithmetic.rational(value))
+
+            sine = root(sine_squared)
+            cosine = arithmetic.rational(Fraction(q12)) / root(q11 * q22) if q11 else one
+            supplement = (
+                arithmetic.pi()
+                if sine_squared == 0 and q12 >= 0
+                else (zero if sine_squared == 0 else arithmetic.call("atan2", sine, -cosine))
+            )
+            norms = root(q11) ** i * root(q22) ** j
+            orthogonal = [b - a * q12 / q11 for a, b in zip(u, v, strict=True)] if q11 else list(v)
+            size = root(_dot(orthogonal, orthogonal))
+            first = [arithmetic.rational(a) / root(q11) if q11 else zero for a in u]
+            second = [arithmetic.rational(a) / size if sine_squared else zero for a in orthogonal]
+            moment = zero
+            for (a, b), c in plane_polynomial(monomial, first.__getitem__, second.__getitem__, one).items():
+                integral = angular_integral(a, b, i, j, supplement, sine, -cosine)
+                moment = moment + c * integral * evaluate(radial_moment(a + b + i + j), {}, arithmetic)
+            return factor * norms * moment / (2 * arithmetic.pi())
+
+
+def _dot(a: Sequence[Fraction], b: Sequence[Fraction]) -> Fraction:
+    return sum((p * q for p, q in zip(a, b, strict=True)), Fraction(0))

@@ -1,0 +1,147 @@
+"""Exact suprema of |f| on the line, by solving for the critical points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import mpmath
+import sympy
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.functions import PositivePower, Softplus
+
+_DIGITS = 50
+
+
+@dataclass(frozen=True)
+class Supremum:
+    """sup |f|, with the point where it is reached.
+
+    Parameters
+    ----------
+    value : sympy.Expr
+        The supremum; ``oo`` if f is unbounded.
+    point : sympy.Expr
+        Where it is reached; ``oo`` or ``-oo`` if only in the limit.
+    exact : bool
+        False if the critical equation is transcendental and `value` and `point` are 50-digit numbers.
+    """
+
+    value: sympy.Expr
+    point: sympy.Expr
+    exact: bool = True
+
+    @property
+    def is_attained(self) -> bool:
+        """Whether the supremum is a maximum."""
+        return bool(self.point.is_finite)
+
+
+def supremum_of(expression: sympy.Expr, z: sympy.Symbol) -> Supremum:
+    """Supremum of |expression| over real `z`.
+
+    Exact for functions whose critical points solve a polynomial: polynomials in one tanh, trigonometric
+    polynomials, polynomials times a Gaussian (also with erf in the function itself), piecewise constants.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the function is of none of these kinds and not bounded and smooth either.
+    """
+    expression = sympy.sympify(expression)
+    if not expression.has(z):
+        return Supremum(sympy.Abs(expression), sympy.S.Zero)
+    if expression.has(PositivePower):
+        return _step_supremum(expression, z)
+    ends = [(_limit(expression, z, sign), sign * sympy.oo) for sign in (1, -1)]
+    if any(value in (sympy.oo, -sympy.oo) for value, _ in ends):
+        return Supremum(sympy.oo, next(point for value, point in ends if not value.is_finite))
+    points = _critical_points(sympy.diff(expression, z), z)
+    exact = points is not None
+    if points is None:
+        points = _transcendental_roots(sympy.diff(expression, z), z)
+    candidates = [(expression.subs(z, p), p) for p in points]
+    # an end goes last: a supremum that is reached is reported where it is reached
+    return Supremum(*_largest([*candidates, *((v, p) for v, p in ends if isinstance(v, sympy.Expr))]), exact=exact)
+
+
+def _largest(candidates: Iterable[tuple[sympy.Expr, sympy.Expr]]) -> tuple[sympy.Expr, sympy.Expr]:
+    best: tuple[sympy.Expr, sympy.Expr] | None = None
+    best_size = sympy.Float(-1)
+    for value, point in candidates:
+        size = abs(sympy.N(value, _DIGITS))
+        if best is None or size > best_size * (1 + sympy.Float(10) ** (10 - _DIGITS)):
+            best, best_size = (value if sympy.N(value) >= 0 else -value, point), size
+    if best is None:
+        raise NtkVerifyError("a supremum needs at least one candidate point, but the function has none.")
+    return sympy.radsimp(best[0]) if best[0].is_algebraic else best[0], best[1]
+
+
+def _limit(expression: sympy.Expr, z: sympy.Symbol, sign: int) -> sympy.Expr:
+    """Limit at sign * infinity; 0, which is never the largest, where sin or cos leave none."""
+    if expression.has(sympy.sin, sympy.cos):
+        return sympy.S.Zero
+    expression = expression.replace(Softplus, lambda a: sympy.log(1 + sympy.exp(a)))
+    t = sympy.Dummy("t")
+    (atom, *others) = expression.atoms(sympy.tanh) or {None}
+    if atom is not None and not others and not expression.xreplace({atom: t}).has(z):
+        return expression.xreplace({atom: t}).subs(t, sign)
+    return sympy.limit(expression.rewrite(sympy.exp), z, sign * sympy.oo)
+
+
+def _step_supremum(expression: sympy.Expr, z: sympy.Symbol) -> Supremum:
+    """Largest modulus of a function that is polynomial on each half line."""
+    candidates = []
+    for sign in (-1, 1):
+        half = expression.replace(PositivePower, lambda a, k, sign=sign: a**k if sign > 0 else sympy.S.Zero)
+        if half.has(z):
+            return Supremum(sympy.oo, sign * sympy.oo)
+        candidates.append((half, sympy.Integer(sign)))
+    return Supremum(*_largest(reversed(candidates)))
+
+
+def _critical_points(slope: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr] | None:
+    """Exact real zeros of `slope`, or None if they solve no polynomial."""
+    hyperbolic, gaussians = slope.atoms(sympy.tanh), slope.atoms(sympy.exp)
+    t = sympy.Dummy("t")
+    if slope.is_polynomial(z):
+        return list(sympy.real_roots(sympy.Poly(slope, z), multiple=True))
+    if len(hyperbolic) == 1 and not gaussians:
+        (atom,) = hyperbolic
+        polynomial = sympy.expand(slope.xreplace({atom: t}))
+        scale = atom.args[0] / z
+        if polynomial.is_polynomial(t) and not polynomial.has(z) and not scale.has(z):
+            roots = {r for r in sympy.real_roots(sympy.Poly(polynomial, t)) if abs(sympy.N(r, _DIGITS)) < 1}
+            return [sympy.atanh(r) / scale for r in sorted(roots, key=sympy.N)]
+    if len(gaussians) == 1 and not hyperbolic and not slope.has(sympy.erf):
+        polynomial = sympy.expand(sympy.expand(slope) / next(iter(gaussians)))
+        if polynomial.is_polynomial(z):
+            return sorted(set(sympy.real_roots(sympy.Poly(polynomial, z))), key=sympy.N)
+    if slope.has(sympy.sin, sympy.cos) and not gaussians and not hyperbolic:
+        # t = tan(z/2) turns a trigonometric polynomial into a rational function; z = pi is t = oo
+        rational = sympy.together(
+            slope.subs({sympy.sin(z): 2 * t / (1 + t**2), sympy.cos(z): (1 - t**2) / (1 + t**2)}, simultaneous=True)
+        )
+        if not rational.has(z):
+            numerator = sympy.Poly(sympy.numer(rational), t)
+            return [sympy.pi, *(2 * sympy.atan(r) for r in sorted(set(sympy.real_roots(numerator)), key=sympy.N))]
+    return None
+
+
+def _transcendental_roots(slope: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr]:
+    """Zeros of `slope` to 50 digits, bracketed on a grid over [-30, 30].
+
+    Outside, the slopes of the smooth activations are below 30^2 exp(-30) of their scale.
+    """
+    function = sympy.lambdify(z, slope, "mpmath")
+    with mpmath.workdps(_DIGITS + 15):
+        grid = [mpmath.mpf(k) / 8 for k in range(-240, 241)]
+        values = [function(g) for g in grid]
+        roots = []
+        for left, right, below, above in zip(grid, grid[1:], values, values[1:], strict=False):
+            if below == 0:
+                roots.append(left)
+            elif below * above < 0:
+                roots.append(mpmath.findroot(function, (left, right), solver="anderson"))
+        return [sympy.Float(r, _DIGITS) for r in roots]

@@ -1,0 +1,201 @@
+"""Splitting a neuron's expressions into coefficient(x) * monomial(weights) * atom(linear form of the weights)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import sympy
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.functions import PositivePower, Z
+
+
+@dataclass(frozen=True)
+class Term:
+    """coefficient * prod(weights[i] for i in monomial) * atom(forms[form] . weights).
+
+    Parameters
+    ----------
+    coefficient : sympy.Expr
+        In the coordinates only.
+    monomial : tuple of int
+        Indices of weights, sorted, repeated for powers.
+    atom : sympy.Expr
+        Function of ``Z``; 1 if there is none.
+    form : int
+        Index of the linear form, or -1 if the atom is 1.
+    """
+
+    coefficient: sympy.Expr
+    monomial: tuple[int, ...]
+    atom: sympy.Expr
+    form: int
+
+
+@dataclass
+class Splitter:
+    """Splits expressions and collects the linear forms they share.
+
+    Parameters
+    ----------
+    weights : sequence of sympy.Symbol
+        The random variables.
+    """
+
+    weights: Sequence[sympy.Symbol]
+    forms: list[tuple[sympy.Expr, ...]] = field(default_factory=list)
+
+    def split(self, expression: sympy.Expr) -> tuple[Term, ...]:
+        """All terms of an expression with one linear form each, like terms collected.
+
+        Raises
+        ------
+        NtkVerifyError
+            If a function's argument is not built from linear forms of the weights, or a term
+            multiplies functions of two different ones.
+        """
+        collected: dict[tuple[tuple[int, ...], sympy.Expr, int], list[sympy.Expr]] = {}
+        for coefficient, monomial, atoms in self._products(expression):
+            if len(atoms) > 1:
+                raise NtkVerifyError(f"{expression} multiplies functions of two different linear forms of the weights.")
+            form, atom = next(iter(atoms.items()), (-1, sympy.S.One))
+            collected.setdefault((monomial, atom, form), []).append(coefficient)
+        summed = ((key, sympy.Add(*parts)) for key, parts in collected.items())
+        return tuple(Term(c, monomial, atom, form) for (monomial, atom, form), c in summed if c != 0)
+
+    def split_products(
+        self, expression: sympy.Expr
+    ) -> Iterator[tuple[sympy.Expr, tuple[int, ...], list[tuple[sympy.Expr, tuple[sympy.Expr, ...]]]]]:
+        """Terms with at most two linear forms: coefficient, monomial, and the atoms with their forms.
+
+        Raises
+        ------
+        NtkVerifyError
+            As for `split`, for three different forms.
+        """
+        for coefficient, monomial, atoms in self._products(expression):
+            if len(atoms) > 2:
+                raise NtkVerifyError(f"{expression} multiplies functions of three different linear forms.")
+            yield coefficient, monomial, [(atom, self.forms[form]) for form, atom in atoms.items()]
+
+    def _products(self, expression: sympy.Expr) -> Iterator[tuple[sympy.Expr, tuple[int, ...], dict[int, sympy.Expr]]]:
+        positions = {w: i for i, w in enumerate(self.weights)}
+        stand_ins: dict[sympy.Symbol, int] = {}
+        functions = {f for f in expression.atoms(sympy.Function) if f.has(*self.weights)}
+        outermost = [f for f in functions if not any(f is not g and g.has(f) for g in functions)]
+        renamed = {f: self._rename(f, stand_ins) for f in outermost}
+        for term in sympy.Add.make_args(sympy.expand(expression.xreplace(renamed))):
+            coefficient, monomial = sympy.S.One, list[int]()
+            atoms: dict[int, sympy.Expr] = {}
+            for factor in sympy.Mul.make_args(term):
+                base, power = factor.as_base_exp()
+                used = factor.free_symbols & stand_ins.keys()
+                if len(used) == 1:
+                    (symbol,) = used
+                    form = stand_ins[symbol]
+                    atoms[form] = atoms.get(form, sympy.S.One) * factor.xreplace({symbol: Z})
+                elif base in positions and power.is_Integer and power > 0:
+                    monomial += [positions[base]] * int(power)
+                elif factor.free_symbols & (positions.keys() | stand_ins.keys()):
+                    raise NtkVerifyError(f"{factor} is neither a power of a weight nor a function of a linear form.")
+                else:
+                    coefficient *= factor
+            for form, atom in atoms.items():
+                scale, atoms[form] = _canonical_positive(atom)
+                coefficient *= scale
+            yield coefficient, tuple(sorted(monomial)), atoms
+
+    def _rename(self, function: sympy.Expr, stand_ins: dict[sympy.Symbol, int]) -> sympy.Expr:
+        replaced = {}
+        for part in _linear_parts(function, set(self.weights)):
+            coefficients = tuple(sympy.diff(part, w) for w in self.weights)
+            if sympy.expand(part - sum((c * w for c, w in zip(coefficients, self.weights, strict=True)), sympy.S.Zero)):
+                raise NtkVerifyError(f"the argument {part} has a part without weights, but a linear form is needed.")
+            index, scale = self._register(coefficients)
+            symbol = next((s for s, i in stand_ins.items() if i == index), None) or sympy.Dummy("z", real=True)
+            stand_ins[symbol] = index
+            replaced[part] = scale * symbol
+        return function.xreplace(replaced)
+
+    def _register(self, form: tuple[sympy.Expr, ...]) -> tuple[int, sympy.Expr]:
+        """Index of a form and the number by which the registered form must be multiplied to give it."""
+        for index, known in enumerate(self.forms):
+            pairs = list(zip(form, known, strict=True))
+            scale = next((sympy.cancel(f / k) for f, k in pairs if k != 0), sympy.S.One)
+            if scale.is_positive and scale.is_number and all(sympy.expand(f - scale * k) == 0 for f, k in pairs):
+                return index, scale
+        self.forms.append(form)
+        return len(self.forms) - 1, sympy.S.One
+
+
+def _linear_parts(expression: sympy.Expr, weights: set[sympy.Symbol]) -> set[sympy.Expr]:
+    """Maximal subexpressions that are linear in the weights, inside a function's arguments."""
+    parts: set[sympy.Expr] = set()
+    for argument in expression.args:
+        present = argument.free_symbols & weights
+        if not present:
+            continue
+        linear = argument.is_polynomial(*present) and all(
+            not sympy.diff(argument, w).free_symbols & weights for w in present
+        )
+        if linear:
+            parts.add(argument)
+        elif argument.args:
+            parts |= _linear_parts(argument, weights)
+        else:
+            raise NtkVerifyError(f"{expression} is not a function of linear forms of the weights.")
+    return parts
+
+
+def _canonical_positive(atom: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """A product of positive powers of multiples of Z as a number times one positive power of Z."""
+    scale, power, rest = sympy.S.One, None, sympy.S.One
+    for factor in sympy.Mul.make_args(atom):
+        base, exponent = factor.as_base_exp()
+        ratio = sympy.cancel(base.args[0] / Z) if isinstance(base, PositivePower) else sympy.S.Zero
+        if ratio.is_positive and ratio.is_number and exponent.is_Integer and exponent > 0:
+            scale *= ratio ** (base.args[1] * exponent)
+            power = (power or 0) + base.args[1] * exponent
+        else:
+            rest *= factor
+    return scale, rest if power is None else rest * PositivePower(Z, power)
+
+
+GroupKey = tuple[tuple[int, ...], sympy.Expr, int, sympy.Expr, int]
+Groups = dict[GroupKey, list[tuple[sympy.Expr, sympy.Expr]]]
+
+
+def pair_terms(
+    left: Sequence[Sequence[Term]],
+    right: Sequence[Sequence[Term]],
+    polynomial_weights: Mapping[int, Sequence[sympy.Expr]],
+) -> Groups:
+    """Products of terms, grouped by the Gaussian moment that they need.
+
+    Parameters
+    ----------
+    left, right : sequences of sequences of Term
+        One inner sequence per component; components are multiplied in pairs and summed.
+    polynomial_weights : mapping of int to sequence of sympy.Expr
+        Moments 0, 1, 2, .. of the weights that enter no linear form; they are taken out here.
+
+    Returns
+    -------
+    dict
+        (monomial, left atom, left form, right atom, right form) to the pairs of coefficients whose products add up.
+    """
+    groups: Groups = {}
+    for left_terms, right_terms in zip(left, right, strict=True):
+        for s in left_terms:
+            for t in right_terms:
+                joint = sorted(s.monomial + t.monomial)
+                factor = sympy.S.One
+                for index in set(joint) & polynomial_weights.keys():
+                    factor *= polynomial_weights[index][joint.count(index)]
+                if factor == 0:
+                    continue
+                kept = tuple(i for i in joint if i not in polynomial_weights)
+                key = (kept, s.atom, s.form, t.atom, t.form)
+                groups.setdefault(key, []).append((factor * s.coefficient, t.coefficient))
+    return groups
