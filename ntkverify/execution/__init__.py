@@ -1,0 +1,7 @@
+"""Run a symbolic neuron: reference arrays, fused CPU kernels, certified balls."""
+
+from ntkverify.execution.backends import BACKENDS, make_executor
+from ntkverify.execution.base import Executor
+from ntkverify.execution.samples import Forward
+
+__all__ = ["BACKENDS", "Executor", "Forward", "make_executor"]

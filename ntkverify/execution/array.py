@@ -1,0 +1,139 @@
+"""The reference executor: the evaluator over array-API arrays, nothing clever."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ntkverify.execution.base import Executor
+from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights
+
+
+class WalkingExecutor(Executor):
+    """Evaluates features and gradients on (m, n) arrays by walking their trees, whatever the number type."""
+
+    def _inverse_root(self, m: int) -> Any:
+        return 1 / math.sqrt(m)
+
+    def _sum(self, array: Any, axis: int) -> Any:
+        return array.sum(axis=axis)
+
+    def _full(self, array: Any, shape: tuple[int, int]) -> Any:
+        return np.broadcast_to(array, shape)
+
+    def _stack(self, parts: list[Any], axis: int) -> Any:
+        return np.stack(parts, axis=axis)
+
+    def _neuron_values(self, b: BlockSamples, weights: Any, frozen: Any) -> dict[Any, Any]:
+        neuron = self.neuron
+        values = {s: weights[:, i][:, None] for i, s in enumerate(neuron.weights)}
+        values |= {s: frozen[:, i][:, None] for i, s in enumerate(neuron.frozen)}
+        return values | {s: b.points[:, i][None, :] for i, s in enumerate(neuron.coordinates)}
+
+    def forward(self, weights: Any, frozen: Any = None) -> Forward:
+        weights, frozen = check_weights(self.neuron, weights, frozen)
+        m = weights.shape[0]
+        sums = []
+        for b in self.samples.blocks:
+            features = evaluate_all(list(b.block.features), self._neuron_values(b, weights, frozen), self.algebra)
+            full = [self._full(f, (m, b.size)) for f in features]
+            sums.append(self._stack([self._sum(f, 0) * self._inverse_root(m) for f in full], 0))
+        return self._residuals_of(tuple(sums))
+
+    def _gradients(self, b: BlockSamples, slopes: list[Any], weights: Any, frozen: Any) -> list[Any]:
+        """Per weight: derivative of every residual of the block in that weight of every neuron, (m, n_b)."""
+        m, p = weights.shape[0], len(self.neuron.weights)
+        per_feature = self.neuron.gradients[b.block.name]
+        flat = evaluate_all(
+            [g for gs in per_feature for g in gs], self._neuron_values(b, weights, frozen), self.algebra
+        )
+        result = []
+        for i in range(p):
+            total = None
+            for k in range(len(per_feature)):
+                term = self._full(flat[k * p + i], (m, b.size)) * slopes[k]
+                total = term if total is None else total + term
+            result.append(total * self._inverse_root(m))
+        return result
+
+    def vjp(self, weights: Any, frozen: Any, forward: Forward, vector: Any) -> Any:
+        weights, frozen = check_weights(self.neuron, weights, frozen)
+        self._check_vector(vector)
+        total: Any = None
+        for b, slopes in zip(self.samples.blocks, self.slopes(forward), strict=True):
+            v = vector[b.rows][None, :]
+            part = self._stack([self._sum(g * v, 1) for g in self._gradients(b, slopes, weights, frozen)], 1)
+            total = part if total is None else total + part
+        return total
+
+    def jacobian(self, weights: Any, frozen: Any = None) -> Any:
+        weights, frozen = check_weights(self.neuron, weights, frozen)
+        parts = []
+        for b, slopes in zip(self.samples.blocks, self.slopes(self.forward(weights, frozen)), strict=True):
+            g = self._stack(self._gradients(b, slopes, weights, frozen), 0)  # (p, m, n)
+            parts.append(self._rows(g))
+        return self._concatenate(parts)
+
+    def _rows(self, array: Any) -> Any:
+        """(p, m, n) to (n, m * p)."""
+        return np.transpose(array, (2, 1, 0)).reshape((array.shape[2], -1))
+
+    def gram(self, weights: Any, frozen: Any = None) -> Any:
+        jacobian = self.jacobian(weights, frozen)
+        return jacobian @ jacobian.T
+
+
+class ArrayExecutor(WalkingExecutor):
+    """Executor over arrays of an array-API namespace; keeps (m, n) arrays, so meant for small problems.
+
+    Parameters
+    ----------
+    samples : Samples
+        Problem, with NumPy arrays; they are moved to `xp`.
+    xp : module
+        The array-API namespace.
+    """
+
+    def __init__(self, samples: Samples, xp: Any = np) -> None:
+        self.xp = xp
+        blocks = tuple(
+            BlockSamples(b.block, xp.asarray(b.points), xp.asarray(b.targets), b.scale, b.rows) for b in samples.blocks
+        )
+        super().__init__(Samples(samples.neuron, blocks), ArrayAlgebra(xp))
+
+    def forward(self, weights: Any, frozen: Any = None) -> Forward:
+        return super().forward(weights, self._frozen(weights, frozen))
+
+    def vjp(self, weights: Any, frozen: Any, forward: Forward, vector: Any) -> Any:
+        return super().vjp(weights, self._frozen(weights, frozen), forward, vector)
+
+    def jacobian(self, weights: Any, frozen: Any = None) -> Any:
+        return super().jacobian(weights, self._frozen(weights, frozen))
+
+    def gram(self, weights: Any, frozen: Any = None) -> Any:
+        jacobian = self.jacobian(weights, frozen)
+        return jacobian @ self.xp.permute_dims(jacobian, (1, 0))
+
+    def step(self, weights: Any, frozen: Any, forward: Forward, eta: Any) -> Forward:
+        return super().step(weights, self._frozen(weights, frozen), forward, eta)
+
+    def _frozen(self, weights: Any, frozen: Any) -> Any:
+        return self.xp.zeros((weights.shape[0], 0), dtype=self.xp.float64) if frozen is None else frozen
+
+    def _sum(self, array: Any, axis: int) -> Any:
+        return self.xp.sum(array, axis=axis)
+
+    def _full(self, array: Any, shape: tuple[int, int]) -> Any:
+        return self.xp.broadcast_to(array, shape)
+
+    def _stack(self, parts: list[Any], axis: int) -> Any:
+        return self.xp.stack(parts, axis=axis)
+
+    def _rows(self, array: Any) -> Any:
+        return self.xp.reshape(self.xp.permute_dims(array, (2, 1, 0)), (array.shape[2], -1))
+
+    def _concatenate(self, parts: list[Any]) -> Any:
+        return self.xp.concat(parts)

@@ -1,0 +1,222 @@
+"""Arrange a block's features and gradients for code: chain rule by hand, work sorted by what it depends on.
+
+A feature almost always meets the sample through an affine form ``z = w . x`` only, so the gradient is
+``sum_l (dT/dz_l) dz_l/dw + dT/dw`` with ``T = sum_k c_k feature_k``: one derivative shared by all
+components instead of p separate expressions. Statements are sorted into three kinds, those of the
+neuron alone, of the sample alone, and the mixed ones; only the last are paid m * n times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sympy
+
+from ntkverify.symbolic.functions import PositivePower, Softplus
+from ntkverify.symbolic.neuron import Block, Neuron
+
+Assignment = tuple[sympy.Symbol, sympy.Expr]
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Straight-line code of one pass over one block.
+
+    Parameters
+    ----------
+    neuron, sample, mixed : tuple of (symbol, expression)
+        Assignments that depend on the weights only, on the sample only, and on both, each in order.
+    outputs : tuple of sympy.Expr
+        For the gradient, per weight; for the forward pass, per feature.
+    """
+
+    neuron: tuple[Assignment, ...]
+    sample: tuple[Assignment, ...]
+    mixed: tuple[Assignment, ...]
+    outputs: tuple[sympy.Expr, ...]
+
+    @property
+    def operations(self) -> int:
+        """Arithmetic operations per neuron and sample: additions, products and function calls count one."""
+        return sum(operations(e) for _, e in self.mixed) + sum(operations(e) for e in self.outputs)
+
+
+def operations(e: sympy.Basic) -> int:
+    """Operations of an expression as it is printed: an integer power k costs k - 1 products."""
+    below = sum(operations(a) for a in e.args)
+    if isinstance(e, sympy.Add | sympy.Mul):
+        return below + len(e.args) - 1
+    if isinstance(e, sympy.Pow) and e.exp.is_Integer:
+        return operations(e.base) + abs(int(e.exp)) - (1 if e.exp > 0 else 0)
+    if isinstance(e, PositivePower):
+        k = int(e.args[1])
+        return operations(e.args[0]) + max(k, 1)
+    return below + (1 if e.args else 0)
+
+
+def canonical(neuron: Neuron) -> Neuron:
+    """The same neuron with its symbols renamed to w0.., f0.., x0.. and, per block, p0..: names that code may use."""
+
+    def named(prefix: str, symbols: Iterable[sympy.Symbol]) -> dict[sympy.Symbol, sympy.Symbol]:
+        return {s: sympy.Symbol(f"{prefix}{i}", real=True) for i, s in enumerate(symbols)}
+
+    w, f, x = named("w", neuron.weights), named("f", neuron.frozen), named("x", neuron.coordinates)
+    blocks = []
+    for b in neuron.blocks:
+        p = named("p", b.sums)
+        features = tuple(sympy.sympify(e).xreplace({**w, **f, **x}) for e in b.features)
+        blocks.append(Block(b.name, features, tuple(p.values()), sympy.sympify(b.residual).xreplace({**x, **p})))
+    return Neuron(tuple(w.values()), tuple(f.values()), tuple(x.values()), tuple(blocks))
+
+
+def forms(block: Block, neuron: Neuron) -> dict[sympy.Expr, sympy.Symbol]:
+    """The affine forms of the weights inside a block's functions and powers, each with a symbol z_l."""
+    weights, coordinates = {*neuron.weights, *neuron.frozen}, set(neuron.coordinates)
+    found: dict[sympy.Expr, sympy.Symbol] = {}
+
+    def mixed(e: sympy.Basic) -> bool:
+        return bool(e.free_symbols & weights) and bool(e.free_symbols & coordinates)
+
+    def affine(e: sympy.Expr) -> bool:
+        ws = [w for w in (*neuron.weights, *neuron.frozen) if w in e.free_symbols]
+        return not e.atoms(sympy.Function) and all(sympy.diff(e, v, w) == 0 for v in ws for w in ws)
+
+    def walk(e: sympy.Basic, inside: bool) -> None:
+        if not mixed(e):
+            return
+        if inside and e.args and affine(e):
+            found.setdefault(e, sympy.Symbol(f"z_{len(found)}", real=True))
+            return
+        holds = isinstance(e, sympy.Function | sympy.Pow)
+        for a in e.args:
+            walk(a, inside or holds)
+
+    for f in block.features:
+        walk(f, False)
+    return found
+
+
+def forward_statements(neuron: Neuron, block: Block) -> Statements:
+    """Code for the features of one neuron at one sample."""
+    z = forms(block, neuron)
+    features = [_arrange(f.xreplace(z)) for f in block.features]
+    return _sort(neuron, z, features, ())
+
+
+def gradient_statements(neuron: Neuron, block: Block, cotangents: tuple[sympy.Symbol, ...]) -> Statements:
+    """Code for the gradient of ``sum_k c_k feature_k`` in the trainable weights, c_k given per sample."""
+    z = forms(block, neuron)
+    features = [f.xreplace(z) for f in block.features]
+    # dT/dz_l is arranged per feature, so that c_k stays one factor of it
+    by_form = [
+        sympy.Add(*(c * _arrange(sympy.diff(f, s)) for c, f in zip(cotangents, features, strict=True)))
+        for s in z.values()
+    ]
+    shared = [sympy.Symbol(f"s_{i}") for i in range(len(by_form))]
+    outputs = []
+    for w in neuron.weights:
+        through = [s * sympy.diff(form, w) for s, form in zip(shared, z, strict=True)]
+        direct = [c * _arrange(sympy.diff(f, w)) for c, f in zip(cotangents, features, strict=True)]
+        outputs.append(sympy.Add(*through, *direct))
+    return _sort(neuron, z, outputs, cotangents, tuple(zip(shared, by_form, strict=True)))
+
+
+def _arrange(e: sympy.Expr) -> sympy.Expr:
+    """Rewrite a derivative as a short polynomial in the functions that it contains.
+
+    Powers z_+^k become powers of z_+ and the step, and the polynomial in the (usually one)
+    function that varies with the sample is put in Horner form, its coefficients factored.
+    """
+    e = e.replace(PositivePower, lambda z, k: PositivePower(z, 1) ** k if k > 1 else PositivePower(z, k))
+    atoms = sorted(e.atoms(sympy.Function, Softplus), key=sympy.default_sort_key)
+    outer = [a for a in atoms if not any(a is not b and b.has(a) for b in atoms)]
+    if not outer or not e.is_polynomial(*outer):
+        return e
+    names = {a: sympy.Dummy() for a in outer}
+    back = {v: k for k, v in names.items()}
+    try:
+        poly = sympy.Poly(e.xreplace(names), *names.values())
+    except sympy.PolynomialError:
+        return e
+    if len(outer) == 1:
+        result: sympy.Expr = sympy.S.Zero
+        (x,) = names.values()
+        for c in poly.all_coeffs():
+            result = result * x + sympy.factor_terms(c)
+        candidate = result.xreplace(back)
+    else:
+        terms = [
+            sympy.Mul(sympy.factor_terms(c), *(x**k for x, k in zip(poly.gens, ks, strict=True)))
+            for ks, c in poly.terms()
+        ]
+        candidate = sympy.Add(*terms).xreplace(back)
+    return candidate if operations(candidate) < operations(e) else e
+
+
+def _sort(
+    neuron: Neuron,
+    z: dict[sympy.Expr, sympy.Symbol],
+    outputs: Iterable[sympy.Expr],
+    cotangents: tuple[sympy.Symbol, ...],
+    shared: tuple[Assignment, ...] = (),
+) -> Statements:
+    """Share common subexpressions and sort every product's factors by what they depend on."""
+    outputs = list(outputs)
+    of_neuron = {*neuron.weights, *neuron.frozen}
+    of_sample = {*neuron.coordinates, *cotangents}
+    of_both = {*z.values(), *(s for s, _ in shared)}
+    kinds: dict[str, list[Assignment]] = {"neuron": [], "sample": [], "mixed": []}
+    names: dict[sympy.Expr, sympy.Symbol] = {}
+
+    def kind(e: sympy.Basic) -> str:
+        free = e.free_symbols
+        if free & of_both or (free & of_neuron and free & of_sample):
+            return "mixed"
+        return "neuron" if free & of_neuron else "sample"
+
+    def hoist(e: sympy.Expr) -> sympy.Expr:
+        """Replace the largest neuron-only and sample-only parts of an expression by names."""
+        if not e.args or e.is_number:
+            return e
+        which = kind(e)
+        if which != "mixed":
+            return name(e, which)
+        if isinstance(e, sympy.Add | sympy.Mul):
+            groups: dict[str, list[sympy.Expr]] = {"neuron": [], "sample": [], "mixed": [], "number": []}
+            for a in e.args:
+                groups["number" if a.is_number else kind(a)].append(a)
+            if groups["number"]:
+                # a constant belongs where it costs nothing
+                groups["neuron" if groups["neuron"] else ("sample" if groups["sample"] else "mixed")] += groups[
+                    "number"
+                ]
+            parts = [hoist(e.func(*groups[g])) for g in ("neuron", "sample") if groups[g]]
+            return e.func(*parts, *(hoist(a) for a in groups["mixed"]))
+        return e.func(*(hoist(a) for a in e.args))
+
+    def name(e: sympy.Expr, which: str) -> sympy.Expr:
+        if not e.args or e.is_number:
+            return e
+        if e not in names:
+            symbol = sympy.Symbol(f"{'nv' if which == 'neuron' else 'xv'}_{len(names)}")
+            names[e] = symbol
+            (of_neuron if which == "neuron" else of_sample).add(symbol)
+            kinds[which].append((symbol, e))
+        return names[e]
+
+    forms_first = [(s, form) for form, s in z.items()]
+    definitions = [*forms_first, *shared]
+    hoisted = [hoist(e) for _, e in definitions] + [hoist(e) for e in outputs]
+    replacements, reduced = sympy.cse(hoisted, symbols=sympy.numbered_symbols("t_"), order="canonical")
+    # put the definitions and the common subexpressions in an order in which each uses only earlier ones
+    pending = list(replacements) + [(s, e) for (s, _), e in zip(definitions, reduced, strict=False)]
+    unknown = {s for s, _ in pending}
+    while pending:
+        ready = next(i for i, (_, e) in enumerate(pending) if not (e.free_symbols & unknown))
+        s, e = pending.pop(ready)
+        unknown.discard(s)
+        kinds["mixed"].append((s, e))
+    return Statements(
+        tuple(kinds["neuron"]), tuple(kinds["sample"]), tuple(kinds["mixed"]), tuple(reduced[len(definitions) :])
+    )

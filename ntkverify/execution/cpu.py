@@ -1,0 +1,142 @@
+"""The fused CPU executor: kernels generated from the neuron, compiled by numba, cached on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.array import ArrayExecutor
+from ntkverify.execution.base import Executor
+from ntkverify.execution.cache import load_generated
+from ntkverify.execution.evaluator import ArrayAlgebra
+from ntkverify.execution.numba_source import kernel_source, padded_size
+from ntkverify.execution.samples import Forward, Samples, check_weights
+from ntkverify.execution.threads import available_threads, share
+
+Array = npt.NDArray[np.float64]
+
+# one chunk should outlast the tens of microseconds that handing it to a thread takes
+CHUNK_OPERATIONS = 4_000_000
+MOST_CHUNKS = 64
+
+
+class CpuExecutor(Executor):
+    """Runs a problem in fused sweeps over the neurons.
+
+    The neurons are cut into chunks by the size of the problem alone and the chunks' sums are added in order,
+    so that results are bit for bit the same whatever the number of threads.
+
+    Parameters
+    ----------
+    samples : Samples
+        The problem.
+    threads : int, optional
+        Number of threads; all processors that the process may use by default.
+    """
+
+    def __init__(self, samples: Samples, *, threads: int | None = None) -> None:
+        super().__init__(samples, ArrayAlgebra(np))
+        if threads is not None and threads < 1:
+            raise NtkVerifyError(f"threads must be at least 1, not {threads}")
+        self.threads = available_threads() if threads is None else threads
+        sizes = tuple(b.size for b in samples.blocks)
+        self.source = kernel_source(samples.neuron, sizes)
+        self._module = load_generated(self.source.text)
+        padded = [padded_size(n, s) for n, s in zip(sizes, self.source.at_once, strict=True)]
+        self._sizes = np.array(padded, dtype=np.int64)
+        starts = np.cumsum([0, *padded])
+        #: rows of the padded arrays that hold real samples
+        self._rows = [slice(s, s + n) for s, n in zip(starts, sizes, strict=False)]
+        self._features = max(len(b.block.features) for b in samples.blocks)
+        self._points = self._pad_points(tuple(b.points for b in samples.blocks))
+        self._nothing = np.empty((0, len(samples.neuron.weights)))
+        self._no_cotangents = np.zeros((self._features, self._padded))
+
+    @property
+    def _padded(self) -> int:
+        return int(self._sizes.sum())
+
+    def _pad_points(self, points: tuple[Array, ...]) -> Array:
+        """All points, every block's last one repeated up to a whole number of passes."""
+        parts = [
+            np.concatenate([x, np.repeat(x[-1:], size - len(x), axis=0)])
+            for x, size in zip(points, self._sizes, strict=True)
+        ]
+        return np.ascontiguousarray(np.concatenate(parts))
+
+    def operations_per_step(self, m: int) -> int:
+        """Arithmetic operations of one step of gradient descent at width m."""
+        each = zip(self.source.gradient_operations, self.source.forward_operations, strict=True)
+        return m * sum(b.size * (g + f) for b, (g, f) in zip(self.samples.blocks, each, strict=True))
+
+    def forward(self, weights: Array, frozen: Array | None = None) -> Forward:
+        return self._sweep(weights, frozen, None, 0.0, self._nothing, add=True)
+
+    def vjp(self, weights: Array, frozen: Array | None, forward: Forward, vector: Array) -> Array:
+        self._check_vector(vector)
+        gradient = np.empty((weights.shape[0], len(self.neuron.weights)))
+        self._sweep(weights, frozen, self._cotangents(forward, vector, weights.shape[0]), 0.0, gradient, add=False)
+        return gradient
+
+    def step(self, weights: Array, frozen: Array | None, forward: Forward, eta: float) -> Forward:
+        """One step of gradient descent in one sweep: changes `weights` in place, returns the pass at the new ones."""
+        cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
+        return self._sweep(weights, frozen, cotangents, float(eta), self._nothing, add=True)
+
+    def _cotangents(self, forward: Forward, vector: Array, m: int) -> Array:
+        result = np.zeros((self._features, self._padded))
+        root = 1 / np.sqrt(np.float64(m))
+        for b, rows, slopes in zip(self.samples.blocks, self._rows, self.slopes(forward), strict=True):
+            for k, slope in enumerate(slopes):
+                result[k, rows] = slope * root * vector[b.rows]
+        return result
+
+    def _sweep(
+        self, weights: Array, frozen: Array | None, cotangents: Array | None, eta: float, gradient: Array, *, add: bool
+    ) -> Forward:
+        weights, frozen = self._checked(weights, frozen)
+        m = weights.shape[0]
+        differentiate = cotangents is not None
+        c = self._no_cotangents if cotangents is None else cotangents
+        update = differentiate and not len(gradient)
+        starts = self._chunks(m)
+        sums = np.zeros((len(starts) - 1, self._features, self._padded))
+
+        def work(i: int) -> None:
+            self._module.sweep(
+                weights, frozen, self._points, c, self._sizes, eta, gradient, sums[i], differentiate, update, add,
+                starts[i], starts[i + 1],
+            )  # fmt: skip
+
+        share(work, len(starts) - 1, self.threads)
+        if not add:
+            return Forward((), np.empty(0))
+        total = sums[0] if len(sums) == 1 else sums.sum(axis=0)
+        total *= 1 / np.sqrt(np.float64(m))
+        parts = zip(self.samples.blocks, self._rows, strict=True)
+        return self._residuals_of(tuple(total[: len(b.block.features), rows] for b, rows in parts))
+
+    def _chunks(self, m: int) -> list[int]:
+        """Boundaries of the chunks of neurons: a function of the problem's size only."""
+        count = min(MOST_CHUNKS, max(1, self.operations_per_step(m) // CHUNK_OPERATIONS))
+        lanes = self.source.lanes
+        size = -(-m // (count * lanes)) * lanes
+        return [*range(0, m, size), m]
+
+    def _checked(self, weights: Array, frozen: Array | None) -> tuple[Array, Array]:
+        weights, frozen = check_weights(self.neuron, weights, frozen)
+        for name, array in (("weights", weights), ("frozen", frozen)):
+            if array.dtype != np.float64 or not array.flags.c_contiguous:
+                raise NtkVerifyError(
+                    f"{name} must be a C-contiguous float64 array, not {array.dtype}; "
+                    f"pass np.ascontiguousarray({name}, dtype=float)"
+                )
+        return weights, frozen
+
+    def jacobian(self, weights: Array, frozen: Array | None = None) -> Array:
+        return np.asarray(ArrayExecutor(self.samples).jacobian(*self._checked(weights, frozen)))
+
+    def gram(self, weights: Array, frozen: Array | None = None) -> Array:
+        jacobian = self.jacobian(weights, frozen)
+        return np.asarray(jacobian @ jacobian.T)

@@ -1,0 +1,177 @@
+"""Walk a sympy tree over arrays: the obvious evaluator, the reference for every generated kernel.
+
+The walk knows no number type. An `Algebra` says how exact constants become leaves and how
+each function acts, so the same walk serves array-API arrays and balls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import sympy
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.functions import PositivePower, Softplus
+
+
+class Algebra(Protocol):
+    """How constants and functions act on one kind of array."""
+
+    functions: Mapping[type, Callable[..., Any]]
+
+    def constant(self, value: sympy.Expr) -> Any:
+        """Value of an expression without symbols, or None to have its parts evaluated."""
+        ...
+
+    def power(self, base: Any, exponent: sympy.Rational) -> Any:
+        """``base`` to an exact rational power."""
+        ...
+
+    def positive_power(self, z: Any, k: int) -> Any:
+        """z_+^k, the step 1{z >= 0} for k = 0."""
+        ...
+
+
+def evaluate(expression: sympy.Expr, values: Mapping[sympy.Symbol, Any], algebra: Algebra) -> Any:
+    """Value of an expression at arrays that broadcast against each other.
+
+    Parameters
+    ----------
+    expression : sympy.Expr
+        Built of sums, products, rational powers and the algebra's functions.
+    values : mapping from sympy.Symbol to array
+        Value of every free symbol.
+    algebra : Algebra
+        Number type to evaluate in.
+
+    Raises
+    ------
+    NtkVerifyError
+        If a symbol has no value or a function is not known to the algebra.
+    """
+    return evaluate_all([expression], values, algebra)[0]
+
+
+def evaluate_all(expressions: list[sympy.Expr], values: Mapping[sympy.Symbol, Any], algebra: Algebra) -> list[Any]:
+    """Values of several expressions; equal subtrees are evaluated once."""
+    known: dict[sympy.Basic, Any] = dict(values)
+
+    def walk(e: sympy.Basic) -> Any:
+        if e in known:
+            return known[e]
+        if e.is_Symbol:
+            raise NtkVerifyError(
+                f"no value was given for the symbol {e}; add it to the neuron's weights or coordinates"
+            )
+        result = None if e.free_symbols else algebra.constant(e)
+        if result is not None:
+            pass
+        elif isinstance(e, sympy.Add):
+            result = walk(e.args[0])
+            for a in e.args[1:]:
+                result = result + walk(a)
+        elif isinstance(e, sympy.Mul):
+            result = walk(e.args[0])
+            for a in e.args[1:]:
+                result = result * walk(a)
+        elif isinstance(e, sympy.Pow) and e.exp.is_Rational:
+            result = algebra.power(walk(e.base), e.exp)
+        elif isinstance(e, PositivePower):
+            result = algebra.positive_power(walk(e.args[0]), int(e.args[1]))
+        elif isinstance(e, sympy.Heaviside) and e.args[1] == 1:
+            result = algebra.positive_power(walk(e.args[0]), 0)
+        elif e.func in algebra.functions:
+            result = algebra.functions[e.func](*(walk(a) for a in e.args))
+        else:
+            raise NtkVerifyError(
+                f"the evaluator does not know {e.func.__name__} (in {e}); rewrite it in terms of exp, sin, cos, tanh, "
+                "erf, log, Abs, Max, Min, PositivePower or Softplus"
+            )
+        known[e] = result
+        return result
+
+    return [walk(sympy.sympify(e)) for e in expressions]
+
+
+class ArrayAlgebra:
+    """Floating-point arrays of one array-API namespace.
+
+    Parameters
+    ----------
+    xp : module
+        The namespace (numpy, cupy, array_api_strict, ...).
+    dtype : dtype, optional
+        Real floating dtype of the constants; the namespace's float64 by default.
+    """
+
+    def __init__(self, xp: Any = np, dtype: Any = None) -> None:
+        self.xp = xp
+        self.dtype = xp.float64 if dtype is None else dtype
+        self.functions: Mapping[type, Callable[..., Any]] = {
+            sympy.exp: xp.exp,
+            sympy.log: xp.log,
+            sympy.sin: xp.sin,
+            sympy.cos: xp.cos,
+            sympy.tan: xp.tan,
+            sympy.sinh: xp.sinh,
+            sympy.cosh: xp.cosh,
+            sympy.tanh: xp.tanh,
+            sympy.atan: xp.atan,
+            sympy.Abs: xp.abs,
+            sympy.sign: xp.sign,
+            sympy.erf: self._erf,
+            sympy.Max: lambda *args: self._fold(xp.greater, *args),
+            sympy.Min: lambda *args: self._fold(xp.less, *args),
+            Softplus: self._softplus,
+        }
+
+    def constant(self, value: sympy.Expr) -> Any:
+        return self.xp.asarray(float(value), dtype=self.dtype)
+
+    def power(self, base: Any, exponent: sympy.Rational) -> Any:
+        if exponent == sympy.Rational(1, 2):
+            return self.xp.sqrt(base)
+        if exponent.is_Integer:
+            return integer_power(base, int(exponent))
+        return base ** float(exponent)
+
+    def positive_power(self, z: Any, k: int) -> Any:
+        zero = self.xp.zeros_like(z)
+        if k == 0:
+            return self.xp.where(z >= 0, self.xp.ones_like(z), zero)
+        return integer_power(self.xp.where(z > 0, z, zero), k)
+
+    def _softplus(self, z: Any) -> Any:
+        # log(1 + e^z) = max(z, 0) + log(1 + e^-|z|) never overflows
+        return self.positive_power(z, 1) + self.xp.log1p(self.xp.exp(-self.xp.abs(z)))
+
+    def _erf(self, z: Any) -> Any:
+        if self.xp.__name__.startswith("cupy"):
+            from cupyx.scipy.special import erf  # type: ignore[import-not-found]
+
+            return erf(z)
+        from scipy.special import erf
+
+        return self.xp.asarray(erf(np.asarray(z)), dtype=self.dtype)
+
+    def _fold(self, wins: Callable[[Any, Any], Any], *args: Any) -> Any:
+        result = args[0]
+        for a in args[1:]:
+            result = self.xp.where(wins(a, result), a, result)
+        return result
+
+
+def integer_power(base: Any, exponent: int) -> Any:
+    """Power by repeated squaring, so that every number type rounds (or encloses) the same products."""
+    if exponent < 0:
+        return 1 / integer_power(base, -exponent)
+    result, square = None, base
+    while exponent:
+        if exponent & 1:
+            result = square if result is None else result * square
+        exponent >>= 1
+        if exponent:
+            square = square * square
+    return base * 0 + 1 if result is None else result

@@ -1,0 +1,174 @@
+"""Every executor computes the same thing; a wrong sign in the generated code is seen."""
+
+from dataclasses import replace
+from functools import partial
+
+import array_api_strict
+import numpy as np
+import pytest
+from drawing import draw_problem, executor_of, relative
+from hand_built_neurons import KINDS, relu_regression
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ntkverify.execution import cpu as cpu_module
+from ntkverify.execution.ball import Undecided, as_balls, escalate
+from ntkverify.execution.numba_source import kernel_source
+
+# sums of at most 600 terms, each good to a few eps, without catastrophic cancellation of their largest entry
+AGREEMENT = 1e-12
+
+# sizes that share one unrolling, so that each kind is compiled once
+SIZES = st.tuples(st.sampled_from([4, 7, 8, 12]), st.sampled_from([4, 7, 8, 12]))
+
+
+class TestArrayAgainstFused:
+    @pytest.mark.parametrize("kind", KINDS)
+    @settings(max_examples=25, deadline=None)
+    @given(sizes=SIZES, m=st.integers(1, 600), entropy=st.integers(0, 2**32))
+    def test_pass_gradient_and_step_agree(self, kind, sizes, m, entropy):
+        neuron = KINDS[kind]()
+        problem, weights, frozen = draw_problem(neuron, sizes, m, entropy)
+        array, fused = (executor_of(neuron, problem, backend=b) for b in ("array", "cpu"))
+        a, f = array.forward(weights, frozen), fused.forward(weights, frozen)
+        assert relative(f.residuals, a.residuals) < AGREEMENT
+        assert relative(fused.gradient(weights, frozen, f), array.gradient(weights, frozen, a)) < AGREEMENT
+        vector = np.random.default_rng(entropy).standard_normal(a.residuals.shape)
+        assert relative(fused.vjp(weights, frozen, f, vector), array.vjp(weights, frozen, a, vector)) < AGREEMENT
+        moved_a, moved_f = weights.copy(), weights.copy()
+        a, f = array.step(moved_a, frozen, a, 0.01), fused.step(moved_f, frozen, f, 0.01)
+        assert relative(moved_f, moved_a) < AGREEMENT
+        assert relative(f.residuals, a.residuals) < AGREEMENT
+
+    @pytest.mark.parametrize("n", [1, 2, 3, 5, 9])
+    def test_every_unrolling(self, n):
+        neuron = relu_regression(3)
+        problem, weights, frozen = draw_problem(neuron, (n,), 1000, n)
+        array, fused = (executor_of(neuron, problem, backend=b) for b in ("array", "cpu"))
+        a, f = array.forward(weights, frozen), fused.forward(weights, frozen)
+        assert relative(f.residuals, a.residuals) < AGREEMENT
+        assert relative(fused.gradient(weights, frozen, f), array.gradient(weights, frozen, a)) < AGREEMENT
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_strict_array_api(self, kind):
+        neuron = KINDS[kind]()
+        problem, weights, frozen = draw_problem(neuron, (7, 4), 50, 3)
+        array = executor_of(neuron, problem, backend="array")
+        strict = executor_of(neuron, problem, backend="array", xp=array_api_strict)
+        w, f = array_api_strict.asarray(weights.copy()), array_api_strict.asarray(frozen)
+        a, s = array.forward(weights, frozen), strict.forward(w, f)
+        assert relative(s.residuals, a.residuals) < AGREEMENT
+        assert relative(strict.gradient(w, f, s), array.gradient(weights, frozen, a)) < AGREEMENT
+        assert relative(strict.gram(w, f), array.gram(weights, frozen)) < AGREEMENT
+
+
+def test_threads_do_not_change_a_bit():
+    neuron = KINDS["heat"]()
+    problem, weights, frozen = draw_problem(neuron, (40, 12), 20000, 5)
+    results = []
+    for threads in (1, 2, 3):
+        executor, w = executor_of(neuron, problem, threads=threads), weights.copy()
+        forward = executor.forward(w, frozen)
+        assert len(executor._chunks(len(w))) > 3  # the work really is shared out
+        for _ in range(3):
+            forward = executor.step(w, frozen, forward, 1e-3)
+        results.append((w, forward.residuals))
+    for w, r in results[1:]:
+        assert (w == results[0][0]).all()
+        assert (r == results[0][1]).all()
+
+
+class TestBalls:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_fused_lies_within_the_enclosure(self, kind):
+        neuron = KINDS[kind]()
+        problem, weights, frozen = draw_problem(neuron, (4, 4), 12, 11)
+        fused, ball = (executor_of(neuron, problem, backend=b) for b in ("cpu", "ball"))
+        f, b = fused.forward(weights, frozen), ball.forward(weights, frozen)
+        pairs = [(f.residuals, b.residuals)]
+        pairs.append((fused.gradient(weights, frozen, f), ball.gradient(weights, frozen, b)))
+        moved, balls = weights.copy(), as_balls(weights)
+        for _ in range(5):
+            f, b = fused.step(moved, frozen, f, 0.01), ball.step(balls, frozen, b, 0.01)
+        pairs += [(moved, balls), (f.residuals, b.residuals)]
+        for floats, enclosures in pairs:
+            largest = np.abs(floats).max()
+            for x, enclosure in zip(floats.ravel(), enclosures.ravel(), strict=True):
+                # at 128 bits the ball is far narrower than float64's own rounding: 12 neurons, 5 steps, a few eps each
+                assert float(enclosure.rad()) < 1e-25 * max(largest, 1)
+                assert abs(x - float(enclosure.mid())) < 1e-12 * largest
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_gradient_is_the_slope_of_the_residuals(self, kind):
+        """Central differences in 400-bit balls: with h = 2**-100 their error h**2 f''' is far below 1e-25."""
+        import flint
+
+        neuron = KINDS[kind]()
+        problem, weights, frozen = draw_problem(neuron, (2, 3), 3, 13)
+        ball = executor_of(neuron, problem, backend="ball", bits=400)
+        jacobian = ball.jacobian(weights, frozen).reshape(5 if len(neuron.blocks) == 2 else 2, 3, -1)
+        h = flint.arb(2) ** -100
+        for j in range(3):
+            for i in range(len(neuron.weights)):
+                plus, minus = as_balls(weights), as_balls(weights)
+                with flint.ctx.workprec(400):
+                    plus[j, i], minus[j, i] = plus[j, i] + h, minus[j, i] - h
+                    slope = (ball.residuals(plus, frozen) - ball.residuals(minus, frozen)) / (2 * h)
+                for k, s in enumerate(slope):
+                    assert abs(float(s.mid()) - float(jacobian[k, j, i].mid())) < 1e-14
+                    assert float(abs(s - jacobian[k, j, i]).mid()) < 1e-25
+
+    def test_a_sign_that_cannot_be_told_is_undecided(self):
+        neuron = relu_regression(2)
+        one = {"data": np.array([[1.0, 1.0]])}
+        problem = {"points": one, "targets": {"data": np.array([0.0])}, "scale": None}
+        import flint
+
+        tiny = flint.arb(2) ** -200
+
+        def gradient_at(bits):
+            ball = executor_of(neuron, problem, backend="ball", bits=bits)
+            with flint.ctx.workprec(bits):
+                weights = as_balls([[flint.arb(1) / 3 + tiny, -flint.arb(1) / 3]])
+            forward = ball.forward(weights, np.ones((1, 1)))
+            return bits, ball.gradient(weights, np.ones((1, 1)), forward)
+
+        with pytest.raises(Undecided):
+            gradient_at(128)
+        bits, gradient = escalate(gradient_at)
+        assert bits == 256
+        assert gradient[0, 0] > 0
+        with pytest.raises(Undecided):
+            escalate(gradient_at, limit=200)
+
+
+class TestMutations:
+    """A generated kernel with one sign turned must not pass for the right one."""
+
+    @pytest.mark.parametrize("kind", ["heat", "advection", "softplus"])
+    def test_a_wrong_sign_is_caught(self, kind, monkeypatch):
+        neuron = KINDS[kind]()
+        problem, weights, frozen = draw_problem(neuron, (7, 4), 60, 17)
+        array = executor_of(neuron, problem, backend="array")
+        forward = array.forward(weights, frozen)
+        gradient = array.gradient(weights, frozen, forward)
+        lines = kernel_source(neuron, (7, 4)[: len(neuron.blocks)]).text.splitlines()
+        # the accumulations of the first sample of each pass: "g0 += ...", "y0__0 += ..."
+        spots = [i for i, line in enumerate(lines) if line.lstrip().startswith(("g0 += ", "y0__0 += ", "y0__1 += "))]
+        spots = [spots[0], spots[-1]]
+        for spot in spots:
+            mutated = [*lines]
+            mutated[spot] = mutated[spot].replace(" += ", " -= ")
+            text = "\n".join(mutated)
+            monkeypatch.setattr(cpu_module, "kernel_source", partial(_with_text, text))
+            wrong = executor_of(neuron, problem, backend="cpu")
+            f = wrong.forward(weights, frozen)
+            worst = max(
+                relative(f.residuals, forward.residuals),
+                relative(wrong.gradient(weights, frozen, forward), gradient),
+            )
+            assert worst > 1e3 * AGREEMENT
+
+
+def _with_text(text, neuron, sizes):
+    return replace(kernel_source(neuron, sizes), text=text)
