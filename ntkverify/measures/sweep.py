@@ -21,8 +21,8 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
+from ntkverify.execution.evaluator import ArrayAlgebra, evaluate, evaluate_all
 from ntkverify.measures.weights import blocks, draw_block, require_memory
-from ntkverify.symbolic.functions import PositivePower
 from ntkverify.symbolic.neuron import Neuron
 
 Array = NDArray[np.float64]
@@ -32,43 +32,41 @@ Part = TypeVar("Part")
 CHUNK = 2**13
 
 
-def _positive_power(z: Array, power: int) -> Array:
-    return (z >= 0).astype(np.float64) if power == 0 else np.maximum(z, 0.0) ** power
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """One neuron's value and gradient as array functions of (weights, frozen, points).
+class Terms:
+    """One neuron's value and gradient over arrays, by the reference evaluator.
 
     Weights come as (p, c), frozen ones as (q, c), points as (N, coordinates); results are (N, c) and p times (N, c).
+
+    Parameters
+    ----------
+    neuron : Neuron
+        With one linear block.
     """
 
-    value: Callable[..., Array]
-    value_and_gradient: Callable[..., list[Array]]
-    operations: int
-
-    @classmethod
-    def from_neuron(cls, neuron: Neuron) -> Compiled:
-        """Compile the first feature of a neuron's one linear block."""
+    def __init__(self, neuron: Neuron) -> None:
         (block,) = neuron.blocks
-        arguments = [*neuron.weights, *neuron.frozen, *neuron.coordinates]
-        gradient = neuron.gradients[block.name][0]
-        modules: list[Any] = [{PositivePower.__name__: _positive_power}, "numpy"]
-        expressions = [block.features[0], *gradient]
-        return cls(
-            sympy.lambdify(arguments, block.features[0], modules, cse=True),
-            sympy.lambdify(arguments, expressions, modules, cse=True),
-            int(sympy.count_ops(block.features[0])) + 1,
-        )
+        self._neuron = neuron
+        self._value = block.features[0]
+        self._gradient = neuron.gradients[block.name][0]
+        self._algebra = ArrayAlgebra(np)
+        self.operations = int(sympy.count_ops(self._value)) + 1
+
+    def _symbols(self, weights: Array, frozen: Array, points: Array) -> dict[sympy.Symbol, Array]:
+        names = (*self._neuron.weights, *self._neuron.frozen, *self._neuron.coordinates)
+        arrays = (*weights[:, None, :], *frozen[:, None, :], *points.T[:, :, None])
+        return dict(zip(names, arrays, strict=True))
 
     def at(self, weights: Array, frozen: Array, points: Array) -> Array:
         """Values (N, c)."""
-        return self.value(*weights[:, None, :], *frozen[:, None, :], *points.T[:, :, None])
+        value: Array = evaluate(self._value, self._symbols(weights, frozen, points), self._algebra)
+        return value
 
     def with_gradient(self, weights: Array, frozen: Array, points: Array) -> tuple[Array, list[Array]]:
         """Values (N, c) and the p components of the gradient, each (N, c)."""
         shape = (len(points), weights.shape[1])
-        value, *gradient = self.value_and_gradient(*weights[:, None, :], *frozen[:, None, :], *points.T[:, :, None])
+        value, *gradient = evaluate_all(
+            [self._value, *self._gradient], self._symbols(weights, frozen, points), self._algebra
+        )
         return value, [np.broadcast_to(component, shape) for component in gradient]
 
 
@@ -162,14 +160,14 @@ def initial_sweep(neuron: Neuron, points: Array, *, seed: int, width: int, radiu
 
     The weights are drawn block by block and never held together, so the width is not bounded by memory.
     """
-    compiled = Compiled.from_neuron(neuron)
+    terms = Terms(neuron)
     count = len(points)
 
     def visit(part: tuple[int, int, int]) -> tuple[Array, ...]:
         block, lo, hi = part
         weights, signs = draw_block(seed, block, hi - lo, points.shape[1])
         parts = [
-            _initial_chunk(compiled, weights[:, i : i + CHUNK], signs[i : i + CHUNK], points, radius)
+            _initial_chunk(terms, weights[:, i : i + CHUNK], signs[i : i + CHUNK], points, radius)
             for i in range(0, hi - lo, CHUNK)
         ]
         return tuple(np.sum([p[j] for p in parts], axis=0) for j in range(4))
@@ -178,15 +176,15 @@ def initial_sweep(neuron: Neuron, points: Array, *, seed: int, width: int, radiu
     for parts in _in_order(visit, blocks(width)):
         for total, part in zip(sums, parts, strict=True):
             total += part
-    error = summation_error(width, compiled.operations) * sums[1] / math.sqrt(width)
+    error = summation_error(width, terms.operations) * sums[1] / math.sqrt(width)
     return Initial(sums[0] / math.sqrt(width), error, sums[2] / width, sums[3] / width)
 
 
 def _initial_chunk(
-    compiled: Compiled, weights: Array, signs: NDArray[np.int8], points: Array, radius: float
+    terms: Terms, weights: Array, signs: NDArray[np.int8], points: Array, radius: float
 ) -> tuple[Array, ...]:
     frozen = signs[None].astype(np.float64)
-    value, gradient = compiled.with_gradient(weights, frozen, points)
+    value, gradient = terms.with_gradient(weights, frozen, points)
     near = (np.abs(points @ weights) <= radius).sum(axis=1).astype(np.float64)
     gram = sum((g @ g.T for g in gradient), np.zeros((len(points),) * 2))
     return value.sum(axis=1), np.abs(value).sum(axis=1), gram, near
@@ -236,15 +234,15 @@ def descend(
     seed, width, step, steps
         The draw, the number of neurons, the learning rate, the number of steps.
     """
-    compiled = Compiled.from_neuron(neuron)
+    terms = Terms(neuron)
     network = draw_network(seed, width, points.shape[1])
     start = network.weights.copy()
     chunks = [slice(lo, min(lo + CHUNK, width)) for lo in range(0, width, CHUNK)]
     root = math.sqrt(width)
-    relative = summation_error(width, compiled.operations)
+    relative = summation_error(width, terms.operations)
 
     def forward(chunk: slice) -> tuple[Array, Array]:
-        value = compiled.at(network.weights[:, chunk], network.signs[None, chunk].astype(np.float64), points)
+        value = terms.at(network.weights[:, chunk], network.signs[None, chunk].astype(np.float64), points)
         return value.sum(axis=1), np.abs(value).sum(axis=1)
 
     outputs, magnitude = (np.add.reduce(parts) for parts in zip(*_in_order(forward, chunks), strict=True))
@@ -254,12 +252,12 @@ def descend(
 
     def advance(chunk: slice) -> tuple[Array, Array, Array, Array, float, float]:
         weights, frozen = network.weights[:, chunk], network.signs[None, chunk].astype(np.float64)
-        value, jacobian = compiled.with_gradient(weights, frozen, points)
+        value, jacobian = terms.with_gradient(weights, frozen, points)
         gram = sum((g @ g.T for g in jacobian), np.zeros((len(points),) * 2))
         gradient = np.stack([residuals[-1] @ g for g in jacobian]) / root
         change = -step * gradient
         weights += change
-        after = compiled.at(weights, frozen, points)
+        after = terms.at(weights, frozen, points)
         linear = sum(g * c for g, c in zip(jacobian, change, strict=True))
         remainder = (after - value - linear).sum(axis=1)
         moved = np.sqrt(np.square(weights - start[:, chunk]).sum(axis=0).max())
@@ -278,7 +276,7 @@ def descend(
 
     def last_gram(chunk: slice) -> Array:
         frozen = network.signs[None, chunk].astype(np.float64)
-        _, jacobian = compiled.with_gradient(network.weights[:, chunk], frozen, points)
+        _, jacobian = terms.with_gradient(network.weights[:, chunk], frozen, points)
         return sum((g @ g.T for g in jacobian), np.zeros((len(points),) * 2))
 
     grams.append(np.add.reduce(list(_in_order(last_gram, chunks))) / width)

@@ -12,8 +12,8 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
 from ntkverify.measures.sweep import Descent, Initial, descend, initial_sweep
 from ntkverify.run import RecordStore, Run
-from ntkverify.symbolic.limits import limit_gram, regression_neuron
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.limits import limit_gram
+from ntkverify.symbolic.neuron import Neuron, regression_neuron
 
 if TYPE_CHECKING:
     from ntkverify.theorem import Theorem
