@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -45,6 +45,8 @@ class Outcome:
         Worst ratio bound / measured (measured / bound for a lower bound) over the run; inf when nothing was measured.
     value : array
         The measured quantity.
+    at_worst : (float, float)
+        Measured quantity and bound where the slack is smallest; NaN without a bound.
     """
 
     vacuous: bool
@@ -52,6 +54,7 @@ class Outcome:
     doubtful: bool
     slack: float
     value: NDArray[np.float64]
+    at_worst: tuple[float, float] = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -121,15 +124,23 @@ def evaluate(theorem: Theorem, expression: sympy.Expr, run: Any) -> Any:
         return function(*(getattr(run, name) for name in names))
 
 
-def assess(theorem: Theorem, claim: Claim, run: Any) -> Outcome:
+def assess(theorem: Theorem, claim: Claim, run: Any, *, relax: Collection[str] = ()) -> Outcome:
     """Put one claim to one run.
+
+    Parameters
+    ----------
+    theorem, claim, run
+        What to put to what.
+    relax : collection of str
+        Names of assumptions that are not asked for.
 
     Raises
     ------
     NtkVerifyError
         If the claim's bound asks for something that the run does not know.
     """
-    if any(not assumption.margin(run) >= 0 for assumption in theorem.assumptions_of(claim)):
+    needed = (a for a in theorem.assumptions_of(claim) if a.name not in relax)
+    if any(not assumption.margin(run) >= 0 for assumption in needed):
         return Outcome(True, False, False, math.inf, np.empty(0))
     if claim.quantifier is identity:
         return _assess_identity(claim, run)
@@ -158,8 +169,14 @@ def _compare(
         excess = bound - measured if from_below else measured - bound
     ratio = np.where(lost, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
     failed = lost | (excess > error)
+    worst = int(ratio.argmin())
     return Outcome(
-        False, bool(failed.any()), bool((excess > 0).any() and not failed.any()), float(ratio.min()), measured
+        vacuous=False,
+        failed=bool(failed.any()),
+        doubtful=bool((excess > 0).any() and not failed.any()),
+        slack=float(ratio.flat[worst]),
+        value=measured,
+        at_worst=(float(measured.flat[worst]), float(bound.flat[worst])),
     )
 
 

@@ -6,6 +6,7 @@ each function acts, so the same walk serves array-API arrays and balls.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -57,42 +58,47 @@ def evaluate(expression: sympy.Expr, values: Mapping[sympy.Symbol, Any], algebra
 def evaluate_all(expressions: list[sympy.Expr], values: Mapping[sympy.Symbol, Any], algebra: Algebra) -> list[Any]:
     """Values of several expressions; equal subtrees are evaluated once."""
     known: dict[sympy.Basic, Any] = dict(values)
+    return [_walk(sympy.sympify(e), known, algebra) for e in expressions]
 
-    def walk(e: sympy.Basic) -> Any:
-        if e in known:
-            return known[e]
-        if e.is_Symbol:
-            raise NtkVerifyError(
-                f"no value was given for the symbol {e}; add it to the neuron's weights or coordinates"
-            )
-        result = None if e.free_symbols else algebra.constant(e)
-        if result is not None:
-            pass
-        elif isinstance(e, sympy.Add):
-            result = walk(e.args[0])
-            for a in e.args[1:]:
-                result = result + walk(a)
-        elif isinstance(e, sympy.Mul):
-            result = walk(e.args[0])
-            for a in e.args[1:]:
-                result = result * walk(a)
-        elif isinstance(e, sympy.Pow) and e.exp.is_Rational:
-            result = algebra.power(walk(e.base), e.exp)
-        elif isinstance(e, PositivePower):
-            result = algebra.positive_power(walk(e.args[0]), int(e.args[1]))
-        elif isinstance(e, sympy.Heaviside) and e.args[1] == 1:
-            result = algebra.positive_power(walk(e.args[0]), 0)
-        elif e.func in algebra.functions:
-            result = algebra.functions[e.func](*(walk(a) for a in e.args))
-        else:
-            raise NtkVerifyError(
-                f"the evaluator does not know {e.func.__name__} (in {e}); rewrite it in terms of exp, sin, cos, tanh, "
-                "erf, log, Abs, Max, Min, PositivePower or Softplus"
-            )
-        known[e] = result
-        return result
 
-    return [walk(sympy.sympify(e)) for e in expressions]
+@functools.lru_cache(maxsize=65536)
+def _is_constant(e: sympy.Basic) -> bool:
+    return not e.free_symbols
+
+
+def _walk(e: sympy.Basic, known: dict[sympy.Basic, Any], algebra: Algebra) -> Any:
+    # a function of its own, not a closure: a closure that calls itself is a reference cycle, and the
+    # arrays in `known` would wait for the garbage collector
+    if e in known:
+        return known[e]
+    if e.is_Symbol:
+        raise NtkVerifyError(f"no value was given for the symbol {e}; add it to the neuron's weights or coordinates")
+    result = algebra.constant(e) if _is_constant(e) else None
+    if result is not None:
+        pass
+    elif isinstance(e, sympy.Add):
+        result = _walk(e.args[0], known, algebra)
+        for a in e.args[1:]:
+            result = result + _walk(a, known, algebra)
+    elif isinstance(e, sympy.Mul):
+        result = _walk(e.args[0], known, algebra)
+        for a in e.args[1:]:
+            result = result * _walk(a, known, algebra)
+    elif isinstance(e, sympy.Pow) and e.exp.is_Rational:
+        result = algebra.power(_walk(e.base, known, algebra), e.exp)
+    elif isinstance(e, PositivePower):
+        result = algebra.positive_power(_walk(e.args[0], known, algebra), int(e.args[1]))
+    elif isinstance(e, sympy.Heaviside) and e.args[1] == 1:
+        result = algebra.positive_power(_walk(e.args[0], known, algebra), 0)
+    elif e.func in algebra.functions:
+        result = algebra.functions[e.func](*(_walk(a, known, algebra) for a in e.args))
+    else:
+        raise NtkVerifyError(
+            f"the evaluator does not know {e.func.__name__} (in {e}); rewrite it in terms of exp, sin, cos, tanh, "
+            "erf, log, Abs, Max, Min, PositivePower or Softplus"
+        )
+    known[e] = result
+    return result
 
 
 class ArrayAlgebra:
@@ -138,10 +144,9 @@ class ArrayAlgebra:
         return base ** float(exponent)
 
     def positive_power(self, z: Any, k: int) -> Any:
-        zero = self.xp.zeros_like(z)
         if k == 0:
-            return self.xp.where(z >= 0, self.xp.ones_like(z), zero)
-        return integer_power(self.xp.where(z > 0, z, zero), k)
+            return self.xp.astype(z >= 0, self.dtype)
+        return integer_power(self.xp.maximum(z, self.xp.asarray(0, dtype=z.dtype)), k)
 
     def _softplus(self, z: Any) -> Any:
         # log(1 + e^z) = max(z, 0) + log(1 + e^-|z|) never overflows

@@ -1,0 +1,159 @@
+"""The slack profile: how loose every lemma is, and how wide a network each of them really needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ntkverify.check import draw_instances
+from ntkverify.instance import Instance
+from ntkverify.report.table import render
+from ntkverify.theorem import Claim, Regime, Theorem
+from ntkverify.verdict import assess
+
+
+@dataclass(frozen=True)
+class SlackRow:
+    """One claim on one run, where it is tightest.
+
+    Parameters
+    ----------
+    claim, kind : str
+        Which claim.
+    measured, bound : float
+        Where the slack is smallest along the run.
+    slack : float
+        bound / measured, or measured / bound for a lower bound.
+    """
+
+    claim: str
+    kind: str
+    measured: float
+    bound: float
+    slack: float
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The smallest width from which on a claim held in a given fraction of draws.
+
+    Parameters
+    ----------
+    claim, kind : str
+        Which claim.
+    width : int or None
+        None if it did not hold often enough at the largest width tried.
+    """
+
+    claim: str
+    kind: str
+    width: int | None
+
+
+def profiled_claims(theorem: Theorem, regime: Regime) -> list[Claim]:
+    """Claims with a bound, controls apart, that are checked on a family of instances."""
+    return [
+        claim
+        for claim in theorem.claims.values()
+        if claim.kind != "control" and claim.bound is not None and regime in theorem.regimes_of(claim)
+    ]
+
+
+def slack_profile(theorem: Theorem, regime: Regime, run: Any) -> list[SlackRow]:
+    """Bound, measured quantity and slack of every claim on one run, tightest last."""
+    rows = []
+    for claim in profiled_claims(theorem, regime):
+        outcome = assess(theorem, claim, run)
+        if not outcome.vacuous:
+            rows.append(SlackRow(claim.name, claim.kind, *outcome.at_worst, outcome.slack))
+    return sorted(rows, key=lambda row: -row.slack)
+
+
+def width_thresholds(
+    theorem: Theorem,
+    regime: Regime,
+    *,
+    widths: Sequence[int],
+    relax: Iterable[str],
+    fraction: float = 0.9,
+    draws: int = 40,
+    entropy: int = 0,
+    progress: Callable[[int], object] = lambda width: None,
+) -> list[Threshold]:
+    """Smallest width at which each claim held in at least `fraction` of `draws` draws, and at all larger ones tried.
+
+    Parameters
+    ----------
+    theorem, regime : Theorem, Regime
+        Whose claims, on which data.
+    widths : sequence of int
+        Widths to try, ascending.
+    relax : iterable of str
+        Assumptions to drop: those that ask for the width.
+    fraction, draws, entropy
+        What counts as holding, and how the draws are made.
+    progress : callable
+        Called with every width before it is tried.
+
+    Notes
+    -----
+    Claims that condition on an event (``given=``) are left out: narrow networks miss the event.
+    """
+    claims = [claim for claim in profiled_claims(theorem, regime) if claim.given is None or claim.kind == "conclusion"]
+    relaxed = tuple(relax)
+    held: dict[str, list[bool]] = {claim.name: [] for claim in claims}
+    for width in widths:
+        progress(width)
+        count = dict.fromkeys(held, 0)
+        for instance in draw_instances(regime, draws, entropy=entropy + width):
+            run = regime.run(_at_width(instance, theorem, regime, width), theorem)
+            for claim in claims:
+                outcome = assess(theorem, claim, run, relax=relaxed)
+                count[claim.name] += not outcome.failed
+        for name, number in count.items():
+            held[name].append(number >= fraction * draws)
+        if all(flags[-1] for flags in held.values()):
+            break
+    return [Threshold(claim.name, claim.kind, _first_of_tail(widths, held[claim.name])) for claim in claims]
+
+
+def _at_width(instance: Instance, theorem: Theorem, regime: Regime, width: int) -> Instance:
+    return replace(instance, theorem=theorem.id, regime=regime.name, width=width)
+
+
+def _first_of_tail(widths: Sequence[int], flags: Sequence[bool]) -> int | None:
+    """First width from which on every flag is set."""
+    first = None
+    for width, flag in zip(widths, flags, strict=False):
+        first = (first or width) if flag else None
+    return first
+
+
+def blame(thresholds: Sequence[Threshold], prescribed: int, largest: int) -> str:
+    """One sentence: how much wider the theorem asks than its conclusion needs, and which claim asks for it."""
+    conclusion = next(row for row in thresholds if row.kind == "conclusion")
+    worst = max(thresholds, key=lambda row: row.width or largest + 1)
+    needed = f"beyond {largest:.2e}" if worst.width is None else f"{worst.width:.2e}"
+    if conclusion.width is None:
+        return f"{conclusion.claim!r} did not hold often enough up to width {largest}."
+    return (
+        f"The prescribed width is {prescribed / conclusion.width:.1e} times what {conclusion.claim!r} needs; "
+        f"to blame is {worst.claim!r}, which needs {needed}."
+    )
+
+
+def slack_table(rows: Iterable[SlackRow], *, width: int = 120) -> list[str]:
+    """Lines of the slack profile."""
+    cells = [(row.claim, f"{row.measured:.3e}", f"{row.bound:.3e}", f"{row.slack:.3g}") for row in rows]
+    return render(cells, ("lemma", "measured", "bound", "slack"), width=width)
+
+
+def threshold_table(thresholds: Iterable[Threshold], *, prescribed: int, largest: int, width: int = 120) -> list[str]:
+    """Lines of the table of needed against prescribed widths."""
+    cells = []
+    for row in sorted(thresholds, key=lambda t: t.width or largest + 1):
+        needed = f"> {largest:.2e}" if row.width is None else f"{row.width:.2e}"
+        ratio = f"< {prescribed / largest:.2g}" if row.width is None else f"{prescribed / row.width:.2g}"
+        cells.append((row.claim, needed, ratio))
+    return render(cells, ("lemma", "needed width", "prescribed / needed"), width=width)

@@ -1,0 +1,53 @@
+"""Scale every constant and tighten every bound of a theorem in turn: which of these mutants does the check refute?
+
+    python scripts/mutate.py theorems/natural_gradient/gradient_descent_regression.py
+
+A mutant that survives is either still true (its slack says by how much) or shows where the check is blind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ntkverify import NtkVerifyError, load_theorem
+from ntkverify.mutation import fate, mutants
+from ntkverify.run import RecordStore
+from ntkverify.theorem import PROFILES
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("theorem", help="theorem module")
+    parser.add_argument("--profile", choices=PROFILES, default="quick", help="how many instances to draw")
+    parser.add_argument("--only", metavar="TEXT", help="mutants whose name contains TEXT")
+    parser.add_argument("--json", metavar="FILE", help="also write the table to FILE")
+    options = parser.parse_args()
+    theorem = load_theorem(options.theorem)
+    chosen = [mutant for mutant in mutants(theorem) if not options.only or options.only in mutant.name]
+    fates = []
+    with tempfile.TemporaryDirectory() as folder:
+        store = RecordStore(Path(folder))
+        for mutant in tqdm(chosen, desc="mutants", unit="mutant", leave=False):
+            fates.append(fate(theorem, mutant, profile=options.profile, store=store))
+    for f in fates:
+        word = "survived" if f.killed_by is None else f"refuted by {f.killed_by!r}"
+        print(f"{f.mutant.name} * {f.mutant.factor}: {word}" + (f" ({f.evidence})" if f.evidence else ""))
+    print(f"\n{sum(f.killed_by is not None for f in fates)} of {len(fates)} mutants refuted")
+    if options.json:
+        Path(options.json).write_text(json.dumps([asdict(f) for f in fates], default=str, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NtkVerifyError as error:
+        sys.exit(f"mutate: {error}")
