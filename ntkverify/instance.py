@@ -130,7 +130,7 @@ class Instance:
             raise NtkVerifyError(f"{where} has the unknown key {unknown[0]!r}; remove it.")
         for name, value in content["parameters"].items():
             if not isinstance(value, int | float) or isinstance(value, bool):
-                raise NtkVerifyError(f"{where}: parameter {name!r} is not a number.")
+                raise NtkVerifyError(f"{where}: {name!r} under 'parameters' is not a number.")
         return cls(**content)
 
     @classmethod

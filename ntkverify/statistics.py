@@ -78,8 +78,8 @@ def failure_rate(failures: int, draws: int, delta: float, *, alpha: float, power
 
 def detectable_rate(draws: int, delta: float, *, alpha: float, power: float = 0.99) -> float:
     """Smallest failure probability found by `failure_rate` with probability `power`; inf if none is."""
-    critical = next((f for f in range(1, draws + 1) if stats.binom.sf(f - 1, draws, delta) <= alpha), None)
-    if critical is None:
+    critical = _critical(draws, delta, alpha)
+    if critical > draws:
         return math.inf
     # P(at least `critical` failures) as a function of p is a beta distribution function
     return float(stats.beta.ppf(power, critical, draws - critical + 1))
@@ -140,8 +140,11 @@ class EProcess:
     def log_value(self) -> float:
         """Natural logarithm of the e-value."""
         a, b = 0.5 + self.failures, 0.5 + self.draws - self.failures
-        mixed = special.betaln(a, b) + stats.beta.logsf(self.delta, a, b)
-        prior = special.betaln(0.5, 0.5) + stats.beta.logsf(self.delta, 0.5, 0.5)
+        kept = special.betaincc(a, b, self.delta)  # posterior mass of theta > delta
+        if kept == 0:  # below 1e-300: so many successes that there is no evidence at all
+            return -math.inf
+        mixed = special.betaln(a, b) + math.log(kept)
+        prior = special.betaln(0.5, 0.5) + math.log(special.betaincc(0.5, 0.5, self.delta))
         null = self.failures * math.log(self.delta) + (self.draws - self.failures) * math.log1p(-self.delta)
         return float(mixed - prior - null)
 
@@ -246,5 +249,9 @@ def share_budget(tests: int, *, budget: float = SESSION_BUDGET) -> float:
 
 def power_at(rate: float, draws: int, delta: float, *, alpha: float) -> float:
     """Probability that `failure_rate` rejects when the true failure probability is `rate`."""
-    critical = next((f for f in range(1, draws + 1) if stats.binom.sf(f - 1, draws, delta) <= alpha), draws + 1)
-    return float(stats.binom.sf(critical - 1, draws, rate))
+    return float(stats.binom.sf(_critical(draws, delta, alpha) - 1, draws, rate))
+
+
+def _critical(draws: int, delta: float, alpha: float) -> int:
+    """Least number of failures that `failure_rate` rejects; ``draws + 1`` if it never does."""
+    return int(stats.binom.isf(alpha, draws, delta)) + 1

@@ -121,7 +121,8 @@ def evaluate(theorem: Theorem, expression: sympy.Expr, run: Any) -> Any:
     """`expression` in float64 with the theorem's constants expanded and its symbols answered by `run`."""
     names, function = _compiled(theorem.expand(expression))
     with np.errstate(all="ignore"):
-        return function(*(getattr(run, name) for name in names))
+        # NumPy numbers rather than Python's: 1/0 is inf, to be refused by name, and not an exception
+        return function(*(np.asarray(getattr(run, name), np.float64)[()] for name in names))
 
 
 def assess(theorem: Theorem, claim: Claim, run: Any, *, relax: Collection[str] = ()) -> Outcome:

@@ -37,10 +37,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = RecordStore(Path(folder))
         for mutant in tqdm(chosen, desc="mutants", unit="mutant", leave=False):
-            fates.append(fate(theorem, mutant, profile=options.profile, store=store))
-    for f in fates:
-        word = "survived" if f.killed_by is None else f"refuted by {f.killed_by!r}"
-        print(f"{f.mutant.name} * {f.mutant.factor}: {word}" + (f" ({f.evidence})" if f.evidence else ""))
+            f = fate(theorem, mutant, profile=options.profile, store=store)
+            fates.append(f)
+            word = "survived" if f.killed_by is None else f"refuted by {f.killed_by!r}"
+            tqdm.write(f"{f.mutant.name} * {f.mutant.factor}: {word}" + (f" ({f.evidence})" if f.evidence else ""))
     print(f"\n{sum(f.killed_by is not None for f in fates)} of {len(fates)} mutants refuted")
     if options.json:
         Path(options.json).write_text(json.dumps([asdict(f) for f in fates], default=str, indent=1), encoding="utf-8")

@@ -182,8 +182,9 @@ STEP = (*DATA, "step at most 2/(3 ||H^inf||)")
 
 
 def steps_until(factor, step, least):
-    """Steps after which the linearised loss has dropped by `factor`, and one more."""
-    return math.ceil(math.log(factor) / (2 * math.log1p(-step * least))) + 1
+    """Steps after which the linearised loss has dropped by `factor`, and one more; a step that is too long gets a dozen."""
+    rate = abs(1 - step * least)
+    return math.ceil(math.log(factor) / (2 * math.log(rate))) + 1 if 0 < rate < 1 else 12
 
 
 def instance(inputs, targets, *, width=None, split=textbook_split, fraction=1.0, steps=None, **parameters):

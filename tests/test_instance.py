@@ -1,0 +1,105 @@
+"""Instances: JSON both ways, and one clear sentence for everything that is wrong with one."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ntkverify import Instance, NtkVerifyError
+
+GOOD = Instance(
+    theorem="t",
+    regime="r",
+    data={"inputs": np.eye(2), "targets": [0.1, -1 / 3]},
+    parameters={"delta": 0.1},
+    width=8,
+    step=0.5,
+    steps=3,
+    seed=2**100,
+)
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(finite, max_size=5), finite, st.integers(0, 2**128))
+def test_json_keeps_every_bit(values, step, seed):
+    instance = Instance(data={"targets": values}, step=step, seed=seed)
+    assert Instance.from_json(instance.to_json()) == instance
+
+
+def test_arrays_come_back():
+    read = Instance.from_json(GOOD.to_json())
+    np.testing.assert_array_equal(read.array("inputs"), np.eye(2))
+    assert read == GOOD
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_non_finite_data_names_the_place(value):
+    inputs = np.eye(3)
+    inputs[1, 2] = value
+    with pytest.raises(NtkVerifyError, match=r"'inputs' has the non-finite value .* at index \(1, 2\)"):
+        Instance(data={"inputs": inputs})
+
+
+@pytest.mark.parametrize("delta", [0.0, 1.0, -0.1, 2.0, np.nan])
+def test_delta_outside_the_unit_interval(delta):
+    with pytest.raises(NtkVerifyError, match="delta"):
+        Instance(parameters={"delta": delta})
+
+
+@pytest.mark.parametrize("key", ["theorem", "regime", "data", "parameters", "width", "step", "steps", "seed", "format"])
+def test_a_missing_key_is_named(key):
+    content = json.loads(GOOD.to_json())
+    del content[key]
+    with pytest.raises(NtkVerifyError, match=f"lacks the.* '{key}'"):
+        Instance.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("width", "8"),
+        ("width", 8.5),
+        ("width", True),
+        ("width", -1),
+        ("seed", -1),
+        ("data", [1]),
+        ("data", {"inputs": [[1], [1, 2]]}),
+        ("data", {"inputs": "x"}),
+        ("parameters", {"delta": "a"}),
+        ("parameters", {"delta": True}),
+        ("step", None),
+        ("unknown", 1),
+        ("format", 99),
+        ("format", "1"),
+    ],
+)
+def test_a_wrong_value_is_one_sentence(key, value):
+    content = {**json.loads(GOOD.to_json()), key: value}
+    with pytest.raises(NtkVerifyError) as caught:
+        Instance.from_json(json.dumps(content))
+    assert "\n" not in str(caught.value)
+    assert key in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3", '{"format": 1', "NaN", "\x00"])
+def test_text_that_is_no_instance(text):
+    with pytest.raises(NtkVerifyError, match="instance"):
+        Instance.from_json(text)
+
+
+def test_an_unreadable_file_is_named(tmp_path):
+    with pytest.raises(NtkVerifyError, match=r"missing\.json can't be read"):
+        Instance.load(tmp_path / "missing.json")
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(NtkVerifyError, match=r"binary\.json can't be read"):
+        Instance.load(tmp_path / "binary.json")
+    (tmp_path / "good.json").write_text(GOOD.to_json())
+    assert Instance.load(tmp_path / "good.json") == GOOD
+
+
+def test_missing_data_is_named():
+    with pytest.raises(NtkVerifyError, match="data 'weights' is missing"):
+        GOOD.array("weights")

@@ -1,0 +1,93 @@
+"""Building a theorem: what is refused, how constants expand, how a mutant differs."""
+
+import pytest
+import sympy
+
+from ntkverify import NtkVerifyError, Source, Theorem, always, identity, scales_as, with_probability
+from ntkverify.glossary import delta, n
+from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.symbolic.bounds import solve_for
+
+
+def bare(title="T", statement="S"):
+    return Theorem(title, source=Source(), statement=statement)
+
+
+def complete():
+    theorem = bare()
+    theorem.instances("some", run=AlgebraRun, quick=1)(lambda: None)
+    theorem.conclusion("c", holds=always, bound=n)(lambda run: 1)
+    theorem.control("false", holds=always, bound=n)(lambda run: 1)
+    return theorem
+
+
+def test_a_complete_theorem_is_valid():
+    complete().validate()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: t.claims.pop("c"), "no conclusion"),
+        (lambda t: t.claims.pop("false"), "no control"),
+        (lambda t: t.regimes.clear(), "no instances"),
+        (lambda t: setattr(t, "statement", " "), "title and a statement"),
+        (lambda t: t.lemma("l", holds=always)(lambda run: 1), "has no bound"),
+        (lambda t: t.lemma("l", holds=with_probability(0.9))(lambda run: 1), "has no bound"),
+        (lambda t: t.lemma("l", holds=identity, bound=1, error=abs)(lambda run: 1), "takes no bound"),
+        (lambda t: t.lemma("l", holds=identity)(lambda run: (1, 1)), "rounding error"),
+        (lambda t: t.lemma("l", holds="always", bound=1)(lambda run: 1), "quantifiers"),
+        (lambda t: t.lemma("l", holds=always, bound=1, on="elsewhere")(lambda run: 1), "'elsewhere'"),
+        (lambda t: t.lemma("l", holds=always, bound=1, assumes=["luck"])(lambda run: 1), "'luck'"),
+        (lambda t: t.lemma("l", holds=scales_as(1, tolerance=0.1), given=bool)(lambda run: 1), "condition"),
+    ],
+)
+def test_a_missing_or_contradictory_part_is_named(spoil, message):
+    theorem = complete()
+    spoil(theorem)
+    with pytest.raises(NtkVerifyError, match=message) as caught:
+        theorem.validate()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda t: t.constant("c_1", sympy.Float(0.5), "rounded"),
+        lambda t: [t.constant("c_1", sympy.Integer(1), "") for _ in range(2)],
+        lambda t: t.conclusion("c", holds=always, bound=1)(lambda run: 1),
+        lambda t: t.instances("none", run=AlgebraRun, quick=0),
+        lambda t: with_probability(1.0),
+        lambda t: scales_as(1, tolerance=0),
+    ],
+)
+def test_bad_parts_are_refused_where_they_are_written(build):
+    with pytest.raises(NtkVerifyError):
+        build(complete())
+
+
+def test_constants_expand_and_keep_their_derivation():
+    theorem = bare()
+    radius = sympy.Symbol("radius", positive=True)
+    first = theorem.constant("first", solve_for(radius, sympy.Le(2 * n * radius, delta)), "a radius")
+    second = theorem.constant("second", 3 * first, "three radii")
+    assert theorem.expand(second) == 3 * delta / (2 * n)
+    assert "solved for radius" in theorem.constants["first"].derivation.text()
+    assert theorem.value(second, {n: 2, delta: 0.1}) == pytest.approx(0.075)
+    with pytest.raises(NtkVerifyError, match="value for delta"):
+        theorem.value(second, {n: 2})
+    assert r"\frac{\delta}{2 n}" in theorem.latex()
+
+
+def test_a_mutant_scales_everything_that_depends_on_it_and_only_inside_the_block():
+    theorem = complete()
+    first = theorem.constant("first", n, "")
+    second = theorem.constant("second", first**2, "")
+    with theorem.mutated("first", sympy.Rational(1, 2)):
+        assert theorem.expand(second) == n**2 / 4
+    assert theorem.expand(second) == n**2
+    with theorem.mutated("c", 2):
+        assert theorem.bound_of(theorem.claims["c"]) == 2 * n
+    assert theorem.bound_of(theorem.claims["c"]) == n
+    with pytest.raises(NtkVerifyError, match="nothing"), theorem.mutated("nothing", 2):
+        pass
