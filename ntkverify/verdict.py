@@ -68,7 +68,8 @@ class Verdict:
     status : {"holds", "violated", "inconclusive"}
         The verdict proper; a control is refuted when it is violated.
     slack : float or None
-        Worst slack over all instances; None where the quantifier has no bound.
+        Worst slack over all instances (``with_probability``: over the claimed share of them, the factor by which the
+        bound could be tightened); None where the quantifier has no bound.
     instances, vacuous : int
         How many were tried, and how many of them did not exercise the claim.
     seconds : float
@@ -278,7 +279,7 @@ def _always(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -
 def _with_probability(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -> _Tally:
     quantifier = claim.quantifier
     assert isinstance(quantifier, WithProbability)
-    tally, outcomes = _Tally(), []
+    tally, outcomes, slacks = _Tally(), [], []
     process: statistics.EProcess | None = None
     delta = 0.0
     for run in runs:
@@ -288,6 +289,7 @@ def _with_probability(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha
             continue
         delta = max(delta, 1 - float(evaluate(theorem, quantifier.probability, run)))
         outcomes.append(outcome.failed)
+        slacks.append(outcome.slack)
         process = _replayed(outcomes, delta) if process is None or process.delta != delta else process
         if process.draws < len(outcomes):
             process.update(outcome.failed)
@@ -300,6 +302,8 @@ def _with_probability(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha
             return tally
     if not outcomes:
         return tally
+    # the factor by which the bound could be tightened and still hold in the claimed share of the draws seen
+    tally.slack = sorted(slacks)[int(delta * len(slacks))]
     test = statistics.failure_rate(sum(outcomes), len(outcomes), delta, alpha=alpha / 2)
     seen = f"{test.failures} of {test.draws} draws failed, at most {delta:.3g} claimed"
     if test.rejected:

@@ -17,7 +17,7 @@ from dataclasses import replace
 import psutil
 from tqdm import tqdm
 
-from ntkverify import NtkVerifyError, load_theorem
+from ntkverify import Instance, NtkVerifyError, load_theorem
 from ntkverify.check import draw_instances
 from ntkverify.report.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
 from ntkverify.theorem import Regime, Theorem
@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("theorem", help="theorem module")
     parser.add_argument("--regime", help="family of instances; default: the widest that the conclusion is checked on")
+    parser.add_argument("--instance", metavar="FILE", help="profile this instance, as a verdict's witness gives it")
     parser.add_argument("--fraction", type=float, default=0.9, help="fraction of draws in which a claim must hold")
     parser.add_argument("--draws", type=int, default=40, help="draws per width; 0 leaves the second table out")
     parser.add_argument("--max-width", type=int, default=2**19, help="largest width of the second table")
@@ -61,8 +62,12 @@ def chosen_regime(theorem: Theorem, name: str | None, entropy: int) -> Regime:
 def main() -> None:
     options = arguments()
     theorem = load_theorem(options.theorem)
-    regime = chosen_regime(theorem, options.regime, options.entropy)
-    (instance,) = draw_instances(regime, 1, entropy=options.entropy)
+    if options.instance:
+        instance = Instance.load(options.instance)
+        regime = chosen_regime(theorem, instance.regime, options.entropy)
+    else:
+        regime = chosen_regime(theorem, options.regime, options.entropy)
+        (instance,) = draw_instances(regime, 1, entropy=options.entropy)
     run = regime.run(replace(instance, theorem=theorem.id, regime=regime.name), theorem)
 
     print(f"{theorem.title}\n{regime.name}: width {instance.width}, step {instance.step:.6g}, {instance.steps} steps\n")

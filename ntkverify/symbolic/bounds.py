@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 
 #: digits with which a requirement is compared; a tie closer than this is refused, not guessed
 DIGITS = 50
+#: implicit requirements are searched downwards from 2 to this power
+LARGEST = 256
 _TIE = sympy.Float(10, DIGITS) ** -(DIGITS - 10)
 
 
@@ -263,12 +265,13 @@ class Chain:
                 if _holds(requirement, {**exact, self.unknown: candidate}):
                     return candidate
             raise NtkVerifyError(f"requirement {requirement.name!r} does not get easier as {self.unknown} grows.")
-        high = 1
-        while not _holds(requirement, {**exact, self.unknown: high}):
-            high *= 2
-            if high > 2**400:
-                raise NtkVerifyError(f"requirement {requirement.name!r} fails for every {self.unknown} up to 2^400.")
-        low = high // 2  # fails (or high is 1): bisect to the least integer that holds, all beyond it held by doubling
+        # from above: what must hold is every larger width too, and log(m) <= m-like requirements hold again near 1
+        high: int = 2**LARGEST
+        if not _holds(requirement, {**exact, self.unknown: high}):
+            raise NtkVerifyError(f"requirement {requirement.name!r} fails at {self.unknown} = 2^{LARGEST} still.")
+        while high > 1 and _holds(requirement, {**exact, self.unknown: high // 2}):
+            high //= 2
+        low = high // 2
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if _holds(requirement, {**exact, self.unknown: middle}) else (middle, high)

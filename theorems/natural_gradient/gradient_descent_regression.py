@@ -182,7 +182,7 @@ STEP = (*DATA, "step at most 2/(3 ||H^inf||)")
 
 
 def steps_until(factor, step, least):
-    """Steps after which the linearised loss has dropped by `factor`, and one more; a step that is too long gets a dozen."""
+    """Steps after which the linearised loss has dropped by `factor`, and one more; a dozen if it never does."""
     rate = abs(1 - step * least)
     return math.ceil(math.log(factor) / (2 * math.log(rate))) + 1 if 0 < rate < 1 else 12
 
@@ -219,11 +219,15 @@ def any_width(draw):
 
 @theorem.instances("Gram lemma's own width", run=RegressionRun, quick=1000, thorough=5000)
 def gram_width(draw):
-    count = draw(st.integers(1, 2))
-    inputs = orthonormal_inputs(count)
-    values = {n: count, lambda_0: Rational(1, 2), delta: Rational(1, 10), tau: Rational(1, 4), share_gram: 1}
+    """One input, where the lemma is tightest: a hundred neurons."""
+    values = {n: 1, lambda_0: Rational(1, 2), delta: Rational(1, 10), tau: Rational(1, 4), share_gram: 1}
     width = math.ceil(theorem.value(chain.thresholds["initial Gram matrix"], values))
-    return instance(inputs, np.zeros(count), width=width, split=textbook_split | {share_gram: 1, share_output: 1})
+    return instance(
+        orthonormal_inputs(1),
+        bounded_targets(draw, 1, 1.0),
+        width=width,
+        split=textbook_split | {share_gram: 1, share_output: 1},
+    )
 
 
 @theorem.instances("flip lemma's own width", run=RegressionRun, quick=1000, thorough=5000)
@@ -231,7 +235,8 @@ def flip_width(draw):
     count, ball = draw(st.integers(1, 3)), Rational(1, 20)
     needed = solve_for(m, sympy.Le(n * exp(-kappa * m * radius / 3), delta)).expression
     width = math.ceil(theorem.value(needed, {n: count, radius: ball, delta: Rational(1, 10)}))
-    return instance(orthonormal_inputs(count), np.zeros(count), width=width, radius=float(ball))
+    shares = textbook_split | {share_output: 1}
+    return instance(orthonormal_inputs(count), np.zeros(count), width=width, split=shares, radius=float(ball))
 
 
 @theorem.instances("theorem's width, optimal split", run=RegressionRun, quick=40, thorough=200)
@@ -545,7 +550,7 @@ def geometric_sum(run):
     holds=with_probability(1 - share_output * delta),
     bound=output_bound,
     assumes=DATA,
-    on="Gram lemma's own width",
+    on=("Gram lemma's own width", "flip lemma's own width"),
 )
 def outputs_bounded(run):
     return np.abs(run.initial_outputs).max()

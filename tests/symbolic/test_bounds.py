@@ -1,0 +1,109 @@
+"""Chains of inequalities: closed forms, fixed points, optimal splits, and refusals."""
+
+import pytest
+import sympy
+from sympy import Rational, exp, log, sqrt
+
+from ntkverify import NtkVerifyError
+from ntkverify.symbolic.bounds import Chain, Requirement, derived, solve_for
+
+m, n, x, y, delta = sympy.symbols("m n x y delta", positive=True)
+
+
+class TestSolveFor:
+    @pytest.mark.parametrize(
+        ("inequality", "symbol", "solution"),
+        [
+            (sympy.Le(4 * n * x, y), x, y / (4 * n)),
+            (sympy.Le(n * exp(-m * x), delta), m, log(n / delta) / x),
+            (sympy.Le(n / sqrt(m), x), m, n**2 / x**2),
+            (sympy.Le(x**2, n), x, sqrt(n)),
+        ],
+    )
+    def test_closed_forms(self, inequality, symbol, solution):
+        found = solve_for(symbol, inequality)
+        assert sympy.simplify(found.expression - solution) == 0
+        assert found.steps[0][1] == inequality
+
+    def test_no_unique_solution(self):
+        with pytest.raises(NtkVerifyError, match="no unique closed-form solution"):
+            solve_for(x, sympy.Le(x + exp(x), n))
+
+    def test_derivations_concatenate_and_print(self):
+        first = solve_for(x, sympy.Le(2 * x, n))
+        second = derived(first.expression * 3, "three times", first)
+        assert second.text().splitlines()[-1] == "three times: 3*n/2"
+        assert r"\frac{3 n}{2}" in second.latex()
+        assert len(second.steps) == 3
+
+
+def two_shares():
+    """m >= 1/x^2 and m >= 4/y^2 with x + y <= 1: the optimum of max(1/x^2, 4/y^2) is 9, at x = 1/3, y = 2/3."""
+    return Chain(
+        m,
+        [
+            Requirement("first", 1 / sqrt(m), x, ""),
+            Requirement("second", 2 / sqrt(m), y, ""),
+            Requirement("shares", x + y, 1, ""),
+        ],
+        free=(x, y),
+    )
+
+
+class TestChain:
+    def test_thresholds_and_sufficient_width(self):
+        chain = two_shares()
+        assert chain.thresholds == {"first": x**-2, "second": 4 * y**-2}
+        found = chain.sufficient()
+        assert found.expression == sympy.Max(x**-2, 4 * y**-2)
+        assert "second ()" in found.text()
+
+    def test_width_is_the_least_integer_that_satisfies_everything(self):
+        chain = two_shares()
+        split = chain.width({x: Rational(1, 2), y: Rational(1, 2)})
+        assert (split.width, split.binding) == (16, "second")
+        assert chain.violated({m: 16, x: Rational(1, 2), y: Rational(1, 2)}) == []
+        assert chain.violated({m: 15, x: Rational(1, 2), y: Rational(1, 2)}) == ["second"]
+
+    def test_minimise_finds_the_known_optimum(self):
+        start = {x: Rational(1, 2), y: Rational(1, 2)}
+        split = two_shares().minimise({}, start=start)
+        # the optimum is 9; shares are rounded to four digits, which costs less than one in a thousand
+        assert split.width in (9, 10)
+        assert sum(split.shares.values()) <= 1
+        assert all(value.is_Rational for value in split.shares.values())
+
+    def test_minimise_is_never_worse_than_its_start(self):
+        start = {x: Rational(1, 3), y: Rational(2, 3)}
+        assert two_shares().minimise({}, start=start).width <= two_shares().width(start).width == 9
+
+    def test_a_fixed_point_with_the_unknown_on_both_sides(self):
+        chain = Chain(m, [Requirement("log", 10 * log(m) ** 2, m, "")])
+        assert chain.thresholds == {"log": None}
+        width = chain.width({}).width
+        assert 10 * sympy.log(width).evalf() ** 2 <= width
+        assert 10 * sympy.log(width - 1).evalf() ** 2 > width - 1
+        with pytest.raises(NtkVerifyError, match="on both sides"):
+            chain.sufficient()
+
+    def test_definitions_expand(self):
+        chain = Chain(m, [Requirement("r", n / m, x, "")], definitions={x: y / 2, y: 1 / n})
+        assert chain.thresholds["r"] == 2 * n**2
+
+    def test_comparisons_are_exact(self):
+        # a width of exactly 3 is sufficient; rounding 1/3 would ask for 4
+        assert Chain(m, [Requirement("r", 1 / m, Rational(1, 3), "")]).width({}).width == 3
+
+    @pytest.mark.parametrize(
+        ("build", "message"),
+        [
+            (lambda: Chain(m, [Requirement("r", x, 1, "")]), "nothing to solve for"),
+            (lambda: Chain(m, [Requirement("r", 1 / m, 1, "")] * 2), "two requirements"),
+            (lambda: two_shares().width({x: 1, y: 1}), "'shares'.*fails"),
+            (lambda: two_shares().width({x: 1}), "needs a value for y"),
+            (lambda: Chain(m, [Requirement("r", m + exp(-m) * log(m), 0, "")]).width({}), "fails at m = 2\\^256"),
+        ],
+    )
+    def test_refusals(self, build, message):
+        with pytest.raises(NtkVerifyError, match=message):
+            build()

@@ -1,0 +1,227 @@
+"""The plugin as its users meet it: their own folder, their own mistakes, other people's test suites."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEMPLATE = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+
+
+def small(conclusion="run.values", control="2 + run.values", extra=""):
+    """A theorem of linear algebra that takes no time."""
+    return f"""
+import numpy as np
+import sympy
+from ntkverify import Instance, Source, Theorem, always, with_probability
+from ntkverify.problems.algebra import AlgebraRun
+
+theorem = Theorem("Small", source=Source(), statement="values are at most 1")
+
+@theorem.instances("some", run=AlgebraRun, quick=3)
+def some():
+    return Instance(data={{"values": [0.5, 0.25]}})
+
+@theorem.conclusion("values are at most one", holds=always, bound=sympy.Integer(1))
+def conclusion(run):
+    return {conclusion}
+
+@theorem.control("values plus two are at most one", holds=always, bound=sympy.Integer(1))
+def control(run):
+    return {control}
+{extra}
+"""
+
+
+@pytest.fixture
+def folder(pytester):
+    """An empty folder of somebody's own, with pytest run in it."""
+    pytester.makeini("[pytest]\n")
+
+    def run(*arguments, **files):
+        for name, text in files.items():
+            (pytester.path / f"{name}.py").write_text(text, encoding="utf-8")
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
+
+    run.path = pytester.path
+    return run
+
+
+def verdicts(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+class TestOwnFolder:
+    def test_the_readme_template_is_collected_and_holds(self, folder):
+        result = folder("--verdicts", "v.jsonl", mine=TEMPLATE)
+        result.assert_outcomes(passed=2)
+        written = verdicts(folder.path / "v.jsonl")
+        assert [(v["claim"], v["kind"], v["verdict"]) for v in written] == [
+            ("the residual is moderate", "conclusion", "holds"),
+            ("the residual is tiny", "control", "refuted"),
+        ]
+        assert written[0]["slack"] > 1
+        assert written[0]["instances"] == 400
+
+    def test_the_template_fails_when_it_is_false(self, folder):
+        false = TEMPLATE.replace("bound=n * (1 + second_moment) / delta", "bound=n * second_moment / 3")
+        assert false != TEMPLATE
+        result = folder(mine=false)
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.fnmatch_lines(["*the residual is moderate*violated*"])
+
+    def test_a_violation_names_claim_and_instance(self, folder):
+        result = folder(mine=small(conclusion="3 * run.values"))
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.fnmatch_lines(["*'values are at most one' is violated*", "instance: {*"])
+        result.stdout.no_fnmatch_line("*Traceback*")
+        assert result.ret == 1
+
+    def test_a_control_that_survives_fails(self, folder):
+        result = folder(mine=small(control="run.values"))
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.fnmatch_lines(["*not refuted*"])
+
+    def test_inconclusive_fails_unless_allowed(self, folder):
+        module = small().replace(
+            "bound=sympy.Integer(1))\ndef conclusion", "bound=1, given=lambda r: False)\ndef conclusion"
+        )
+        folder(mine=module).assert_outcomes(passed=1, failed=1)
+        folder("--allow-inconclusive", mine=module).assert_outcomes(passed=2)
+
+    def test_the_summary_table(self, folder):
+        result = folder(mine=small())
+        result.stdout.fnmatch_lines(
+            [
+                "*verdicts*",
+                "*claim*quantifier*verdict*slack*instances*vacuous*",
+                "*values are at most one*always*holds*2*3*0*",
+            ]
+        )
+        result.stdout.fnmatch_lines(["1 holds, 1 refuted"])
+
+    def test_sessions_repeat_and_entropy_changes_them(self, folder):
+        module = TEMPLATE
+
+        def slack(*options):
+            folder("--verdicts", "v.jsonl", *options, mine=module)
+            return verdicts(folder.path / "v.jsonl")[0]["slack"]
+
+        assert slack() == slack()
+        assert slack() != slack("--entropy", "1")
+
+    def test_profiles(self, folder):
+        folder("--profile", "thorough", "--verdicts", "v.jsonl", mine=small())
+        assert verdicts(folder.path / "v.jsonl")[0]["instances"] == 30
+
+    def test_selection_by_name(self, folder):
+        folder("-k", "plus", mine=small()).assert_outcomes(passed=1, deselected=1)
+
+
+class TestXdist:
+    def test_processes_share_the_runs(self, pytester):
+        pytester.makeini("[pytest]\n")
+        counted = TEMPLATE.replace(
+            "theorem = Theorem(",
+            "import os, pathlib\n\nclass RegressionRun(RegressionRun):\n"
+            "    def initial(self, radius=0.0):\n"
+            "        def compute():\n"
+            "            with open(pathlib.Path(__file__).parent / 'log', 'a') as stream:\n"
+            "                stream.write(f'{os.getpid()} {self.instance.seed}\\n')\n"
+            "            return float(self.instance.seed)\n"
+            "        self.shared('count', compute)\n"
+            "        return super().initial(radius)\n\n"
+            "theorem = Theorem(",
+            1,
+        ).replace("quick=400", "quick=60")
+        (pytester.path / "mine.py").write_text(counted)
+        result = pytester.runpytest_subprocess("-n", "2", "--verdicts", "v.jsonl")
+        result.assert_outcomes(passed=2)
+        assert len(verdicts(pytester.path / "v.jsonl")) == 2
+        computed = [line.split()[1] for line in (pytester.path / "log").read_text().splitlines()]
+        assert len(computed) == len(set(computed)) == 60
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("module", "message"),
+        [
+            ("import ntkverify\nimport nonsense_module\n", "does not import: ModuleNotFoundError in line 3"),
+            ("from ntkverify import Theorem\n1 / 0\n", "does not import: ZeroDivisionError in line 3"),
+            ("from ntkverify import Theorem\ndef (\n", "does not import: SyntaxError"),
+        ],
+    )
+    def test_a_module_that_does_not_import_is_one_sentence(self, folder, module, message):
+        result = folder("--verdicts", "v.jsonl", bad="\n" + module + "theorem = Theorem(\n)\n", good=small())
+        assert result.ret == 2
+        result.stdout.fnmatch_lines([f"*bad.py {message}*"])
+        result.stdout.no_fnmatch_line("*Traceback*")
+
+    def test_verdicts_of_other_modules_are_still_written(self, folder):
+        bad = "from ntkverify import Theorem\n1 / 0\ntheorem = Theorem(\n)\n"
+        result = folder("--continue-on-collection-errors", "--verdicts", "v.jsonl", bad=bad, good=small())
+        assert result.ret == 1
+        assert len(verdicts(folder.path / "v.jsonl")) == 2
+
+    def test_a_missing_part_is_named(self, folder):
+        module = re.sub(r"@theorem.control.*", "", small(), flags=re.DOTALL)
+        result = folder(mine=module)
+        assert result.ret == 2
+        result.stdout.fnmatch_lines(["*mine.py: theorem 'Small' has no control; add*"])
+
+    def test_bad_data_in_one_claim_keeps_the_others(self, folder):
+        extra = """
+@theorem.instances("broken", run=AlgebraRun, quick=1)
+def broken():
+    return Instance(data={"values": [0.5, float("nan")]})
+
+@theorem.lemma("broken lemma", holds=always, bound=1, on="broken")
+def broken_lemma(run):
+    return run.values
+"""
+        module = small(extra=extra).replace("bound=sympy.Integer(1))", 'bound=sympy.Integer(1), on="some")')
+        result = folder("--verdicts", "v.jsonl", mine=module)
+        result.assert_outcomes(passed=2, failed=1)
+        result.stdout.fnmatch_lines(["*'values' has the non-finite value nan at index (1,)*"])
+        assert len(verdicts(folder.path / "v.jsonl")) == 2
+
+    def test_an_unwritable_verdict_file(self, folder):
+        result = folder("--verdicts", "no/such/folder/v.jsonl", mine=small())
+        assert result.ret == 4
+        result.stderr.fnmatch_lines(["*can't be written*"])
+
+    @pytest.mark.parametrize("option", [["--profile", "leisurely"], ["--entropy", "-1"], ["--entropy", "x"]])
+    def test_bad_options(self, folder, option):
+        assert folder(*option, mine=small()).ret == 4
+
+
+class TestOtherSuites:
+    def test_files_that_are_no_theorems_are_not_imported(self, folder):
+        result = folder(
+            setup="raise SystemExit('imported')",
+            helper="import ntkverify  # names it\nraise SystemExit('imported')",
+            quoting='text = """\ntheorem = Theorem(\n"""\nimport ntkverify\nraise SystemExit',
+            conclusion="theorem = 'Theorem('  # ntkverify\nraise SystemExit('imported')",
+            test_ordinary="def test_it():\n    assert True\n",
+        )
+        result.assert_outcomes(passed=1)
+
+    def test_a_test_file_with_a_theorem_stays_an_ordinary_test_file(self, folder):
+        result = folder(test_mine=small() + "\ndef test_it():\n    assert True\n")
+        result.assert_outcomes(passed=1)
+
+    def test_a_session_without_theorems_loads_nothing_heavy(self, tmp_path):
+        (tmp_path / "test_ordinary.py").write_text(
+            "import sys\n\ndef test_it():\n"
+            "    assert 'ntkverify.pytest_plugin' in sys.modules\n"
+            "    assert not {'sympy', 'scipy', 'numba', 'numpy'} & set(sys.modules)\n"
+        )
+        (tmp_path / "pytest.ini").write_text("[pytest]\n")
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr

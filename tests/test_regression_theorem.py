@@ -1,0 +1,166 @@
+"""The first theorem, as a theorem: its constants against the published figures, and its mutants."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sympy
+from sympy import Rational, log, pi, sqrt
+
+from ntkverify import load_theorem
+from ntkverify.check import Check, draw_instances
+from ntkverify.glossary import C, delta, lambda_0, m, n
+from ntkverify.mutation import Mutant, fate, mutants
+from ntkverify.report.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
+from ntkverify.run import RecordStore
+
+PATH = Path(__file__).parents[1] / "theorems/natural_gradient/gradient_descent_regression.py"
+
+
+@pytest.fixture(scope="module")
+def module():
+    theorem = load_theorem(PATH)
+    import sys
+
+    return next(x for x in sys.modules.values() if getattr(x, "theorem", None) is theorem)
+
+
+@pytest.fixture(scope="module")
+def theorem(module):
+    return module.theorem
+
+
+class TestConstants:
+    def test_the_textbook_width_is_the_published_one(self, module):
+        """max{8 n^2 log(6n^2/delta)/lambda_0^2, 48 n/lambda_0 log(3n/delta), 2607.6 n^4 (C + ...)^2/lambda_0^4}."""
+        thresholds = {k: e.subs(module.textbook_split) for k, e in module.chain.thresholds.items()}
+        assert sympy.simplify(thresholds["initial Gram matrix"] - 8 * n**2 * log(6 * n**2 / delta) / lambda_0**2) == 0
+        assert sympy.simplify(thresholds["sign flips"] - 48 * n / lambda_0 * log(3 * n / delta)) == 0
+        drift = 4096 * 2 / pi * n**4 * (C + sqrt(2 * log(6 * n / delta))) ** 2 / lambda_0**4
+        at = {n: 3, lambda_0: Rational(1, 5), C: 2, delta: Rational(1, 7)}
+        assert (thresholds["drift"] / drift).subs(at).evalf(30) == pytest.approx(1, abs=1e-25)
+
+    def test_the_literal_width_at_two_and_three_inputs(self, module):
+        for count, width in ((2, 1.12e7), (3, 6.03e7)):
+            found = module.chain.width({**module.REFERENCE, n: count, **module.textbook_split})
+            assert found.width == pytest.approx(width, rel=2e-3)
+            assert found.binding == "drift"
+
+    def test_the_optimal_split_beats_the_textbook_by_more_than_sixteen(self, module):
+        textbook = module.chain.width({**module.REFERENCE, **module.textbook_split})
+        assert textbook.width > 16 * module.optimal.width
+        exact = {**module.REFERENCE, **module.optimal_split}
+        assert module.chain.violated({**exact, m: module.optimal.width}) == []
+        assert module.chain.violated({**exact, m: module.optimal.width - 1}) == ["drift"]
+
+    def test_the_contraction_threshold(self, theorem):
+        """0.2247 lambda_0 at a = 1/3 when the Gram matrix keeps half of lambda_0."""
+        split = {s: Rational(1, 4) for s in theorem.expand(sympy.Symbol("epsilon", positive=True)).free_symbols}
+        assert float(theorem.value(sympy.Symbol("epsilon", positive=True), split)) == pytest.approx(0.22474, abs=1e-5)
+
+    def test_the_moments_of_an_output(self, module):
+        assert module.second_moment == Rational(1, 2)
+        assert sympy.simplify(module.third_moment - sqrt(2 / pi)) == 0
+
+
+class TestInstances:
+    def test_every_family_draws_valid_distinct_instances(self, theorem):
+        for regime in theorem.regimes.values():
+            drawn = draw_instances(regime, 5, entropy=1)
+            assert len({i.seed for i in drawn}) == 5
+            assert drawn == draw_instances(regime, 5, entropy=1)
+            assert drawn != draw_instances(regime, 5, entropy=2)
+
+
+#: mutants that make the statement false and cost little to refute; scripts/mutate.py tries all of them
+REFUTED = [
+    ("kappa", 2),
+    ("R", Rational(1, 2)),
+    ("R", 2),
+    ("epsilon", Rational(1, 2)),
+    ("epsilon", 2),
+    ("eta_max", 2),
+    ("drift_factor", Rational(1, 2)),
+    ("drift_factor", 2),
+    ("output_bound", Rational(1, 2)),
+    ("output_bound", 2),
+]
+CHEAP = (
+    "contraction: I_1 up to the threshold leaves ||r||^2 shrinking by 1 - eta lambda_0/2, worst case",
+    "the drift allowed by the width fits into the radius",
+    "the radius leaves the contraction intact",
+    "the three events fail with probability at most delta together",
+    "eta ||H(k)|| <= 1 at the largest step",
+    "sums: eta sum_k sqrt(1 - eta lambda_0/2)^k <= 4 / lambda_0",
+)
+
+
+@pytest.mark.parametrize(("name", "factor"), REFUTED)
+def test_mutants_of_the_constants_are_refuted_without_training(theorem, name, factor):
+    with theorem.mutated(name, factor):
+        check = Check(theorem)
+        assert not all(check.verdict(theorem.claims[claim]).passed for claim in CHEAP)
+
+
+def test_the_cheap_claims_hold_unmutated(theorem):
+    check = Check(theorem)
+    assert all(check.verdict(theorem.claims[claim]).passed for claim in CHEAP)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "flip lemma: at most twice the expected share of neurons is within R of switching, at the lemma's own width",
+        "Gram lemma: H(0) is within tau lambda_0 of its limit at the lemma's own width",
+        "max_r ||dL/dw_r|| <= sqrt(n/m) ||r||",
+    ],
+)
+def test_halved_bounds_of_tight_lemmas_are_refuted(theorem, claim, tmp_path):
+    found = fate(theorem, Mutant(claim, Rational(1, 2), False), profile="quick", store=RecordStore(tmp_path))
+    assert found.killed_by == claim
+
+
+def test_a_mutant_that_is_still_true_survives_with_its_slack(theorem, tmp_path):
+    claim = "||H(k) - H(0)||_F <= 2 n near: only neurons within reach of switching count"
+    found = fate(theorem, Mutant(claim, Rational(1, 2), False), profile="quick", store=RecordStore(tmp_path))
+    assert found.killed_by is None
+    assert "still true with slack" in found.evidence
+
+
+def test_every_constant_and_bound_has_its_mutants(theorem):
+    found = list(mutants(theorem))
+    assert sum(mutant.is_constant for mutant in found) == 2 * len(theorem.constants)
+    assert all(theorem.claims[x.name].kind != "control" for x in found if not x.is_constant)
+
+
+class TestSlackProfile:
+    def test_profile_and_thresholds(self, theorem):
+        import dataclasses
+
+        regime = theorem.regimes["theorem's width, textbook split"]
+        (instance,) = draw_instances(regime, 1, entropy=0)
+        narrow = dataclasses.replace(instance, width=4096)
+        theorem_without_width = dict(theorem.assumptions)
+        del theorem_without_width["width at least m_0"]
+        rows = slack_profile(theorem, regime, regime.run(narrow, theorem))
+        assert rows == sorted(rows, key=lambda row: -row.slack)
+        widths = [2, 16, 128, 1024]
+        thresholds = width_thresholds(theorem, regime, widths=widths, relax=["width at least m_0"], draws=10)
+        needed = {row.claim: row.width for row in thresholds}
+        assert needed["L(k) <= (1 - eta lambda_0/2)^k L(0) for all k"] <= 128
+        assert needed["no weight moves further than R"] is None
+        sentence = blame(thresholds, instance.width, widths[-1])
+        assert "to blame is" in sentence
+        table = threshold_table(thresholds, prescribed=instance.width, largest=widths[-1])
+        assert any("> 1.02e+03" in line for line in table)
+        assert len(slack_table(rows)) == len(rows) + 1
+
+    def test_measured_values_match_the_run(self, theorem):
+        regime = theorem.regimes["any width"]
+        (instance,) = draw_instances(regime, 1, entropy=3)
+        run = regime.run(instance, theorem)
+        rows = {row.claim: row for row in slack_profile(theorem, regime, run)}
+        row = rows["max_r ||dL/dw_r|| <= sqrt(n/m) ||r||"]
+        ratios = np.sqrt(run.n / run.m) * run.residual / run.largest_gradient
+        assert row.slack == pytest.approx(ratios.min())
+        assert row.slack == pytest.approx(row.bound / row.measured)
