@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Theorem": "theorem",
-    "Source": "theorem",
+    "Source": "parts",
     "Instance": "instance",
     "NtkVerifyError": "errors",
     "always": "quantifiers",
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from ntkverify.check import load_theorem as load_theorem
     from ntkverify.errors import NtkVerifyError as NtkVerifyError
     from ntkverify.instance import Instance as Instance
+    from ntkverify.parts import Source as Source
     from ntkverify.quantifiers import always as always
     from ntkverify.quantifiers import identity as identity
     from ntkverify.quantifiers import in_law as in_law
     from ntkverify.quantifiers import scales_as as scales_as
     from ntkverify.quantifiers import with_probability as with_probability
-    from ntkverify.theorem import Source as Source
     from ntkverify.theorem import Theorem as Theorem
 
 

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from ntkverify import statistics
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
+from ntkverify.parts import Claim, Regime
 from ntkverify.run import RecordStore
-from ntkverify.theorem import PROFILES, Claim, Regime, Theorem
+from ntkverify.theorem import PROFILES, Theorem
 from ntkverify.verdict import Verdict, judge
 
 

@@ -20,7 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from ntkverify.check import Check
-    from ntkverify.theorem import Claim
+    from ntkverify.parts import Claim
 
 _RECORD = "ntkverify"  # key of a verdict among an item's user properties
 

@@ -6,17 +6,16 @@ import hashlib
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import filelock
 import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.expressions import evaluate
 from ntkverify.instance import Instance
-
-if TYPE_CHECKING:
-    from ntkverify.theorem import Theorem
+from ntkverify.theorem import Theorem
 
 Record = TypeVar("Record")
 
@@ -110,8 +109,6 @@ class Run:
 
     def evaluate(self, expression: Any) -> Any:
         """A sympy expression in float64, its symbols answered by this run."""
-        from ntkverify.verdict import evaluate  # the verdict owns the one compiled-expression cache
-
         return evaluate(self.theorem, expression, self)
 
     def shared(self, group: str, compute: Callable[[], Record]) -> Record:

@@ -6,135 +6,21 @@ A theorem module creates one `Theorem` and fills it from top to bottom, like the
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import sympy
 
 from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
+from ntkverify.parts import Assumption, Claim, Constant, Kind, Regime, Source
 from ntkverify.quantifiers import InLaw, Quantifier, ScalesAs, WithProbability, always, identity
 from ntkverify.symbolic.bounds import DIGITS, Derived
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Provenance = Literal["quoted", "derived", "reconstructed"]
-Kind = Literal["lemma", "conclusion", "control"]
-
 PROFILES = ("quick", "ci", "thorough")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a statement comes from.
-
-    Parameters
-    ----------
-    arxiv : str
-        Identifier of the paper, empty for a theorem of one's own.
-    version : int
-        Version of the paper that is meant; 0 without a paper.
-    where : str
-        Theorem or section number.
-    provenance : {"quoted", "derived", "reconstructed"}
-        Read in the paper; proved with the constants given here; or rebuilt because the text was not at hand.
-    """
-
-    arxiv: str = ""
-    version: int = 0
-    where: str = ""
-    provenance: Provenance = "derived"
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A named sympy expression that the module derives, with its derivation."""
-
-    symbol: sympy.Symbol
-    expression: sympy.Expr
-    meaning: str
-    derivation: Derived
-
-
-@dataclass(frozen=True)
-class Assumption:
-    """A named predicate: ``margin(run) >= 0`` means that it is met."""
-
-    name: str
-    margin: Callable[[Any], float]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A lemma, conclusion or control: a measured quantity, a bound and a quantifier.
-
-    Parameters
-    ----------
-    name : str
-        Sentence that a table can show.
-    kind : {"lemma", "conclusion", "control"}
-        A control is false on purpose and must be refuted.
-    quantifier : Quantifier
-        How strongly it is claimed.
-    measure : callable
-        Takes a run and returns the measured quantity; without a parameter for symbolic identities.
-    bound : sympy.Expr or None
-        What the quantity is compared with, in symbols that the run answers for.
-    from_below : bool
-        Whether the quantity must be at least, rather than at most, the bound.
-    given : callable or None
-        Event on which the claim conditions; returns a bool or a mask over the measured entries.
-    error : callable or None
-        Absolute rounding error of the measured quantity; see `ntkverify.verdict`.
-    assumes : tuple of str
-        Names of the assumptions that an instance must meet, else it is vacuous for this claim.
-    on : tuple of str
-        Names of the families of instances on which the claim is checked.
-    attained : bool
-        Whether instances are known to reach the bound: there an excess within the rounding error is
-        equality, elsewhere it leaves the verdict inconclusive.
-    """
-
-    name: str
-    kind: Kind
-    quantifier: Quantifier
-    measure: Callable[..., Any]
-    bound: sympy.Expr | None
-    from_below: bool
-    given: Callable[[Any], Any] | None
-    error: Callable[[Any], Any] | None
-    assumes: tuple[str, ...]
-    on: tuple[str, ...]
-    attained: bool = False
-
-    @property
-    def is_symbolic(self) -> bool:
-        """Whether the claim is about expressions only and needs no run."""
-        return not inspect.signature(self.measure).parameters
-
-
-@dataclass(frozen=True)
-class Regime:
-    """A family of instances and how many of them each profile draws.
-
-    Parameters
-    ----------
-    name : str
-        Name that claims refer to.
-    build : callable
-        Takes Hypothesis' ``draw`` and returns an `Instance` (its seed is replaced by an independent one).
-    run : callable
-        Turns an instance into a run.
-    counts : dict of str to int
-        Draws per profile.
-    """
-
-    name: str
-    build: Callable[..., Any]
-    run: Callable[..., Any]
-    counts: Mapping[str, int]
 
 
 @dataclass(eq=False)

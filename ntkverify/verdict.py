@@ -1,17 +1,10 @@
-"""How measurements become a verdict.
-
-Rounding: a float64 measurement of a quantity known to the absolute error e decides ``always`` only
-when it clears the bound by more than e; in between the verdict is ``inconclusive``. A claim may
-state e (``error=``); the default is `DEFAULT_ROUNDING` relative to the measurement, enough for a
-quantity assembled by a short formula from quantities that are accurate to a few hundred ulps.
-"""
+"""How measurements become a verdict."""
 
 from __future__ import annotations
 
-import functools
 import math
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -20,41 +13,13 @@ import sympy
 from numpy.typing import NDArray
 
 from ntkverify import statistics
-from ntkverify.errors import NtkVerifyError
-from ntkverify.quantifiers import InLaw, ScalesAs, WithProbability, identity
-from ntkverify.theorem import Claim, Theorem
+from ntkverify.expressions import evaluate
+from ntkverify.outcome import Outcome, assess
+from ntkverify.parts import Claim
+from ntkverify.quantifiers import InLaw, ScalesAs, WithProbability
+from ntkverify.theorem import Theorem
 
 Status = Literal["holds", "violated", "inconclusive"]
-#: relative rounding error of a measurement whose claim states none: 2^10 units in the last place
-DEFAULT_ROUNDING = 2.0**10 * np.finfo(np.float64).eps
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one run says about one claim.
-
-    Parameters
-    ----------
-    vacuous : bool
-        The run misses an assumption or the event that the claim conditions on.
-    failed : bool
-        The bound is exceeded by more than the rounding error.
-    doubtful : bool
-        The bound is exceeded, but by less than the rounding error.
-    slack : float
-        Worst ratio bound / measured (measured / bound for a lower bound) over the run; inf when nothing was measured.
-    value : array
-        The measured quantity.
-    at_worst : (float, float)
-        Measured quantity and bound where the slack is smallest; NaN without a bound.
-    """
-
-    vacuous: bool
-    failed: bool
-    doubtful: bool
-    slack: float
-    value: NDArray[np.float64]
-    at_worst: tuple[float, float] = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -110,87 +75,6 @@ class Verdict:
         del record["status"]
         finite = self.slack is not None and math.isfinite(self.slack)
         return {**record, "verdict": self.shown, "slack": self.slack if finite else None}
-
-
-@functools.lru_cache(maxsize=4096)
-def _compiled(expression: sympy.Expr) -> tuple[tuple[str, ...], Any]:
-    symbols = sorted(expression.free_symbols, key=str)
-    return tuple(map(str, symbols)), sympy.lambdify(symbols, expression, "numpy", cse=True)
-
-
-def evaluate(theorem: Theorem, expression: sympy.Expr, run: Any) -> Any:
-    """`expression` in float64 with the theorem's constants expanded and its symbols answered by `run`."""
-    names, function = _compiled(theorem.expand(expression))
-    with np.errstate(all="ignore"):
-        # NumPy numbers rather than Python's: 1/0 is inf, to be refused by name, and not an exception
-        return function(*(np.asarray(getattr(run, name), np.float64)[()] for name in names))
-
-
-def assess(theorem: Theorem, claim: Claim, run: Any, *, relax: Collection[str] = ()) -> Outcome:
-    """Put one claim to one run.
-
-    Parameters
-    ----------
-    theorem, claim, run
-        What to put to what.
-    relax : collection of str
-        Names of assumptions that are not asked for.
-
-    Raises
-    ------
-    NtkVerifyError
-        If the claim's bound asks for something that the run does not know.
-    """
-    needed = (a for a in theorem.assumptions_of(claim) if a.name not in relax)
-    if any(not assumption.margin(run) >= 0 for assumption in needed):
-        return Outcome(True, False, False, math.inf, np.empty(0))
-    if claim.quantifier is identity:
-        return _assess_identity(claim, run)
-    measured = np.asarray(claim.measure(run), dtype=np.float64)
-    mask = np.ones(measured.shape, bool)
-    if claim.given is not None:
-        mask = np.broadcast_to(np.asarray(claim.given(run), bool), measured.shape)
-    if not mask.any():
-        return Outcome(True, False, False, math.inf, np.empty(0))
-    if claim.bound is None:
-        return Outcome(False, False, False, math.inf, measured[mask])
-    bound = np.broadcast_to(np.asarray(evaluate(theorem, theorem.bound_of(claim), run), np.float64), measured.shape)
-    error = DEFAULT_ROUNDING * np.abs(measured) if claim.error is None else np.asarray(claim.error(run), np.float64)
-    error = np.broadcast_to(error, measured.shape)
-    return _compare(measured[mask], bound[mask], error[mask], from_below=claim.from_below)
-
-
-def _compare(
-    measured: NDArray[np.float64], bound: NDArray[np.float64], error: NDArray[np.float64], *, from_below: bool
-) -> Outcome:
-    if not np.isfinite(bound).all():
-        raise NtkVerifyError("a bound is not finite on an instance; restrict the instances or correct the bound.")
-    lost = ~np.isfinite(measured)  # a run that left the range of float64 keeps no bound
-    with np.errstate(all="ignore"):
-        ratio = measured / bound if from_below else bound / measured
-        excess = bound - measured if from_below else measured - bound
-    ratio = np.where(lost, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
-    failed = lost | (excess > error)
-    worst = int(ratio.argmin())
-    return Outcome(
-        vacuous=False,
-        failed=bool(failed.any()),
-        doubtful=bool((excess > 0).any() and not failed.any()),
-        slack=float(ratio.flat[worst]),
-        value=measured,
-        at_worst=(float(measured.flat[worst]), float(bound.flat[worst])),
-    )
-
-
-def _assess_identity(claim: Claim, run: Any) -> Outcome:
-    left, right = (np.asarray(side, np.float64) for side in claim.measure(run))
-    mask = np.ones(left.shape, bool)
-    if claim.given is not None:
-        mask = np.broadcast_to(np.asarray(claim.given(run), bool), left.shape)
-    if not mask.any() or claim.error is None:
-        return Outcome(True, False, False, math.inf, np.empty(0))
-    error = np.broadcast_to(np.asarray(claim.error(run), np.float64), left.shape)[mask]
-    return _compare(np.abs(left - right)[mask], error, np.zeros_like(error), from_below=False)
 
 
 def judge(theorem: Theorem, claim: Claim, runs: Iterable[Any], *, alpha: float) -> Verdict:

@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from ntkverify import Instance, NtkVerifyError, load_theorem
 from ntkverify.check import draw_instances
+from ntkverify.parts import Regime
 from ntkverify.report.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
-from ntkverify.theorem import Regime, Theorem
+from ntkverify.theorem import Theorem
 
 
 def arguments() -> argparse.Namespace:

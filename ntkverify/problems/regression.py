@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,7 @@ from ntkverify.measures.sweep import Descent, Initial, descend, initial_sweep
 from ntkverify.run import RecordStore, Run
 from ntkverify.symbolic.limits import limit_gram
 from ntkverify.symbolic.neuron import Neuron, regression_neuron
-
-if TYPE_CHECKING:
-    from ntkverify.theorem import Theorem
+from ntkverify.theorem import Theorem
 
 Array = NDArray[np.float64]
 

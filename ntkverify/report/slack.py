@@ -8,9 +8,10 @@ from typing import Any
 
 from ntkverify.check import draw_instances
 from ntkverify.instance import Instance
+from ntkverify.outcome import assess
+from ntkverify.parts import Claim, Regime
 from ntkverify.report.table import render
-from ntkverify.theorem import Claim, Regime, Theorem
-from ntkverify.verdict import assess
+from ntkverify.theorem import Theorem
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,121 @@
+"""What one run says about one claim.
+
+Rounding: a float64 measurement of a quantity known to the absolute error e decides ``always`` only
+when it clears the bound by more than e; in between the verdict is ``inconclusive``. A claim may
+state e (``error=``); the default is `DEFAULT_ROUNDING` relative to the measurement, enough for a
+quantity assembled by a short formula from quantities that are accurate to a few hundred ulps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.expressions import evaluate
+from ntkverify.parts import Claim
+from ntkverify.quantifiers import identity
+from ntkverify.theorem import Theorem
+
+#: relative rounding error of a measurement whose claim states none: 2^10 units in the last place
+DEFAULT_ROUNDING = 2.0**10 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run says about one claim.
+
+    Parameters
+    ----------
+    vacuous : bool
+        The run misses an assumption or the event that the claim conditions on.
+    failed : bool
+        The bound is exceeded by more than the rounding error.
+    doubtful : bool
+        The bound is exceeded, but by less than the rounding error.
+    slack : float
+        Worst ratio bound / measured (measured / bound for a lower bound) over the run; inf when nothing was measured.
+    value : array
+        The measured quantity.
+    at_worst : (float, float)
+        Measured quantity and bound where the slack is smallest; NaN without a bound.
+    """
+
+    vacuous: bool
+    failed: bool
+    doubtful: bool
+    slack: float
+    value: NDArray[np.float64]
+    at_worst: tuple[float, float] = (math.nan, math.nan)
+
+
+def assess(theorem: Theorem, claim: Claim, run: Any, *, relax: Collection[str] = ()) -> Outcome:
+    """Put one claim to one run.
+
+    Parameters
+    ----------
+    theorem, claim, run
+        What to put to what.
+    relax : collection of str
+        Names of assumptions that are not asked for.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the claim's bound asks for something that the run does not know.
+    """
+    needed = (a for a in theorem.assumptions_of(claim) if a.name not in relax)
+    if any(not assumption.margin(run) >= 0 for assumption in needed):
+        return Outcome(True, False, False, math.inf, np.empty(0))
+    if claim.quantifier is identity:
+        return _assess_identity(claim, run)
+    measured = np.asarray(claim.measure(run), dtype=np.float64)
+    mask = np.ones(measured.shape, bool)
+    if claim.given is not None:
+        mask = np.broadcast_to(np.asarray(claim.given(run), bool), measured.shape)
+    if not mask.any():
+        return Outcome(True, False, False, math.inf, np.empty(0))
+    if claim.bound is None:
+        return Outcome(False, False, False, math.inf, measured[mask])
+    bound = np.broadcast_to(np.asarray(evaluate(theorem, theorem.bound_of(claim), run), np.float64), measured.shape)
+    error = DEFAULT_ROUNDING * np.abs(measured) if claim.error is None else np.asarray(claim.error(run), np.float64)
+    error = np.broadcast_to(error, measured.shape)
+    return _compare(measured[mask], bound[mask], error[mask], from_below=claim.from_below)
+
+
+def _compare(
+    measured: NDArray[np.float64], bound: NDArray[np.float64], error: NDArray[np.float64], *, from_below: bool
+) -> Outcome:
+    if not np.isfinite(bound).all():
+        raise NtkVerifyError("a bound is not finite on an instance; restrict the instances or correct the bound.")
+    lost = ~np.isfinite(measured)  # a run that left the range of float64 keeps no bound
+    with np.errstate(all="ignore"):
+        ratio = measured / bound if from_below else bound / measured
+        excess = bound - measured if from_below else measured - bound
+    ratio = np.where(lost, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
+    failed = lost | (excess > error)
+    worst = int(ratio.argmin())
+    return Outcome(
+        vacuous=False,
+        failed=bool(failed.any()),
+        doubtful=bool((excess > 0).any() and not failed.any()),
+        slack=float(ratio.flat[worst]),
+        value=measured,
+        at_worst=(float(measured.flat[worst]), float(bound.flat[worst])),
+    )
+
+
+def _assess_identity(claim: Claim, run: Any) -> Outcome:
+    left, right = (np.asarray(side, np.float64) for side in claim.measure(run))
+    mask = np.ones(left.shape, bool)
+    if claim.given is not None:
+        mask = np.broadcast_to(np.asarray(claim.given(run), bool), left.shape)
+    if not mask.any() or claim.error is None:
+        return Outcome(True, False, False, math.inf, np.empty(0))
+    error = np.broadcast_to(np.asarray(claim.error(run), np.float64), left.shape)[mask]
+    return _compare(np.abs(left - right)[mask], error, np.zeros_like(error), from_below=False)
