@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.array import ArrayExecutor
 from ntkverify.execution.base import Executor
 from ntkverify.execution.cache import load_generated
-from ntkverify.execution.evaluator import ArrayAlgebra
+from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.numba_source import kernel_source, padded_size
+from ntkverify.execution.panels import PanelSource, accumulate_gram, panel_source
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, share
 
@@ -135,8 +136,56 @@ class CpuExecutor(Executor):
         return weights, frozen
 
     def jacobian(self, weights: Array, frozen: Array | None = None) -> Array:
-        return np.asarray(ArrayExecutor(self.samples).jacobian(*self._checked(weights, frozen)))
+        weights, frozen = self._checked(weights, frozen)
+        m, p = weights.shape
+        refuse_beyond_memory(2 * 8 * self._padded * m * p, f"the Jacobian of {self.samples.total} residuals at m = {m}")
+        source, fill = self._panels(weights, frozen, factor=False)
+        panel = np.empty((source.components, self._padded, m))
+        fill(panel, 0, m)
+        return panel[:, self._kept].transpose(1, 2, 0).reshape(self.samples.total, m * p)
 
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:
-        jacobian = self.jacobian(weights, frozen)
-        return np.asarray(jacobian @ jacobian.T)
+        """``J J^T`` from products of panels of neurons: J is never stored."""
+        weights, frozen = self._checked(weights, frozen)
+        source, fill = self._panels(weights, frozen, factor=True)
+        vectors = self._vectors(source) if source.factored else None
+        gram = accumulate_gram(fill, source, self._padded, weights.shape[0], vectors)
+        return gram[np.ix_(self._kept, self._kept)]
+
+    @property
+    def _kept(self) -> npt.NDArray[np.int64]:
+        """Which of the padded rows are samples."""
+        return np.concatenate([np.arange(r.start, r.stop) for r in self._rows])
+
+    def _panels(self, weights: Array, frozen: Array, *, factor: bool) -> tuple[PanelSource, Any]:
+        """The generated panels and a function that fills components for neurons start..stop."""
+        source = panel_source(self.neuron, self.source.at_once, factor=factor)
+        module = load_generated(source.text)
+        if self.samples.is_linear:
+            # the slopes are constants, so the sums need not be known
+            forward = Forward(tuple(np.empty((1, b.size)) for b in self.samples.blocks), np.empty(0))
+        else:
+            forward = self.forward(weights, frozen)
+        cotangents = self._cotangents(forward, np.ones(self.samples.total), weights.shape[0])
+
+        def fill(out: Array, start: int, stop: int) -> None:
+            # narrow strips: a thread's weights and rows stay in its cache
+            edges = [*range(start, stop, self.source.lanes), stop]
+
+            def work(i: int) -> None:
+                strip = np.empty((out.shape[0], out.shape[1], edges[i + 1] - edges[i]))
+                module.panel(weights, frozen, self._points, cotangents, self._sizes, strip, edges[i], edges[i + 1])
+                out[:, :, edges[i] - start : edges[i + 1] - start] = strip
+
+            share(work, len(edges) - 1, self.threads if (stop - start) * out.shape[1] > 50_000 else 1)
+
+        return source, fill
+
+    def _vectors(self, source: PanelSource) -> Array:
+        """The vectors that multiply the shared scalar, shape (padded rows, factored weights)."""
+        result = np.zeros((self._padded, len(source.factored)))
+        for b, rows, vector in zip(self.samples.blocks, self._rows, source.vectors, strict=True):
+            values = {s: b.points[:, i] for i, s in enumerate(source.coordinates)}
+            for k, column in enumerate(evaluate_all(list(vector), values, self.algebra)):
+                result[rows, k] = column
+        return result
