@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -85,6 +89,61 @@ class CpuExecutor(Executor):
         cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
         return self._sweep(weights, frozen, cotangents, float(eta), self._nothing, add=True)
 
+    def with_samples(self, samples: Samples) -> CpuExecutor:
+        other = super().with_samples(samples)
+        other._points = other._pad_points(tuple(b.points for b in samples.blocks))
+        return other
+
+    def descend(
+        self,
+        weights: Array,
+        frozen: Array | None,
+        eta: Any,
+        *,
+        steps: int,
+        every: int = 1,
+        points: Any = None,
+        targets: Any = None,
+    ) -> Array:
+        networks = self._networks(weights, eta, steps, every, points, targets)
+        count, m = weights.shape[:2]
+        if frozen is None:
+            frozen = np.empty((count, m, 0))
+        if frozen.shape != (count, m, len(self.neuron.frozen)):
+            raise NtkVerifyError(f"frozen must have shape {(count, m, len(self.neuron.frozen))}, not {frozen.shape}")
+        for j in range(count):
+            self._checked(weights[j], frozen[j])
+        stored = np.empty((count, steps // every + 1, self._padded))
+        refuse_beyond_memory(stored.nbytes, f"the residuals of {count} networks over {steps} steps")
+        different = networks if points is not None or targets is not None else networks[:1]
+        x = np.stack([e._points for e, _ in different])
+        y = np.stack([e._padded_rows([b.targets for b in e.samples.blocks]) for e, _ in different])
+        scale = self._padded_rows([np.full(b.size, b.scale) for b in self.samples.blocks])
+        etas = np.array([step for _, step in networks])
+        root = 1 / np.sqrt(np.float64(m))
+
+        def work(i: int) -> None:
+            self._module.descend(
+                weights, frozen, x, y, scale, self._sizes, etas, steps, every, root, stored, i * count // shares,
+                (i + 1) * count // shares,
+            )  # fmt: skip
+
+        # more shares than threads, so that a thread that is held up leaves its work to the others
+        shares = min(count, 8 * self.threads)
+        small = count * steps * self.operations_per_step(m) < CHUNK_OPERATIONS
+        share(work, shares, 1 if small else self.threads)
+        return stored[:, :, self._kept]
+
+    def _stack(self, parts: list[Array], axis: int) -> Array:
+        return np.stack(parts, axis=axis)
+
+    def _padded_rows(self, parts: list[Array]) -> Array:
+        """One row per padded sample; zero, also for the scale, where there is no sample."""
+        result = np.zeros(self._padded)
+        for rows, part in zip(self._rows, parts, strict=True):
+            result[rows] = part
+        return result
+
     def _cotangents(self, forward: Forward, vector: Array, m: int) -> Array:
         result = np.zeros((self._features, self._padded))
         root = 1 / np.sqrt(np.float64(m))
@@ -152,6 +211,18 @@ class CpuExecutor(Executor):
         gram = accumulate_gram(fill, source, self._padded, weights.shape[0], vectors)
         return gram[np.ix_(self._kept, self._kept)]
 
+    @cached_property
+    def _factored_panel(self) -> tuple[PanelSource, ModuleType]:
+        return self._panel_module(factor=True)
+
+    @cached_property
+    def _dense_panel(self) -> tuple[PanelSource, ModuleType]:
+        return self._panel_module(factor=False)
+
+    def _panel_module(self, *, factor: bool) -> tuple[PanelSource, ModuleType]:
+        source = panel_source(self.neuron, self.source.at_once, factor=factor)
+        return source, load_generated(source.text)
+
     @property
     def _kept(self) -> npt.NDArray[np.int64]:
         """Which of the padded rows are samples."""
@@ -159,8 +230,7 @@ class CpuExecutor(Executor):
 
     def _panels(self, weights: Array, frozen: Array, *, factor: bool) -> tuple[PanelSource, Any]:
         """The generated panels and a function that fills components for neurons start..stop."""
-        source = panel_source(self.neuron, self.source.at_once, factor=factor)
-        module = load_generated(source.text)
+        source, module = self._factored_panel if factor else self._dense_panel
         if self.samples.is_linear:
             # the slopes are constants, so the sums need not be known
             forward = Forward(tuple(np.empty((1, b.size)) for b in self.samples.blocks), np.empty(0))

@@ -32,5 +32,6 @@ def refuse_beyond_memory(needed: int, what: str) -> None:
     free = free_memory()
     if needed > free:
         raise NtkVerifyError(
-            f"{what} needs {needed / 2**30:.3g} GiB but {free / 2**30:.3g} GiB are free; use a smaller width or fewer samples"
+            f"{what} needs {needed / 2**30:.3g} GiB but {free / 2**30:.3g} GiB are free; "
+            "use a smaller width or fewer samples"
         )

@@ -280,15 +280,13 @@ def _pointwise(neuron: Neuron, printer: ScalarPrinter) -> list[str]:
 
 # whole runs of small networks, one after another in one thread: the weights stay in cache over all steps
 DESCEND = """@njit(
-    void(float64[:, :, ::1], float64[:, :, ::1], float64[:, :, ::1], MATRIX, VECTOR, INTEGERS, VECTOR, int64, float64,
-         float64[:, :, ::1], int64, int64),
+    void(float64[:, :, ::1], float64[:, :, ::1], float64[:, :, ::1], MATRIX, VECTOR, INTEGERS, VECTOR, int64, int64,
+         float64, float64[:, :, ::1], int64, int64),
     **OPTIONS,
 )
-def descend(weights, frozen, points, targets, scale, sizes, eta, steps, root, residuals, first, last):
+def descend(weights, frozen, points, targets, scale, sizes, eta, steps, every, root, residuals, first, last):
     m = weights.shape[1]
     rows = points.shape[1]
-    stored = residuals.shape[1] - 1
-    every = steps // stored if stored > 0 else steps + 1
     sums = np.zeros((COTANGENTS, rows))
     cotangents = np.zeros((COTANGENTS, rows))
     nothing = np.empty((0, weights.shape[2]))
@@ -304,6 +302,6 @@ def descend(weights, frozen, points, targets, scale, sizes, eta, steps, root, re
             sums[:] = 0.0
             sweep(weights[b], frozen[b], x, cotangents, sizes, eta[b], nothing, sums, True, True, True, 0, m)
             pointwise(sums, x, targets[y], scale, sizes, root, cotangents, current)
-            if stored > 0 and step % every == 0:
+            if step % every == 0:
                 residuals[b, step // every] = current
 """

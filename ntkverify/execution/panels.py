@@ -82,7 +82,10 @@ def panel_source(neuron: Neuron, at_once: tuple[int, ...], *, factor: bool) -> P
         factored = ()
     dense = tuple(i for i in every if i not in factored)
     lines = [
-        "@njit(void(MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, float64[:, :, ::1], int64, int64), fastmath=FAST, **OPTIONS)",
+        "@njit(",
+        "    void(MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, float64[:, :, ::1], int64, int64),",
+        "    fastmath=FAST, **OPTIONS",
+        ")",
         "def panel(weights, frozen, points, cotangents, sizes, out, start, stop):",
         "    prefer_wide_vectors()",
         "    size = stop - start",
