@@ -13,6 +13,7 @@ import numpy as np
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.evaluator import Algebra, evaluate_all
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights, residual_slopes
+from ntkverify.symbolic.neuron import Neuron
 
 
 class Executor(ABC):
@@ -27,7 +28,7 @@ class Executor(ABC):
         self._slopes = tuple(residual_slopes(b.block) for b in samples.blocks)
 
     @property
-    def neuron(self) -> Any:
+    def neuron(self) -> Neuron:
         """The symbolic neuron that the executor was made from."""
         return self.samples.neuron
 
@@ -66,6 +67,18 @@ class Executor(ABC):
         other = copy.copy(self)
         other.samples = samples
         return other
+
+    def for_neuron(self, neuron: Neuron) -> Executor:
+        """An executor of the same kind for another neuron at the same points, with targets 0 and the same scales."""
+        blocks = tuple(
+            dataclasses.replace(b, block=other, targets=b.targets * 0)
+            for b, other in zip(self.samples.blocks, neuron.blocks, strict=True)
+        )
+        return self._rebuilt(Samples(neuron, blocks))
+
+    @abstractmethod
+    def _rebuilt(self, samples: Samples) -> Executor:
+        """An executor of the same kind and options for other samples."""
 
     def descend(
         self,

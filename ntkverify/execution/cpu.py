@@ -134,6 +134,9 @@ class CpuExecutor(Executor):
         share(work, shares, 1 if small else self.threads)
         return stored[:, :, self._kept]
 
+    def _rebuilt(self, samples: Samples) -> CpuExecutor:
+        return CpuExecutor(samples, threads=self.threads)
+
     def _stack(self, parts: list[Array], axis: int) -> Array:
         return np.stack(parts, axis=axis)
 

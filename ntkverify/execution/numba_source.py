@@ -176,8 +176,7 @@ def _block_pass(
     def accumulate(of_sample: Callable[[sympy.Expr, int], str], step: int) -> list[str]:
         if gradient:
             sums = [(i, " + ".join(of_sample(e, k) for k in range(step))) for i, e in outputs]
-            # a block whose features hold no trainable weight leaves nothing to do
-            return [f"g[{i}, l] += {terms}" for i, terms in sums] or ["pass"]
+            return [f"g[{i}, l] += {terms}" for i, terms in sums]
         return [f"y{c}__{k} += {of_sample(e, k)}" for c, e in outputs for k in range(step)]
 
     if gradient:
@@ -242,7 +241,8 @@ def block_loops(
             lines += [f"{inner}{s.name}__{k} {assign} {of_sample(term, k)}" for k in range(step)]
     for k in range(step):
         lines += [f"{inner}{s.name}__{k} = {of_sample(e, k)}" for s, e in rest]
-    lines += [f"{inner}{line}" for line in finish(of_sample, step)]
+    # a block in which there is nothing to do (a feature that is 0, no trainable weight) still needs a statement
+    lines += [f"{inner}{line}" for line in finish(of_sample, step) or ["pass"]]
     lines += [f"{pad}    {line}" for line in after]
     return [*lines, f"{pad}row += sizes[{index}]"]
 
