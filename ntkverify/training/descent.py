@@ -182,14 +182,17 @@ def lbfgs(
         count[0] += 1
 
     see(weights.ravel())
-    result = minimize(
+    # no tolerance of scipy's: the number of steps alone ends the run
+    options: Any = {"maxiter": steps, "maxcor": memory, "ftol": 0.0, "gtol": 0.0, "maxfun": 20 * steps + 20}
+    # the stubs know no overload with jac=True and a callback
+    scipy_minimize: Any = minimize
+    result = scipy_minimize(
         loss,
         weights.ravel(),
-        args=(),
         jac=True,
         method="L-BFGS-B",
         callback=see,
-        options={"maxiter": steps, "maxcor": memory, "ftol": 0.0, "gtol": 0.0, "maxfun": 20 * steps + 20},
+        options=options,
     )
     return recorder.finish(
         result.x.reshape(shape), {"method": "L-BFGS", "memory": memory, "stopped": str(result.message), "steps": steps}
