@@ -123,6 +123,9 @@ class ArrayExecutor(WalkingExecutor):
     def _frozen(self, weights: Any, frozen: Any) -> Any:
         return self.xp.zeros((weights.shape[0], 0), dtype=self.xp.float64) if frozen is None else frozen
 
+    def _rebuilt(self, samples: Samples) -> ArrayExecutor:
+        return ArrayExecutor(samples, self.xp)
+
     def _sum(self, array: Any, axis: int) -> Any:
         return self.xp.sum(array, axis=axis)
 

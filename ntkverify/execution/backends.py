@@ -12,7 +12,7 @@ from ntkverify.execution.base import Executor
 from ntkverify.execution.samples import collect_samples
 from ntkverify.symbolic.neuron import Neuron
 
-BACKENDS = ("cpu", "array", "ball")
+BACKENDS = ("cpu", "gpu", "array", "ball")
 
 
 def make_executor(
@@ -34,9 +34,9 @@ def make_executor(
         Samples, shape (n_b, number of coordinates), and targets, shape (n_b,).
     scale : mapping from block name to number, optional
         Factor of a block's residuals, often ``n_b**-1/2``; 1 where absent.
-    backend : {"cpu", "array", "ball"}
-        Fused kernels compiled for the processor; the plain evaluator over array-API arrays (option `xp`,
-        NumPy by default); certified balls (option `bits`, 128 by default).
+    backend : {"cpu", "gpu", "array", "ball"}
+        Fused kernels compiled for the processor; the same for a CUDA device (needs CuPy); the plain evaluator
+        over array-API arrays (option `xp`, NumPy by default); certified balls (option `bits`, 128 by default).
     **options
         `threads` for "cpu", `xp` for "array", `bits` for "ball".
 
@@ -53,7 +53,7 @@ def make_executor(
     """
     if backend not in BACKENDS:
         raise NtkVerifyError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
-    allowed = {"cpu": {"threads"}, "array": {"xp"}, "ball": {"bits"}}[backend]
+    allowed = {"cpu": {"threads"}, "gpu": set[str](), "array": {"xp"}, "ball": {"bits"}}[backend]
     if set(options) - allowed:
         raise NtkVerifyError(
             f"backend {backend!r} has no option {sorted(set(options) - allowed)[0]!r}; it takes {sorted(allowed)}"
@@ -68,6 +68,10 @@ def make_executor(
         from ntkverify.execution.array import ArrayExecutor
 
         return ArrayExecutor(samples, **options)
+    if backend == "gpu":
+        from ntkverify.execution.gpu import GpuExecutor
+
+        return GpuExecutor(samples)
     from ntkverify.execution.cpu import CpuExecutor
 
     return CpuExecutor(samples, **options)

@@ -203,6 +203,9 @@ class BallExecutor(WalkingExecutor):
             )
             super().__init__(Samples(samples.neuron, blocks), BallAlgebra())
 
+    def _rebuilt(self, samples: Samples) -> BallExecutor:
+        return BallExecutor(samples, bits=self.bits)
+
     def _inverse_root(self, m: int) -> Any:
         return self._flint.arb(m).rsqrt()
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.evaluator import Algebra, evaluate_all
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights, residual_slopes
+from ntkverify.symbolic.neuron import Neuron
 
 
 class Executor(ABC):
@@ -24,7 +28,7 @@ class Executor(ABC):
         self._slopes = tuple(residual_slopes(b.block) for b in samples.blocks)
 
     @property
-    def neuron(self) -> Any:
+    def neuron(self) -> Neuron:
         """The symbolic neuron that the executor was made from."""
         return self.samples.neuron
 
@@ -57,6 +61,108 @@ class Executor(ABC):
         weights, frozen = check_weights(self.neuron, weights, frozen)
         weights[...] = weights - eta * self.gradient(weights, frozen, forward)
         return self.forward(weights, frozen)
+
+    def with_samples(self, samples: Samples) -> Self:
+        """The same executor for other points and targets of the same sizes."""
+        other = copy.copy(self)
+        other.samples = samples
+        return other
+
+    def for_neuron(self, neuron: Neuron) -> Executor:
+        """An executor of the same kind for another neuron at the same points, with targets 0 and the same scales."""
+        blocks = tuple(
+            dataclasses.replace(b, block=other, targets=b.targets * 0)
+            for b, other in zip(self.samples.blocks, neuron.blocks, strict=True)
+        )
+        return self._rebuilt(Samples(neuron, blocks))
+
+    @abstractmethod
+    def _rebuilt(self, samples: Samples) -> Executor:
+        """An executor of the same kind and options for other samples."""
+
+    def descend(
+        self,
+        weights: Any,
+        frozen: Any,
+        eta: Any,
+        *,
+        steps: int,
+        every: int = 1,
+        points: Mapping[str, Any] | None = None,
+        targets: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Gradient descent on a batch of networks in one call; changes `weights` in place.
+
+        Parameters
+        ----------
+        weights, frozen : arrays, shape (count, m, p) and (count, m, q)
+            Weights of all networks; `frozen` may be None where q = 0.
+        eta : number or sequence of `count` numbers
+            Step of every network.
+        steps : int
+            Number of steps.
+        every : int
+            Residuals are kept at step 0 and after every so many steps.
+        points, targets : mapping from block name to array, optional
+            Samples of each network, shapes (count, n_b, k) and (count, n_b); the executor's own by default.
+
+        Returns
+        -------
+        array, shape (count, steps // every + 1, N)
+            The kept residuals.
+        """
+        kept = []
+        for j, (executor, step) in enumerate(self._networks(weights, eta, steps, every, points, targets)):
+            w, f = weights[j, ...], None if frozen is None else frozen[j, ...]
+            forward = executor.forward(w, f)
+            history = [forward.residuals]
+            for k in range(1, steps + 1):
+                forward = executor.step(w, f, forward, step)
+                if k % every == 0:
+                    history.append(forward.residuals)
+            weights[j, ...] = w
+            kept.append(self._stack(history, 0))
+        return self._stack(kept, 0)
+
+    def _networks(
+        self,
+        weights: Any,
+        eta: Any,
+        steps: int,
+        every: int,
+        points: Mapping[str, Any] | None,
+        targets: Mapping[str, Any] | None,
+    ) -> list[tuple[Self, Any]]:
+        """Per network of a batch, an executor with its samples, and its step."""
+        if weights.ndim != 3:
+            raise NtkVerifyError(f"a batch of weights must have shape (count, m, p), not {tuple(weights.shape)}")
+        if steps < 0 or every < 1:
+            raise NtkVerifyError(f"steps must be at least 0 and every at least 1, not {steps} and {every}")
+        count = weights.shape[0]
+        etas = list(eta) if isinstance(eta, Sequence | np.ndarray) else [eta] * count
+        if len(etas) != count:
+            raise NtkVerifyError(f"eta must be one number or {count} numbers, not {len(etas)}")
+        result = []
+        for j in range(count):
+            executor = self
+            if points is not None or targets is not None:
+                blocks = []
+                for b in self.samples.blocks:
+                    x = b.points if points is None else points[b.block.name][j, ...]
+                    y = b.targets if targets is None else targets[b.block.name][j, ...]
+                    if tuple(x.shape) != tuple(b.points.shape) or tuple(y.shape) != tuple(b.targets.shape):
+                        raise NtkVerifyError(
+                            f"block {b.block.name!r} of network {j} must have points {tuple(b.points.shape)} and "
+                            f"targets {tuple(b.targets.shape)}, not {tuple(x.shape)} and {tuple(y.shape)}"
+                        )
+                    blocks.append(dataclasses.replace(b, points=x, targets=y))
+                executor = self.with_samples(Samples(self.neuron, tuple(blocks)))
+            result.append((executor, etas[j]))
+        return result
+
+    @abstractmethod
+    def _stack(self, parts: list[Any], axis: int) -> Any:
+        """Stack arrays along a new axis."""
 
     def _values(self, b: BlockSamples) -> dict[Any, Any]:
         return {s: b.points[:, i] for i, s in enumerate(self.neuron.coordinates)}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.array import ArrayExecutor
 from ntkverify.execution.base import Executor
 from ntkverify.execution.cache import load_generated
-from ntkverify.execution.evaluator import ArrayAlgebra
+from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.numba_source import kernel_source, padded_size
+from ntkverify.execution.panels import PanelSource, accumulate_gram, panel_source
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, share
 
@@ -84,6 +89,64 @@ class CpuExecutor(Executor):
         cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
         return self._sweep(weights, frozen, cotangents, float(eta), self._nothing, add=True)
 
+    def with_samples(self, samples: Samples) -> CpuExecutor:
+        other = super().with_samples(samples)
+        other._points = other._pad_points(tuple(b.points for b in samples.blocks))
+        return other
+
+    def descend(
+        self,
+        weights: Array,
+        frozen: Array | None,
+        eta: Any,
+        *,
+        steps: int,
+        every: int = 1,
+        points: Any = None,
+        targets: Any = None,
+    ) -> Array:
+        networks = self._networks(weights, eta, steps, every, points, targets)
+        count, m = weights.shape[:2]
+        if frozen is None:
+            frozen = np.empty((count, m, 0))
+        if frozen.shape != (count, m, len(self.neuron.frozen)):
+            raise NtkVerifyError(f"frozen must have shape {(count, m, len(self.neuron.frozen))}, not {frozen.shape}")
+        for j in range(count):
+            self._checked(weights[j], frozen[j])
+        stored = np.empty((count, steps // every + 1, self._padded))
+        refuse_beyond_memory(stored.nbytes, f"the residuals of {count} networks over {steps} steps")
+        different = networks if points is not None or targets is not None else networks[:1]
+        x = np.stack([e._points for e, _ in different])
+        y = np.stack([e._padded_rows([b.targets for b in e.samples.blocks]) for e, _ in different])
+        scale = self._padded_rows([np.full(b.size, b.scale) for b in self.samples.blocks])
+        etas = np.array([step for _, step in networks])
+        root = 1 / np.sqrt(np.float64(m))
+
+        def work(i: int) -> None:
+            self._module.descend(
+                weights, frozen, x, y, scale, self._sizes, etas, steps, every, root, stored, i * count // shares,
+                (i + 1) * count // shares,
+            )  # fmt: skip
+
+        # more shares than threads, so that a thread that is held up leaves its work to the others
+        shares = min(count, 8 * self.threads)
+        small = count * steps * self.operations_per_step(m) < CHUNK_OPERATIONS
+        share(work, shares, 1 if small else self.threads)
+        return stored[:, :, self._kept]
+
+    def _rebuilt(self, samples: Samples) -> CpuExecutor:
+        return CpuExecutor(samples, threads=self.threads)
+
+    def _stack(self, parts: list[Array], axis: int) -> Array:
+        return np.stack(parts, axis=axis)
+
+    def _padded_rows(self, parts: list[Array]) -> Array:
+        """One row per padded sample; zero, also for the scale, where there is no sample."""
+        result = np.zeros(self._padded)
+        for rows, part in zip(self._rows, parts, strict=True):
+            result[rows] = part
+        return result
+
     def _cotangents(self, forward: Forward, vector: Array, m: int) -> Array:
         result = np.zeros((self._features, self._padded))
         root = 1 / np.sqrt(np.float64(m))
@@ -135,8 +198,67 @@ class CpuExecutor(Executor):
         return weights, frozen
 
     def jacobian(self, weights: Array, frozen: Array | None = None) -> Array:
-        return np.asarray(ArrayExecutor(self.samples).jacobian(*self._checked(weights, frozen)))
+        weights, frozen = self._checked(weights, frozen)
+        m, p = weights.shape
+        refuse_beyond_memory(2 * 8 * self._padded * m * p, f"the Jacobian of {self.samples.total} residuals at m = {m}")
+        source, fill = self._panels(weights, frozen, factor=False)
+        panel = np.empty((source.components, self._padded, m))
+        fill(panel, 0, m)
+        return panel[:, self._kept].transpose(1, 2, 0).reshape(self.samples.total, m * p)
 
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:
-        jacobian = self.jacobian(weights, frozen)
-        return np.asarray(jacobian @ jacobian.T)
+        """``J J^T`` from products of panels of neurons: J is never stored."""
+        weights, frozen = self._checked(weights, frozen)
+        source, fill = self._panels(weights, frozen, factor=True)
+        vectors = self._vectors(source) if source.factored else None
+        gram = accumulate_gram(fill, source, self._padded, weights.shape[0], vectors)
+        return gram[np.ix_(self._kept, self._kept)]
+
+    @cached_property
+    def _factored_panel(self) -> tuple[PanelSource, ModuleType]:
+        return self._panel_module(factor=True)
+
+    @cached_property
+    def _dense_panel(self) -> tuple[PanelSource, ModuleType]:
+        return self._panel_module(factor=False)
+
+    def _panel_module(self, *, factor: bool) -> tuple[PanelSource, ModuleType]:
+        source = panel_source(self.neuron, self.source.at_once, factor=factor)
+        return source, load_generated(source.text)
+
+    @property
+    def _kept(self) -> npt.NDArray[np.int64]:
+        """Which of the padded rows are samples."""
+        return np.concatenate([np.arange(r.start, r.stop) for r in self._rows])
+
+    def _panels(self, weights: Array, frozen: Array, *, factor: bool) -> tuple[PanelSource, Any]:
+        """The generated panels and a function that fills components for neurons start..stop."""
+        source, module = self._factored_panel if factor else self._dense_panel
+        if self.samples.is_linear:
+            # the slopes are constants, so the sums need not be known
+            forward = Forward(tuple(np.empty((1, b.size)) for b in self.samples.blocks), np.empty(0))
+        else:
+            forward = self.forward(weights, frozen)
+        cotangents = self._cotangents(forward, np.ones(self.samples.total), weights.shape[0])
+
+        def fill(out: Array, start: int, stop: int) -> None:
+            # narrow strips: a thread's weights and rows stay in its cache
+            edges = [*range(start, stop, self.source.lanes), stop]
+
+            def work(i: int) -> None:
+                strip = np.empty((out.shape[0], out.shape[1], edges[i + 1] - edges[i]))
+                module.panel(weights, frozen, self._points, cotangents, self._sizes, strip, edges[i], edges[i + 1])
+                out[:, :, edges[i] - start : edges[i + 1] - start] = strip
+
+            share(work, len(edges) - 1, self.threads if (stop - start) * out.shape[1] > 50_000 else 1)
+
+        return source, fill
+
+    def _vectors(self, source: PanelSource) -> Array:
+        """The vectors that multiply the shared scalar, shape (padded rows, factored weights)."""
+        result = np.zeros((self._padded, len(source.factored)))
+        for b, rows, vector in zip(self.samples.blocks, self._rows, source.vectors, strict=True):
+            values = {s: b.points[:, i] for i, s in enumerate(source.coordinates)}
+            for k, column in enumerate(evaluate_all(list(vector), values, self.algebra)):
+                result[rows, k] = column
+        return result

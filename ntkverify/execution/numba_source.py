@@ -10,17 +10,18 @@ new features to the sums, hence one trip through memory per step.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sympy
 
-from ntkverify.execution.chain import Statements, canonical, forward_statements, gradient_statements
+from ntkverify.execution.chain import Assignment, Statements, canonical, forward_statements, gradient_statements
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.samples import residual_slopes
 from ntkverify.symbolic.neuron import Block, Neuron
 
-# bytes of weights and gradients of one group of neurons: two thirds of a 48 KiB first-level cache
-GROUP_BYTES = 32768
+# bytes of weights and gradients of one group of neurons: measured fastest from 3 to 32 weights per neuron
+GROUP_BYTES = 65536
 MOST_LANES = 256
 MOST_SAMPLES_AT_ONCE = 4
 
@@ -169,7 +170,46 @@ def _block_pass(
     neuron: Neuron, block: Block, code: Statements, index: int, step: int, printer: ScalarPrinter, *, gradient: bool
 ) -> list[str]:
     """The loops over one block's samples and the group's neurons, for the gradient or for the sums."""
-    pad, features = " " * 12, range(len(block.features))
+    outputs = [(i, e) for i, e in enumerate(code.outputs) if e != 0]
+    features = range(len(block.features))
+
+    def accumulate(of_sample: Callable[[sympy.Expr, int], str], step: int) -> list[str]:
+        if gradient:
+            sums = [(i, " + ".join(of_sample(e, k) for k in range(step))) for i, e in outputs]
+            return [f"g[{i}, l] += {terms}" for i, terms in sums]
+        return [f"y{c}__{k} += {of_sample(e, k)}" for c, e in outputs for k in range(step)]
+
+    if gradient:
+        return block_loops(
+            neuron, len(features), code, index, step, printer, accumulate, with_cotangents=True, indent=12
+        )
+    before = [f"y{c}__{k} = 0.0" for k in range(step) for c in features]
+    after = [f"sums[{c}, i + {k}] += y{c}__{k}" for k in range(step) for c in features]
+    return block_loops(
+        neuron, len(features), code, index, step, printer, accumulate, indent=12, before=before, after=after
+    )
+
+
+def block_loops(
+    neuron: Neuron,
+    features: int,
+    code: Statements,
+    index: int,
+    step: int,
+    printer: ScalarPrinter,
+    finish: Callable[[Callable[[sympy.Expr, int], str], int], list[str]],
+    *,
+    indent: int,
+    with_cotangents: bool = False,
+    before: Sequence[str] = (),
+    after: Sequence[str] = (),
+) -> list[str]:
+    """Loops over a block's samples, `step` at a time, and over the neurons of a group inside.
+
+    `finish` gets a printer of expressions for the k-th sample at hand and returns what the innermost
+    loop does with the outputs; `before` and `after` surround that loop.
+    """
+    pad = " " * indent
     used = set().union(*(e.free_symbols for _, e in (*code.neuron, *code.sample, *code.mixed)), set())
     used = used.union(*(e.free_symbols for e in code.outputs))
     local = {s for s, _ in (*code.sample, *code.mixed)}
@@ -184,32 +224,34 @@ def _block_pass(
         lines += [
             f"{pad}    {s.name}__{k} = points[i + {k}, {c}]" for c, s in enumerate(neuron.coordinates) if s in used
         ]
-        if gradient:
-            lines += [f"{pad}    c{c}__{k} = cotangents[{c}, i + {k}]" for c in features]
-        else:
-            lines += [f"{pad}    y{c}__{k} = 0.0" for c in features]
+        if with_cotangents:
+            lines += [f"{pad}    c{c}__{k} = cotangents[{c}, i + {k}]" for c in range(features)]
         lines += [f"{pad}    {s.name}__{k} = {of_sample(e, k)}" for s, e in code.sample]
+    lines += [f"{pad}    {line}" for line in before]
     lines.append(f"{pad}    for l in range(size):")
     inner = pad + " " * 8
     lines += [f"{inner}{s.name} = w[{i}, l]" for i, s in enumerate(neuron.weights) if s in used]
     lines += [f"{inner}{s.name} = f[{i}, l]" for i, s in enumerate(neuron.frozen) if s in used]
     lines += [f"{inner}{s.name} = {printer(e)}" for s, e in code.neuron]
-    if gradient:
-        outputs = [(i, e) for i, e in enumerate(code.outputs) if e != 0]
-        lines += [f"{inner}g{i} = g[{i}, l]" for i, _ in outputs]
+    forms, rest = _split_forms(code)
+    # term by term over all samples: each weight is loaded once and used for every sample at hand
+    for s, e in forms:
+        for position, term in enumerate(e.args if isinstance(e, sympy.Add) else (e,)):
+            assign = "+=" if position else "="
+            lines += [f"{inner}{s.name}__{k} {assign} {of_sample(term, k)}" for k in range(step)]
     for k in range(step):
-        lines += [f"{inner}{s.name}__{k} = {of_sample(e, k)}" for s, e in code.mixed]
-        if gradient:
-            lines += [f"{inner}g{i} += {of_sample(e, k)}" for i, e in outputs]
-        else:
-            lines += [f"{inner}y{c}__{k} += {of_sample(e, k)}" for c, e in enumerate(code.outputs)]
-    if gradient:
-        lines += [f"{inner}g[{i}, l] = g{i}" for i, _ in outputs]
-        # nothing to accumulate (a block whose features hold no trainable weight): keep the loop a statement
-        lines += [] if outputs else [f"{inner}pass"]
-    else:
-        lines += [f"{pad}    sums[{c}, i + {k}] += y{c}__{k}" for k in range(step) for c in features]
+        lines += [f"{inner}{s.name}__{k} = {of_sample(e, k)}" for s, e in rest]
+    # a block in which there is nothing to do (a feature that is 0, no trainable weight) still needs a statement
+    lines += [f"{inner}{line}" for line in finish(of_sample, step) or ["pass"]]
+    lines += [f"{pad}    {line}" for line in after]
     return [*lines, f"{pad}row += sizes[{index}]"]
+
+
+def _split_forms(code: Statements) -> tuple[list[Assignment], list[Assignment]]:
+    """The affine forms, which use nothing computed before them, and the other mixed statements."""
+    computed = {s for s, _ in code.mixed}
+    forms = [(s, e) for s, e in code.mixed if s.name.startswith("z_") and not (e.free_symbols & computed)]
+    return forms, [a for a in code.mixed if a not in forms]
 
 
 def _pointwise(neuron: Neuron, printer: ScalarPrinter) -> list[str]:
@@ -238,15 +280,13 @@ def _pointwise(neuron: Neuron, printer: ScalarPrinter) -> list[str]:
 
 # whole runs of small networks, one after another in one thread: the weights stay in cache over all steps
 DESCEND = """@njit(
-    void(float64[:, :, ::1], float64[:, :, ::1], float64[:, :, ::1], MATRIX, VECTOR, INTEGERS, VECTOR, int64, float64,
-         float64[:, :, ::1], int64, int64),
+    void(float64[:, :, ::1], float64[:, :, ::1], float64[:, :, ::1], MATRIX, VECTOR, INTEGERS, VECTOR, int64, int64,
+         float64, float64[:, :, ::1], int64, int64),
     **OPTIONS,
 )
-def descend(weights, frozen, points, targets, scale, sizes, eta, steps, root, residuals, first, last):
+def descend(weights, frozen, points, targets, scale, sizes, eta, steps, every, root, residuals, first, last):
     m = weights.shape[1]
     rows = points.shape[1]
-    stored = residuals.shape[1] - 1
-    every = steps // stored if stored > 0 else steps + 1
     sums = np.zeros((COTANGENTS, rows))
     cotangents = np.zeros((COTANGENTS, rows))
     nothing = np.empty((0, weights.shape[2]))
@@ -262,6 +302,6 @@ def descend(weights, frozen, points, targets, scale, sizes, eta, steps, root, re
             sums[:] = 0.0
             sweep(weights[b], frozen[b], x, cotangents, sizes, eta[b], nothing, sums, True, True, True, 0, m)
             pointwise(sums, x, targets[y], scale, sizes, root, cotangents, current)
-            if stored > 0 and step % every == 0:
+            if step % every == 0:
                 residuals[b, step // every] = current
 """

@@ -35,6 +35,8 @@ class TestArrayAgainstFused:
         assert relative(fused.gradient(weights, frozen, f), array.gradient(weights, frozen, a)) < AGREEMENT
         vector = np.random.default_rng(entropy).standard_normal(a.residuals.shape)
         assert relative(fused.vjp(weights, frozen, f, vector), array.vjp(weights, frozen, a, vector)) < AGREEMENT
+        assert relative(fused.jacobian(weights, frozen), array.jacobian(weights, frozen)) < AGREEMENT
+        assert relative(fused.gram(weights, frozen), array.gram(weights, frozen)) < AGREEMENT
         moved_a, moved_f = weights.copy(), weights.copy()
         a, f = array.step(moved_a, frozen, a, 0.01), fused.step(moved_f, frozen, f, 0.01)
         assert relative(moved_f, moved_a) < AGREEMENT

@@ -1,0 +1,117 @@
+"""The fused GPU executor: CuPy raw kernels generated from the neuron."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.array import ArrayExecutor
+from ntkverify.execution.cuda_source import THREADS, cuda_source
+from ntkverify.execution.samples import Forward, Samples, check_weights
+
+
+def require_cupy() -> Any:
+    """CuPy, with a device at hand.
+
+    Raises
+    ------
+    NtkVerifyError
+        Saying whether the package or the device is missing.
+    """
+    try:
+        import cupy
+    except ImportError as error:
+        raise NtkVerifyError(
+            "backend 'gpu' needs CuPy, which is not installed; pip install 'ntkverify[cuda12]' or 'ntkverify[cuda13]'"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise NtkVerifyError(
+            f"backend 'gpu' found CuPy but no working CUDA device ({error}); use backend='cpu'"
+        ) from error
+    if count == 0:
+        raise NtkVerifyError("backend 'gpu' found CuPy but no CUDA device; use backend='cpu'")
+    return cupy
+
+
+class GpuExecutor(ArrayExecutor):
+    """Runs a problem in fused sweeps on one CUDA device; Jacobians and Gram matrices by the array evaluator.
+
+    Weights are CuPy arrays (`step` changes them in place); draw them on the host, as for every other
+    backend, and move them with ``cupy.asarray``.
+    """
+
+    def __init__(self, samples: Samples) -> None:
+        cupy = require_cupy()
+        super().__init__(samples, cupy)
+        self._kernel = cupy.RawKernel(cuda_source(samples.neuron), "sweep", options=("--std=c++14",))
+        self._sizes = cupy.asarray(np.array([b.size for b in samples.blocks], dtype=np.int64))
+        self._all_points = cupy.concatenate([b.points for b in self.samples.blocks])
+        self._features = max(len(b.block.features) for b in samples.blocks)
+
+    def with_samples(self, samples: Samples) -> GpuExecutor:
+        other = super().with_samples(samples)
+        other._all_points = self.xp.concatenate([b.points for b in samples.blocks])
+        return other
+
+    def _rebuilt(self, samples: Samples) -> GpuExecutor:
+        return GpuExecutor(samples)
+
+    def forward(self, weights: Any, frozen: Any = None) -> Forward:
+        return self._sweep(weights, frozen, None, 0.0, None, add=True)
+
+    def vjp(self, weights: Any, frozen: Any, forward: Forward, vector: Any) -> Any:
+        self._check_vector(vector)
+        gradient = self.xp.empty((weights.shape[0], len(self.neuron.weights)))
+        self._sweep(weights, frozen, self._cotangents(forward, vector, weights.shape[0]), 0.0, gradient, add=False)
+        return gradient
+
+    def step(self, weights: Any, frozen: Any, forward: Forward, eta: Any) -> Forward:
+        cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
+        return self._sweep(weights, frozen, cotangents, float(eta), None, add=True)
+
+    def _cotangents(self, forward: Forward, vector: Any, m: int) -> Any:
+        result = self.xp.zeros((self._features, self.samples.total))
+        for b, slopes in zip(self.samples.blocks, self.slopes(forward), strict=True):
+            for k, slope in enumerate(slopes):
+                result[k, b.rows] = slope * self._inverse_root(m) * vector[b.rows]
+        return result
+
+    def _sweep(self, weights: Any, frozen: Any, cotangents: Any, eta: float, gradient: Any, *, add: bool) -> Forward:
+        weights, frozen = check_weights(self.neuron, weights, self._frozen(weights, frozen))
+        for name, array in (("weights", weights), ("frozen", frozen)):
+            if not (isinstance(array, self.xp.ndarray) and array.dtype == np.float64 and array.flags.c_contiguous):
+                raise NtkVerifyError(
+                    f"{name} must be a C-contiguous float64 CuPy array; pass cupy.asarray({name}, dtype=float)"
+                )
+        m, rows = weights.shape[0], self.samples.total
+        blocks = -(-m // THREADS)
+        partial = self.xp.empty((blocks, self._features, rows)) if add else self.xp.empty((1,))
+        nothing = np.uint64(0)  # a null pointer
+        differentiate = cotangents is not None
+        self._kernel(
+            (blocks,),
+            (THREADS,),
+            (
+                weights,
+                frozen,
+                self._all_points,
+                cotangents if differentiate else nothing,
+                self._sizes,
+                np.float64(eta),
+                nothing if gradient is None else gradient,
+                partial,
+                np.int32(differentiate),
+                np.int32(differentiate and gradient is None),
+                np.int32(add),
+                np.int64(m),
+                np.int64(rows),
+            ),
+        )
+        if not add:
+            return Forward((), partial)
+        total = partial.sum(axis=0) * self._inverse_root(m)
+        return self._residuals_of(tuple(total[: len(b.block.features), b.rows] for b in self.samples.blocks))

@@ -1,0 +1,160 @@
+"""Jacobians by panels of neurons, and Gram matrices J J^T as Hadamard sums of their products.
+
+Where the gradient in several weights is one scalar s(neuron, sample) times a vector v(sample), as for every weight
+that meets the sample through ``w . x`` alone, those weights add ``(V V^T) * (S S^T)`` to the
+Gram matrix: one symmetric product instead of one per weight. All other weights add ``D_q D_q^T``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sympy
+
+from ntkverify.execution.chain import canonical, gradient_statements
+from ntkverify.execution.numba_source import HEADER, block_loops
+from ntkverify.execution.printer import ScalarPrinter
+from ntkverify.symbolic.neuron import Neuron
+
+Array = npt.NDArray[np.float64]
+
+# neurons per panel times samples: a few MiB, so that a product is long enough and a panel stays in cache
+PANEL_ENTRIES = 1 << 19
+LEAST_NEURONS = 128
+
+
+@dataclass(frozen=True)
+class PanelSource:
+    """Generated panels of a neuron.
+
+    Parameters
+    ----------
+    text : str
+        A module with ``panel``, which fills rows of the components below.
+    factored : tuple of int
+        Weights whose gradients share one scalar; empty if fewer than two do.
+    dense : tuple of int
+        The other weights, in the order of the panel's components after the shared scalar.
+    vectors : tuple of tuple of sympy.Expr
+        Per block, the vector v over the factored weights, in the canonical coordinates.
+    coordinates : tuple of sympy.Symbol
+        The canonical coordinates.
+    """
+
+    text: str
+    factored: tuple[int, ...]
+    dense: tuple[int, ...]
+    vectors: tuple[tuple[sympy.Expr, ...], ...]
+    coordinates: tuple[sympy.Symbol, ...]
+
+    @property
+    def components(self) -> int:
+        """Number of components that the panel kernel fills."""
+        return len(self.dense) + bool(self.factored)
+
+
+def panel_source(neuron: Neuron, at_once: tuple[int, ...], *, factor: bool) -> PanelSource:
+    """Generate the kernel that fills panels of gradients, with shared scalars split off if `factor`."""
+    neuron, printer = canonical(neuron), ScalarPrinter()
+    every = tuple(range(len(neuron.weights)))
+    codes = []
+    for b in neuron.blocks:
+        cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(b.features)))
+        codes.append(gradient_statements(neuron, b, cotangents))
+    shared, factored = sympy.Symbol("s_0"), every if factor else ()
+    of_sample = set(neuron.coordinates)
+    vectors: list[tuple[sympy.Expr, ...]] = []
+    for code in codes:
+        # names of the sample's own subexpressions are written out again, so that they can be evaluated apart
+        expanded = [_write_out(e, code.sample) for e in code.outputs]
+        slopes = [sympy.diff(e, shared) for e in expanded]
+        factored = tuple(
+            i
+            for i in factored
+            if sympy.expand(expanded[i] - slopes[i] * shared) == 0 and slopes[i].free_symbols <= of_sample
+        )
+        vectors.append(tuple(slopes))
+    if len(factored) < 2:
+        factored = ()
+    dense = tuple(i for i in every if i not in factored)
+    lines = [
+        "@njit(",
+        "    void(MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, float64[:, :, ::1], int64, int64),",
+        "    fastmath=FAST, **OPTIONS",
+        ")",
+        "def panel(weights, frozen, points, cotangents, sizes, out, start, stop):",
+        "    prefer_wide_vectors()",
+        "    size = stop - start",
+        f"    w = np.empty(({len(every)}, size))",
+        f"    f = np.empty(({max(len(neuron.frozen), 1)}, size))",
+        "    for l in range(size):",
+        *(f"        w[{i}, l] = weights[start + l, {i}]" for i in every),
+        *(f"        f[{i}, l] = frozen[start + l, {i}]" for i in range(len(neuron.frozen))),
+        "    row = 0",
+    ]
+    for index, (b, code) in enumerate(zip(neuron.blocks, codes, strict=True)):
+        outputs = [shared] if factored else []
+        outputs += [code.outputs[i] for i in dense]
+
+        def write(of: Callable[[sympy.Expr, int], str], step: int, outputs: list[sympy.Expr] = outputs) -> list[str]:
+            return [f"out[{o}, i + {k}, l] = {of(e, k)}" for o, e in enumerate(outputs) for k in range(step)]
+
+        lines += block_loops(
+            neuron, len(b.features), code, index, at_once[index], printer, write, with_cotangents=True, indent=4
+        )
+    return PanelSource(
+        HEADER + "\n".join(lines) + "\n",
+        factored,
+        dense,
+        tuple(tuple(v[i] for i in factored) for v in vectors),
+        neuron.coordinates,
+    )
+
+
+def _write_out(e: sympy.Expr, definitions: tuple[tuple[sympy.Symbol, sympy.Expr], ...]) -> sympy.Expr:
+    for s, value in reversed(definitions):
+        e = e.xreplace({s: value})
+    return e
+
+
+def panel_width(rows: int, m: int) -> int:
+    """Neurons per panel."""
+    return min(m, max(LEAST_NEURONS, PANEL_ENTRIES // rows))
+
+
+def accumulate_gram(
+    fill: Callable[[Array, int, int], Any], source: PanelSource, rows: int, m: int, vectors: Array | None
+) -> Array:
+    """Sum the panels' products into J J^T.
+
+    Parameters
+    ----------
+    fill : callable
+        ``fill(out, start, stop)`` writes the components of neurons start..stop.
+    source : PanelSource
+        What the components are.
+    rows : int
+        Number of (padded) samples.
+    m : int
+        Number of neurons.
+    vectors : array, shape (rows, number of factored weights), or None
+        The vectors v of all samples.
+    """
+    width = panel_width(rows, m)
+    scalars, dense = np.zeros((rows, rows)), np.zeros((rows, rows))
+    out = np.empty((source.components, rows, width))
+    for start in range(0, m, width):
+        stop = min(start + width, m)
+        panel = out if stop - start == width else np.empty((source.components, rows, stop - start))
+        fill(panel, start, stop)
+        for i, component in enumerate(panel):
+            target = scalars if source.factored and i == 0 else dense
+            target += component @ component.T
+    if vectors is not None:
+        scalars *= vectors @ vectors.T
+        dense += scalars
+    return dense

@@ -1,0 +1,110 @@
+"""What a training run leaves behind: what was asked for, at a stride, and never the weights' history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.execution import Executor, Forward
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A moment of a run, as the recorded quantities see it; arrays are the run's own and must not be changed.
+
+    Parameters
+    ----------
+    step : int
+        Number of steps done.
+    time : float
+        Training time: the sum of the step sizes, or the flow's time.
+    weights, frozen : arrays, shape (m, p) and (m, q)
+        Weights at this moment.
+    forward : Forward
+        The forward pass at these weights.
+    executor : Executor
+        The problem.
+    """
+
+    step: int
+    time: float
+    weights: Any
+    frozen: Any
+    forward: Forward
+    executor: Executor
+
+
+Measurements = Mapping[str, Callable[[Snapshot], Any]]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A training run.
+
+    Parameters
+    ----------
+    steps, times : arrays, shape (K,)
+        Step numbers and training times of the kept moments.
+    residuals : array, shape (K, N)
+        Residuals at the kept moments.
+    records : mapping from name to array, first axis of length K
+        The quantities that were asked for.
+    weights : array, shape (m, p)
+        Weights at the end.
+    notes : mapping
+        Resolved settings, solvers chosen, condition numbers, reasons for stopping.
+    """
+
+    steps: Any
+    times: Any
+    residuals: Any
+    records: Mapping[str, Any]
+    weights: Any
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def losses(self) -> Any:
+        """Half the squared residual norm at the kept moments, shape (K,)."""
+        return (self.residuals**2).sum(axis=1) / 2
+
+
+class Recorder:
+    """Collects moments of a run; `every` steps one is kept."""
+
+    def __init__(self, executor: Executor, frozen: Any, record: Measurements | None, every: int) -> None:
+        if every < 1:
+            raise NtkVerifyError(f"every must be at least 1, not {every}")
+        self.executor = executor
+        self.frozen = frozen
+        self.every = every
+        self._record = dict(record or {})
+        self._steps: list[int] = []
+        self._times: list[float] = []
+        self._residuals: list[Any] = []
+        self._values: dict[str, list[Any]] = {name: [] for name in self._record}
+
+    def see(self, step: int, time: float, weights: Any, forward: Forward) -> None:
+        """Keep this moment if it is due."""
+        if step % self.every:
+            return
+        self._steps.append(step)
+        self._times.append(time)
+        self._residuals.append(forward.residuals.copy())
+        snapshot = Snapshot(step, time, weights, self.frozen, forward, self.executor)
+        for name, measure in self._record.items():
+            self._values[name].append(measure(snapshot))
+
+    def finish(self, weights: Any, notes: Mapping[str, Any]) -> Trajectory:
+        """The trajectory of what was kept."""
+        return Trajectory(
+            np.array(self._steps),
+            np.array(self._times),
+            np.array(self._residuals),
+            {name: np.array(values) for name, values in self._values.items()},
+            weights,
+            dict(notes),
+        )

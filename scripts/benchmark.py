@@ -1,0 +1,192 @@
+"""Time the fused executor against JAX and PyTorch, side by side in one run.
+
+    python scripts/benchmark.py                       all steps
+    python scripts/benchmark.py --only pinn gram      some groups of cases
+    python scripts/benchmark.py --json results.json   write the figures, with the machine described
+
+Times are medians of five, the contestants taking turns within each round, so that another
+process slows all alike. GFLOP/s counts the operations of the generated code, a function such as tanh as one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import sympy
+from benchmark_machine import describe_machine, measured_peaks
+from benchmark_rivals import jax_gram, jax_step, torch_step
+
+from ntkverify.execution import make_executor
+from ntkverify.symbolic.functions import PositivePower
+from ntkverify.symbolic.neuron import Block, Neuron
+
+ROUNDS = 5
+
+
+def neuron_of(kind: str, d: int) -> Neuron:
+    """The neuron of a benchmark problem: `d` counts all coordinates for "relu", those of space otherwise."""
+    phi, a = sympy.symbols("Phi_1 a", real=True)
+    extra = {"relu": 0, "heat": 2, "poisson": 1}[kind]
+    w, x = sympy.symbols(f"w0:{d + extra}", real=True), sympy.symbols(f"x0:{d + extra}", real=True)
+    z = sympy.Add(*(p * q for p, q in zip(w, x, strict=True)))
+    if kind == "relu":
+        return Neuron(w, (a,), x, (Block("data", (a * PositivePower(z, 1),), (phi,), phi),))
+    u = a * (PositivePower(z, 3) if kind == "heat" else sympy.tanh(z))
+    space = x[1:-1] if kind == "heat" else x[:-1]
+    interior = (sympy.diff(u, x[0]) if kind == "heat" else 0) - sum(sympy.diff(u, v, 2) for v in space)
+    return Neuron(w, (a,), x, (Block("interior", (interior,), (phi,), phi), Block("boundary", (u,), (phi,), phi)))
+
+
+def draw(kind: str, sizes: tuple[int, ...], d: int, m: int, seed: int = 0) -> tuple[Neuron, dict[str, Any], Any, Any]:
+    """Random samples and weights of a problem."""
+    neuron, rng = neuron_of(kind, d), np.random.default_rng(seed)
+    k = len(neuron.coordinates)
+    names = [b.name for b in neuron.blocks]
+    points = {name: rng.standard_normal((n, k)) / np.sqrt(k) for name, n in zip(names, sizes, strict=True)}
+    if kind != "relu":
+        for x in points.values():
+            x[:, -1] = 1
+    targets = {name: rng.standard_normal(n) for name, n in zip(names, sizes, strict=True)}
+    problem = {
+        "points": points,
+        "targets": targets,
+        "scale": {name: n**-0.5 for name, n in zip(names, sizes, strict=True)},
+    }
+    return neuron, problem, rng.standard_normal((m, k)), rng.choice([-1.0, 1.0], (m, 1))
+
+
+def race(contestants: dict[str, Any], rounds: int = ROUNDS) -> dict[str, float]:
+    """Median seconds per call of each contestant, taking turns."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for run in contestants.values():
+        run()
+        run()
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            # the last contestant's threads may spin for a while; let them go to sleep, then wake one's own
+            time.sleep(0.3)
+            run()
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return {name: float(np.median(t)) for name, t in times.items()}
+
+
+def step_case(kind: str, sizes: tuple[int, ...], d: int, m: int, peaks: dict[str, float]) -> dict[str, Any]:
+    """One step of gradient descent."""
+    eta = 1e-6
+    neuron, problem, weights, a = draw(kind, sizes, d, m)
+    executor = make_executor(neuron, problem["points"], problem["targets"], scale=problem["scale"])
+    mine = weights.copy()
+    state = [executor.forward(mine, a)]
+
+    def fused() -> None:
+        state[0] = executor.step(mine, a, state[0], eta)
+
+    contestants = {"ntkverify": fused}
+    forms = ["by hand"] if kind == "relu" else ["by hand", "by differentiation"]
+    for form in forms:
+        contestants[f"jax, {form}"] = jax_step(kind, form, problem, weights, a[:, 0], eta)
+    contestants["torch"] = torch_step(kind, problem, weights, a[:, 0], eta)
+    times = race(contestants)
+    operations = executor.operations_per_step(m)  # type: ignore[attr-defined]
+    own = times["ntkverify"]
+    # the weights are read and written, the outer weights read
+    moved = 8 * m * (2 * weights.shape[1] + 1)
+    return {
+        "case": f"{kind} step n={sizes} d={d} m={m}",
+        "seconds": times,
+        "ratio": {name: t / own for name, t in times.items() if name != "ntkverify"},
+        "gflops": operations / own / 1e9,
+        "share_of_fma_peak": operations / own / 1e9 / peaks["fma_gflops"],
+        "share_of_copy_peak": moved / own / 1e9 / peaks["copy_gbytes_per_s"],
+    }
+
+
+def gram_case(
+    kind: str, sizes: tuple[int, ...], d: int, m: int, peaks: dict[str, float], rival: bool
+) -> dict[str, Any]:
+    """One Gram matrix J J^T."""
+    neuron, problem, weights, a = draw(kind, sizes, d, m)
+    executor = make_executor(neuron, problem["points"], problem["targets"], scale=problem["scale"])
+    contestants = {"ntkverify": lambda: executor.gram(weights, a)}
+    if rival:
+        for form in ["by hand"] if kind == "relu" else ["by hand", "by differentiation"]:
+            contestants[f"jax, {form}"] = jax_gram(kind, form, problem, weights, a[:, 0])
+    times = race(contestants)
+    own = times["ntkverify"]
+    row = {
+        "case": f"{kind} gram n={sizes} d={d} m={m}",
+        "seconds": times,
+        "ratio": {name: t / own for name, t in times.items() if name != "ntkverify"},
+    }
+    if kind == "relu":
+        # one product of an (n, m) panel with itself, counted in full as for DGEMM (a symmetric product does half)
+        row["gflops"] = 2 * sum(sizes) ** 2 * m / own / 1e9
+        row["share_of_dgemm"] = row["gflops"] / peaks["dgemm_gflops"]
+    return row
+
+
+STEPS = {
+    "pinn": [
+        ("heat", (200, 50), 1, 16384),
+        ("heat", (50, 20), 1, 65536),
+        ("poisson", (200, 50), 1, 16384),
+        ("poisson", (50, 20), 1, 65536),
+    ],
+    "relu": [
+        ("relu", (200,), 3, 262144),
+        ("relu", (64,), 8, 65536),
+        ("relu", (64,), 32, 65536),
+        ("relu", (256,), 16, 65536),
+        ("relu", (2,), 2, 11_200_000),
+    ],
+    "grid": [("relu", (n,), d, 65536) for n in (2, 16, 64, 256) for d in (2, 8, 32)],
+}
+
+
+def show(row: dict[str, Any]) -> None:
+    """Print one line of the table."""
+    times = "  ".join(f"{name} {1e3 * t:9.3f} ms" for name, t in row["seconds"].items())
+    ratios = ", ".join(f"{r:.1f}x {name}" for name, r in row["ratio"].items())
+    figures = ", ".join(f"{key} {row[key]:.3g}" for key in row if isinstance(row[key], float))
+    print(f"{row['case']}\n    {times}\n    faster by {ratios or '-'}; {figures}", flush=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Parse the command line and run the chosen cases."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=[*STEPS, "gram"], default=[*STEPS, "gram"])
+    parser.add_argument("--json", help="file to write the figures to")
+    chosen = parser.parse_args(arguments)
+    peaks = measured_peaks()
+    print(", ".join(f"{k} {v:.1f}" for k, v in peaks.items()), flush=True)
+    rows = []
+    for group in chosen.only:
+        if group in STEPS:
+            for kind, sizes, d, m in STEPS[group]:
+                rows.append(step_case(kind, sizes, d, m, peaks))
+                show(rows[-1])
+    if "gram" in chosen.only:
+        for kind, sizes, d, m, rival in GRAMS:
+            rows.append(gram_case(kind, sizes, d, m, peaks, rival))
+            show(rows[-1])
+    if chosen.json:
+        with open(chosen.json, "w") as file:
+            json.dump({"machine": describe_machine(), "peaks": peaks, "rows": rows}, file, indent=1)
+
+
+GRAMS = [
+    ("relu", (256,), 16, 4096, True),
+    ("heat", (44, 20), 4, 4096, True),
+    ("relu", (1000,), 16, 65536, False),
+]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
