@@ -26,8 +26,8 @@ class Frames:
     norms_left, norms_right : arrays of shape (n,) and (n',)
     angle, supplement : arrays of shape (n, n')
         theta and pi - theta, each to full relative accuracy.
-    first : array of shape (n, d)
-        e_1 per left vector (and, where the left vector is 0, zeros: see `Frames.first_of`).
+    first : array of shape (n, n', d)
+        e_1 per pair; where the left vector is 0, the direction of the right one.
     second : array of shape (n, n', d) or None
         e_2 per pair; zero where the vectors are exactly parallel. None if it was not asked for.
     """
@@ -95,7 +95,11 @@ def pair_frames(left: FloatArray, right: FloatArray, *, with_second: bool) -> Fr
         second[degenerate] = 0.0
     # where sine is small, |cosine| follows from it more accurately than from the dot product
     cosine = np.where(sine < _REFINE_BELOW, np.copysign(np.sqrt((1 - sine) * (1 + sine)), cosine), cosine)
-    return Frames(norms_left, norms_right, np.arctan2(sine, cosine), np.arctan2(sine, -cosine), unit_left, second)
+    first = np.broadcast_to(unit_left[:, None, :], (*cosine.shape, left.shape[1]))
+    if np.any(zero_left):
+        first = first.copy()
+        first[zero_left] = unit_right
+    return Frames(norms_left, norms_right, np.arctan2(sine, cosine), np.arctan2(sine, -cosine), first, second)
 
 
 def _scaled(vectors: FloatArray) -> FloatArray:

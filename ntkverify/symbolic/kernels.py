@@ -8,7 +8,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.derivation import Derivation, Slot
-from ntkverify.symbolic.gaussian import Directions, bivariate_moment, half_space_power, moment_of_forms
+from ntkverify.symbolic.gaussian import Directions, half_space_power, moment_of_forms
 from ntkverify.symbolic.halfspace import plane_moment, theta_symbol
 
 rho_left, rho_right = sympy.symbols("rho rho'", nonnegative=True)
@@ -77,7 +77,8 @@ def invariant_kernel(
             angle = sympy.S.Zero if sympy.S.One in (a, b) else theta_symbol
             moment = rho_left**i * rho_right**j * plane_moment(0, 0, i, j).subs(theta_symbol, angle)
         else:
-            moment = bivariate_moment(a, b, (rho_left**2, inner_product, rho_right**2))
+            gram = (rho_left**2, inner_product, rho_right**2)
+            moment = moment_of_forms((), a, b, Directions(gram, (), (), sympy.eye(0)))
         total += coefficient * moment
     return total
 

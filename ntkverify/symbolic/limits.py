@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.derivation import Derivation, Slot, derive
+from ntkverify.symbolic.gaussian import half_space_power
 from ntkverify.symbolic.geometry import FloatArray
 from ntkverify.symbolic.kernels import closed_form_kernel, invariant_kernel
 from ntkverify.symbolic.moments import ArrayMoments, ScalarMoments
 from ntkverify.symbolic.neuron import Block, Neuron
 from ntkverify.symbolic.scalars import Arithmetic, BallArithmetic, MpmathArithmetic, exact_rows
+from ntkverify.symbolic.smooth import has_smooth_pieces
 
 Points = ArrayLike | Mapping[str, ArrayLike]
 
@@ -172,13 +174,23 @@ class LimitGram:
         )
 
     def trace(self, points: Points, *, normalise: bool = False) -> float:
-        """Trace of `matrix`, by the closed form at each point."""
+        """Trace of `matrix`, by the closed form at each point (from the matrix where there is none)."""
         total = 0.0
         for name, x in self._arrays(points).items():
+            if not self._has_closed_form(name):
+                total += float(np.trace(self.matrix({name: x}, normalise=normalise)))
+                continue
             diagonal = sympy.lambdify(self.neuron.coordinates, self.trace_expression(name), "numpy", cse=True)
             values = np.broadcast_to(np.asarray(diagonal(*x.T), dtype=float), (len(x),))
             total += float(np.mean(values) if normalise else np.sum(values))
         return total
+
+    def _has_closed_form(self, name: str) -> bool:
+        slot = self._linear_slot(name)
+        return all(
+            None not in (half_space_power(a), half_space_power(b)) or (has_smooth_pieces(a) and has_smooth_pieces(b))
+            for _, a, _, b, _ in self.derivation.groups(slot, slot)
+        )
 
     def _slots(self, block: Block) -> list[Slot]:
         return [(block.name, k) for k in range(len(block.features))]

@@ -14,11 +14,13 @@ import sympy
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.derivation import Derivation
 from ntkverify.symbolic.gaussian import half_space_power
-from ntkverify.symbolic.geometry import FloatArray, pair_frames
+from ntkverify.symbolic.geometry import FloatArray, Frames, pair_frames
 from ntkverify.symbolic.halfspace import PlaneMoments, angular_integral, radial_moment
+from ntkverify.symbolic.quadrature import PlaneGeometry, plane_expectations
 from ntkverify.symbolic.scalars import Arithmetic, evaluate, guard_bits
+from ntkverify.symbolic.smooth import LEFT, RIGHT, ArrayFunctions, Geometry, has_smooth_pieces, smooth_moment
 from ntkverify.symbolic.terms import GroupKey, Groups
-from ntkverify.symbolic.wick import plane_polynomial
+from ntkverify.symbolic.wick import Coefficients, plane_polynomial
 
 
 @dataclass
@@ -52,7 +54,17 @@ class ArrayMoments:
         return total
 
     def _smooth(self, members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray) -> FloatArray:
-        raise NtkVerifyError(f"no rule for {members[0][0]} with {u.shape} and {v.shape}.")
+        """Groups with analytic functions: by closed form where there is one, else by quadrature."""
+        total = np.zeros((len(u), len(v)))
+        closed = [m for m in members if has_smooth_form(m[0])]
+        rest = [m for m in members if not has_smooth_form(m[0])]
+        if closed:
+            geometry = array_geometry(u, v)
+            for key, coefficient in closed:
+                total += coefficient * smooth_moment(key[0], key[1], key[3], geometry)
+        if rest:
+            total += quadrature_sum(rest, u, v)
+        return total
 
     def columns(self, expressions: Sequence[sympy.Expr], points: FloatArray) -> FloatArray:
         """Values (n, k) of k expressions in the coordinates."""
@@ -71,6 +83,56 @@ def _compiled(expressions: tuple[sympy.Expr, ...], arguments: tuple[sympy.Symbol
     return sympy.lambdify(arguments, expressions, "numpy", cse=True)  # type: ignore[no-any-return]
 
 
+def has_smooth_form(key: GroupKey) -> bool:
+    """Whether both functions of a group are analytic with a closed form."""
+    return has_smooth_pieces(key[1]) and has_smooth_pieces(key[3])
+
+
+def array_geometry(u: FloatArray, v: FloatArray) -> Geometry:
+    """All pairs of rows of u (n, d) and v (n', d) at once."""
+    frames = pair_frames(u, v, with_second=False)
+    q11, q22 = np.sum(u * u, axis=1)[:, None], np.sum(v * v, axis=1)[None, :]
+    forms = {(LEFT, LEFT): q11, (RIGHT, LEFT): u @ v.T, (RIGHT, RIGHT): q22}
+
+    def covariance(a: int, b: int) -> Any:
+        if a >= 0:
+            return float(a == b)
+        return forms[a, b] if b < 0 else (u[:, b][:, None] if a == LEFT else v[:, b][None, :])
+
+    return Geometry(ArrayFunctions(), covariance, q11 * q22 * np.sin(frames.angle) ** 2)
+
+
+def quadrature_sum(members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray) -> FloatArray:
+    """sum of coefficient * E[w^monomial A(w.u) B(w.v)] over the groups, by quadrature in the plane of u and v."""
+    frames = pair_frames(u, v, with_second=any(key[0] for key, _ in members))
+    polynomials = [_pair_polynomial(key[0], frames) for key, _ in members]
+    requests = list(
+        dict.fromkeys((key[1], key[3], a, b) for (key, _), p in zip(members, polynomials, strict=True) for a, b in p)
+    )
+    shape = (len(u), len(v))
+    left, right, cosine, sine = (
+        np.broadcast_to(x, shape).ravel()
+        for x in (frames.norms_left[:, None], frames.norms_right[None, :], np.cos(frames.angle), np.sin(frames.angle))
+    )
+    values, _ = plane_expectations(requests, PlaneGeometry(left, right, cosine, sine))
+    known = dict(zip(requests, (value.reshape(shape) for value in values), strict=True))
+    total = np.zeros(shape)
+    for (key, coefficient), polynomial in zip(members, polynomials, strict=True):
+        for (a, b), c in polynomial.items():
+            total += coefficient * c * known[key[1], key[3], a, b]
+    return total
+
+
+def _pair_polynomial(monomial: tuple[int, ...], frames: Frames) -> Coefficients:
+    second = frames.second
+    return plane_polynomial(
+        monomial,
+        lambda k: frames.first[:, :, k],
+        lambda k: second[:, :, k] if second is not None else 0.0,
+        1.0,
+    )
+
+
 def half_space_sum(members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray) -> FloatArray:
     """sum of coefficient * E[w^monomial (w.u)_+^i (w.v)_+^j] over the groups, for all pairs of rows.
 
@@ -82,26 +144,13 @@ def half_space_sum(members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v:
     frames = pair_frames(u, v, with_second=with_second)
     degree = max(len(k[0]) + i + j for (k, _), (i, j) in zip(members, powers, strict=True))
     plane = PlaneMoments(frames.supplement, degree=degree)
-    first = np.broadcast_to(frames.first[:, None, :], (len(u), len(v), u.shape[1]))
-    zero_left, zero_right = frames.norms_left == 0, frames.norms_right == 0
-    if np.any(zero_left):
-        first = first.copy()
-        unit_right = np.divide(
-            v, frames.norms_right[:, None], out=np.zeros_like(v), where=frames.norms_right[:, None] > 0
-        )
-        first[zero_left] = unit_right[None]
     total = np.zeros((len(u), len(v)))
     for (key, coefficient), (i, j) in zip(members, powers, strict=True):
-        polynomial = plane_polynomial(
-            key[0],
-            lambda k: first[:, :, k],
-            lambda k: frames.second[:, :, k] if frames.second is not None else 0.0,
-            1.0,
-        )
+        polynomial = _pair_polynomial(key[0], frames)
         moment = sum((c * plane(a, b, i, j) for (a, b), c in polynomial.items()), np.zeros(()))
         norms = np.multiply.outer(frames.norms_left**i, frames.norms_right**j)
         total += coefficient * norms * moment
-    total[np.ix_(zero_left, zero_right)] *= 2
+    total[np.ix_(frames.norms_left == 0, frames.norms_right == 0)] *= 2
     return total
 
 
@@ -136,7 +185,21 @@ class ScalarMoments:
         return total
 
     def _smooth(self, key: GroupKey, u: tuple[Fraction, ...], v: tuple[Fraction, ...]) -> Any:
-        raise NtkVerifyError(f"no rule for {key} at {u} and {v}.")
+        if not has_smooth_form(key):
+            raise NtkVerifyError(
+                f"no closed form is known for the Gaussian expectation of {key[1]} times {key[3]}, so it has no "
+                "enclosure; use the float64 matrix, whose quadrature carries an error estimate."
+            )
+        with self.arithmetic.precision(32):
+            forms = {(LEFT, LEFT): _dot(u, u), (RIGHT, LEFT): _dot(u, v), (RIGHT, RIGHT): _dot(v, v)}
+
+            def covariance(a: int, b: int) -> Any:
+                exact = Fraction(int(a == b)) if a >= 0 else forms[a, b] if b < 0 else (u if a == LEFT else v)[b]
+                return self.arithmetic.rational(exact)
+
+            gap = forms[LEFT, LEFT] * forms[RIGHT, RIGHT] - forms[RIGHT, LEFT] ** 2
+            geometry = Geometry(self.arithmetic, covariance, self.arithmetic.rational(gap))
+            return smooth_moment(key[0], key[1], key[3], geometry)
 
     def _value(self, expression: sympy.Expr, point: tuple[Fraction, ...]) -> Any:
         values = dict(zip(self.coordinates, map(self.arithmetic.rational, point), strict=True))

@@ -41,6 +41,10 @@ class MpmathArithmetic:
         """An exact fraction, rounded."""
         return mpmath.mpf(value.numerator) / value.denominator
 
+    def number(self, value: sympy.Expr) -> Any:
+        """A sympy number."""
+        return evaluate(value, {}, self)
+
     def pi(self) -> Any:
         """pi."""
         return +mpmath.pi
@@ -71,6 +75,10 @@ class BallArithmetic:
         """An enclosure of an exact fraction."""
         flint = _flint()
         return flint.arb(flint.fmpq(value.numerator, value.denominator))
+
+    def number(self, value: sympy.Expr) -> Any:
+        """An enclosure of a sympy number."""
+        return evaluate(value, {}, self)
 
     def pi(self) -> Any:
         """An enclosure of pi."""

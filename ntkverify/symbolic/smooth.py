@@ -1,0 +1,294 @@
+r"""Gaussian moments of polynomials, sin, cos, Gaussians and erf, in any arithmetic.
+
+A function of one linear form is split into pieces z^p * (1, cos kz or sin kz) * e^{-c z^2} * (1 or erf(az)). For two
+of them the measure is tilted by the Gaussian factors; then Stein's identity E[w_i F] = sum_j Sigma_ij E[d_j F] takes
+one factor of the polynomial off at a time, and what remains is a characteristic function or
+
+.. math:: E[\mathrm{erf}(a z)\,\mathrm{erf}(b z')]
+          = \frac2\pi \arctan\frac{2ab\,q_{12}}{\sqrt{(1 + 2a^2 q_{11})(1 + 2b^2 q_{22}) - 4a^2b^2 q_{12}^2}}.
+
+All of it runs on float64 arrays (all pairs of points at once), mpmath numbers, balls and sympy expressions alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+import sympy
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.functions import Z
+
+LEFT, RIGHT = -1, -2
+Token = int
+"""A weight's index, or LEFT or RIGHT for the linear form itself."""
+
+
+class Functions(Protocol):
+    """What an arithmetic must offer besides + - * / and integer powers."""
+
+    def number(self, value: sympy.Expr) -> Any:
+        """A sympy number in this arithmetic."""
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """sqrt, exp or atan."""
+
+
+class ArrayFunctions:
+    """float64 arrays."""
+
+    def number(self, value: sympy.Expr) -> float:
+        """Rounded to float64."""
+        return float(value)
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """By NumPy."""
+        return getattr(np, {"atan": "arctan"}.get(name, name))(*arguments)
+
+
+class SymbolicFunctions:
+    """sympy expressions."""
+
+    def number(self, value: sympy.Expr) -> sympy.Expr:
+        """As it is."""
+        return value
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """By sympy."""
+        return getattr(sympy, name)(*arguments)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """coefficient * z^power * wave(frequency z) * exp(-damping z^2) * (erf(scale z) if scale else 1).
+
+    The wave is ``"cos"`` or ``"sin"``; with frequency 0 it is ``"cos"``, which is 1.
+    """
+
+    coefficient: sympy.Expr
+    power: int = 0
+    wave: str = "cos"
+    frequency: sympy.Expr = sympy.S.Zero
+    damping: sympy.Expr = sympy.S.Zero
+    scale: sympy.Expr = sympy.S.Zero
+
+
+def has_smooth_pieces(function: sympy.Expr) -> bool:
+    """Whether a function of ``Z`` is a sum of pieces, so that closed forms exist."""
+    return pieces_of(function) is not None
+
+
+@lru_cache(maxsize=1024)
+def pieces_of(function: sympy.Expr) -> tuple[Piece, ...] | None:
+    """The function of ``Z`` as a sum of pieces, or None if it is none."""
+    i = sympy.I
+    waves = function.replace(sympy.sin, lambda a: (sympy.exp(i * a) - sympy.exp(-i * a)) / (2 * i))
+    waves = waves.replace(sympy.cos, lambda a: (sympy.exp(i * a) + sympy.exp(-i * a)) / 2)
+    collected: dict[tuple[Any, ...], sympy.Expr] = {}
+    for term in sympy.Add.make_args(sympy.expand(waves, power_exp=False)):
+        found = _one_piece(term)
+        if found is None:
+            return None
+        coefficient, *key = found
+        collected[tuple(key)] = collected.get(tuple(key), sympy.S.Zero) + coefficient
+    result = []
+    for (power, frequency, damping, scale), coefficient in collected.items():
+        if frequency == 0:
+            result.append(Piece(coefficient, power, "cos", sympy.S.Zero, damping, scale))
+        elif frequency > 0:
+            # c e^{ikz} and its conjugate at -k add up to 2 Re c cos kz - 2 Im c sin kz
+            real, imaginary = sympy.expand(coefficient).as_real_imag()
+            result.append(Piece(2 * real, power, "cos", frequency, damping, scale))
+            result.append(Piece(-2 * imaginary, power, "sin", frequency, damping, scale))
+    return tuple(p for p in result if p.coefficient != 0)
+
+
+def _one_piece(term: sympy.Expr) -> tuple[Any, ...] | None:
+    coefficient, exponent, scale, power = sympy.S.One, sympy.S.Zero, sympy.S.Zero, 0
+    for factor in sympy.Mul.make_args(term):
+        base, exp = factor.as_base_exp()
+        if not factor.has(Z):
+            coefficient *= factor
+        elif base is sympy.E:
+            exponent += exp
+        elif base == Z and exp.is_Integer and exp > 0:
+            power += int(exp)
+        elif isinstance(factor, sympy.erf) and scale == 0 and factor.args[0].coeff(Z) * Z == factor.args[0]:
+            scale = factor.args[0].coeff(Z)
+        else:
+            return None
+    if not exponent.is_polynomial(Z) or sympy.degree(exponent, Z) > 2:
+        return None
+    c0, c1, c2 = (exponent.coeff(Z, k) for k in range(3))
+    frequency = sympy.expand(-sympy.I * c1)
+    if not (frequency.is_real and (-c2).is_nonnegative):
+        return None
+    return coefficient * sympy.exp(c0), power, frequency, -c2, scale
+
+
+@dataclass
+class Geometry:
+    """Covariances of the weights and of the two linear forms.
+
+    Parameters
+    ----------
+    functions : Functions
+    covariance : callable
+        (token, token) to their covariance.
+    gap : object
+        q11 q22 - q12^2, given apart because it cancels for nearly parallel forms.
+    """
+
+    functions: Functions
+    covariance: Callable[[Token, Token], Any]
+    gap: Any
+    _moments: dict[Any, Any] = field(default_factory=dict)
+    _tilts: dict[Any, tuple[Geometry, Any]] = field(default_factory=dict)
+    _entries: dict[tuple[Token, Token], Any] = field(default_factory=dict)
+
+    def entry(self, a: Token, b: Token) -> Any:
+        """Covariance of two tokens."""
+        key = (min(a, b), max(a, b))
+        if key not in self._entries:
+            self._entries[key] = self.covariance(*key)
+        return self._entries[key]
+
+    def tilted(self, left: sympy.Expr, right: sympy.Expr) -> tuple[Geometry, Any]:
+        """The geometry after multiplying the density by exp(-left z^2 - right z'^2), and the expectation of that.
+
+        Sigma~ = Sigma - Sigma L (I + C Q)^-1 C L^T Sigma with L = [l, l'], C = 2 diag(left, right).
+        """
+        if (left, right) not in self._tilts:
+            number = self.functions.number
+            c, d = number(2 * left), number(2 * right)
+            q11, q12, q22 = (self.entry(*pair) for pair in ((LEFT, LEFT), (LEFT, RIGHT), (RIGHT, RIGHT)))
+            determinant = 1 + c * q11 + d * q22 + c * d * self.gap
+            special = {
+                (LEFT, LEFT): (q11 + d * self.gap) / determinant,
+                (RIGHT, LEFT): q12 / determinant,
+                (RIGHT, RIGHT): (q22 + c * self.gap) / determinant,
+            }
+
+            def covariance(a: Token, b: Token) -> Any:
+                if (a, b) in special:
+                    return special[a, b]
+                if a in (LEFT, RIGHT):
+                    own, other = self.entry(a, b), self.entry(LEFT + RIGHT - a, b)
+                    factor, weight = (1 + d * q22, d) if a == LEFT else (1 + c * q11, c)
+                    return (factor * own - weight * q12 * other) / determinant
+                al, ar, bl, br = (self.entry(t, s) for t in (a, b) for s in (LEFT, RIGHT))
+                cross = c * (1 + d * q22) * al * bl + d * (1 + c * q11) * ar * br - c * d * q12 * (al * br + ar * bl)
+                return self.entry(a, b) - cross / determinant
+
+            moved = Geometry(self.functions, covariance, self.gap / determinant)
+            self._tilts[left, right] = moved, 1 / self.functions.call("sqrt", determinant)
+        return self._tilts[left, right]
+
+    def moment(self, tokens: Sequence[Token], left: Piece, right: Piece) -> Any:
+        """E[product of the tokens * left piece(z) * right piece(z')].
+
+        Raises
+        ------
+        NtkVerifyError
+            For erf times sin or cos, which has no closed form here.
+        """
+        coefficient = self.functions.number(left.coefficient * right.coefficient)
+        geometry, factor = self, 1
+        if left.damping != 0 or right.damping != 0:
+            geometry, factor = self.tilted(left.damping, right.damping)
+        every = tuple(sorted([*tokens, *[LEFT] * left.power, *[RIGHT] * right.power]))
+        if left.scale != 0 or right.scale != 0:
+            if left.frequency != 0 or right.frequency != 0:
+                raise NtkVerifyError("no closed form is known for the Gaussian expectation of erf times sin or cos.")
+            return coefficient * factor * geometry._erf(every, left.scale, right.scale)
+        k, h = left.frequency, right.frequency
+        half = geometry.functions.number(sympy.Rational(1, 2))
+        # cos cos = (cos(-) + cos(+))/2, sin sin = (cos(-) - cos(+))/2, sin cos = (sin(-) + sin(+))/2, ...
+        wave = "cos" if left.wave == right.wave else "sin"
+        plus, minus = geometry._wave(every, k, h, wave), geometry._wave(every, k, -h, wave)
+        if left.wave == "cos":
+            return coefficient * factor * half * ((minus + plus) if right.wave == "cos" else (plus - minus))
+        return coefficient * factor * half * ((minus + plus) if right.wave == "cos" else (minus - plus))
+
+    def _wave(self, tokens: tuple[Token, ...], k: sympy.Expr, h: sympy.Expr, wave: str) -> Any:
+        """E[tokens * wave(k z + h z')]."""
+        key = (tokens, k, h, wave)
+        if key in self._moments:
+            return self._moments[key]
+        number = self.functions.number
+        if not tokens:
+            if wave == "sin":
+                result = number(sympy.S.Zero)
+            elif k == 0 and h == 0:
+                result = number(sympy.S.One)
+            else:
+                squared = number(k**2) * self.entry(LEFT, LEFT) + number(h**2) * self.entry(RIGHT, RIGHT)
+                squared = squared + number(2 * k * h) * self.entry(LEFT, RIGHT)
+                result = self.functions.call("exp", -squared / 2)
+        else:
+            first, rest = tokens[0], tokens[1:]
+            result = self._paired(first, rest, lambda others: self._wave(others, k, h, wave))
+            if k != 0 or h != 0:
+                slope = number(k) * self.entry(first, LEFT) + number(h) * self.entry(first, RIGHT)
+                turned = self._wave(rest, k, h, "sin" if wave == "cos" else "cos")
+                result = result - slope * turned if wave == "cos" else result + slope * turned
+        self._moments[key] = result
+        return result
+
+    def _erf(self, tokens: tuple[Token, ...], a: sympy.Expr, b: sympy.Expr) -> Any:
+        """E[tokens * erf(a z) * erf(b z')], where a scale of 0 stands for no factor."""
+        if a == 0 and b == 0:
+            return self._wave(tokens, sympy.S.Zero, sympy.S.Zero, "cos")
+        key = (tokens, a, b)
+        if key in self._moments:
+            return self._moments[key]
+        number = self.functions.number
+        if tokens:
+            first, rest = tokens[0], tokens[1:]
+            result = self._paired(first, rest, lambda others: self._erf(others, a, b))
+            for side, scale, remaining in ((LEFT, a, (sympy.S.Zero, b)), (RIGHT, b, (a, sympy.S.Zero))):
+                if scale != 0:
+                    damping = (scale**2, sympy.S.Zero) if side == LEFT else (sympy.S.Zero, scale**2)
+                    geometry, factor = self.tilted(*damping)
+                    slope = number(2 * scale / sympy.sqrt(sympy.pi)) * self.entry(first, side)
+                    result = result + slope * factor * geometry._erf(rest, *remaining)
+        elif a == 0 or b == 0:
+            result = number(sympy.S.Zero)
+        else:
+            q11, q12, q22 = (self.entry(*pair) for pair in ((LEFT, LEFT), (LEFT, RIGHT), (RIGHT, RIGHT)))
+            c, d = number(2 * a**2), number(2 * b**2)
+            determinant = 1 + c * q11 + d * q22 + c * d * self.gap
+            ratio = number(2 * a * b) * q12 / self.functions.call("sqrt", determinant)
+            result = number(2 / sympy.pi) * self.functions.call("atan", ratio)
+        self._moments[key] = result
+        return result
+
+    def _paired(self, first: Token, rest: tuple[Token, ...], value: Callable[[tuple[Token, ...]], Any]) -> Any:
+        total = self.functions.number(sympy.S.Zero)
+        for partner in dict.fromkeys(rest):
+            position = rest.index(partner)
+            remaining = rest[:position] + rest[position + 1 :]
+            total = total + rest.count(partner) * self.entry(first, partner) * value(remaining)
+        return total
+
+
+def smooth_moment(tokens: Sequence[Token], left: sympy.Expr, right: sympy.Expr, geometry: Geometry) -> Any:
+    """E[product of weights * A(z) * B(z')] for two functions of ``Z`` that have pieces.
+
+    Raises
+    ------
+    NtkVerifyError
+        If one has none, or they are erf and a wave.
+    """
+    pieces_left, pieces_right = pieces_of(left), pieces_of(right)
+    if pieces_left is None or pieces_right is None:
+        raise NtkVerifyError(f"no closed form is known for the Gaussian expectation of {left} times {right}.")
+    total = geometry.functions.number(sympy.S.Zero)
+    for s in pieces_left:
+        for t in pieces_right:
+            total = total + geometry.moment(tokens, s, t)
+    return total
