@@ -122,6 +122,19 @@ def gradient_statements(neuron: Neuron, block: Block, cotangents: tuple[sympy.Sy
     return _sort(neuron, z, outputs, cotangents, tuple(zip(shared, by_form, strict=True)))
 
 
+def value_and_gradient_statements(neuron: Neuron, block: Block) -> Statements:
+    """Code for a block's one feature with its gradient: outputs are the value, then a component per weight."""
+    z = forms(block, neuron)
+    (feature,) = (f.xreplace(z) for f in block.features)
+    slopes = [_arrange(sympy.diff(feature, s)) for s in z.values()]
+    shared = [sympy.Symbol(f"s_{i}") for i in range(len(slopes))]
+    outputs = [_arrange(feature)]
+    for w in neuron.weights:
+        through = [s * sympy.diff(form, w) for s, form in zip(shared, z, strict=True)]
+        outputs.append(sympy.Add(*through, _arrange(sympy.diff(feature, w))))
+    return _sort(neuron, z, outputs, (), tuple(zip(shared, slopes, strict=True)))
+
+
 def _arrange(e: sympy.Expr) -> sympy.Expr:
     """Rewrite a derivative as a short polynomial in the functions that it contains.
 

@@ -22,7 +22,8 @@ import sympy
 from numpy.typing import NDArray
 
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate, evaluate_all
-from ntkverify.measures.weights import blocks, draw_block, require_memory
+from ntkverify.execution.memory import refuse_beyond_memory
+from ntkverify.measures.weights import blocks, draw_block
 from ntkverify.symbolic.neuron import Neuron
 
 Array = NDArray[np.float64]
@@ -99,7 +100,8 @@ def draw_network(seed: int, width: int, dimension: int) -> Network:
     NtkVerifyError
         If its weights, twice (initial and current) and the signs, do not fit in memory.
     """
-    require_memory(width, 2 * dimension + 1 / 8, what="training a network")
+    # initial and current weights in float64 and one byte per sign
+    refuse_beyond_memory(width * (16 * dimension + 1), f"training a network of {width} neurons")
     weights = np.empty((dimension, width))
     signs = np.empty(width, np.int8)
 

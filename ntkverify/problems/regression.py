@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
+from ntkverify.measures.fused import descend_fused
 from ntkverify.measures.sweep import Descent, Initial, descend, initial_sweep
 from ntkverify.run import RecordStore, Run
 from ntkverify.symbolic.limits import limit_gram
@@ -99,6 +100,8 @@ class RegressionRun(Run):
         self, instance: Instance, theorem: Theorem, *, backend: str = "auto", store: RecordStore | None = None
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
+        if backend not in ("auto", "array", "cpu"):
+            raise NtkVerifyError(f"regression runs are measured on the backends auto, cpu and array, not {backend!r}.")
         self.inputs: Array = np.atleast_2d(instance.array("inputs"))
         self.targets: Array = instance.array("targets")
         where = f"instance of {instance.theorem or 'a theorem'}"
@@ -174,10 +177,11 @@ class RegressionRun(Run):
 
     @functools.cached_property
     def descent(self) -> Descent:
-        """The trained trajectory with everything measured."""
+        """The trained trajectory with everything measured; ``backend="array"`` takes the reference evaluator."""
+        train = descend if self.backend == "array" else descend_fused
         return self.shared(
             "descent",
-            lambda: descend(
+            lambda: train(
                 _neuron(self.activation, self.d),
                 self.inputs,
                 self.targets,
