@@ -110,7 +110,7 @@ class TestRegistry:
         assert get_activation("gaussian_bump") is bump
         assert bump.parity == "even"
         assert bump.supremum(1).value.equals(sympy.sqrt(2) * sympy.exp(sympy.Rational(-1, 2)))
-        with pytest.raises(NtkVerifyError, match="'gaussian_bump'.*exp"):
+        with pytest.raises(NtkVerifyError, match=r"'gaussian_bump'.*exp"):
             register(Activation("gaussian_bump", Z))
 
     def test_bad_definitions_name_both_sides(self):

@@ -55,7 +55,7 @@ class TestNonlinear:
         assert [b.name for b in neuron.blocks] == ["momentum_x", "momentum_y", "continuity"]
         assert neuron.block("continuity").is_linear
         momentum = neuron.block("momentum_x")
-        assert len(momentum.features) == len(momentum.sums) == 7
+        assert len(momentum.features) == len(momentum.sums) == 8
         values = dict(zip(map(str, momentum.sums), momentum.sums, strict=True))
         slopes = dict(zip(momentum.sums, neuron.linearisations["momentum_x"], strict=True))
         assert slopes[values["v0"]] == values["v0_x"]
@@ -98,9 +98,9 @@ class TestRefusals:
             network_neuron("tanh", {"r": identity((T, X)), "u": identity((X, Y))})
         with pytest.raises(NtkVerifyError, match=r"3 components, but the network has 1 outputs"):
             network_neuron("tanh", ops.navier_stokes((X, Y), reynolds=1))
-        with pytest.raises(NtkVerifyError, match="trainable parts are inner, .*, not 'everything'"):
+        with pytest.raises(NtkVerifyError, match=r"trainable parts are inner, .*, not 'everything'"):
             regression_neuron("relu", dimension=2, trainable=("everything",))
-        with pytest.raises(NtkVerifyError, match="inner_bias is to be trained, but .* inner_bias=False"):
+        with pytest.raises(NtkVerifyError, match=r"inner_bias is to be trained, but .* inner_bias=False"):
             regression_neuron("relu", dimension=2, trainable=("inner_bias",))
         with pytest.raises(NtkVerifyError, match="nothing is trainable"):
             regression_neuron("relu", dimension=2, trainable=())

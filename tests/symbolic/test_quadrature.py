@@ -37,7 +37,7 @@ class TestPlaneExpectations:
 
     def test_kinks_and_huge_arguments_are_refused(self):
         kinked = sympy.tanh(Z) * PositivePower(Z, 0)
-        with pytest.raises(NtkVerifyError, match="did not settle.*analytic functions and smaller points"):
+        with pytest.raises(NtkVerifyError, match=r"did not settle.*analytic functions and smaller points"):
             plane_expectations([(kinked, kinked, 0, 0)], geometry(1.0, 1.0, 1.0))
         with pytest.raises(NtkVerifyError, match=r"norm up to 1e\+03"):
             plane_expectations([(sympy.tanh(Z), sympy.tanh(Z), 0, 0)], geometry(1000.0, 1.0, 1.0))

@@ -33,7 +33,8 @@ class TestOneDimension:
             errors = []
             for h in (mpmath.mpf(1) / 100, mpmath.mpf(1) / 200):
                 parts = [
-                    mpmath.mpf(c.p) / c.q * mpmath.exp(k * h) for c, k in zip(stencil.coefficients, stencil.offsets)
+                    mpmath.mpf(c.p) / c.q * mpmath.exp(k * h)
+                    for c, k in zip(stencil.coefficients, stencil.offsets, strict=True)
                 ]
                 errors.append(mpmath.fsum(parts) / h**derivative - 1)
             slope = mpmath.log(errors[0] / errors[1], 2)
