@@ -32,10 +32,8 @@ class TestOneDimension:
         with mpmath.workdps(60):
             errors = []
             for h in (mpmath.mpf(1) / 100, mpmath.mpf(1) / 200):
-                parts = [
-                    mpmath.mpf(c.p) / c.q * mpmath.exp(k * h)
-                    for c, k in zip(stencil.coefficients, stencil.offsets, strict=True)
-                ]
+                pairs = zip(stencil.coefficients, stencil.offsets, strict=True)
+                parts = [mpmath.mpf(c.p) / c.q * mpmath.exp(k * h) for c, k in pairs]
                 errors.append(mpmath.fsum(parts) / h**derivative - 1)
             slope = mpmath.log(errors[0] / errors[1], 2)
             # the next term of the error is smaller by a factor of order h^2, so the slope is off by that much
