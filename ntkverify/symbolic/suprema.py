@@ -106,27 +106,34 @@ def _critical_points(slope: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr] | N
     hyperbolic, gaussians = slope.atoms(sympy.tanh), slope.atoms(sympy.exp)
     t = sympy.Dummy("t")
     if slope.is_polynomial(z):
-        return list(sympy.real_roots(sympy.Poly(slope, z), multiple=True))
+        return _real_roots(slope, z)
     if len(hyperbolic) == 1 and not gaussians:
         (atom,) = hyperbolic
         polynomial = sympy.expand(slope.xreplace({atom: t}))
         scale = atom.args[0] / z
         if polynomial.is_polynomial(t) and not polynomial.has(z) and not scale.has(z):
-            roots = {r for r in sympy.real_roots(sympy.Poly(polynomial, t)) if abs(sympy.N(r, _DIGITS)) < 1}
-            return [sympy.atanh(r) / scale for r in sorted(roots, key=sympy.N)]
+            return [sympy.atanh(r) / scale for r in _real_roots(polynomial, t) if abs(sympy.N(r, _DIGITS)) < 1]
     if len(gaussians) == 1 and not hyperbolic and not slope.has(sympy.erf):
         polynomial = sympy.expand(sympy.expand(slope) / next(iter(gaussians)))
         if polynomial.is_polynomial(z):
-            return sorted(set(sympy.real_roots(sympy.Poly(polynomial, z))), key=sympy.N)
+            return _real_roots(polynomial, z)
     if slope.has(sympy.sin, sympy.cos) and not gaussians and not hyperbolic:
         # t = tan(z/2) turns a trigonometric polynomial into a rational function; z = pi is t = oo
         rational = sympy.together(
             slope.subs({sympy.sin(z): 2 * t / (1 + t**2), sympy.cos(z): (1 - t**2) / (1 + t**2)}, simultaneous=True)
         )
         if not rational.has(z):
-            numerator = sympy.Poly(sympy.numer(rational), t)
-            return [sympy.pi, *(2 * sympy.atan(r) for r in sorted(set(sympy.real_roots(numerator)), key=sympy.N))]
+            return [sympy.pi, *(2 * sympy.atan(r) for r in _real_roots(sympy.numer(rational), t))]
     return None
+
+
+def _real_roots(polynomial: sympy.Expr, variable: sympy.Symbol) -> list[sympy.Expr]:
+    """Distinct real roots in increasing order; a common irrational factor is divided out first."""
+    coefficients = sympy.Poly(polynomial, variable).all_coeffs()
+    ratios = [sympy.radsimp(sympy.simplify(c / coefficients[0])) for c in coefficients]
+    if len(ratios) < 2:
+        return []
+    return sorted(set(sympy.real_roots(sympy.Poly(ratios, variable))), key=sympy.N)
 
 
 def _transcendental_roots(slope: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr]:
