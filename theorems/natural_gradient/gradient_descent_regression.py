@@ -27,6 +27,8 @@ from ntkverify.instances import bounded_targets, generator, orthonormal_inputs, 
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.regression import RegressionRun, least_eigenvalue, limit_gram_matrix
 from ntkverify.symbolic.bounds import Chain, Requirement, derived, solve_for
+from ntkverify.symbolic.limits import limit_gram
+from ntkverify.symbolic.neuron import regression_neuron
 
 theorem = Theorem(
     "Linear convergence of gradient descent, two-layer ReLU regression",
@@ -300,7 +302,31 @@ def nearly_parallel(draw):
 OWN = ("theorem's width, optimal split", "theorem's width, textbook split")
 ANY = ("any width", *OWN)
 
+# ---- lemma 0: the limit itself --------------------------------------------------------------------------------------
+
+
+def by_name(expression, *symbols):
+    """The expression with its symbols replaced by those of the same name."""
+    return expression.xreplace({s: t for s in expression.free_symbols for t in symbols if s.name == t.name})
+
+
 # ---- lemma 1: the initial Gram matrix is close to its limit -------------------------------------------------------
+
+
+@theorem.lemma(
+    "H^inf(x, x') = x.x' (pi - theta) / (2 pi), from the Gaussian expectation of the neuron's gradients", holds=identity
+)
+def limit_gram_formula():
+    kernel = limit_gram(regression_neuron("relu", dimension=3)).kernel
+    inner, angle = sympy.Symbol("q", real=True), sympy.Symbol("theta", nonnegative=True)
+    return by_name(kernel, inner, angle), inner * (pi - angle) / (2 * pi)
+
+
+@theorem.lemma("tr H^inf = n/2 for unit inputs", holds=identity)
+def limit_trace():
+    kernel = limit_gram(regression_neuron("relu", dimension=3)).kernel
+    inner, angle = sympy.Symbol("q", real=True), sympy.Symbol("theta", nonnegative=True)
+    return n * by_name(kernel, inner, angle).subs({inner: 1, angle: 0}), n / 2
 
 
 @theorem.lemma(
