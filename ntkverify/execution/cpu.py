@@ -190,10 +190,10 @@ class CpuExecutor(Executor):
     def _checked(self, weights: Array, frozen: Array | None) -> tuple[Array, Array]:
         weights, frozen = check_weights(self.neuron, weights, frozen)
         for name, array in (("weights", weights), ("frozen", frozen)):
-            if array.dtype != np.float64 or not array.flags.c_contiguous:
+            if array.dtype != np.float64 or not (array.flags.c_contiguous and array.flags.writeable):
                 raise NtkVerifyError(
-                    f"{name} must be a C-contiguous float64 array, not {array.dtype}; "
-                    f"pass np.ascontiguousarray({name}, dtype=float)"
+                    f"{name} must be a C-contiguous, writeable float64 array, not {array.dtype} with flags "
+                    f"{array.flags.num}; pass np.array({name}, dtype=float, order='C')"
                 )
         return weights, frozen
 
