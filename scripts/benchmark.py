@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import sys
 import time
 from typing import Any
@@ -132,6 +133,63 @@ def gram_case(
     return row
 
 
+def batch_case() -> dict[str, Any]:
+    """A thousand small networks trained together and one after another, step by step."""
+    neuron, problem, _, _ = draw("relu", (16,), 4, 1024)
+    executor = make_executor(neuron, problem["points"], problem["targets"], scale=problem["scale"])
+    rng = np.random.default_rng(0)
+    weights, a = rng.standard_normal((1000, 1024, 4)), rng.choice([-1.0, 1.0], (1000, 1024, 1))
+
+    def together() -> None:
+        executor.descend(weights.copy(), a, 0.1, steps=100, every=100)
+
+    def in_turn() -> None:
+        w = weights.copy()
+        for j in range(1000):
+            forward = executor.forward(w[j], a[j])
+            for _ in range(100):
+                forward = executor.step(w[j], a[j], forward, 0.1)
+
+    times = {}
+    for name, run in (("ntkverify", together), ("loop of single steps", in_turn)):
+        start = time.perf_counter()
+        run()
+        times[name] = time.perf_counter() - start
+    return {
+        "case": "batch of 1000 networks, m=1024 n=16 d=4, 100 steps, one run each",
+        "seconds": times,
+        "ratio": {"loop of single steps": times["loop of single steps"] / times["ntkverify"]},
+    }
+
+
+def wide_case(n: int, d: int, m: int, steps: int) -> dict[str, Any]:
+    """A very wide network, weights drawn and trained; the memory is the process's peak so far."""
+    start = time.perf_counter()
+    neuron, rng = neuron_of("relu", d), np.random.default_rng(0)
+    points = {"data": np.eye(d)[:n]}
+    executor = make_executor(neuron, points, {"data": np.ones(n)})
+    weights, a = rng.standard_normal((m, d)), np.empty((m, 1))
+    for j in range(0, m, 1 << 20):
+        a[j : j + (1 << 20), 0] = 2.0 * rng.integers(0, 2, min(1 << 20, m - j)) - 1
+    drawn = time.perf_counter()
+    forward = executor.forward(weights, a)
+    first = float(forward.loss)
+    for _ in range(steps):
+        forward = executor.step(weights, a, forward, 1.0)
+    end = time.perf_counter()
+    return {
+        "case": f"relu n={n} d={d} m={m}, {steps} steps",
+        "seconds": {
+            "ntkverify": end - start,
+            "of which drawing": drawn - start,
+            "per step": (end - drawn) / (steps + 1),
+        },
+        "ratio": {},
+        "loss_ratio": float(forward.loss) / first,
+        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+
+
 STEPS = {
     "pinn": [
         ("heat", (200, 50), 1, 16384),
@@ -150,6 +208,18 @@ STEPS = {
 }
 
 
+GRAMS = [
+    ("relu", (256,), 16, 4096, True),
+    ("heat", (44, 20), 4, 4096, True),
+    ("relu", (1000,), 16, 65536, False),
+]
+
+# the widths that the first theorem prescribes for two and three samples
+WIDE = [(2, 2, 11_200_000, 12), (3, 3, 60_300_000, 8)]
+
+GROUPS = [*STEPS, "wide", "batch", "gram"]
+
+
 def show(row: dict[str, Any]) -> None:
     """Print one line of the table."""
     times = "  ".join(f"{name} {1e3 * t:9.3f} ms" for name, t in row["seconds"].items())
@@ -161,7 +231,7 @@ def show(row: dict[str, Any]) -> None:
 def main(arguments: list[str]) -> None:
     """Parse the command line and run the chosen cases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=[*STEPS, "gram"], default=[*STEPS, "gram"])
+    parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS)
     parser.add_argument("--json", help="file to write the figures to")
     chosen = parser.parse_args(arguments)
     peaks = measured_peaks()
@@ -172,6 +242,12 @@ def main(arguments: list[str]) -> None:
             for kind, sizes, d, m in STEPS[group]:
                 rows.append(step_case(kind, sizes, d, m, peaks))
                 show(rows[-1])
+    for options in WIDE if "wide" in chosen.only else []:
+        rows.append(wide_case(*options))
+        show(rows[-1])
+    if "batch" in chosen.only:
+        rows.append(batch_case())
+        show(rows[-1])
     if "gram" in chosen.only:
         for kind, sizes, d, m, rival in GRAMS:
             rows.append(gram_case(kind, sizes, d, m, peaks, rival))
@@ -179,13 +255,6 @@ def main(arguments: list[str]) -> None:
     if chosen.json:
         with open(chosen.json, "w") as file:
             json.dump({"machine": describe_machine(), "peaks": peaks, "rows": rows}, file, indent=1)
-
-
-GRAMS = [
-    ("relu", (256,), 16, 4096, True),
-    ("heat", (44, 20), 4, 4096, True),
-    ("relu", (1000,), 16, 65536, False),
-]
 
 
 if __name__ == "__main__":

@@ -82,6 +82,8 @@ def describe_machine():
         "instructions": [f for f in ("avx2", "fma", "avx512f", "amx_tile") if any(f in x.split() for x in lines)],
         "cores": available_threads(),
         "memory_gib": round(memory / 2**30, 1),
+        # other processes slow every contestant alike, but the figures per second are only those of a machine at rest
+        "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": versions,

@@ -112,11 +112,12 @@ class CpuExecutor(Executor):
         if frozen.shape != (count, m, len(self.neuron.frozen)):
             raise NtkVerifyError(f"frozen must have shape {(count, m, len(self.neuron.frozen))}, not {frozen.shape}")
         for j in range(count):
-            self._checked(weights[j], frozen[j])
+            check_weights(self.neuron, weights[j], frozen[j])
+        _check_layout(weights=weights, frozen=frozen)
         stored = np.empty((count, steps // every + 1, self._padded))
         refuse_beyond_memory(stored.nbytes, f"the residuals of {count} networks over {steps} steps")
         different = networks if points is not None or targets is not None else networks[:1]
-        x = np.stack([e._points for e, _ in different])
+        x = np.stack([e._points for e, _ in different]).astype(np.float64, copy=False)
         y = np.stack([e._padded_rows([b.targets for b in e.samples.blocks]) for e, _ in different])
         scale = self._padded_rows([np.full(b.size, b.scale) for b in self.samples.blocks])
         etas = np.array([step for _, step in networks])
@@ -189,12 +190,7 @@ class CpuExecutor(Executor):
 
     def _checked(self, weights: Array, frozen: Array | None) -> tuple[Array, Array]:
         weights, frozen = check_weights(self.neuron, weights, frozen)
-        for name, array in (("weights", weights), ("frozen", frozen)):
-            if array.dtype != np.float64 or not array.flags.c_contiguous:
-                raise NtkVerifyError(
-                    f"{name} must be a C-contiguous float64 array, not {array.dtype}; "
-                    f"pass np.ascontiguousarray({name}, dtype=float)"
-                )
+        _check_layout(weights=weights, frozen=frozen)
         return weights, frozen
 
     def jacobian(self, weights: Array, frozen: Array | None = None) -> Array:
@@ -262,3 +258,13 @@ class CpuExecutor(Executor):
             for k, column in enumerate(evaluate_all(list(vector), values, self.algebra)):
                 result[rows, k] = column
         return result
+
+
+def _check_layout(**arrays: Array) -> None:
+    """The kernels work in place on memory that they can write, neuron by neuron."""
+    for name, array in arrays.items():
+        if array.dtype != np.float64 or not (array.flags.c_contiguous and array.flags.writeable):
+            raise NtkVerifyError(
+                f"{name} must be a C-contiguous, writeable float64 array, not {array.dtype} with flags "
+                f"{array.flags.num}; pass np.array({name}, dtype=float, order='C')"
+            )

@@ -1,7 +1,7 @@
 """Source of the fused CPU kernels, generated from a neuron's expressions.
 
 Layout of the sweep: neurons are taken in groups of a few hundred whose weights are copied, transposed, into a
-buffer that fits the first-level cache. Samples are the loop inside, a few at a time, and the innermost loop
+buffer that stays in the nearest caches. Samples are the loop inside, a few at a time, and the innermost loop
 runs over the neurons of the group, which is what the processor's vector units work on. So a vector holds
 eight *neurons*, never eight samples: two samples vectorise as well as two thousand, gradients need no horizontal sums,
 and each load of a weight is used for several samples. The same pass updates the group's weights and adds their
