@@ -15,6 +15,8 @@ from ntkverify.instance import Instance
 from ntkverify.measures.sweep import Initial, as_samples, initial_sweep
 from ntkverify.measures.trajectory import Measured, Method, follow
 from ntkverify.run import RecordStore, Run
+from ntkverify.symbolic.activations import Activation
+from ntkverify.symbolic.enclosures import Enclosure, least_eigenvalue
 from ntkverify.symbolic.limits import LimitGram, limit_gram
 from ntkverify.symbolic.neuron import Neuron, pinn_neuron
 from ntkverify.symbolic.operators import Operator, coordinates, heat, laplacian
@@ -37,15 +39,24 @@ def poisson_equation(points: Sequence[sympy.Symbol]) -> Operator:
 
 
 @functools.lru_cache(maxsize=64)
-def problem_neuron(activation: str, equation: Equation, dimension: int) -> Neuron:
+def problem_neuron(activation: str | Activation, equation: Equation, dimension: int) -> Neuron:
     """One neuron of u(x) = m^-1/2 sum_r a_r sigma(w_r . (x, 1)) hit by the equation, over `dimension` coordinates."""
     return pinn_neuron(activation, equation(coordinates(" ".join(f"x_{i}" for i in range(dimension)))))
 
 
 @functools.lru_cache(maxsize=64)
-def problem_limit(activation: str, equation: Equation, dimension: int) -> LimitGram:
+def problem_limit(activation: str | Activation, equation: Equation, dimension: int) -> LimitGram:
     """The limit Gram matrix of that neuron."""
     return limit_gram(problem_neuron(activation, equation, dimension))
+
+
+def normalised(matrix: Any, sizes: Sequence[int]) -> Any:
+    """A Gram matrix of balls with each residual divided by the square root of the size of its block."""
+    from flint import arb, arb_mat
+
+    root = [arb(size).sqrt() for size in sizes for _ in range(size)]
+    count = range(len(root))
+    return arb_mat([[matrix[i, j] / (root[i] * root[j]) for j in count] for i in count])
 
 
 class PinnRun(Run):
@@ -57,7 +68,7 @@ class PinnRun(Run):
 
     Parameters
     ----------
-    activation : str
+    activation : str or Activation
     equation : callable
         Writes the operator A over the coordinates.
     method : {"gradient", "natural gradient"}
@@ -68,7 +79,7 @@ class PinnRun(Run):
         instance: Instance,
         theorem: Theorem,
         *,
-        activation: str = "relu3",
+        activation: str | Activation = "relu3",
         equation: Equation = heat_equation,
         method: Method = "gradient",
         backend: str = "auto",
@@ -143,6 +154,12 @@ class PinnRun(Run):
     def limit_norm(self) -> float:
         """Spectral norm of H^inf."""
         return float(self.limit_eigenvalues[-1])
+
+    @functools.cached_property
+    def certified_lambda_0(self) -> Enclosure:
+        """The least eigenvalue of H^inf, enclosed in ball arithmetic."""
+        limit = problem_limit(self.activation, self.equation, self.points["interior"].shape[1])
+        return least_eigenvalue(normalised(limit.matrix_balls(self.points), [len(self.points[b]) for b in BLOCKS]))
 
     # -- before training --------------------------------------------------------------------------------------------
 
@@ -251,7 +268,7 @@ class PinnRun(Run):
 
 
 def pinn(
-    *, activation: str = "relu3", equation: Equation = heat_equation, method: Method = "gradient"
+    *, activation: str | Activation = "relu3", equation: Equation = heat_equation, method: Method = "gradient"
 ) -> Callable[..., PinnRun]:
     """What ``run=`` of a family of instances takes: a `PinnRun` of one activation, equation and method."""
     return functools.partial(PinnRun, activation=activation, equation=equation, method=method)
