@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
-from ntkverify.measures.sweep import Initial, as_samples, initial_sweep
-from ntkverify.measures.trajectory import Measured, Method, follow
+from ntkverify.measures.sweep import Initial, Network, as_samples, draw_network, initial_sweep
+from ntkverify.measures.trajectory import Measured, Method, Sweeper, follow
 from ntkverify.run import RecordStore, Run
 from ntkverify.symbolic.activations import Activation
 from ntkverify.symbolic.enclosures import Enclosure, least_eigenvalue
@@ -48,6 +48,13 @@ def problem_neuron(activation: str | Activation, equation: Equation, dimension: 
 def problem_limit(activation: str | Activation, equation: Equation, dimension: int) -> LimitGram:
     """The limit Gram matrix of that neuron."""
     return limit_gram(problem_neuron(activation, equation, dimension))
+
+
+@functools.lru_cache(maxsize=256)
+def _limit_matrix(activation: str | Activation, equation: Equation, dimension: int, *points: bytes) -> Array:
+    """H^inf of points given as bytes: runs that share their samples share it."""
+    arrays = {name: np.frombuffer(x).reshape(-1, dimension) for name, x in zip(BLOCKS, points, strict=True)}
+    return np.asarray(problem_limit(activation, equation, dimension).matrix(arrays, normalise=True))
 
 
 def normalised(matrix: Any, sizes: Sequence[int]) -> Any:
@@ -131,8 +138,9 @@ class PinnRun(Run):
     @functools.cached_property
     def limit_gram(self) -> Array:
         """H^inf, (n, n)."""
-        limit = problem_limit(self.activation, self.equation, self.points["interior"].shape[1])
-        return np.asarray(limit.matrix(self.points, normalise=True))
+        dimension = self.points["interior"].shape[1]
+        points = (np.ascontiguousarray(self.points[name]).tobytes() for name in BLOCKS)
+        return _limit_matrix(self.activation, self.equation, dimension, *points)
 
     @functools.cached_property
     def limit_eigenvalues(self) -> Array:
@@ -172,6 +180,16 @@ class PinnRun(Run):
                 self.neuron, self.points, seed=self.instance.seed, width=self.m, radius=0.0, normalise=True
             ),
         )
+
+    @functools.cached_property
+    def network(self) -> Network:
+        """The weights as drawn."""
+        return draw_network(self.instance.seed, self.m, self.d)
+
+    @functools.cached_property
+    def sweeper(self) -> Sweeper:
+        """Values and Jacobians of the network at any weights (d, m)."""
+        return Sweeper(self.samples, self.network.signs)
 
     @property
     def initial_gram_error(self) -> float:

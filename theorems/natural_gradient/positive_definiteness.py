@@ -33,7 +33,8 @@ theorem = Theorem(
     source=Source(arxiv="2408.00573", version=4, where="Lemma 4.4, Assumption 4.3", provenance="reconstructed"),
     statement=r"""
         If no two samples of a block coincide and $\sigma$ is ReLU$^3$, or analytic, no polynomial, with bounded and
-        Lipschitz derivatives whose ratio $\sigma^{(n)}(cx)/\sigma^{(n)}(x)$ decays, then $\lambda_{\min}(H^\infty) > 0$.
+        Lipschitz derivatives whose ratio $\sigma^{(n)}(cx)/\sigma^{(n)}(x)$ decays, then
+        $\lambda_{\min}(H^\infty) > 0$.
     """,
 )
 
@@ -65,7 +66,7 @@ def relu_cubed(draw):
     return scattered_samples(draw)
 
 
-@theorem.instances("erf", run=pinn(activation="erf"), quick=6)
+@theorem.instances("erf", run=pinn(activation="erf"), quick=3)
 def smooth_closed_form(draw):
     """Smooth with a closed form, so that balls can decide."""
     return scattered_samples(draw, 3)
