@@ -23,7 +23,8 @@ from ntkverify.execution.chain import Statements, canonical, forward_statements,
 from ntkverify.execution.numba_source import HEADER
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.threads import available_threads, share
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.majorant import majorant
+from ntkverify.symbolic.neuron import Block, Neuron
 
 Array = NDArray[np.float64]
 
@@ -40,8 +41,8 @@ class MeasuredStep:
 
     Parameters
     ----------
-    sums, magnitudes : array (N,)
-        Features after the step, and their absolute values.
+    sums, majorants : array (N,)
+        Features after the step, and what their rounding errors are relative to.
     gram : array (N, N)
         Sum over neurons of gradient . gradient before the step.
     remainders : array (N,)
@@ -53,7 +54,7 @@ class MeasuredStep:
     """
 
     sums: Array
-    magnitudes: Array
+    majorants: Array
     gram: Array
     remainders: Array
     drift: float
@@ -97,10 +98,10 @@ def measured_step(
         module.measure(weights, start, signs, points, cotangents, eta, rows[i], grams[i], extremes[i], lo, hi)
 
     share(work, len(chunks), available_threads())
-    sums, magnitudes, remainders = rows.sum(axis=0)
+    sums, majorants, remainders = rows.sum(axis=0)
     lower = grams.sum(axis=0)
     drift, gradient = np.sqrt(extremes.max(axis=0))
-    return MeasuredStep(sums, magnitudes, lower + np.tril(lower, -1).T, remainders, float(drift), float(gradient))
+    return MeasuredStep(sums, majorants, lower + np.tril(lower, -1).T, remainders, float(drift), float(gradient))
 
 
 def additions(width: int, count: int, weights: int) -> int:
@@ -128,7 +129,9 @@ def _source(neuron: Neuron, lanes: int) -> str:
     neuron = canonical(neuron)
     (block,) = neuron.blocks
     p, q = len(neuron.weights), len(neuron.frozen)
-    before, after = value_and_gradient_statements(neuron, block), forward_statements(neuron, block)
+    before = value_and_gradient_statements(neuron, block)
+    bounded = Block(block.name, (*block.features, majorant(block.features[0])), block.sums, block.residual)
+    after = forward_statements(neuron, bounded)
     printer = ScalarPrinter()
     value, *gradient = before.outputs
     lines = [
@@ -180,7 +183,7 @@ def _source(neuron: Neuron, lanes: int) -> str:
         *_of_neuron(neuron, after, printer),
         f"                new = {printer(after.outputs[0])}",
         "                y += new",
-        "                a += abs(new)",
+        f"                a += {printer(after.outputs[1])}",
         "                e += (new - v[i, l]) + eta * ("
         + " + ".join(f"d[i, {k}, l] * g[{k}, l]" for k in range(p))
         + ")",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.execution.measured import MeasuredStep, additions, measured_step
-from ntkverify.measures.sweep import Descent, Terms, draw_network
+from ntkverify.measures.sweep import Descent, Terms, as_samples, draw_network
 from ntkverify.symbolic.neuron import Neuron
 
 Array = NDArray[np.float64]
@@ -22,7 +22,7 @@ def descend_fused(
     start = network.weights.copy()
     frozen = network.signs[None]
     root = math.sqrt(width)
-    roundings = additions(width, len(points), points.shape[1]) + Terms(neuron).operations
+    roundings = additions(width, len(points), points.shape[1]) + Terms(as_samples(neuron, points)).operations
     relative = roundings * float(np.finfo(np.float64).eps) / 2
 
     def sweep(residual: Array, eta: float) -> MeasuredStep:
@@ -30,12 +30,12 @@ def descend_fused(
 
     # a step of length zero is the forward pass
     measured = sweep(np.zeros(len(points)), 0.0)
-    residuals, errors = [measured.sums / root - targets], [relative * measured.magnitudes / root]
+    residuals, errors = [measured.sums / root - targets], [relative * measured.majorants / root]
     grams, remainders, drift, gradients = [], [], [0.0], []
     for _ in range(steps):
         measured = sweep(residuals[-1], step)
         residuals.append(measured.sums / root - targets)
-        errors.append(relative * measured.magnitudes / root)
+        errors.append(relative * measured.majorants / root)
         grams.append(measured.gram / width)
         remainders.append(measured.remainders / root)
         drift.append(measured.drift)
