@@ -126,6 +126,11 @@ class Network:
         return int(self.signs.size)
 
 
+def network_bytes(width: int, dimension: int) -> int:
+    """Memory of a network in training: initial and current weights in float64, one byte per sign."""
+    return width * (16 * dimension + 1)
+
+
 def draw_network(seed: int, width: int, dimension: int) -> Network:
     """Draw a whole network.
 
@@ -134,8 +139,7 @@ def draw_network(seed: int, width: int, dimension: int) -> Network:
     NtkVerifyError
         If its weights, twice (initial and current) and the signs, do not fit in memory.
     """
-    # initial and current weights in float64 and one byte per sign
-    refuse_beyond_memory(width * (16 * dimension + 1), f"training a network of {width} neurons")
+    refuse_beyond_memory(network_bytes(width, dimension), f"training a network of {width} neurons")
     weights = np.empty((dimension, width))
     signs = np.empty(width, np.int8)
 
@@ -244,6 +248,52 @@ def _initial_chunk(
     near = (np.abs(inputs @ weights) <= radius).sum(axis=1).astype(np.float64)
     gram = sum((g @ g.T for g in gradient), np.zeros((len(inputs),) * 2))
     return value.sum(axis=1), terms.majorants(weights, frozen).sum(axis=1), gram, near
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The Gram matrix after the worst shift of the weights towards switching off.
+
+    Parameters
+    ----------
+    change : float
+        ||H(w') - H(w)||_F.
+    near : array (N,)
+        Share of neurons whose pre-activation is at most the radius.
+    """
+
+    change: float
+    near: Array
+
+
+def worst_shift(neuron: Neuron, points: Array, *, seed: int, width: int, radius: float) -> Shift:
+    """Move every neuron that is active by at most `radius` on the mean input by `radius` against that input.
+
+    For clustered inputs this switches off as many neurons as weights that move by `radius` can, for all
+    samples at once, which makes the change of the Gram matrix as coherent as it gets.
+    """
+    terms = Terms(as_samples(neuron, points))
+    inputs = terms.inputs
+    direction = inputs.mean(axis=0)
+    direction /= np.linalg.norm(direction)
+
+    def visit(part: tuple[int, int, int]) -> tuple[Array, Array]:
+        block, lo, hi = part
+        weights, signs = draw_block(seed, block, hi - lo, terms.dimension)
+        along = direction @ weights
+        moved = weights - radius * np.outer(direction, (along >= 0) & (along <= radius))
+        change, near = np.zeros((len(inputs),) * 2), np.zeros(len(inputs))
+        for i in range(0, hi - lo, CHUNK):
+            chunk = slice(i, i + CHUNK)
+            frozen = signs[None, chunk].astype(np.float64)
+            for sign, w in ((-1, weights), (1, moved)):
+                _, gradient = terms.with_gradient(w[:, chunk], frozen)
+                change += sign * sum((g @ g.T for g in gradient), np.zeros_like(change))
+            near += (np.abs(inputs @ weights[:, chunk]) <= radius).sum(axis=1)
+        return change, near
+
+    changes, nears = zip(*_in_order(visit, blocks(width)), strict=True)
+    return Shift(float(np.linalg.norm(np.add.reduce(changes))) / width, np.add.reduce(nears) / width)
 
 
 @dataclass(frozen=True)

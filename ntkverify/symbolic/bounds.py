@@ -187,6 +187,16 @@ class Chain:
             expression = expression.subs(self.definitions)
         return expression
 
+    def mapped(self, change: Callable[[sympy.Expr], sympy.Expr]) -> Chain:
+        """The same chain with `change` applied to both sides of every requirement (to write named constants out)."""
+        changed = [Requirement(r.name, change(r.left), change(r.right), r.reason) for r in self._expanded]
+        return Chain(self.unknown, changed, free=self.free)
+
+    @property
+    def static(self) -> tuple[Requirement, ...]:
+        """The requirements without the unknown: what a split of the slack must satisfy whatever the width."""
+        return self._static
+
     @functools.cached_property
     def _expanded(self) -> tuple[Requirement, ...]:
         return tuple(
