@@ -230,6 +230,14 @@ def _sort(
         s, e = pending.pop(ready)
         unknown.discard(s)
         kinds["mixed"].append((s, e))
-    return Statements(
-        tuple(kinds["neuron"]), tuple(kinds["sample"]), tuple(kinds["mixed"]), tuple(reduced[len(definitions) :])
-    )
+    results = tuple(reduced[len(definitions) :])
+    # where only outer weights are trained, the derivatives through the forms are asked for by nobody
+    needed = set().union(*(e.free_symbols for e in results))
+    for which in ("mixed", "sample", "neuron"):
+        live = []
+        for s, e in reversed(kinds[which]):
+            if s in needed:
+                needed |= e.free_symbols
+                live.append((s, e))
+        kinds[which] = live[::-1]
+    return Statements(tuple(kinds["neuron"]), tuple(kinds["sample"]), tuple(kinds["mixed"]), results)

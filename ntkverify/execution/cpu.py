@@ -14,7 +14,7 @@ from ntkverify.execution.base import Executor
 from ntkverify.execution.cache import load_generated
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.memory import refuse_beyond_memory
-from ntkverify.execution.numba_source import kernel_source, padded_size
+from ntkverify.execution.numba_source import batch_source, kernel_source, padded_size
 from ntkverify.execution.panels import PanelSource, accumulate_gram, panel_source
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, share
@@ -122,9 +122,10 @@ class CpuExecutor(Executor):
         scale = self._padded_rows([np.full(b.size, b.scale) for b in self.samples.blocks])
         etas = np.array([step for _, step in networks])
         root = 1 / np.sqrt(np.float64(m))
+        batch = load_generated(batch_source(self.neuron, self._module.__name__))
 
         def work(i: int) -> None:
-            self._module.descend(
+            batch.descend(
                 weights, frozen, x, y, scale, self._sizes, etas, steps, every, root, stored, i * count // shares,
                 (i + 1) * count // shares,
             )  # fmt: skip
