@@ -113,7 +113,7 @@ class CpuExecutor(Executor):
             raise NtkVerifyError(f"frozen must have shape {(count, m, len(self.neuron.frozen))}, not {frozen.shape}")
         for j in range(count):
             check_weights(self.neuron, weights[j], frozen[j])
-        _check_layout(weights=weights, frozen=frozen)
+        check_layout(weights=weights, frozen=frozen)
         stored = np.empty((count, steps // every + 1, self._padded))
         refuse_beyond_memory(stored.nbytes, f"the residuals of {count} networks over {steps} steps")
         different = networks if points is not None or targets is not None else networks[:1]
@@ -191,7 +191,7 @@ class CpuExecutor(Executor):
 
     def _checked(self, weights: Array, frozen: Array | None) -> tuple[Array, Array]:
         weights, frozen = check_weights(self.neuron, weights, frozen)
-        _check_layout(weights=weights, frozen=frozen)
+        check_layout(weights=weights, frozen=frozen)
         return weights, frozen
 
     def jacobian(self, weights: Array, frozen: Array | None = None) -> Array:
@@ -261,7 +261,7 @@ class CpuExecutor(Executor):
         return result
 
 
-def _check_layout(**arrays: Array) -> None:
+def check_layout(**arrays: Array) -> None:
     """The kernels work in place on memory that they can write, neuron by neuron."""
     for name, array in arrays.items():
         if array.dtype != np.float64 or not (array.flags.c_contiguous and array.flags.writeable):

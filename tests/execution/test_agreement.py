@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 import array_api_strict
+import flint
 import numpy as np
 import pytest
 import sympy
@@ -17,6 +18,8 @@ from ntkverify.execution import cpu as cpu_module
 from ntkverify.execution.ball import Undecided, as_balls, escalate
 from ntkverify.execution.chain import gradient_statements
 from ntkverify.execution.numba_source import kernel_source
+from ntkverify.execution.rounding import RoundingExecutor, stored
+from ntkverify.execution.samples import collect_samples
 
 # sums of at most 600 terms, each good to a few eps, without catastrophic cancellation of their largest entry
 AGREEMENT = 1e-12
@@ -127,11 +130,34 @@ class TestBalls:
                 assert float(enclosure.rad()) < 1e-25 * max(largest, 1)
                 assert abs(x - float(enclosure.mid())) < 1e-12 * largest
 
+    @pytest.mark.parametrize("kind", [*KINDS, "regression, all trained", "Navier-Stokes, steady", "operator"])
+    def test_fused_lies_within_exact_plus_rounding(self, kind):
+        """|fused - exact| is at most the error that the model of float64 derives, no tolerance chosen by hand."""
+        neuron = (KINDS | BUILT)[kind]()
+        problem, weights, frozen = draw_problem(neuron, [2] * len(neuron.blocks), 7, 11)
+        fused, ball = executor_of(neuron, problem), executor_of(neuron, problem, backend="ball", bits=256)
+        samples = collect_samples(neuron, problem["points"], problem["targets"], problem["scale"])
+        model = RoundingExecutor(samples, bits=256)
+        runs = []
+        for executor, w in ((fused, weights.copy()), (ball, as_balls(weights)), (model, stored(weights))):
+            forward = executor.forward(w, frozen)
+            found = [forward.residuals, executor.gradient(w, frozen, forward), executor.gram(w, frozen)]
+            # the steps keep the weights' own errors as they go
+            forward = executor.step(w, frozen, forward, 2.0**-7)
+            forward = executor.step(w, frozen, forward, 2.0**-7)
+            runs.append([*found, w, forward.residuals])
+        for floats, enclosures, bounds in zip(*runs, strict=True):
+            largest = np.abs(floats).max()
+            for x, exact, bound in zip(floats.ravel(), enclosures.ravel(), bounds.ravel(), strict=True):
+                assert bound.exact.overlaps(exact)
+                with flint.ctx.workprec(256):
+                    assert abs(exact - float(x)) <= bound.error
+                # the bound says something
+                assert bound.error < 1e-10 * largest
+
     @pytest.mark.parametrize("kind", KINDS)
     def test_gradient_is_the_slope_of_the_residuals(self, kind):
         """Central differences in 400-bit balls: with h = 2**-100 their error h**2 f''' is far below 1e-25."""
-        import flint
-
         neuron = KINDS[kind]()
         problem, weights, frozen = draw_problem(neuron, (2, 3), 3, 13)
         ball = executor_of(neuron, problem, backend="ball", bits=400)
@@ -151,8 +177,6 @@ class TestBalls:
         neuron = relu_regression(2)
         one = {"data": np.array([[1.0, 1.0]])}
         problem = {"points": one, "targets": {"data": np.array([0.0])}, "scale": None}
-        import flint
-
         tiny = flint.arb(2) ** -200
 
         def gradient_at(bits):
@@ -169,6 +193,15 @@ class TestBalls:
         assert gradient[0, 0] > 0
         with pytest.raises(Undecided):
             escalate(gradient_at, limit=200)
+
+
+@pytest.mark.parametrize("kind", ["relu", "heat", "advection"])
+def test_a_run_that_diverged_shows_it(kind):
+    """A weight that is not a number must not pass for a dead neuron."""
+    neuron = KINDS[kind]()
+    problem, weights, frozen = draw_problem(neuron, (4, 4), 20, 5)
+    weights[7, 0] = np.nan
+    assert np.isnan(executor_of(neuron, problem).residuals(weights, frozen)).all()
 
 
 class TestMutations:
