@@ -230,6 +230,21 @@ def _sort(
         s, e = pending.pop(ready)
         unknown.discard(s)
         kinds["mixed"].append((s, e))
-    return Statements(
-        tuple(kinds["neuron"]), tuple(kinds["sample"]), tuple(kinds["mixed"]), tuple(reduced[len(definitions) :])
-    )
+    results = tuple(reduced[len(definitions) :])
+    # where only outer weights are trained, the derivatives through the forms are asked for by nobody
+    return live(Statements(tuple(kinds["neuron"]), tuple(kinds["sample"]), tuple(kinds["mixed"]), results))
+
+
+def live(code: Statements, given: frozenset[sympy.Symbol] = frozenset()) -> Statements:
+    """The statements that the outputs need when the symbols `given` come from elsewhere."""
+    needed: set[sympy.Basic] = set().union(*(e.free_symbols for e in code.outputs))
+    kept = []
+    for statements in (code.mixed, code.sample, code.neuron):
+        part = []
+        for s, e in reversed(statements):
+            if s in needed and s not in given:
+                needed |= e.free_symbols
+                part.append((s, e))
+        kept.append(tuple(part[::-1]))
+    mixed, sample, neuron = kept
+    return Statements(neuron, sample, mixed, code.outputs)

@@ -51,7 +51,7 @@ class KernelSource:
     Parameters
     ----------
     text : str
-        A Python module with the functions ``sweep``, ``pointwise`` and ``descend``.
+        A Python module with the functions ``sweep`` and ``pointwise``.
     at_once : tuple of int
         Per block, how many samples one pass of the inner loop takes; sizes are padded to multiples of it.
     lanes : int
@@ -65,6 +65,16 @@ class KernelSource:
     lanes: int
     gradient_operations: tuple[int, ...]
     forward_operations: tuple[int, ...]
+
+
+def batch_source(neuron: Neuron, module: str) -> str:
+    """The module with ``descend``, which runs batches with the kernels of the named module.
+
+    A module of its own, because LLVM copies the sweep into it twice: compiling it takes longer than
+    all the rest, and most runs never ask for a batch.
+    """
+    widest = max(len(b.features) for b in neuron.blocks)
+    return f"{HEADER}from {module} import pointwise, sweep\n\nCOTANGENTS = {widest}\n\n\n{DESCEND}"
 
 
 def samples_at_once(n: int) -> int:
@@ -101,9 +111,7 @@ def kernel_source(neuron: Neuron, sizes: tuple[int, ...]) -> KernelSource:
         forwards.append(forward_statements(neuron, b))
     text = HEADER
     text += "\n".join(_sweep(neuron, gradients, forwards, at_once, lanes, printer)) + "\n\n\n"
-    text += "\n".join(_pointwise(neuron, printer)) + "\n\n\n"
-    widest = max(len(b.features) for b in neuron.blocks)
-    text += f"COTANGENTS = {widest}\n\n\n" + DESCEND
+    text += "\n".join(_pointwise(neuron, printer)) + "\n"
     return KernelSource(
         text,
         at_once,
