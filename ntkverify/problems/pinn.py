@@ -106,6 +106,11 @@ class PinnRun(MeasuredRun):
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
 
+    @property
+    def kind(self) -> str:
+        """What distinguishes this problem among runs of one instance."""
+        return f"{[block.features for block in self.neuron.blocks]} {self.relative}"
+
     @functools.cached_property
     def neuron(self) -> Neuron:
         """One neuron of the problem."""
