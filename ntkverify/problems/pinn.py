@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
-from ntkverify.measures.sweep import Initial, Network, as_samples, draw_network, initial_sweep
-from ntkverify.measures.trajectory import Measured, Method, Sweeper, follow
-from ntkverify.run import RecordStore, Run
+from ntkverify.measures.sweep import Initial, as_samples, initial_sweep
+from ntkverify.measures.trajectory import Method
+from ntkverify.problems.measured import MeasuredRun
+from ntkverify.run import RecordStore
 from ntkverify.symbolic.activations import Activation
 from ntkverify.symbolic.enclosures import Enclosure, least_eigenvalue
 from ntkverify.symbolic.limits import LimitGram, limit_gram
@@ -66,7 +67,7 @@ def normalised(matrix: Any, sizes: Sequence[int]) -> Any:
     return arb_mat([[matrix[i, j] / (root[i] * root[j]) for j in count] for i in count])
 
 
-class PinnRun(Run):
+class PinnRun(MeasuredRun):
     """``r = ((A u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2))`` with loss ``||r||^2 / 2``.
 
     The network is ``u(x) = m**-1/2 sum_r a_r sigma(w_r . (x, 1))``, the weights w_r (bias included) are trained,
@@ -79,6 +80,8 @@ class PinnRun(Run):
     equation : callable
         Writes the operator A over the coordinates.
     method : {"gradient", "natural gradient"}
+    relative : bool
+        Take the targets relative to the initial outputs, so that -source/sqrt(n_1), -values/sqrt(n_2) is r(0).
     """
 
     def __init__(
@@ -89,11 +92,12 @@ class PinnRun(Run):
         activation: str | Activation = "relu3",
         equation: Equation = heat_equation,
         method: Method = "gradient",
+        relative: bool = False,
         backend: str = "auto",
         store: RecordStore | None = None,
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
-        self.activation, self.equation, self.method = activation, equation, method
+        self.activation, self.equation, self.method, self.relative = activation, equation, method, relative
         where = f"instance of {instance.theorem or 'a theorem'}"
         self.points: dict[str, Array] = {name: np.atleast_2d(instance.array(name)) for name in BLOCKS}
         widths = {x.shape[1] for x in self.points.values()}
@@ -103,8 +107,9 @@ class PinnRun(Run):
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
 
     @property
-    def _kind(self) -> str:
-        return f"{self.activation} {[str(b.features) for b in self.neuron.blocks]}"
+    def kind(self) -> str:
+        """What distinguishes this problem among runs of one instance."""
+        return f"{[block.features for block in self.neuron.blocks]} {self.relative}"
 
     @functools.cached_property
     def neuron(self) -> Neuron:
@@ -118,17 +123,11 @@ class PinnRun(Run):
             block: self.instance.array(name) if name in self.instance.data else np.zeros(len(self.points[block]))
             for block, name in zip(BLOCKS, ("source", "values"), strict=True)
         }
+        if self.relative:
+            sizes = [len(self.points[block]) for block in BLOCKS]
+            outputs = np.split(self.at_start.outputs, sizes[:1])  # carry the scale n_b**-1/2
+            targets = {b: targets[b] + u * np.sqrt(n) for b, u, n in zip(BLOCKS, outputs, sizes, strict=True)}
         return as_samples(self.neuron, self.points, targets, normalise=True)
-
-    @property
-    def n(self) -> int:
-        """Number of residuals, n_1 + n_2."""
-        return int(self.samples.total)
-
-    @property
-    def d(self) -> int:
-        """Number of trainable weights of a neuron: the coordinates and the bias."""
-        return len(self.neuron.weights)
 
     @property
     def rho(self) -> float:
@@ -175,118 +174,24 @@ class PinnRun(Run):
     def at_start(self) -> Initial:
         """Outputs and Gram matrix of the draw before training."""
         return self.shared(
-            f"initial {self._kind}",
+            f"initial {self.kind}",
             lambda: initial_sweep(
                 self.neuron, self.points, seed=self.instance.seed, width=self.m, radius=0.0, normalise=True
             ),
         )
-
-    @functools.cached_property
-    def network(self) -> Network:
-        """The weights as drawn."""
-        return draw_network(self.instance.seed, self.m, self.d)
-
-    @functools.cached_property
-    def sweeper(self) -> Sweeper:
-        """Values and Jacobians of the network at any weights (d, m)."""
-        return Sweeper(self.samples, self.network.signs)
 
     @property
     def initial_gram_error(self) -> float:
         """||H(0) - H^inf||_F."""
         return float(np.linalg.norm(self.at_start.gram - self.limit_gram))
 
-    # -- along the trajectory ---------------------------------------------------------------------------------------
-
-    @functools.cached_property
-    def trajectory(self) -> Measured:
-        """The trained trajectory with everything measured."""
-        return self.shared(
-            f"trajectory {self._kind} {self.method}",
-            lambda: follow(
-                self.samples,
-                seed=self.instance.seed,
-                width=self.m,
-                step=self.eta,
-                steps=self.steps,
-                method=self.method,
-            ),
-        )
-
-    @property
-    def residuals(self) -> Array:
-        """||r(k)||, (K+1,)."""
-        return np.asarray(np.linalg.norm(self.trajectory.residuals, axis=1))
-
-    @property
-    def residuals_error(self) -> Array:
-        """Bound of the rounding error of ||r(k)||, (K+1,)."""
-        return np.asarray(np.linalg.norm(self.trajectory.residuals_error, axis=1))
-
-    @property
-    def losses(self) -> Array:
-        """L(k) = ||r(k)||^2 / 2, (K+1,)."""
-        return np.asarray(self.residuals**2 / 2)
-
-    @property
-    def losses_error(self) -> Array:
-        """Bound of the rounding error of L(k), (K+1,)."""
-        return np.asarray(self.residuals * self.residuals_error + self.residuals_error**2)
-
-    @property
-    def residual(self) -> Array:
-        """||r(k)|| before each step, (K,)."""
-        return self.residuals[:-1]
-
-    @property
-    def loss(self) -> Array:
-        """L(k) before each step, (K,)."""
-        return self.losses[:-1]
-
-    @property
-    def residual_0(self) -> float:
-        """||r(0)||."""
-        return float(self.residuals[0])
-
-    @property
-    def loss_0(self) -> float:
-        """L(0)."""
-        return float(self.losses[0])
-
-    @functools.cached_property
-    def eigenvalues(self) -> Array:
-        """Eigenvalues of H(k) in ascending order, (K+1, n)."""
-        return np.asarray(np.linalg.eigvalsh(self.trajectory.grams), np.float64)
-
-    @property
-    def gram_drift(self) -> Array:
-        """||H(k) - H(0)||_F, (K+1,)."""
-        grams = self.trajectory.grams
-        return np.asarray(np.linalg.norm(grams - grams[0], axis=(1, 2)))
-
-    @property
-    def remainder(self) -> Array:
-        """||r(k+1) - r(k) - J(k) (theta(k+1) - theta(k))||, (K,)."""
-        return np.asarray(np.linalg.norm(self.trajectory.remainders, axis=1))
-
-    @property
-    def remainder_error(self) -> Array:
-        """Bound of the rounding error of `remainder`, (K,): it cancels two outputs and a linear term of their size."""
-        return np.asarray(4 * (self.residuals_error[1:] + self.residuals_error[:-1]))
-
-    @property
-    def drift(self) -> Array:
-        """max_r ||w_r(k) - w_r(0)||, (K+1,)."""
-        return self.trajectory.drift
-
-    @property
-    def drift_rms(self) -> Array:
-        """Root of the mean over neurons of ||w_r(k) - w_r(0)||^2, (K+1,)."""
-        return self.trajectory.drift_rms
-
 
 def pinn(
-    *, activation: str | Activation = "relu3", equation: Equation = heat_equation, method: Method = "gradient"
+    *,
+    activation: str | Activation = "relu3",
+    equation: Equation = heat_equation,
+    method: Method = "gradient",
+    relative: bool = False,
 ) -> Callable[..., PinnRun]:
-    """What ``run=`` of a family of instances takes: a `PinnRun` of one activation, equation and method."""
-    return functools.partial(PinnRun, activation=activation, equation=equation, method=method)
+    """What ``run=`` of a family of instances takes: a `PinnRun` with these options."""
+    return functools.partial(PinnRun, activation=activation, equation=equation, method=method, relative=relative)
