@@ -214,7 +214,8 @@ class Theorem:
         NtkVerifyError
             If a symbol has no value.
         """
-        exact = {s: sympy.nsimplify(v, rational=True) if isinstance(v, int | float) else v for s, v in values.items()}
+        # a float means its shortest decimal, 0.1 one tenth; nsimplify would find the same by a search of 20 ms
+        exact = {s: sympy.Rational(repr(float(v))) if isinstance(v, float) else v for s, v in values.items()}
         result = self.expand(expression).xreplace(exact)
         if result.free_symbols:
             missing = ", ".join(sorted(map(str, result.free_symbols)))
