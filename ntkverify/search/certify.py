@@ -176,17 +176,20 @@ def _attempt(
 def _sides(theorem: Theorem, claim: Claim, run: Any) -> tuple[Any, Any]:
     if claim.quantifier is identity:
         left, right = (raw_array(side) for side in claim.measure(run))
-        measured = np.frompyfunc(abs, 1, 1)(left - right)
-        return _array(measured), _array(np.zeros(np.shape(measured)))
-    measured = _array(raw_array(claim.measure(run)))
-    bound = _array(raw_array(run.evaluate(theorem.bound_of(claim))))
+        measured = _array(np.frompyfunc(abs, 1, 1)(left - right))
+        return measured, _array(np.zeros(measured.shape))
+    measured = _array(claim.measure(run))
+    bound = _array(run.evaluate(theorem.bound_of(claim)))
     return measured, np.broadcast_to(bound, measured.shape)
 
 
 def _array(values: Any) -> Any:
-    result = np.empty(np.shape(values), dtype=object)
-    for index in np.ndindex(result.shape):
-        result[index] = raw(np.asarray(values, dtype=object)[index])
+    """python-flint balls of the entries; a scalar becomes one entry, since 0-d arithmetic drops the array."""
+    found = raw_array(values)
+    if isinstance(found, np.ndarray):
+        return found
+    result = np.empty(1, dtype=object)
+    result[0] = found
     return result
 
 

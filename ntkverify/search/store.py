@@ -192,6 +192,16 @@ class Store:
         except sqlite3.Error as error:
             raise NtkVerifyError(f"campaign store {self.path} is damaged ({error}); move it away.") from None
 
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        """A value that is not what this program writes means a damaged file."""
+        try:
+            yield
+        except NtkVerifyError:
+            raise
+        except (ValueError, TypeError, KeyError, struct.error) as error:
+            raise NtkVerifyError(f"campaign store {self.path} is damaged ({error!r}); move it away.") from None
+
     def is_finished(self, cell: str) -> bool:
         """Whether a cell is done."""
         rows = self._read("SELECT finished FROM cells WHERE id = ?", cell)
@@ -200,12 +210,14 @@ class Store:
     def evaluations(self, cell: str) -> dict[tuple[int, ...], Score]:
         """All evaluations of a cell."""
         rows = self._read("SELECT vector, margin, failed, doubtful, reason FROM evaluations WHERE cell = ?", cell)
-        return {unpack(v): Score(margin, bool(f), bool(d), reason) for v, margin, f, d, reason in rows}
+        with self._decoding():
+            return {unpack(v): Score(margin, bool(f), bool(d), reason) for v, margin, f, d, reason in rows}
 
     def findings(self, cell: str) -> dict[tuple[int, ...], tuple[str, dict[str, Any]]]:
         """Status and content of all suspected violations of a cell."""
         rows = self._read("SELECT vector, status, content FROM findings WHERE cell = ?", cell)
-        return {unpack(v): (status, json.loads(content)) for v, status, content in rows}
+        with self._decoding():
+            return {unpack(v): (status, json.loads(content)) for v, status, content in rows}
 
     def seconds(self, cell: str) -> float:
         """Time spent on a cell's evaluations."""
@@ -226,10 +238,13 @@ class Store:
         )
         result = []
         for name, settings, finished, count, vacuous, best, seconds in rows:
-            try:
+            with self._decoding():
                 known = json.loads(settings)
-            except json.JSONDecodeError:
-                raise NtkVerifyError(f"campaign store {self.path} is damaged (cell {name}); move it away.") from None
+                for key in ("theorem", "claim", "regime", "engine"):
+                    if not isinstance(known[key], str):
+                        raise TypeError(key)
+                if not all(isinstance(entry, str) for entry in known["relax"]):
+                    raise TypeError("relax")
             statuses = [status for status, _ in self.findings(name).values()]
             result.append(
                 {

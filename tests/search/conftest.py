@@ -70,10 +70,15 @@ MODULE = '''
 '''
 
 
+@pytest.fixture(scope="session")
+def vectors_source():
+    return textwrap.dedent(MODULE)
+
+
 @pytest.fixture
-def module(tmp_path):
+def module(tmp_path, vectors_source):
     path = tmp_path / "vectors.py"
-    path.write_text(textwrap.dedent(MODULE))
+    path.write_text(vectors_source)
     return path
 
 
