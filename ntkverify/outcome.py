@@ -44,6 +44,8 @@ class Outcome:
         The measured quantity.
     at_worst : (float, float)
         Measured quantity and bound where the slack is smallest; NaN without a bound.
+    margin : float
+        How far past the bound, as a fraction of it, where that is most; positive for an excess, what a search climbs.
     """
 
     vacuous: bool
@@ -52,6 +54,7 @@ class Outcome:
     slack: float
     value: NDArray[np.float64]
     at_worst: tuple[float, float] = (math.nan, math.nan)
+    margin: float = -math.inf
 
 
 def assess(theorem: Theorem, claim: Claim, run: Any, *, relax: Collection[str] = ()) -> Outcome:
@@ -109,6 +112,9 @@ def _compare(
     ratio = np.where(lost, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
     failed = lost | (excess > error)
     worst = int(ratio.argmin())
+    # a bound of zero has no fraction: there any excess counts as one whole
+    scale = np.where(bound != 0, np.abs(bound), np.where(measured != 0, np.abs(measured), 1.0))
+    margin = np.where(lost, np.inf, excess / scale)
     return Outcome(
         vacuous=False,
         failed=bool(failed.any()),
@@ -116,6 +122,7 @@ def _compare(
         slack=float(ratio.flat[worst]),
         value=measured,
         at_worst=(float(measured.flat[worst]), float(bound.flat[worst])),
+        margin=float(margin.max()),
     )
 
 

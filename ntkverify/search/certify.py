@@ -1,0 +1,212 @@
+"""Certificates: a violation repeated in balls, its preconditions included.
+
+The claim's own functions are evaluated on a run in balls, so every number is an enclosure of the exact one.
+CERTIFIED: all assumptions that were not relaxed hold for sure, and at some entry where the event that the
+claim conditions on holds for sure, the bound is exceeded by more than the claim's rounding error. REFUTED: an
+assumption fails for sure, or the bound is kept at every entry. Otherwise the precision is doubled, and at its limit the
+answer is UNDECIDED, with what was known then.
+
+The rounding error stays in the comparison although balls have none: data such as unit vectors are themselves
+rounded, and an excess of that size says nothing about the theorem.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.ball import Undecided, escalate
+from ntkverify.instance import Instance
+from ntkverify.outcome import DEFAULT_ROUNDING
+from ntkverify.parts import Claim, Regime
+from ntkverify.quantifiers import always, identity
+from ntkverify.search.ball_runs import ball_run_class
+from ntkverify.search.balls import NoEnclosure, raw, raw_array
+from ntkverify.theorem import Theorem
+
+Status = Literal["CERTIFIED", "REFUTED", "UNDECIDED"]
+BITS = 128  #: precision of the first attempt
+LIMIT = 1024  #: largest precision
+#: ball operations beyond which a certificate is not attempted: some minutes of work
+_MOST_WORK = 5e7
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What balls say about a violation.
+
+    Parameters
+    ----------
+    status : {"CERTIFIED", "REFUTED", "UNDECIDED"}
+        The answer.
+    reason : str
+        One sentence.
+    bits : int
+        Precision that decided, or the last one tried.
+    entry : int or None
+        Where along the measured quantity (flattened) the bound is exceeded, or comes closest to it.
+    measured, bound : (str, str) or None
+        Lower and upper end of the enclosures at that entry.
+    tolerance : float or None
+        Rounding error of the claim at that entry, which the excess must exceed.
+    """
+
+    status: Status
+    reason: str
+    bits: int
+    entry: int | None = None
+    measured: tuple[str, str] | None = None
+    bound: tuple[str, str] | None = None
+    tolerance: float | None = None
+
+    def record(self) -> dict[str, Any]:
+        """JSON-ready dictionary."""
+        return asdict(self)
+
+
+def certify(
+    theorem: Theorem,
+    claim: Claim,
+    regime: Regime,
+    instance: Instance,
+    *,
+    relax: Collection[str] = (),
+    bits: int = BITS,
+    limit: int = LIMIT,
+) -> Certificate:
+    """Repeat a violation of an ``always`` claim or an identity in balls.
+
+    Parameters
+    ----------
+    theorem, claim, regime, instance
+        What is said to be violated by what.
+    relax : collection of str
+        Assumptions that were dropped.
+    bits, limit : int
+        First and largest precision.
+    """
+    if claim.quantifier is not always and claim.quantifier is not identity:
+        return Certificate(
+            "UNDECIDED", f"{claim.quantifier.name} is a statement about probability: no single run refutes it", 0
+        )
+    arrays = (np.asarray(value, dtype=np.float64) for value in instance.data.values())
+    work = instance.width * (instance.steps + 1) * max((a.size for a in arrays), default=1)
+    if work > _MOST_WORK:
+        return Certificate("UNDECIDED", f"{work:.1e} neuron updates are too many for balls; shrink the instance", 0)
+    last = [bits]
+
+    def attempt(precision: int) -> Certificate:
+        import flint
+
+        last[0] = precision
+        with flint.ctx.workprec(precision):
+            return _attempt(theorem, claim, regime, instance, relax, precision)
+
+    try:
+        result: Certificate = escalate(attempt, bits=bits, limit=limit)
+        return result
+    except _Open as error:
+        return error.certificate
+    except Undecided as error:
+        return Certificate("UNDECIDED", f"{error} with {last[0]} bits", last[0])
+    except NoEnclosure as error:
+        return Certificate("UNDECIDED", str(error), last[0])
+    except (TypeError, AttributeError, NotImplementedError) as error:
+        # a measure is any Python function; one that asks NumPy for what object arrays can't do has no enclosure
+        return Certificate("UNDECIDED", f"the claim can't be evaluated in balls ({error})", last[0])
+
+
+class _Open(Undecided):
+    """Undecided, with the enclosures known so far."""
+
+    def __init__(self, certificate: Certificate) -> None:
+        super().__init__(certificate.reason)
+        self.certificate = certificate
+
+
+def _attempt(
+    theorem: Theorem, claim: Claim, regime: Regime, instance: Instance, relax: Collection[str], bits: int
+) -> Certificate:
+    run = ball_run_class(regime.run)(instance, theorem)
+    for assumption in theorem.assumptions_of(claim):
+        if assumption.name in relax:
+            continue
+        margin = raw(assumption.margin(run))
+        if margin < 0:
+            return Certificate("REFUTED", f"the assumption {assumption.name!r} is not met: {margin}", bits)
+        if not margin >= 0:
+            raise Undecided(f"the assumption {assumption.name!r} has the margin {margin}")
+    measured, bound = _sides(theorem, claim, run)
+    mask = np.ones(measured.shape, bool)
+    if claim.given is not None:
+        mask = np.broadcast_to(np.asarray(claim.given(run), bool), measured.shape)
+    if not mask.any():
+        return Certificate("REFUTED", "the event that the claim conditions on does not happen", bits)
+    tolerance = np.broadcast_to(_tolerance(claim, regime.run, theorem, instance, measured), measured.shape)
+    entries = [int(i) for i in np.flatnonzero(mask.ravel())]
+    excess = (bound - measured if claim.from_below else measured - bound).ravel()
+    slack = {i: excess[i] - raw(float(tolerance.flat[i])) for i in entries}
+    worst = functools.reduce(lambda i, j: j if slack[j].lower() > slack[i].lower() else i, entries)
+
+    def answer(status: Status, reason: str) -> Certificate:
+        return Certificate(
+            status,
+            reason,
+            bits,
+            worst,
+            _ends(measured.ravel()[worst]),
+            _ends(bound.ravel()[worst]),
+            float(tolerance.flat[worst]),
+        )
+
+    if not all(slack[i].is_finite() for i in entries):
+        raise _Open(answer("UNDECIDED", f"an enclosure is unbounded with {bits} bits"))
+    if slack[worst] > 0:
+        return answer("CERTIFIED", "every assumption that was not relaxed holds and the bound is exceeded")
+    if all(slack[i] <= 0 for i in entries):
+        return answer("REFUTED", "the bound is kept to within the rounding error at every entry")
+    raise _Open(answer("UNDECIDED", f"the enclosures of measured quantity and bound overlap with {bits} bits"))
+
+
+def _sides(theorem: Theorem, claim: Claim, run: Any) -> tuple[Any, Any]:
+    if claim.quantifier is identity:
+        left, right = (raw_array(side) for side in claim.measure(run))
+        measured = _array(np.frompyfunc(abs, 1, 1)(left - right))
+        return measured, _array(np.zeros(measured.shape))
+    measured = _array(claim.measure(run))
+    bound = _array(run.evaluate(theorem.bound_of(claim)))
+    return measured, np.broadcast_to(bound, measured.shape)
+
+
+def _array(values: Any) -> Any:
+    """python-flint balls of the entries; a scalar becomes one entry, since 0-d arithmetic drops the array."""
+    found = raw_array(values)
+    if isinstance(found, np.ndarray):
+        return found
+    result = np.empty(1, dtype=object)
+    result[0] = found
+    return result
+
+
+def _tolerance(
+    claim: Claim, make: Callable[..., Any], theorem: Theorem, instance: Instance, measured: Any
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The claim's own rounding error, from the float64 run: what its float64 verdict was given too."""
+    if claim.error is None:
+        middle = np.frompyfunc(lambda b: float(abs(b).mid()), 1, 1)(measured)
+        return DEFAULT_ROUNDING * np.asarray(middle, dtype=np.float64)
+    try:
+        with np.errstate(all="ignore"):
+            error = np.asarray(claim.error(make(instance, theorem)), dtype=np.float64)
+    except NtkVerifyError:
+        return np.zeros(())
+    return np.where(np.isfinite(error), error, 0.0)
+
+
+def _ends(ball: Any) -> tuple[str, str]:
+    return ball.lower().str(20, radius=False), ball.upper().str(20, radius=False)

@@ -1,0 +1,93 @@
+"""Fresh seeds after selection: what may be said about a claim of probability at an instance that a search picked.
+
+A search selects the instance by its draws, so those draws say nothing about probability. The instance is drawn anew,
+its e-process watched after every draw; e-values of independent confirmations of one instance multiply.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ntkverify.expressions import evaluate
+from ntkverify.instance import Instance
+from ntkverify.parts import Claim, Regime
+from ntkverify.quantifiers import WithProbability
+from ntkverify.search.margin import outcome_of
+from ntkverify.search.space import weight_seed
+from ntkverify.statistics import EProcess
+from ntkverify.theorem import Theorem
+
+_SALT = 3  # keeps confirming seeds apart from searching ones
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """Draws of one instance with fresh seeds.
+
+    Parameters
+    ----------
+    entropy : int
+        Names the stream of seeds; another one is an independent confirmation.
+    draws, failures : int
+        What was seen.
+    delta : float
+        Allowed failure probability.
+    log_e : float
+        Logarithm of the e-value against "fails with probability at most delta".
+    """
+
+    entropy: int
+    draws: int
+    failures: int
+    delta: float
+    log_e: float
+
+    def record(self) -> dict[str, Any]:
+        """JSON-ready dictionary."""
+        return asdict(self)
+
+
+def confirm(
+    theorem: Theorem,
+    claim: Claim,
+    regime: Regime,
+    instance: Instance,
+    *,
+    entropy: int,
+    alpha: float,
+    relax: Collection[str] = (),
+    most: int = 400,
+) -> Confirmation:
+    """Draw an instance with fresh seeds until the e-process rejects at level `alpha`, or it looks hopeless.
+
+    Parameters
+    ----------
+    entropy : int
+        Names the stream of seeds.
+    most : int
+        Draws at most. It also ends when the failures seen after 20 draws are no more than the claim allows; stopping
+        early costs power only, never validity.
+    """
+    assert isinstance(claim.quantifier, WithProbability)
+    delta = 1 - float(evaluate(theorem, claim.quantifier.probability, regime.run(instance, theorem)))
+    process = EProcess(delta)
+    for index in range(most):
+        outcome = outcome_of(
+            theorem, claim, regime, instance.with_seed(weight_seed(entropy, index, salt=_SALT)), relax=relax
+        )
+        if outcome.vacuous:
+            continue
+        process.update(outcome.failed)
+        hopeless = process.draws >= 20 and process.failures <= delta * process.draws
+        if process.rejects(alpha) or hopeless:
+            break
+    # an e-value below the range of float64 is written as the smallest there is
+    return Confirmation(entropy, process.draws, process.failures, delta, max(float(process.log_value), -700.0))
+
+
+def combined_log_e(campaigns: Sequence[Mapping[str, Any]]) -> float:
+    """Logarithm of the product of the e-values of independent confirmations; equal entropy counts once."""
+    return math.fsum({c["entropy"]: float(c["log_e"]) for c in campaigns}.values())

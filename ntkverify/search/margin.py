@@ -1,0 +1,122 @@
+"""What a search climbs: one dimensionless margin per claim and instance, with vacuous instances scored out.
+
+The margin is how far the measured quantity is past its bound, as a fraction of the bound; positive is an excess.
+Only an excess beyond the claim's rounding error counts as a violation. A claim of probability is scored by
+the order statistic of a few draws that the claimed probability leaves below the bound; that only *selects* an
+instance, and fresh seeds decide (`ntkverify.search.confirm`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.expressions import evaluate
+from ntkverify.instance import Instance
+from ntkverify.outcome import Outcome, assess
+from ntkverify.parts import Claim, Regime
+from ntkverify.quantifiers import InLaw, ScalesAs, WithProbability
+from ntkverify.theorem import Theorem
+
+#: margins are cut off here, so that an overflow is a very bad violation rather than an infinity
+LARGEST = 1e6
+#: what an instance that does not exercise the claim scores: below every margin
+VACUOUS = -1e9
+
+
+@dataclass(frozen=True)
+class Score:
+    """One evaluation of a search.
+
+    Parameters
+    ----------
+    margin : float
+        What the search climbs; `VACUOUS` for an instance that does not exercise the claim.
+    failed : bool
+        The bound is exceeded by more than the rounding error (for a claim of probability: often enough to be selected).
+    doubtful : bool
+        The bound is exceeded by less than the rounding error.
+    reason : str
+        Why an instance could not be run at all; empty if it could.
+    """
+
+    margin: float
+    failed: bool = False
+    doubtful: bool = False
+    reason: str = ""
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether the claim was not exercised."""
+        return self.margin == VACUOUS
+
+
+def searchable(claim: Claim) -> bool:
+    """Whether single instances can violate a claim: not where it speaks of a population or of expressions only."""
+    return not claim.is_symbolic and not isinstance(claim.quantifier, ScalesAs | InLaw)
+
+
+def outcome_of(
+    theorem: Theorem, claim: Claim, regime: Regime, instance: Instance, *, relax: Collection[str] = ()
+) -> Outcome:
+    """Run one instance and put the claim to it; a run may overflow, that is its outcome."""
+    with np.errstate(all="ignore"):
+        return assess(theorem, claim, regime.run(instance, theorem), relax=relax)
+
+
+def score(
+    theorem: Theorem,
+    claim: Claim,
+    regime: Regime,
+    instance: Instance,
+    *,
+    relax: Collection[str] = (),
+    seeds: Sequence[int] = (),
+) -> Score:
+    """Score one instance for one claim.
+
+    Parameters
+    ----------
+    theorem, claim, regime, instance
+        What to put to what.
+    relax : collection of str
+        Assumptions that are not asked for.
+    seeds : sequence of int
+        Seeds of the draws that a claim of probability is scored by; ignored for the other quantifiers.
+    """
+    try:
+        if not isinstance(claim.quantifier, WithProbability):
+            return _of(outcome_of(theorem, claim, regime, instance, relax=relax))
+        outcomes = []
+        for seed in seeds:
+            outcome = outcome_of(theorem, claim, regime, instance.with_seed(seed), relax=relax)
+            outcomes.append(outcome)
+            if outcome.vacuous and claim.given is None:
+                break  # assumptions do not depend on the draw of the weights
+    except NtkVerifyError as error:
+        return Score(VACUOUS, reason=str(error))
+    return _selected([_of(o) for o in outcomes if not o.vacuous], _allowed(theorem, claim, regime, instance))
+
+
+def _allowed(theorem: Theorem, claim: Claim, regime: Regime, instance: Instance) -> float:
+    assert isinstance(claim.quantifier, WithProbability)
+    return 1 - float(evaluate(theorem, claim.quantifier.probability, regime.run(instance, theorem)))
+
+
+def _selected(scores: list[Score], allowed: float) -> Score:
+    """The best margin that remains when the allowed share of the draws is set aside."""
+    if not scores:
+        return Score(VACUOUS)
+    ordered = sorted(scores, key=lambda s: -s.margin)
+    return ordered[min(math.floor(allowed * len(ordered)), len(ordered) - 1)]
+
+
+def _of(outcome: Outcome) -> Score:
+    if outcome.vacuous:
+        return Score(VACUOUS)
+    margin = min(max(outcome.margin, -LARGEST), LARGEST)
+    return Score(margin, outcome.failed, outcome.doubtful)

@@ -1,0 +1,80 @@
+"""Replaying a violation in float64: the trajectory against its bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.expressions import evaluate
+from ntkverify.outcome import Outcome
+from ntkverify.quantifiers import identity
+from ntkverify.report.table import render
+from ntkverify.search.margin import outcome_of
+from ntkverify.search.planted import planted
+from ntkverify.search.violation import Violation
+from ntkverify.theorem import Theorem
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A violation repeated in float64.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        What the run says about the claim.
+    measured, bound : array
+        Entry by entry, where the claim applies or not.
+    applies : array of bool
+        Where the event that the claim conditions on happens.
+    """
+
+    outcome: Outcome
+    measured: NDArray[np.float64]
+    bound: NDArray[np.float64]
+    applies: NDArray[np.bool_]
+
+    def table(self, *, from_below: bool = False) -> list[str]:
+        """Lines of the trajectory against the bound."""
+        rows: list[Any] = []
+        for index, (value, limit, applies) in enumerate(
+            zip(self.measured.ravel(), self.bound.ravel(), self.applies.ravel(), strict=True)
+        ):
+            past = limit - value if from_below else value - limit
+            note = "" if applies else "not claimed here"
+            if applies and past > 0:
+                note = "exceeds the bound"
+            rows.append(
+                (str(index), f"{value:.6e}", f"{limit:.6e}", f"{past / abs(limit) if limit else past:+.3g}", note)
+            )
+        return render(rows, ("entry", "measured", "bound", "margin", ""), width=120)
+
+
+def replay(theorem: Theorem, violation: Violation) -> Replay:
+    """Repeat a violation in float64.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the violation is of another theorem, or its instance can't be run.
+    """
+    with planted(theorem, violation.plants):
+        claim, regime = violation.parts(theorem)
+        outcome = outcome_of(theorem, claim, regime, violation.instance, relax=violation.relax)
+        run = regime.run(violation.instance, theorem)
+        with np.errstate(all="ignore"):
+            if claim.quantifier is identity:
+                left, right = (np.asarray(side, np.float64) for side in claim.measure(run))
+                measured = np.abs(left - right)
+                bound = np.asarray(claim.error(run) if claim.error else 0.0, np.float64)
+            else:
+                if claim.bound is None:
+                    raise NtkVerifyError(f"claim {claim.name!r} has no bound to replay against.")
+                measured = np.asarray(claim.measure(run), np.float64)
+                bound = np.asarray(evaluate(theorem, theorem.bound_of(claim), run), np.float64)
+            applies = np.asarray(True if claim.given is None else claim.given(run), bool)
+    return Replay(outcome, measured, np.broadcast_to(bound, measured.shape), np.broadcast_to(applies, measured.shape))

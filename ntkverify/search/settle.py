@@ -1,0 +1,170 @@
+"""What becomes of a suspected violation: shrunk and certified, or drawn anew with fresh seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.instance import Instance
+from ntkverify.parts import Claim, Regime
+from ntkverify.quantifiers import WithProbability
+from ntkverify.search.certify import certify
+from ntkverify.search.confirm import combined_log_e, confirm
+from ntkverify.search.margin import outcome_of, score
+from ntkverify.search.shrink import attempts_for, shrink, shrink_vector
+from ntkverify.search.violation import Violation, digest, versions
+from ntkverify.theorem import Theorem
+
+#: probability that one campaign calls a true claim of probability violated, per cell
+ALPHA = 1e-6
+#: a violation is final in these states
+FOUND = ("certified", "float64", "confirmed")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a suspected violation.
+
+    Parameters
+    ----------
+    status : str
+        "certified", "float64" (certificate undecided), "refuted" (by balls), "confirmed" or "unconfirmed" (a claim of
+        probability, by fresh seeds).
+    violation : Violation
+        The instance with its evidence.
+    """
+
+    status: str
+    violation: Violation
+
+
+def settle(
+    theorem: Theorem,
+    claim: Claim,
+    regime: Regime,
+    instance: Instance,
+    *,
+    path: Path,
+    relax: tuple[str, ...],
+    plants: tuple[str, ...],
+    seeds: tuple[int, ...],
+    entropy: int,
+    attempt: int,
+    vector: tuple[int, ...] = (),
+    instance_of: Callable[[Sequence[int]], Instance | None] | None = None,
+) -> Finding:
+    """Decide what a failing evaluation is worth.
+
+    Parameters
+    ----------
+    theorem, claim, regime, instance
+        What failed.
+    path : Path
+        The theorem's module, written into the file.
+    relax, plants : tuple of str
+        What was dropped and what was made wrong.
+    seeds : tuple of int
+        The draws by which a claim of probability was selected.
+    entropy : int
+        Names the fresh seeds.
+    vector, instance_of
+        The coordinates of the instance and what turns them into one, to shrink inside the family first.
+    attempt : int
+        How many suspects of this cell were settled before; the j-th gets the share 1/((j+1)(j+2)) of `ALPHA`.
+    """
+    template = Violation(theorem.id, str(path), digest(path), claim.name, relax, plants, instance, {}, versions())
+    if isinstance(claim.quantifier, WithProbability):
+        return _by_fresh_seeds(
+            theorem,
+            claim,
+            regime,
+            template,
+            seeds=seeds,
+            entropy=entropy,
+            attempt=attempt,
+            vector=vector,
+            instance_of=instance_of,
+        )
+
+    def violates(candidate: Instance) -> bool:
+        return score(theorem, claim, regime, candidate, relax=relax).failed
+
+    small = _smallest(instance, violates, vector, instance_of)
+    for candidate in dict.fromkeys((small.to_json(), instance.to_json())):
+        chosen = Instance.from_json(candidate)
+        certificate = certify(theorem, claim, regime, chosen, relax=relax)
+        if certificate.status == "CERTIFIED":
+            break
+    evidence = {**_float64(theorem, claim, regime, chosen, relax), **certificate.record()}
+    violation = replace(template, instance=chosen)
+    if certificate.status == "CERTIFIED":
+        return Finding("certified", violation.with_evidence(kind="certified", **evidence))
+    status = "refuted" if certificate.status == "REFUTED" else "float64"
+    return Finding(status, violation.with_evidence(kind="float64", **evidence))
+
+
+def _smallest(
+    instance: Instance,
+    violates: Callable[[Instance], bool],
+    vector: tuple[int, ...],
+    instance_of: Callable[[Sequence[int]], Instance | None] | None,
+) -> Instance:
+    most = attempts_for(instance)
+    if vector and instance_of is not None:
+        lowered = instance_of(shrink_vector(vector, instance_of, violates, most=most))
+        if lowered is not None:
+            instance = lowered
+    return shrink(instance, violates, most=max(most, attempts_for(instance)))
+
+
+def _float64(
+    theorem: Theorem, claim: Claim, regime: Regime, instance: Instance, relax: tuple[str, ...]
+) -> dict[str, Any]:
+    outcome = outcome_of(theorem, claim, regime, instance, relax=relax)
+    numbers = {"margin": outcome.margin, "float64_measured": outcome.at_worst[0], "float64_bound": outcome.at_worst[1]}
+    # a run that left the range of float64 has no number to write
+    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+
+
+def _by_fresh_seeds(
+    theorem: Theorem,
+    claim: Claim,
+    regime: Regime,
+    template: Violation,
+    *,
+    seeds: tuple[int, ...],
+    entropy: int,
+    attempt: int,
+    vector: tuple[int, ...],
+    instance_of: Callable[[Sequence[int]], Instance | None] | None,
+) -> Finding:
+    relax = template.relax
+
+    def likely(candidate: Instance) -> bool:
+        return score(theorem, claim, regime, candidate, relax=relax, seeds=seeds).failed
+
+    alpha = ALPHA / ((2 * attempt + 1) * (2 * attempt + 2))
+    first = confirm(theorem, claim, regime, template.instance, entropy=entropy, alpha=alpha, relax=relax)
+    chosen, result = template.instance, first
+    if first.log_e >= -math.log(alpha):
+        small = _smallest(template.instance, likely, vector, instance_of)
+        if small != template.instance:
+            again = confirm(theorem, claim, regime, small, entropy=entropy + 1, alpha=alpha / 2, relax=relax)
+            if again.log_e >= -math.log(alpha / 2):
+                chosen, result = small, again
+    evidence = {"alpha": alpha, "confirmations": [result.record()], "log_e": combined_log_e([result.record()])}
+    violation = replace(template, instance=chosen).with_evidence(kind="probability", **evidence)
+    return Finding("confirmed" if first.log_e >= -math.log(alpha) else "unconfirmed", violation)
+
+
+def relevant(theorem: Theorem, names: tuple[str, ...]) -> None:
+    """Refuse names of assumptions that the theorem does not have."""
+    for name in names:
+        if name not in theorem.assumptions:
+            raise NtkVerifyError(
+                f"theorem {theorem.id!r} has no assumption {name!r}; choose one of {sorted(theorem.assumptions)}."
+            )

@@ -1,0 +1,230 @@
+"""Shrinking: from a violation to the smallest sizes and the simplest numbers that still violate.
+
+First the coordinates of the family are lowered, which keeps an instance inside its family (a width prescribed for
+three samples becomes the one for two); then the instance itself is made smaller by passes that know only
+what an `Instance` is: steps, width, samples, dimensions, rounded numbers, the seed. A pass keeps a change when the
+result still violates, so nothing here has to know the theorem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.instance import Instance
+
+Violates = Callable[[Instance], bool]
+_MOST = 400  #: attempts altogether
+_WORK = 1e9  # neuron updates that a shrink may spend, some ten seconds
+
+
+class _Budget:
+    """Counts attempts; an instance that can't be is no violation."""
+
+    def __init__(self, violates: Violates, most: int) -> None:
+        self._violates = violates
+        self._known: dict[str, bool] = {}
+        self.left = most
+
+    def __call__(self, make: Callable[[], Instance | None]) -> Instance | None:
+        """The instance that `make` makes if it violates."""
+        if self.left <= 0:
+            return None
+        try:
+            instance = make()
+            if instance is None:
+                return None
+            key = instance.to_json()
+            if key not in self._known:
+                self.left -= 1
+                self._known[key] = self._violates(instance)
+        except NtkVerifyError:
+            return None
+        return instance if self._known[key] else None
+
+
+def attempts_for(instance: Instance) -> int:
+    """How many attempts a shrink may make, fewer where one run is long (counted, not timed: shrinks repeat)."""
+    entries = sum(np.size(value) for value in instance.data.values())
+    work = max(instance.width * (instance.steps + 1) * entries, 1)
+    return int(np.clip(_WORK / work, 10, _MOST))
+
+
+def shrink_vector(
+    vector: Sequence[int], instance_of: Callable[[Sequence[int]], Instance | None], violates: Violates, *, most: int
+) -> tuple[int, ...]:
+    """Lower each coordinate, by bisection, as far as the instance still violates."""
+    test = _Budget(violates, most)
+    best = [int(c) for c in vector]
+    for index in range(len(best)):
+
+        def at(value: int, index: int = index) -> Instance | None:
+            return instance_of([*best[:index], value, *best[index + 1 :]])
+
+        low, high = 0, best[index]
+        if test(lambda at=at: at(0)) is not None:  # type: ignore[misc]
+            best[index] = 0
+            continue
+        for _ in range(12):
+            middle = (low + high) // 2
+            if high - low <= 1 or middle in (low, high):
+                break
+            if test(lambda at=at, middle=middle: at(middle)) is not None:  # type: ignore[misc]
+                high = middle
+            else:
+                low = middle
+        best[index] = high
+    return tuple(best)
+
+
+def shrink(instance: Instance, violates: Violates, *, most: int = _MOST) -> Instance:
+    """The simplest instance that the passes reach and that still violates.
+
+    Parameters
+    ----------
+    instance : Instance
+        One that violates.
+    violates : callable
+        Whether an instance violates; a refused one does not.
+    most : int
+        Attempts altogether.
+    """
+    test = _Budget(violates, most)
+    current = instance
+    while test.left > 0:
+        before = current
+        for candidates in (_fewer_steps, _narrower, _fewer_samples, _fewer_dimensions, _simpler_numbers, _plain_seed):
+            current = _greedy(current, candidates, test)
+        if current == before:
+            break
+    return current
+
+
+def _greedy(current: Instance, candidates: Callable[[Instance], Iterator[Instance]], test: _Budget) -> Instance:
+    """Take the first candidate that violates, from there on again, until none does."""
+    while test.left > 0:
+        options = candidates(current)
+        found = None
+        while found is None:
+            try:
+                candidate = next(options)
+            except StopIteration:
+                return current
+            except NtkVerifyError:
+                return current
+            if candidate != current:
+                found = test(lambda candidate=candidate: candidate)  # type: ignore[misc]
+        current = found
+    return current
+
+
+def _downwards(value: int, least: int) -> Iterator[int]:
+    """Smaller values, the smallest first."""
+    tried = {value}
+    for smaller in (least, value // 8, value // 2, (3 * value) // 4, value - 1):
+        if least <= smaller < value and smaller not in tried:
+            tried.add(smaller)
+            yield smaller
+
+
+def _fewer_steps(instance: Instance) -> Iterator[Instance]:
+    for steps in _downwards(instance.steps, min(1, instance.steps)):
+        yield replace(instance, steps=steps)
+
+
+def _narrower(instance: Instance) -> Iterator[Instance]:
+    for width in _downwards(instance.width, min(1, instance.width)):
+        yield replace(instance, width=width)
+
+
+def _fewer_samples(instance: Instance) -> Iterator[Instance]:
+    """Drop one index from every axis of its length: the sample from inputs and targets, the row and column at once."""
+    arrays = {name: instance.array(name) for name in instance.data}
+    for length in sorted({a.shape[0] for a in arrays.values() if a.ndim} - {0, 1}, reverse=True):
+        square = any(a.shape == (length, length) for a in arrays.values())
+        for index in reversed(range(length)):
+            # a square array is a matrix, or as many rows as they have entries: try both
+            for both in (True, False) if square else (False,):
+                yield _with(instance, {name: _without(a, length, index, both) for name, a in arrays.items()})
+
+
+def _without(array: NDArray[np.float64], length: int, index: int, both: bool) -> NDArray[np.float64]:
+    if both and array.shape == (length, length):
+        array = np.delete(array, index, axis=1)
+    return np.delete(array, index, axis=0) if array.ndim and array.shape[0] == length else array
+
+
+def _fewer_dimensions(instance: Instance) -> Iterator[Instance]:
+    """Drop a column of a rectangular array, rows scaled back to their lengths; a square one loses it too."""
+    for name in instance.data:
+        array = instance.array(name)
+        if array.ndim != 2 or array.shape[1] < 2:
+            continue
+        for column in reversed(range(array.shape[1])):
+            less = np.delete(array, column, axis=1)
+            yield _with(instance, {name: less})
+            yield _with(instance, {name: _at_lengths(less, np.linalg.norm(array, axis=1))})
+
+
+def _at_lengths(rows: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+    present = np.linalg.norm(rows, axis=1)
+    factors = np.divide(lengths, present, out=np.ones_like(lengths), where=present > 0)
+    scaled: NDArray[np.float64] = rows * factors[:, None]
+    return scaled
+
+
+def _simpler_numbers(instance: Instance) -> Iterator[Instance]:
+    """Whole arrays, then rows and entries, the step and the parameters, with fewer digits."""
+    for name in instance.data:
+        array = instance.array(name)
+        if array.ndim == 2 and array.shape[0] <= array.shape[1]:
+            yield from _if_simpler(instance, name, np.eye(*array.shape))
+        for digits in (0, 1, 2):
+            rounded = np.round(array, digits)
+            yield from _if_simpler(instance, name, rounded)
+            if array.ndim == 2 and digits:
+                yield from _if_simpler(instance, name, _at_lengths(rounded, np.linalg.norm(array, axis=1)))
+        if array.size <= 16:
+            for index in np.ndindex(array.shape):
+                for value in (0.0, 1.0, -1.0, float(np.round(array[index], 1))):
+                    changed = array.copy()
+                    changed[index] = value
+                    yield from _if_simpler(instance, name, changed)
+    for value in _rounder(instance.step):
+        yield replace(instance, step=value)
+    for name, old in instance.parameters.items():
+        for value in _rounder(old):
+            yield replace(instance, parameters={**instance.parameters, name: value})
+
+
+def _if_simpler(instance: Instance, name: str, array: NDArray[np.float64]) -> Iterator[Instance]:
+    if _length(array) < _length(instance.array(name)):
+        yield _with(instance, {name: array})
+
+
+def _length(array: NDArray[np.float64]) -> int:
+    """Characters that the numbers of an array take, the measure of simplicity."""
+    numbers = [float(value) for value in array.ravel()]
+    return sum(len(repr(value)) + (value < 0) + 2 * (abs(value) not in (0, 1)) for value in numbers)
+
+
+def _rounder(value: float) -> Iterator[float]:
+    for digits in (1, 2, 3):
+        rounded = float(f"{value:.{digits}g}")
+        if rounded != value and len(repr(rounded)) < len(repr(float(value))):
+            yield rounded
+
+
+def _plain_seed(instance: Instance) -> Iterator[Instance]:
+    if instance.seed > 9:
+        for seed in range(10):
+            yield instance.with_seed(seed)
+
+
+def _with(instance: Instance, arrays: dict[str, Any]) -> Instance:
+    return replace(instance, data={**instance.data, **arrays})

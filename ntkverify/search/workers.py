@@ -1,0 +1,94 @@
+"""One process or several on the cells of a campaign, with progress."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ntkverify.check import load_theorem
+from ntkverify.errors import NtkVerifyError
+from ntkverify.search.campaign import Cell, search_cell
+from ntkverify.search.margin import Score
+from ntkverify.search.store import Store
+from ntkverify.theorem import Theorem
+
+_POLL = 0.3  # seconds between two looks at the others' progress
+
+
+def run(
+    theorems: Mapping[str, Theorem], cells: Sequence[tuple[str, Cell]], store: Store, *, processes: int = 1
+) -> None:
+    """Search all cells to their ends.
+
+    Parameters
+    ----------
+    theorems : mapping from path to Theorem
+        The modules, loaded.
+    cells : sequence of (path, Cell)
+        What to search.
+    store : Store
+        The record; a file where there is more than one process.
+    processes : int
+        How many search; each takes the next cell that no living process has.
+
+    Raises
+    ------
+    NtkVerifyError
+        If several processes are to share a record in memory, or one of them died.
+    """
+    if processes < 1 or (processes > 1 and store.path is None):
+        raise NtkVerifyError("several processes need a --store on disk, and there must be at least one.")
+    for _, cell in cells:
+        store.open_cell(cell.settings())
+    with tqdm(total=sum(cell.evaluations for _, cell in cells), unit="evaluation", leave=False) as bar:
+        if processes == 1:
+            best = [float("-inf")]
+
+            def show(cell: Cell, score: Score) -> None:
+                bar.update()
+                if not score.vacuous and score.margin > best[0]:
+                    best[0] = score.margin
+                    bar.set_postfix_str(f"best margin {score.margin:+.3g} ({cell.claim[:40]})")
+
+            _drain(theorems, cells, store, show)
+            return
+        context = multiprocessing.get_context("spawn")
+        members = [
+            context.Process(target=_work, args=(list(theorems), list(cells), str(store.path), rank / processes))
+            for rank in range(processes)
+        ]
+        for member in members:
+            member.start()
+        while any(member.is_alive() for member in members):
+            time.sleep(_POLL)
+            count, margin = store.progress()
+            bar.n = min(count, int(bar.total or count))
+            bar.set_postfix_str("" if margin is None else f"best margin {margin:+.3g}")
+        if any(member.exitcode for member in members):
+            raise NtkVerifyError("a process of the campaign died; the same command resumes from the record.")
+
+
+def _work(paths: list[str], cells: list[tuple[str, Cell]], store: str, share: float) -> None:
+    """One of several processes; starts at another place than its siblings, so that they rarely meet."""
+    theorems = {path: load_theorem(path) for path in paths}
+    start = int(share * len(cells))
+    with Store(Path(store)) as record:
+        _drain(theorems, cells[start:] + cells[:start], record, lambda cell, score: None)
+
+
+def _drain(theorems: Mapping[str, Theorem], cells: Sequence[tuple[str, Cell]], store: Store, show: object) -> None:
+    """Go round the cells until all are finished; those of another process are waited for, or taken over if it dies."""
+    pending = list(cells)
+    while pending:
+        left = [
+            (path, cell)
+            for path, cell in pending
+            if not search_cell(theorems[path], cell, store, path=path, progress=show)  # type: ignore[arg-type]
+        ]
+        if len(left) == len(pending):
+            time.sleep(_POLL)
+        pending = left

@@ -1,0 +1,138 @@
+"""Balls never guess, runs in balls enclose the float64 runs, and certificates say what they know."""
+
+import numpy as np
+import pytest
+
+flint = pytest.importorskip("flint")
+
+from pathlib import Path  # noqa: E402
+
+from ntkverify import Instance, load_theorem  # noqa: E402
+from ntkverify.check import draw_instances  # noqa: E402
+from ntkverify.execution.ball import Undecided  # noqa: E402
+from ntkverify.instances import orthonormal_inputs  # noqa: E402
+from ntkverify.search.ball_runs import BallRegressionRun, eigenvalue_balls  # noqa: E402
+from ntkverify.search.balls import Ball, NoEnclosure, ball_array, raw_array  # noqa: E402
+from ntkverify.search.certify import certify  # noqa: E402
+from ntkverify.search.planted import planted  # noqa: E402
+
+REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
+
+
+def wide(low, high):
+    return Ball(flint.arb(low).union(flint.arb(high)))
+
+
+class TestBalls:
+    def test_overlapping_balls_are_not_compared(self):
+        a, b = wide(0, 2), wide(1, 3)
+        for compare in (lambda: a < b, lambda: a <= b, lambda: a >= b, lambda: a == b, lambda: bool(a)):
+            with pytest.raises(Undecided):
+                compare()
+        assert a < 4
+        assert a >= -1
+        assert 5 > a
+        with pytest.raises(NoEnclosure):
+            float(a)
+
+    def test_the_maximum_of_overlapping_balls_encloses_both_cases(self):
+        top = ball_array([wide(0, 2), wide(1, 3), Ball(-1)]).max()
+        assert top.arb.contains(flint.arb(1))
+        assert top.arb.contains(flint.arb(3))
+        assert not top.arb.contains(flint.arb("0.5"))
+        assert np.maximum(ball_array([wide(0, 2)]), 5)[0] == 5
+
+    def test_numpy_functions_enclose(self):
+        x = np.array([[3.0, 4.0], [1 / 3, 0.1]])
+        balls = ball_array(x)
+        for value, enclosure in (
+            (np.linalg.norm(x, axis=1), np.linalg.norm(balls, axis=1)),
+            (np.abs(-x).max(), np.abs(-balls).max()),
+            (x @ x[0], balls @ balls[0]),
+            (np.sqrt(x) ** 2 / 7 + x.sum(axis=0), np.sqrt(balls) ** 2 / 7 + balls.sum(axis=0)),
+        ):
+            middle = np.vectorize(lambda b: float(b.mid()))(raw_array(enclosure))
+            np.testing.assert_allclose(middle, value, rtol=1e-14)
+        # 1/3 in float64 times 3 is not 1: the ball is exact about what it was given
+        with flint.ctx.workprec(128):
+            assert Ball(1 / 3) * 3 != 1
+
+    def test_eigenvalues_of_clusters_are_enclosed_in_order(self):
+        q, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))
+        matrix = (q * [1.0, 2.0, 2.0, 5.0]) @ q.T
+        found = eigenvalue_balls(raw_array((matrix + matrix.T) / 2))
+        np.testing.assert_allclose([float(b.mid()) for b in found], [1, 2, 2, 5], atol=1e-12)
+        identity = eigenvalue_balls(raw_array(np.eye(3)))
+        assert all(b.contains(flint.arb(1)) for b in identity)
+
+
+@pytest.fixture(scope="module")
+def regression():
+    return load_theorem(REGRESSION)
+
+
+def test_a_regression_run_in_balls_is_the_float64_run_without_rounding(regression):
+    regime = regression.regimes["any width"]
+    instance = next(
+        i for i in draw_instances(regime, 20, entropy=3) if 8 <= i.width <= 32 and len(i.data["inputs"]) > 1
+    )
+    run = regime.run(instance, regression)
+    with flint.ctx.workprec(128):
+        balls = BallRegressionRun(instance, regression)
+        for name in (
+            "residuals", "losses", "gram_drift", "eigenvalues", "remainder", "drift", "largest_gradient", "linear_step",
+            "limit_gram", "lambda_0", "limit_norm", "initial_outputs", "initial_gram_error", "residual_0", "loss_0", "R",
+        ):  # fmt: skip
+            found = raw_array(getattr(balls, name))
+            middle = np.vectorize(lambda b: float(b.mid()), otypes=[float])(found)
+            np.testing.assert_allclose(middle, getattr(run, name), rtol=1e-9, atol=1e-12, err_msg=name)
+            radius = np.vectorize(lambda b: float(b.rad()), otypes=[float])(found)
+            assert np.max(radius) < 1e-25, name
+        near = raw_array(balls.initial(0.5).near)
+        np.testing.assert_allclose([float(b) for b in near], run.initial(0.5).near, rtol=1e-15)
+
+
+GRADIENT = "max_r ||dL/dw_r|| <= sqrt(n/m) ||r||"
+
+
+def small(**changes):
+    options = {
+        "data": {"inputs": [[1.0]], "targets": [1.0]},
+        "parameters": {"C": 1.0, "delta": 0.1},
+        "width": 2,
+        "step": 0.1,
+        "steps": 2,
+        "seed": 3,
+    }
+    return Instance(**{**options, **changes})
+
+
+class TestCertificate:
+    def test_a_planted_falsehood_is_certified_and_the_true_claim_refuted(self, regression):
+        claim, regime = regression.claims[GRADIENT], regression.regimes["any width"]
+        true = certify(regression, claim, regime, small())
+        assert true.status == "REFUTED"
+        assert float(true.measured[0]) <= float(true.bound[1]) * (1 + 1e-12)
+        with planted(regression, [f"{GRADIENT} * 9/10"]):
+            false = certify(regression, claim, regime, small())
+        assert false.status == "CERTIFIED"
+        assert float(false.measured[0]) > float(false.bound[1])
+
+    def test_an_unmet_assumption_refutes_and_a_relaxed_one_does_not(self, regression):
+        claim, regime = regression.claims[GRADIENT], regression.regimes["any width"]
+        long = small(data={"inputs": [[3.0]], "targets": [1.0]})
+        assert "unit inputs" in certify(regression, claim, regime, long).reason
+        relaxed = certify(regression, claim, regime, long, relax=["unit inputs"])
+        assert relaxed.status == "CERTIFIED"
+
+    def test_an_excess_within_rounding_is_not_certified(self, theorem):
+        claim, regime = theorem.claims["the root squared is the square"], theorem.regimes["vectors"]
+        instance = Instance(data={"x": [0.3, 0.7]}, parameters={"scale": 1.0})
+        assert certify(theorem, claim, regime, instance).status == "REFUTED"
+
+    def test_probability_and_large_runs_are_undecided(self, regression, theorem):
+        coin = theorem.claims["a fair coin"]
+        assert certify(theorem, coin, theorem.regimes["vectors"], small()).status == "UNDECIDED"
+        claim, regime = regression.claims[GRADIENT], regression.regimes["any width"]
+        huge = small(data={"inputs": orthonormal_inputs(2), "targets": [0.0, 0.0]}, width=10**9)
+        assert "too many" in certify(regression, claim, regime, huge).reason

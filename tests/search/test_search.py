@@ -1,0 +1,186 @@
+"""Spaces, engines and campaigns: what is found, what must not be, and that a record resumes."""
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from ntkverify import Instance, NtkVerifyError
+from ntkverify.parts import Regime
+from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.search.campaign import cells_of, results, search_cell
+from ntkverify.search.engines import ENGINES, Finished, climb
+from ntkverify.search.margin import VACUOUS
+from ntkverify.search.planted import plants_of
+from ntkverify.search.settle import FOUND
+from ntkverify.search.space import GRID, Space
+from ntkverify.search.store import Store
+
+SQUARES = "squares sum to n at most"
+
+
+def hunt(theorem, module, *, store=None, evaluations=200, engines=("differential-evolution", "hypothesis"), **options):
+    store = store or Store(None)
+    cells = cells_of(theorem, path=module, evaluations=evaluations, engines=engines, **options)
+    for cell in cells:
+        assert search_cell(theorem, cell, store, path=module)
+    return [
+        (cell, row, [(status, content) for status, content in row["violations"] if status in FOUND])
+        for cell, row in results(store, cells)
+    ]
+
+
+class TestSpace:
+    def test_every_kind_of_strategy_reads_coordinates(self):
+        def build(draw):
+            size = draw(st.integers(2, 5).map(lambda i: 2 * i).filter(lambda i: i != 6))
+            values = draw(st.lists(st.floats(-1, 1), min_size=size, max_size=size))
+            sign = draw(st.one_of(st.just(1.0), st.sampled_from([-2.0, -3.0])))
+            return Instance(data={"x": values}, parameters={"sign": sign, "b": float(draw(st.booleans()))})
+
+        space = Space(Regime("r", build, AlgebraRun, {}), "t")
+        rng = np.random.default_rng(0)
+        found = [space.instance(rng.integers(0, GRID, space.dimension).tolist()) for _ in range(60)]
+        assert {len(i.data["x"]) for i in found if i} == {4, 8, 10}
+        assert {i.parameters["sign"] for i in found if i} == {1.0, -2.0, -3.0}
+        assert all(np.abs(i.array("x")).max() <= 1 for i in found if i)
+        vector = rng.integers(0, GRID, space.dimension).tolist()
+        assert space.instance(vector) == space.instance(vector)
+
+    def test_the_origin_is_the_simplest_and_the_corner_the_largest(self, theorem):
+        space = Space(theorem.regimes["vectors"], theorem.id)
+        assert len(space.instance([0] * space.dimension).data["x"]) == 1
+        assert len(space.instance([GRID - 1] * space.dimension).data["x"]) == 6
+        assert not space.seeded
+
+    def test_a_network_has_its_seed_as_a_coordinate(self):
+        regime = Regime("r", lambda: Instance(width=3), AlgebraRun, {})
+        space = Space(regime, "t")
+        assert space.dimension == 1
+        assert space.instance([1]).seed != space.instance([2]).seed
+        assert Space(regime, "t", weights=False).dimension == 0
+
+
+@pytest.mark.parametrize("engine", sorted(set(ENGINES) - {"random"}))
+def test_engines_climb_a_narrow_ridge_and_repeat_themselves(engine):
+    def best(budget):
+        seen = []
+
+        def objective(vector):
+            if len(seen) == budget:
+                raise Finished
+            seen.append(-sum(abs(c / GRID - 0.9) for c in vector))
+            return seen[-1]
+
+        climb(engine, objective, 4, entropy=0, evaluations=budget)
+        return seen
+
+    first = best(600)
+    assert first == best(600)
+    # uniform draws come within 0.1 of the ridge with probability 2 * 0.1^4 / 3 or less per draw
+    assert max(first) > -0.1
+
+
+class TestCampaign:
+    def test_true_claims_stay_unviolated_and_rounding_is_no_violation(self, theorem, module):
+        rows = {(cell.claim, cell.engine): (row, found) for cell, row, found in hunt(theorem, module)}
+        assert all(not found for _, found in rows.values())
+        assert all(row["evaluations"] > 0 for row, _ in rows.values())
+        excess = [row["best_margin"] for (claim, _), (row, _) in rows.items() if claim.startswith("the root")]
+        assert max(excess) > 0  # the case is there: float64 exceeds the bound by a rounding
+        assert max(excess) < 1e-12
+
+    def test_a_planted_falsehood_is_found_certified_and_small(self, theorem, module):
+        for plant in (f"{SQUARES} * 3/5", f"{SQUARES} with n**1/2"):
+            for cell, row, found in hunt(theorem, module, claims=[SQUARES], plants=[plant], evaluations=800):
+                assert [status for status, _ in found] == ["certified"], (cell, row)
+                content = found[0][1]
+                assert len(content["instance"]["data"]["x"]) <= 2
+                assert content["evidence"]["status"] == "CERTIFIED"
+                assert content["plants"] == [plant]
+
+    def test_plants_are_made_for_every_symbol_of_a_bound(self, theorem):
+        assert plants_of(theorem.claims[SQUARES]) == [
+            f"{SQUARES} * 1/2",
+            f"{SQUARES} with n**1/2",
+            f"{SQUARES} with n**2",
+        ]
+
+    def test_what_has_no_enclosure_is_labelled_float64(self, theorem, module):
+        claim = "rounds an enclosed number"
+        _, _, found = hunt(theorem, module, claims=[claim], plants=[f"{claim} * 1/6"])[0]
+        assert [status for status, _ in found] == ["float64"]
+        assert "no enclosure" in found[0][1]["evidence"]["reason"]
+
+    def test_a_relaxed_assumption_is_left_and_the_others_are_kept(self, theorem, module):
+        rows = hunt(theorem, module, relax=["scale at most 2"], claims=["the scaled largest entry"])
+        assert all(found for _, _, found in rows)
+        for _, _, found in rows:
+            instance = found[0][1]["instance"]
+            assert instance["parameters"]["scale"] > 2
+            assert max(map(abs, instance["data"]["x"])) <= 1
+        assert not hunt(theorem, module, relax=["scale at most 2"], claims=[SQUARES])
+
+    def test_a_claim_of_probability_is_judged_on_fresh_seeds(self, theorem, module):
+        # the coin fails half the time: 3/5 is allowed, so selected instances must not be confirmed
+        for _, _, found in hunt(theorem, module, claims=["a fair coin"], evaluations=60):
+            assert not found
+        rows = hunt(theorem, module, claims=["a fair coin"], plants=["a fair coin * 1/10"], evaluations=60)
+        for _, _, found in rows:
+            assert found[0][0] == "confirmed"
+            evidence = found[0][1]["evidence"]
+            assert evidence["log_e"] >= -np.log(evidence["alpha"])
+
+    def test_an_interrupted_cell_resumes_without_loss_or_repetition(self, theorem, module, tmp_path):
+        class Killed(BaseException):
+            pass
+
+        def dies_after(count):
+            seen = []
+
+            def progress(cell, score):
+                seen.append(score)
+                if len(seen) == count:
+                    raise Killed
+
+            return progress
+
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], engines=["hypothesis"], evaluations=60)
+        for count in (1, 7, 30):
+            with Store(tmp_path / "s.sqlite") as store, pytest.raises(Killed):
+                search_cell(theorem, cell, store, path=module, progress=dies_after(count))
+        with Store(tmp_path / "s.sqlite") as store, Store(None) as whole:
+            assert store.summary()[0]["evaluations"] == 30
+            for record in (store, whole):
+                search_cell(theorem, cell, record, path=module)
+            name = store.open_cell(cell.settings())
+            assert store.evaluations(name) == whole.evaluations(name)
+            assert len(whole.evaluations(name)) == 60
+
+    def test_a_cell_that_another_process_has_is_left_alone(self, theorem, module, tmp_path):
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], engines=["random"], evaluations=3)
+        with Store(tmp_path / "s.sqlite") as one, Store(tmp_path / "s.sqlite") as other:
+            with one.claim_cell(one.open_cell(cell.settings())) as mine:
+                assert mine
+                assert not search_cell(theorem, cell, other, path=module)
+            assert search_cell(theorem, cell, other, path=module)
+
+    def test_wide_instances_are_counted_and_not_run(self, theorem, module):
+        theorem.regimes["vectors"] = Regime("vectors", lambda: Instance(data={"x": [1.0]}, width=99), AlgebraRun, {})
+        cell, row, _ = hunt(theorem, module, claims=[SQUARES], max_width=10, evaluations=4)[0]
+        assert row["evaluations"] == row["vacuous"] > 0
+        assert row["best_margin"] is None
+        assert VACUOUS < -1e6
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"claims": ["nothing"]}, "no claim"),
+            ({"regimes": ["nowhere"]}, "no instances"),
+            ({"relax": ["luck"]}, "no assumption"),
+            ({"engines": ["fast"]}, "no engine"),
+            ({"evaluations": 0}, "positive budget"),
+        ],
+    )
+    def test_mistakes_are_named(self, theorem, module, options, message):
+        with pytest.raises(NtkVerifyError, match=message):
+            cells_of(theorem, path=module, **options)
