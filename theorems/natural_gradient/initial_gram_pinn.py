@@ -149,7 +149,7 @@ def ladder(draw):
     return Instance(data=CORNERS, width=2 ** draw(st.sampled_from([6, 7, 12, 13])))
 
 
-@theorem.instances("ladder, tanh", run=pinn(activation="tanh"), quick=200)
+@theorem.instances("ladder, tanh", run=pinn(activation="tanh"), quick=280)
 def smooth_ladder(draw):
     return Instance(data=CORNERS, width=2 ** draw(st.sampled_from([6, 7, 12, 13])))
 

@@ -108,7 +108,7 @@ def training(draw):
     return instance(draw, points=points, size=size, width=2 ** draw(st.integers(9, 13)), steps=5)
 
 
-@theorem.instances("ladder of widths", run=RUN, quick=300)
+@theorem.instances("ladder of widths", run=RUN, quick=460)
 def ladder(draw):
     return instance(draw, points=POINTS, size=0.002, width=2 ** draw(st.sampled_from([6, 7, 12, 13])), steps=1)
 
