@@ -161,6 +161,21 @@ class GemmExecutor(Executor):
         self._sizes = np.array([b.size for b in samples.blocks], dtype=np.int64)
         self._gather(samples)
 
+    def operations_per_step(self, m: int) -> int:
+        """Arithmetic operations of one step of gradient descent at width m: three products and what lies between."""
+        products = 6 * len(self.reduction.grouped)
+        codes = zip(self.samples.blocks, self.reduction.neuron.blocks, strict=True)
+        each = sum(
+            b.size
+            * (
+                products
+                + _backward(self.reduction.neuron, block).operations
+                + live(forward_statements(self.reduction.neuron, block), frozenset({FORM})).operations
+            )
+            for b, block in codes
+        )
+        return m * each
+
     def _gather(self, samples: Samples) -> None:
         self._points = np.ascontiguousarray(np.concatenate([b.points for b in samples.blocks]))
         values = {s: self._points[:, i] for i, s in enumerate(self.reduction.neuron.coordinates[:-1])}
@@ -312,12 +327,7 @@ def gemm_source(found: Reduction) -> str:
             "    row = 0",
         ]
         for index, b in enumerate(neuron.blocks):
-            cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(b.features)))
-            code = gradient_statements(neuron, b, cotangents)
-            # the shared slope is wanted itself, and not times the form's coordinate
-            code = live(
-                Statements(code.neuron, code.sample, code.mixed, (SHARED, *code.outputs[1:])), frozenset({FORM})
-            )
+            code = _backward(neuron, b)
             target = "g[{}, l] +=" if name == "slopes" else "g[i, {}, l] ="
             finish = [f"{target.format(o)} {ScalarPrinter()(e)}" for o, e in enumerate(code.outputs[1:])]
             names = [f"c{k} = cotangents[{k}, i]" for k in range(len(b.features))]
@@ -336,6 +346,13 @@ def gemm_source(found: Reduction) -> str:
         after = [f"sums[{k}, i] += y{k}" for k in range(len(b.features))]
         lines += _loops(neuron, code, index, [], finish, before, after)
     return "\n".join(lines) + "\n"
+
+
+def _backward(neuron: Neuron, block: Block) -> Statements:
+    """Code for the shared slope, itself and not times the form's coordinate, and for the other gradients."""
+    cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(block.features)))
+    code = gradient_statements(neuron, block, cotangents)
+    return live(Statements(code.neuron, code.sample, code.mixed, (SHARED, *code.outputs[1:])), frozenset({FORM}))
 
 
 def _loops(
