@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import sympy
-from threadpoolctl import ThreadpoolController
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
@@ -32,7 +31,7 @@ from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.numba_source import HEADER
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.samples import Forward, Samples, check_weights
-from ntkverify.execution.threads import available_threads, share
+from ntkverify.execution.threads import available_threads, one_blas_thread, share
 from ntkverify.symbolic.neuron import Block, Neuron
 
 Array = npt.NDArray[np.float64]
@@ -251,7 +250,7 @@ class GemmExecutor(Executor):
                 np.matmul(self._vectors, w[:, grouped].T, out=z)
             self._module.values(z, rest, f, self._points, self._sizes, sums[i])
 
-        with _blas().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             share(work, len(starts), self.threads)
         if gradient is not None:
             return Forward((), np.empty(0))
@@ -307,11 +306,6 @@ class GemmExecutor(Executor):
                 dense += component @ component.T
         shared *= self._vectors @ self._vectors.T
         return shared + dense
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def gemm_source(found: Reduction) -> str:
