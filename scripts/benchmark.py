@@ -2,16 +2,19 @@
 
     python scripts/benchmark.py                       all steps
     python scripts/benchmark.py --only pinn gram      some groups of cases
+    python scripts/benchmark.py --only literal        the first theorem's literal checks, with their peak memory
     python scripts/benchmark.py --json results.json   write the figures, with the machine described
 
 Times are medians of five, the contestants taking turns within each round, so that another
-process slows all alike. GFLOP/s counts the operations of the generated code, a function such as tanh as one.
+process slows all alike, and the machine's own rates are measured again beside each case. GFLOP/s counts
+the operations of the generated code, a function such as tanh as one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import sys
 import time
@@ -23,8 +26,9 @@ from benchmark_machine import describe_machine, measured_peaks
 from benchmark_rivals import jax_gram, jax_step, torch_step
 
 from ntkverify.execution import make_executor
+from ntkverify.measures.fused import descend_fused
 from ntkverify.symbolic.functions import PositivePower
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.neuron import Block, Neuron, regression_neuron
 
 ROUNDS = 5
 
@@ -106,6 +110,7 @@ def step_case(kind: str, sizes: tuple[int, ...], d: int, m: int, peaks: dict[str
         "gflops": operations / own / 1e9,
         "share_of_fma_peak": operations / own / 1e9 / peaks["fma_gflops"],
         "share_of_copy_peak": moved / own / 1e9 / peaks["copy_gbytes_per_s"],
+        **peaks,
     }
 
 
@@ -130,6 +135,7 @@ def gram_case(
         # one product of an (n, m) panel with itself, counted in full as for DGEMM (a symmetric product does half)
         row["gflops"] = 2 * sum(sizes) ** 2 * m / own / 1e9
         row["share_of_dgemm"] = row["gflops"] / peaks["dgemm_gflops"]
+        row["dgemm_gflops"] = peaks["dgemm_gflops"]
     return row
 
 
@@ -139,6 +145,9 @@ def batch_case() -> dict[str, Any]:
     executor = make_executor(neuron, problem["points"], problem["targets"], scale=problem["scale"])
     rng = np.random.default_rng(0)
     weights, a = rng.standard_normal((1000, 1024, 4)), rng.choice([-1.0, 1.0], (1000, 1024, 1))
+
+    # batches compile on first use
+    executor.descend(weights[:2].copy(), a[:2], 0.1, steps=1)
 
     def together() -> None:
         executor.descend(weights.copy(), a, 0.1, steps=100, every=100)
@@ -190,6 +199,22 @@ def wide_case(n: int, d: int, m: int, steps: int) -> dict[str, Any]:
     }
 
 
+def literal_case(samples: int, dimension: int, width: int, steps: int) -> dict[str, Any]:
+    """The first theorem's literal check: weights drawn, every step measured for its lemmas."""
+    points = np.eye(dimension)[:samples]
+    neuron = regression_neuron("relu", dimension=dimension)
+    start = time.perf_counter()
+    found = descend_fused(neuron, points, np.ones(samples), seed=0, width=width, step=1.0, steps=steps)
+    elapsed = time.perf_counter() - start
+    return {
+        "case": f"literal check n={samples} d={dimension} m={width}, {steps} measured steps, drawing included",
+        "seconds": {"ntkverify": elapsed},
+        "ratio": {},
+        "loss_ratio": float((found.residuals[-1] ** 2).sum() / (found.residuals[0] ** 2).sum()),
+        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+
+
 STEPS = {
     "pinn": [
         ("heat", (200, 50), 1, 16384),
@@ -217,7 +242,10 @@ GRAMS = [
 # the widths that the first theorem prescribes for two and three samples
 WIDE = [(2, 2, 11_200_000, 12), (3, 3, 60_300_000, 8)]
 
-GROUPS = [*STEPS, "wide", "batch", "gram"]
+# samples, dimension, width and steps of the literal checks; the smaller first, since the memory is a running peak
+LITERAL = [(2, 2, 11_190_496, 12), (3, 3, 60_260_026, 12)]
+
+GROUPS = ["literal", *STEPS, "wide", "batch", "gram"]
 
 
 def show(row: dict[str, Any]) -> None:
@@ -237,24 +265,33 @@ def main(arguments: list[str]) -> None:
     peaks = measured_peaks()
     print(", ".join(f"{k} {v:.1f}" for k, v in peaks.items()), flush=True)
     rows = []
+
+    def keep(row: dict[str, Any]) -> None:
+        # other processes come and go: the machine's own rates are those of the moment
+        rows.append(row | {"load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None})
+        show(row)
+        if chosen.json:
+            # after every case: a run that is broken off leaves what it has
+            with open(chosen.json, "w") as file:
+                json.dump({"machine": describe_machine(), "peaks": peaks, "rows": rows}, file, indent=1)
+
+    def current() -> dict[str, float]:
+        """The peaks, measured again beside each case."""
+        return measured_peaks(quick=True)
+
+    for options in LITERAL if "literal" in chosen.only else []:
+        keep(literal_case(*options))
     for group in chosen.only:
         if group in STEPS:
             for kind, sizes, d, m in STEPS[group]:
-                rows.append(step_case(kind, sizes, d, m, peaks))
-                show(rows[-1])
+                keep(step_case(kind, sizes, d, m, current()))
     for options in WIDE if "wide" in chosen.only else []:
-        rows.append(wide_case(*options))
-        show(rows[-1])
+        keep(wide_case(*options))
     if "batch" in chosen.only:
-        rows.append(batch_case())
-        show(rows[-1])
+        keep(batch_case())
     if "gram" in chosen.only:
         for kind, sizes, d, m, rival in GRAMS:
-            rows.append(gram_case(kind, sizes, d, m, peaks, rival))
-            show(rows[-1])
-    if chosen.json:
-        with open(chosen.json, "w") as file:
-            json.dump({"machine": describe_machine(), "peaks": peaks, "rows": rows}, file, indent=1)
+            keep(gram_case(kind, sizes, d, m, current(), rival))
 
 
 if __name__ == "__main__":

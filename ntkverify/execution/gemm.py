@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import sympy
-from threadpoolctl import ThreadpoolController
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
@@ -32,7 +31,7 @@ from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.numba_source import HEADER
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.samples import Forward, Samples, check_weights
-from ntkverify.execution.threads import available_threads, share
+from ntkverify.execution.threads import available_threads, one_blas_thread, share
 from ntkverify.symbolic.neuron import Block, Neuron
 
 Array = npt.NDArray[np.float64]
@@ -161,6 +160,21 @@ class GemmExecutor(Executor):
         self._sizes = np.array([b.size for b in samples.blocks], dtype=np.int64)
         self._gather(samples)
 
+    def operations_per_step(self, m: int) -> int:
+        """Arithmetic operations of one step of gradient descent at width m: three products and what lies between."""
+        products = 6 * len(self.reduction.grouped)
+        codes = zip(self.samples.blocks, self.reduction.neuron.blocks, strict=True)
+        each = sum(
+            b.size
+            * (
+                products
+                + _backward(self.reduction.neuron, block).operations
+                + live(forward_statements(self.reduction.neuron, block), frozenset({FORM})).operations
+            )
+            for b, block in codes
+        )
+        return m * each
+
     def _gather(self, samples: Samples) -> None:
         self._points = np.ascontiguousarray(np.concatenate([b.points for b in samples.blocks]))
         values = {s: self._points[:, i] for i, s in enumerate(self.reduction.neuron.coordinates[:-1])}
@@ -236,7 +250,7 @@ class GemmExecutor(Executor):
                 np.matmul(self._vectors, w[:, grouped].T, out=z)
             self._module.values(z, rest, f, self._points, self._sizes, sums[i])
 
-        with _blas().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             share(work, len(starts), self.threads)
         if gradient is not None:
             return Forward((), np.empty(0))
@@ -294,11 +308,6 @@ class GemmExecutor(Executor):
         return shared + dense
 
 
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
 def gemm_source(found: Reduction) -> str:
     """A module with ``slopes``, ``panels`` and ``values``: the arithmetic between the products."""
     neuron = found.neuron
@@ -312,12 +321,7 @@ def gemm_source(found: Reduction) -> str:
             "    row = 0",
         ]
         for index, b in enumerate(neuron.blocks):
-            cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(b.features)))
-            code = gradient_statements(neuron, b, cotangents)
-            # the shared slope is wanted itself, and not times the form's coordinate
-            code = live(
-                Statements(code.neuron, code.sample, code.mixed, (SHARED, *code.outputs[1:])), frozenset({FORM})
-            )
+            code = _backward(neuron, b)
             target = "g[{}, l] +=" if name == "slopes" else "g[i, {}, l] ="
             finish = [f"{target.format(o)} {ScalarPrinter()(e)}" for o, e in enumerate(code.outputs[1:])]
             names = [f"c{k} = cotangents[{k}, i]" for k in range(len(b.features))]
@@ -336,6 +340,13 @@ def gemm_source(found: Reduction) -> str:
         after = [f"sums[{k}, i] += y{k}" for k in range(len(b.features))]
         lines += _loops(neuron, code, index, [], finish, before, after)
     return "\n".join(lines) + "\n"
+
+
+def _backward(neuron: Neuron, block: Block) -> Statements:
+    """Code for the shared slope, itself and not times the form's coordinate, and for the other gradients."""
+    cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(block.features)))
+    code = gradient_statements(neuron, block, cotangents)
+    return live(Statements(code.neuron, code.sample, code.mixed, (SHARED, *code.outputs[1:])), frozenset({FORM}))
 
 
 def _loops(
