@@ -404,7 +404,8 @@ class Chain:
                 left, right = pairs[:, 0], pairs[:, 1]
                 positive = (left > 0) & (right > 0)
                 gaps = np.where(positive, np.log(right) - np.log(left), right - left)
-            return np.nan_to_num(np.concatenate([thresholds, gaps]), nan=-1e3, posinf=1e3, neginf=-1e3)
+            every = np.concatenate([thresholds, gaps])
+            return np.asarray(np.nan_to_num(every, nan=-1e3, posinf=1e3, neginf=-1e3))
 
         z0 = np.log([*(float(origin[s]) for s in self.free), float(width)])
         result = optimize.minimize(
@@ -473,7 +474,9 @@ def _rounded(value: float, towards: Callable[[float], int]) -> sympy.Rational:
     if not (math.isfinite(value) and value > 0):
         return sympy.S.Zero
     exponent = 4 - math.floor(math.log10(value))
-    return sympy.Rational(towards(sympy.Rational(value) * sympy.Integer(10) ** exponent)) / sympy.Integer(10) ** exponent
+    return (
+        sympy.Rational(towards(sympy.Rational(value) * sympy.Integer(10) ** exponent)) / sympy.Integer(10) ** exponent
+    )
 
 
 def total(shares: Iterable[sympy.Expr]) -> sympy.Expr:

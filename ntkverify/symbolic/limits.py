@@ -137,6 +137,8 @@ class LimitGram:
                     symmetric = (part + part.T) / 2 if p == q else part
                     target[offsets[p] : offsets[p + 1], offsets[q] : offsets[q + 1]] = symmetric
                     target[offsets[q] : offsets[q + 1], offsets[p] : offsets[p + 1]] = symmetric.T
+        if not np.all(np.isfinite(result)):
+            raise NtkVerifyError("the limit Gram matrix overflows float64 for points of this size; scale them down.")
         return result[0], result[1]
 
     def covariance(self, points: Points) -> FloatArray:
@@ -240,7 +242,11 @@ class LimitGram:
         arrays = {}
         for name, values in named.items():
             self.neuron.block(name)
-            array = np.asarray(values, dtype=np.float64)
+            try:
+                given = np.asarray(values)
+                array = given.astype(np.float64, casting="unsafe" if given.dtype == object else "same_kind")
+            except (TypeError, ValueError) as error:
+                raise NtkVerifyError(f"points of block {name!r} must be rows of real numbers: {error}.") from error
             if array.ndim != 2 or array.shape[1] != len(self.neuron.coordinates):
                 raise NtkVerifyError(
                     f"points of block {name!r} must have shape (n, {len(self.neuron.coordinates)}), "

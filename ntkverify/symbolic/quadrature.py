@@ -29,11 +29,11 @@ from ntkverify.symbolic.geometry import FloatArray
 # the integrands hold exp(-u^2/4) and more: exp(-CUT^2/4) is 4e-32, far below rounding for polynomials of degree 10
 _CUT = 17.0
 _PANEL_NODES = 16
-_FIRST, _MOST = 64, 2048
+_FIRST, _MOST = 128, 2048
 _LARGEST_NORM = 16.0
 _EPS = float(np.finfo(float).eps)
 # a truncation estimate that is this small, relative to the size of the integral, is below what rounding leaves
-_SETTLED = 1e-14
+_SETTLED = 1e-13
 _ACCEPTED = 1e-11
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Softplus": lambda z: np.logaddexp(0.0, z),
@@ -51,7 +51,7 @@ def compiled(function: sympy.Expr) -> Callable[[FloatArray], FloatArray]:
     return lambda z: np.broadcast_to(np.asarray(call(z), dtype=float), z.shape)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _rule(panels: int) -> tuple[FloatArray, FloatArray]:
     """Composite Gauss-Legendre on [-CUT, CUT], symmetric, with a panel boundary at 0 where kinks lie."""
     nodes, weights = np.polynomial.legendre.leggauss(_PANEL_NODES)
@@ -61,7 +61,7 @@ def _rule(panels: int) -> tuple[FloatArray, FloatArray]:
     return np.concatenate([-positive[::-1], positive]), np.concatenate([masses[::-1], masses])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=10)
 def _hermite(panels: int, count: int) -> FloatArray:
     """weight * h_k(u) phi(u) at the nodes, for k < count, shape (nodes, count)."""
     nodes, weights = _rule(panels)
@@ -84,7 +84,8 @@ def coefficients(function: sympy.Expr, power: int, norms: FloatArray, count: int
     errors : array (points,)
         The largest difference to a rule with panels half as wide, plus rounding.
     """
-    scale = max(1.0, float(np.max(norms, initial=0.0)), math.sqrt(count) / 8)
+    # powers of two, so that the tables of Hermite functions are shared
+    scale = 2.0 ** math.ceil(math.log2(max(1.0, float(np.max(norms, initial=0.0)), math.sqrt(count) / 16)))
     results = []
     for panels in (math.ceil(_CUT * scale / 2), 2 * math.ceil(_CUT * scale / 2)):
         nodes, _ = _rule(panels)
@@ -102,8 +103,8 @@ def plane_expectations(
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """E[u^a v^b A(rho u) B(rho' (u cosine + v sine))] for every request (A, B, a, b) and every pair.
 
-    The estimate of the truncation error is the Cauchy-Schwarz bound of the upper half of the terms that were summed:
-    the coefficients decay, so that the upper half is more than the rest of the series.
+    The estimate of the truncation error is the Cauchy-Schwarz bound of the last quarter of the terms that were
+    summed: the coefficients decay, so that it is more than the rest of the series.
 
     Parameters
     ----------
@@ -192,12 +193,12 @@ def _estimates(
     """Estimate of the truncation, size of the expectation, and error from coefficients and rounding, per pair."""
     (alpha, alpha_error), (beta, beta_error) = left, right
     count = alpha.shape[1]
-    decay = np.abs(cosine) ** (count // 2)
+    decay = np.abs(cosine) ** (3 * count // 4)
     truncation, size, rounding = (np.zeros(cosine.shape) for _ in range(3))
     for q, factor in _hermite_parts(b):
         lifted, kept = beta[:, q:] * _ratios(q, count), alpha[:, : count - q]
-        upper = slice((count - q) // 2, None)
-        tail = np.multiply.outer(*(np.sqrt(np.sum(c[:, upper] ** 2, axis=1)) for c in (kept, lifted)))
+        last = slice(3 * (count - q) // 4, None)
+        tail = np.multiply.outer(*(np.sqrt(np.sum(c[:, last] ** 2, axis=1)) for c in (kept, lifted)))
         norm_left, norm_right = (np.sqrt(np.sum(c**2, axis=1)) for c in (kept, lifted))
         product = np.multiply.outer(norm_left, norm_right)
         angular = factor * np.abs(sine) ** q

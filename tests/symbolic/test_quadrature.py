@@ -44,7 +44,9 @@ class TestErrorEstimates:
         """One dimension, where 50 digits are cheap; and the worst case of the series, as cos^k does not decay."""
         expression, function = FUNCTIONS[name]
 
-        @settings(max_examples=8, deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
+        @settings(
+            max_examples=8, deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+        )
         @example(1.0, 1.0, 1)
         @given(st.floats(0.05, 1.6), st.floats(0.05, 1.6), st.sampled_from([1, -1]))
         def run(rho, rho2, sign):
@@ -63,9 +65,11 @@ class TestErrorEstimates:
 
     def test_they_cover_the_error_at_random_angles(self):
         rng = np.random.default_rng(5)
-        for angle in (1e-6, 0.3, 1.2, 2.9, math.pi - 1e-4):
+        for angle in (1e-6, 1.2, math.pi - 1e-4):
             rho, rho2 = rng.uniform(0.2, 1.2, 2)
-            requests = [(sympy.tanh(Z), sympy.tanh(Z / 2) ** 2, a, b) for a, b in ((0, 0), (1, 0), (1, 2), (0, 4), (2, 1))]
+            requests = [
+                (sympy.tanh(Z), sympy.tanh(Z / 2) ** 2, a, b) for a, b in ((0, 0), (1, 0), (1, 2), (0, 4), (2, 1))
+            ]
             values, errors = expectations(requests, rho, rho2, angle)
             with mpmath.workdps(30):
                 step, cos, sin = mpmath.mpf(1) / 6, mpmath.cos(mpmath.mpf(angle)), mpmath.sin(mpmath.mpf(angle))
@@ -92,7 +96,7 @@ class TestErrorEstimates:
 
     def test_matrices_return_their_estimate(self):
         t, x = coordinates("t x")
-        points = {"interior": np.array([[0.1, 0.2], [0.7, 0.5]]), "boundary": np.array([[0.0, 1.0]])}
+        points = {"interior": np.array([[0.1, 0.2], [0.3, 0.5]]), "boundary": np.array([[0.0, 0.5]])}
         matrix, error = limit_gram(pinn_neuron("tanh", ops.heat(t, [x]))).matrix_with_error(points)
         size = np.sqrt(np.multiply.outer(np.diag(matrix), np.diag(matrix)))
         assert np.all(error > 0)
