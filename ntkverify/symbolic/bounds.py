@@ -284,7 +284,7 @@ class Chain:
         failing = self.violated({**exact, self.unknown: width})
         if failing:
             raise NtkVerifyError(
-                f"requirement {failing[0]!r} fails at {self.unknown} = {width}, which {binding!r} asks for; it must get "
+                f"requirement {failing[0]!r} fails at {self.unknown} = {width} ({binding!r}); it must get "
                 f"easier as {self.unknown} grows."
             )
         return Split({symbol: exact[symbol] for symbol in self.free}, width, binding)
@@ -325,7 +325,7 @@ class Chain:
         grid = np.exp2(np.arange(0, 8 * LARGEST + 1) / 8)
         with np.errstate(all="ignore"):
             left, right = (np.broadcast_to(np.asarray(side, float), grid.shape) for side in sides(grid))
-        # where float64 cannot tell (0 <= 0, nan) the point counts as a failure until the exact comparison says otherwise
+        # where it cannot tell (0 <= 0, nan) the point counts as a failure until the exact comparison says otherwise
         candidates = [int(g) for g in grid[~(left < right)]]
         low = next((c for c in reversed(candidates) if not holds(c)), None)
         if low is None:

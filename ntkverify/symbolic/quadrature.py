@@ -33,7 +33,7 @@ _FIRST, _MOST = 128, 2048
 _LARGEST_NORM = 16.0
 _EPS = float(np.finfo(float).eps)
 # a truncation estimate that is this small, relative to the size of the integral, is below what rounding leaves
-_SETTLED = 1e-13
+_SETTLED = 1e-14
 _ACCEPTED = 1e-11
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Softplus": lambda z: np.logaddexp(0.0, z),
@@ -85,7 +85,7 @@ def coefficients(function: sympy.Expr, power: int, norms: FloatArray, count: int
         The largest difference to a rule with panels half as wide, plus rounding.
     """
     # powers of two, so that the tables of Hermite functions are shared
-    scale = 2.0 ** math.ceil(math.log2(max(1.0, float(np.max(norms, initial=0.0)), math.sqrt(count) / 16)))
+    scale = 2.0 ** math.ceil(math.log2(max(1.0, float(np.max(norms, initial=0.0)), math.sqrt(count) / 6)))
     results = []
     for panels in (math.ceil(_CUT * scale / 2), 2 * math.ceil(_CUT * scale / 2)):
         nodes, _ = _rule(panels)
@@ -126,7 +126,7 @@ def plane_expectations(
         if left.has(PositivePower) and right.has(PositivePower):
             raise NtkVerifyError(
                 f"no closed form is known for the Gaussian expectation of {left} times {right}, and with a kink in "
-                "both its Hermite series settles too slowly; give the two parts of the activation networks of their own."
+                "both its Hermite series settles too slowly; give the two parts networks of their own."
             )
     largest = max(float(np.max(n, initial=0.0)) for n in (norms_left, norms_right))
     if largest > _LARGEST_NORM:
