@@ -88,7 +88,7 @@ def _derive(neuron: Neuron, chosen: Mapping[sympy.Symbol, str]) -> Derivation:
         if law == "sign" and i in inside:
             raise NtkVerifyError(f"{weight} stands inside an activation and must be normal, but its law is 'sign'.")
         if i not in inside:
-            outer[i] = tuple(_moment(law, n) for n in range(33))
+            outer[i] = tuple(_moment(law, n) for n in range(129))
     return Derivation(weights, tuple(splitter.forms), gradients, features, outer)
 
 

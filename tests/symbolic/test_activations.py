@@ -86,6 +86,23 @@ class TestSuprema:
         assert not get_activation("swish").supremum(1).exact
         assert get_activation("gelu").supremum(1).point.equals(sympy.sqrt(2))
 
+    def test_waves_of_one_period_are_exact_and_others_are_refused(self):
+        fast = Activation("fast", sympy.sin(3 * Z) + sympy.cos(6 * Z)).supremum(0)
+        assert fast.exact
+        assert fast.value == 2
+        assert Activation("scaled", sympy.sin(sympy.pi * Z)).supremum(1).value == sympy.pi
+        for unbounded in (Z * sympy.sin(Z), sympy.sin(Z) + sympy.sin(sympy.sqrt(2) * Z)):
+            with pytest.raises(NtkVerifyError, match="neither die out nor have one period"):
+                Activation("waves", unbounded).supremum(0)
+
+    def test_critical_points_far_from_the_origin_are_found(self):
+        far = Activation("far", sympy.tanh(Z - 100) + sympy.exp(-((Z - 40) ** 2))).supremum(1)
+        assert float(far.value) == pytest.approx(1, abs=1e-12)
+
+    def test_a_function_that_is_not_finite_is_refused(self):
+        with pytest.raises(NtkVerifyError, match="must be finite"):
+            Activation("bad", sympy.nan * Z)
+
 
 class TestProperties:
     def test_parity(self):

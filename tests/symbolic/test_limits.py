@@ -59,6 +59,21 @@ class TestReluRegression:
                     assert balls[i, j].overlaps(flint.arb(mpmath.nstr(exact[i][j], 55)))
                 assert balls[i, j].rad() < flint.arb("1e-30")
 
+    @pytest.mark.parametrize(
+        ("points", "message"),
+        [
+            (np.array([[1 + 1j, 2, 3]]), "rows of real numbers"),
+            ([[1, 2, 3], [4]], "rows of real numbers"),
+            ([["a", "b", "c"]], "rows of real numbers"),
+            (np.full((2, 3), 1e200), "overflows float64"),
+        ],
+    )
+    def test_points_that_are_no_points(self, gram, points, message):
+        with np.errstate(all="ignore"), pytest.raises(NtkVerifyError, match=message):
+            gram.matrix(points)
+        with pytest.raises(NtkVerifyError, match="rows of 3 coordinates, but 1 is no row"):
+            gram.matrix_balls([1, 2, 3])
+
     def test_bad_points_are_refused(self, gram):
         with pytest.raises(NtkVerifyError, match=r"shape \(n, 3\).*shape \(2, 2\)"):
             gram.matrix(np.ones((2, 2)))
@@ -130,6 +145,38 @@ class TestPhysicsInformed:
                     # divided differences at raised precision keep well over 40 of the 70 digits
                     assert abs(exact[i][j] - mpmath.fsum(parts)) <= mpmath.mpf(10) ** -40 * scale
                     assert abs(matrix[i, j] - float(mpmath.fsum(parts))) <= 1e-12 * float(scale)
+
+    @pytest.mark.parametrize("angle", [1e-8, 1e-4, 0.5, 1.5, 3.0, np.pi - 1e-4, np.pi - 1e-8])
+    def test_a_network_without_biases_at_adversarial_angles(self, angle):
+        """The heat operator on ReLU^3 without biases, float64 against the 50-digit closed form."""
+        neuron = pinn_neuron("relu3", ops.heat(T, [X]), trainable=("inner",), inner_bias=False)
+        gram = limit_gram(neuron)
+        points = np.array([[0.8, 0.0], [0.6 * np.cos(angle), 0.6 * np.sin(angle)]])
+        named = {"interior": points, "boundary": points}
+        matrix, exact = gram.matrix(named), gram.matrix_mpmath(named, 50)
+        for i in range(4):
+            for j in range(4):
+                scale = float(mpmath.sqrt(exact[i][i] * exact[j][j]))
+                assert abs(matrix[i, j] - float(exact[i][j])) <= 1e-12 * scale
+        # the heat kernel near opposite points by polar coordinates, with the neuron's gradient written out by hand
+        with mpmath.workdps(40):
+            p, q = ([mpmath.mpf(c) for c in row] for row in points)
+
+            def psi(x, w):
+                z = w[0] * x[0] + w[1] * x[1]
+                if z < 0:
+                    return (0, 0)
+                common = 6 * z * w[0] - 6 * w[1] ** 2
+                return (common * x[0] + 3 * z * z, common * x[1] - 12 * z * w[1])
+
+            def angular(s):
+                w = (mpmath.cos(s), mpmath.sin(s))
+                return mpmath.fdot(psi(p, w), psi(q, w))
+
+            start, stop = mpmath.atan2(q[1], q[0]) - mpmath.pi / 2, mpmath.pi / 2
+            # E r^4 = 8 for a standard normal vector of the plane
+            by_hand = 8 * mpmath.quad(angular, [start, stop], method="gauss-legendre") / (2 * mpmath.pi)
+            assert abs(by_hand - exact[0][1]) <= mpmath.mpf(10) ** -30 * mpmath.sqrt(exact[0][0] * exact[1][1])
 
     @pytest.mark.parametrize("dimension", [1, 2, 3])
     def test_exact_moments_of_the_cubed_relu(self, dimension):
@@ -204,7 +251,7 @@ class TestOtherProblems:
         limit = gram.matrix(u, y)
         assert np.trace(limit) == pytest.approx(2 * 4 / 4)  # N/4 each
         neuron = operator_neuron("relu", "relu", {"data": identity((T, X))}, sensors=2, branch_width=2)
-        m, rng = 200_000, np.random.default_rng(3)
+        m, rng = 1_000_000, np.random.default_rng(3)
         weights = rng.standard_normal((len(neuron.weights), m))
         signs = np.sign(rng.standard_normal((2, m)))
         function = sympy.lambdify(

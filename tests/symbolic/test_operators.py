@@ -99,3 +99,7 @@ class TestDefinition:
             ops.navier_stokes((X, Y), reynolds=1)["momentum_x"](X)
         with pytest.raises(NtkVerifyError, match="not linear"):
             ops.burgers(T, X).linear_combination([X] * 3)
+        with pytest.raises(NtkVerifyError, match=r"name one of them twice"):
+            Operator.from_expression(u, [u], (T, T, X))
+        with pytest.raises(NtkVerifyError, match="must be finite"):
+            ops.burgers(T, X, viscosity=float("inf"))
