@@ -232,13 +232,7 @@ def jobs(options: argparse.Namespace) -> list[tuple[str, str, str, int, dict[str
     seeds = range(options.seeds)
     every = [("main", p, method, s, {}) for p in options.problems for method in options.methods for s in seeds]
     rates = [
-        (
-            "rates",
-            "poisson-2d",
-            "NGD",
-            s,
-            {"eta": eta, "steps": options.steps if eta >= options.eta else 5 * options.steps},
-        )
+        ("rates", "poisson-2d", "NGD", s, {"eta": eta, "steps": options.steps * (1 if eta >= options.eta else 5)})
         for eta in (1.0, 0.5, 0.1, 0.05, 0.01)
         for s in range(min(options.seeds, 3))
     ]

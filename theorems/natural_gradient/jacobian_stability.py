@@ -177,11 +177,13 @@ def smooth(draw):
     return instance(draw, width=10**4, radius=draw(st.sampled_from([0.003, 0.01, 0.03, 0.1])))
 
 
+flips_width = solve_for(m, sympy.Le(n_1 * exp(-kappa * m * R / 3), delta)).expression  # Chernoff, doubled mean
+
+
 @theorem.instances("flip lemma's own width", run=perturbed("relu3"), quick=200)
 def flip_width(draw):
     share, radius = Rational(1, 10), Rational(1, 20)
-    needed = solve_for(m, sympy.Le(n_1 * exp(-kappa * m * R / 3), delta)).expression
-    width = math.ceil(theorem.value(needed, {n_1: 2, R: radius, delta: share}))
+    width = math.ceil(theorem.value(flips_width, {n_1: 2, R: radius, delta: share}))
     return instance(draw, width=width, radius=float(radius), delta=float(share))
 
 
