@@ -67,7 +67,8 @@ def least_eigenvalue(matrix: Any, *, bits: int = 256, digits: int = 6) -> Enclos
     ctx.prec = bits
     try:
         middle = arb_mat([[matrix[i, j].mid() for j in range(n)] for i in range(n)])
-        vector = arb_mat([[1 if i % 2 else -1] for i in range(n)])
+        # entries without pattern, so that no symmetric matrix met has its eigenvector orthogonal to them
+        vector = arb_mat([[arb(i * i + 1).cos().mid()] for i in range(n)])
         for _ in range(8):
             try:
                 solved = middle.solve(vector)
@@ -82,14 +83,15 @@ def least_eigenvalue(matrix: Any, *, bits: int = 256, digits: int = 6) -> Enclos
         upper = quotient.upper()
         lower = arb(0)
         if upper > 0 and is_positive_definite(matrix):
-            gap = arb(10) ** -digits
-            while gap < 1:  # widen until the shifted matrix is proved positive
-                shift = (upper * (1 - gap)).lower()
+            # widen until the shifted matrix is proved positive: by shares of the upper end, then by powers of two
+            gaps = [10.0**-digits * 4**i for i in range(64)]
+            shares = [1 - gap for gap in gaps if gap < 0.5] + [0.5**i for i in range(1, bits)]
+            for share in shares:
+                shift = (upper * share).lower()
                 shifted = arb_mat([[matrix[i, j] - (shift if i == j else 0) for j in range(n)] for i in range(n)])
                 if is_positive_definite(shifted):
                     lower = shift
                     break
-                gap = gap * 4
         return Enclosure(lower, upper)
     finally:
         ctx.prec = before

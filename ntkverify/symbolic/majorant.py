@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import sympy
 
 from ntkverify.errors import NtkVerifyError
@@ -17,6 +19,7 @@ _LIPSCHITZ: dict[type, tuple[sympy.Expr, sympy.Expr]] = {
 }
 
 
+@functools.lru_cache(maxsize=4096)
 def majorant(expression: sympy.Expr) -> sympy.Expr:
     """A bound M >= |e| such that evaluating e in floating point errs by at most (operations) * eps * M, to first order.
 
