@@ -24,9 +24,11 @@ from ntkverify.glossary import m
 from ntkverify.instance import Instance
 from ntkverify.instances import space_time_points
 from ntkverify.measures.trajectory import spectral_norm
+from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun
 from ntkverify.symbolic.activations import get_activation, positive_power
 from ntkverify.symbolic.bounds import derived, solve_for
+from ntkverify.symbolic.functions import Z
 
 theorem = Theorem(
     "Stability of the Jacobian of physics-informed networks",
@@ -185,6 +187,77 @@ def flip_width(draw):
     share, radius = Rational(1, 10), Rational(1, 20)
     width = math.ceil(theorem.value(flips_width, {n_1: 2, R: radius, delta: share}))
     return instance(draw, width=width, radius=float(radius), delta=float(share))
+
+
+@theorem.instances("one run", run=AlgebraRun, quick=1)
+def one_run():
+    return Instance(parameters={"R": 0.01, "rho": 1.5, "B": 3.0})
+
+
+@theorem.lemma(
+    "P(|g| <= R) <= kappa R",
+    holds=always,
+    bound=kappa * R,
+    on="one run",
+    attained=True,  # as R -> 0
+)
+def density_bound(run):
+    return math.erf(run.R / math.sqrt(2))
+
+
+@theorem.lemma(
+    "kappa is the limit of P(|g| <= R)/R as R -> 0",
+    holds=always,
+    bound=kappa * R * (1 - R**2 / 6),
+    from_below=True,
+    on="one run",
+    attained=True,
+)
+def density_reached(run):
+    return math.erf(run.R / math.sqrt(2))
+
+
+@theorem.lemma(
+    "|chi(w) - chi(w')| <= boundary_slope |w - w'|, radially at |w| = B",
+    holds=always,
+    bound=boundary_slope,
+    on="one run",
+)
+def boundary_slope_reached(run):
+    y = np.array([run.rho, 0.0])
+    w = np.array([run.B, 0.0])
+    other = w * (1 - 2.0**-20)
+    chi = [3 * max(v @ y, 0) ** 2 * y for v in (w, other)]
+    return np.linalg.norm(chi[0] - chi[1]) / np.linalg.norm(w - other)
+
+
+# ---- the suprema are reached --------------------------------------------------------------------------------------
+
+
+def peak(order):
+    """Largest |tanh^(order)| on a grid of spacing 1e-4 around the origin, off the supremum by at most its square."""
+    z = np.linspace(-6, 6, 120001)
+    return np.abs(sympy.lambdify(Z, tanh.derivative(order), "numpy")(z)).max()
+
+
+for order, supremum in zip((2, 3, 4), (s_2, s_3, s_4), strict=True):
+
+    @theorem.lemma(
+        f"|tanh^({order})| <= s_{order}", holds=always, bound=supremum, assumes=(), on="one run", attained=True
+    )
+    def at_most_supremum(run, order=order):
+        return peak(order)
+
+    @theorem.lemma(
+        f"s_{order} is reached, up to 1e-6",
+        holds=always,
+        bound=supremum * (1 - Rational(1, 10**6)),
+        from_below=True,
+        assumes=(),
+        on="one run",
+    )
+    def supremum_reached(run, order=order):
+        return peak(order)
 
 
 # ---- how many neurons are near a sign change ----------------------------------------------------------------------

@@ -292,6 +292,18 @@ def gamma_fits_contraction(run):
     return run.gamma
 
 
+@theorem.lemma(
+    "E is at most half of eta sqrt(1 - eta) ||r|| at gamma_contraction",
+    holds=always,
+    bound=Rational(1, 2),
+    on="worst step",
+    attained=True,
+)
+def contraction_constant(run):
+    """2 g/sqrt(lambda_min(J J^T)/lambda_0) with lambda_min(J J^T) = lambda_0/2."""
+    return 2 * run.gamma_contraction / np.sqrt(1 / 2)
+
+
 def weakened(run, share):
     """J after the change of spectral norm `share` sqrt(lambda_0) that lowers its least singular value most."""
     change = np.zeros_like(run.singular)

@@ -21,9 +21,11 @@ from ntkverify import Source, Theorem, always, scales_as
 from ntkverify.glossary import lambda_0, m, residual
 from ntkverify.instance import Instance
 from ntkverify.instances import generator, space_time_points
+from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import pinn
 from ntkverify.symbolic.activations import get_activation
 from ntkverify.symbolic.bounds import derived
+from ntkverify.symbolic.functions import Z
 
 theorem = Theorem(
     "Quadratic convergence of natural gradient descent with step 1, smooth activation",
@@ -111,6 +113,40 @@ def training(draw):
 @theorem.instances("ladder of widths", run=RUN, quick=460)
 def ladder(draw):
     return instance(draw, points=POINTS, size=0.002, width=2 ** draw(st.sampled_from([6, 7, 12, 13])), steps=1)
+
+
+@theorem.instances("one run", run=AlgebraRun, quick=1)
+def one_run():
+    return Instance()
+
+
+# ---- the suprema are reached --------------------------------------------------------------------------------------
+
+
+def peak(order):
+    """Largest |tanh^(order)| on a grid of spacing 1e-4 around the origin, off the supremum by at most its square."""
+    z = np.linspace(-6, 6, 120001)
+    return np.abs(sympy.lambdify(Z, tanh.derivative(order), "numpy")(z)).max()
+
+
+for order, supremum in zip((1, 2, 3, 4), (s_1, s_2, s_3, s_4), strict=True):
+
+    @theorem.lemma(
+        f"|tanh^({order})| <= s_{order}", holds=always, bound=supremum, assumes=(), on="one run", attained=True
+    )
+    def at_most_supremum(run, order=order):
+        return peak(order)
+
+    @theorem.lemma(
+        f"s_{order} is reached, up to 1e-6",
+        holds=always,
+        bound=supremum * (1 - Rational(1, 10**6)),
+        from_below=True,
+        assumes=(),
+        on="one run",
+    )
+    def supremum_reached(run, order=order):
+        return peak(order)
 
 
 # ---- one block ----------------------------------------------------------------------------------------------------

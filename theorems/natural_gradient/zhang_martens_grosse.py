@@ -176,20 +176,52 @@ def path_fits(run):
     return run.path
 
 
-def worst_step(run):
-    """||r+||^2/||r||^2 when J is weakened most and the mean Jacobian of the step lies on the other side of J(0)."""
+@theorem.lemma(
+    "the steps add up to path ||r(0)||/sigma_0",
+    holds=always,
+    bound=path,
+    assumes=STEP,
+    on="worst Jacobians",
+    error=lambda run: 64 * ULP * run.path / run.eta,  # 1 - sqrt(1 - eta) cancels
+    attained=True,
+)
+def path_length(run):
+    return run.eta / (1 - np.sqrt(1 - run.eta)) / (1 - run.share)
+
+
+def worst_parts(run):
+    """Step and E when J is weakened most and the mean Jacobian of the step lies on the other side of J(0)."""
     change = np.zeros_like(run.singular)
     change[0] = run.share * run.singular.min()
     jacobian = (run.left * (run.singular - change)) @ run.right.T
     other = (run.left * (run.singular + change)) @ run.right.T
     step = -run.eta * np.linalg.pinv(jacobian) @ run.vector
-    after = run.vector + jacobian @ step - (other - jacobian) @ step
+    return jacobian @ step, -(other - jacobian) @ step
+
+
+def worst_step(run):
+    """||r+||^2/||r||^2 in that case."""
+    linear, remainder = worst_parts(run)
+    after = run.vector + linear + remainder
     return after @ after / (run.vector @ run.vector)
 
 
 def worst_error(run):
     """Products and pseudo-inverse of matrices with this condition number."""
     return 64 * ULP * (run.singular.max() / run.singular.min()) ** 2
+
+
+@theorem.lemma(
+    "||E|| <= eta (2c/3)/(1 - c/3) ||r||, worst case",
+    holds=always,
+    bound=deviation * eta,
+    assumes=STEP,
+    on="worst Jacobians",
+    error=worst_error,
+    attained=True,
+)
+def deviation_worst_case(run):
+    return np.linalg.norm(worst_parts(run)[1]) / np.linalg.norm(run.vector)
 
 
 @theorem.lemma(
