@@ -51,7 +51,18 @@ class TestConstants:
         assert textbook.width > 16 * module.optimal.width
         exact = {**module.REFERENCE, **module.optimal_split}
         assert module.explicit.violated({**exact, m: module.optimal.width}) == []
-        assert module.explicit.violated({**exact, m: module.optimal.width - 1}) == ["drift"]
+        # one neuron fewer is too few, and the split is all but balanced: no requirement leaves much over
+        assert module.explicit.violated({**exact, m: module.optimal.width - 1}) == [module.optimal.binding]
+        needed = [float(e.subs(exact)) for e in module.explicit.thresholds.values()]
+        assert min(needed) > 0.99 * max(needed)
+
+    def test_the_published_figures_are_the_derived_ones(self, module):
+        textbook = module.explicit.width({**module.REFERENCE, **module.textbook_split}).width
+        readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+        for text in (module.__doc__, readme):
+            assert f"{textbook:,}" in text
+            assert f"{module.optimal.width:,}" in text
+            assert f"{textbook / module.optimal.width:.1f} times fewer" in text
 
     def test_the_contraction_threshold(self, theorem):
         """0.2247 lambda_0 at a = 1/3 when the Gram matrix keeps half of lambda_0."""

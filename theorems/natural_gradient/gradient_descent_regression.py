@@ -10,8 +10,8 @@ The learning rate O(1/||H^inf||_2), in place of O(lambda_0/n^2), is the contribu
 (versions 1 and 2, abstract). Width, radius and every constant are derived here: the proof is a chain of
 inequalities whose slack - of lambda_0 between the initial Gram matrix (tau) and its drift (sigma), of delta between
 three random events, of the sign-flip count (1 + zeta) - is split by free parameters. The textbook split is a quarter,
-a quarter, thirds and zeta = 1. `optimal_split` chooses them to make the width small: 667,210 neurons in place of
-11,190,496 (whose constant is published as 2608) for two orthonormal inputs, C = 1 and delta = 1/10, 16.8 times fewer.
+a quarter, thirds and zeta = 1. `optimal_split` chooses them to make the width small: 663,333 neurons in place of
+11,190,496 (whose constant is published as 2608) for two orthonormal inputs, C = 1 and delta = 1/10, 16.9 times fewer.
 """
 
 import math
