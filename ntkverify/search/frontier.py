@@ -285,7 +285,7 @@ class _Bisection:
         self.samples[value] = Sample(value, held, tried, low, high)
 
     def _prescribed(self, low: float, high: float) -> float | None:
-        """Median over some instances of where all assumptions begin to be met; notes which of them the setting decides."""
+        """Where all assumptions begin to be met, the median over a few instances; notes which the setting decides."""
         count = len(self.instances)
         chosen = [self.instances[i] for i in sorted({0, count // 4, count // 2, (3 * count) // 4, count - 1})]
         found = [v for v in (self._prescribed_for(i, low, high) for i in chosen) if v is not None]
