@@ -96,6 +96,8 @@ def tabulate(store: Store, cells: Sequence[Cell], folder: Path) -> tuple[list[tu
         verdict = next((WORDS[s] for s in ("certified", "confirmed", "float64") if s in states), "not found")
         if not states and all(row["evaluations"] == row["vacuous"] for row in rows):
             verdict = "never exercised"
+            reason = max((row["reason"] for row in rows), default="")
+            verdict += f" ({reason[:60]})" if reason else ""
         margins = [row["best_margin"] for row in rows if row["best_margin"] is not None]
         lines.append(
             (

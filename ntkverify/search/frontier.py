@@ -115,12 +115,17 @@ def groups(
         If nothing was drawn at a value that was asked for.
     """
     found: list[tuple[float, Instance]] = []
+    refused: NtkVerifyError | None = None
     for drawn in draw_instances(regime, _POOL, entropy=entropy):
         instance = replace(drawn, theorem=theorem.id, regime=regime.name)
         try:
             found.append((float(getattr(regime.run(instance, theorem), against)), instance))
+        except NtkVerifyError as error:  # a draw that can't be run, or nothing of that name in any of them
+            refused = error
         except TypeError:
             raise NtkVerifyError(f"{against!r} is no single number of a run; choose another --against.") from None
+    if not found:
+        raise refused or NtkVerifyError(f"{regime.name!r} has no instances.")
     keys = np.array([key for key, _ in found])
     distinct = np.unique(keys)
     result: dict[float, list[Instance]] = {}
