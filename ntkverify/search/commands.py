@@ -163,7 +163,7 @@ def _needed(store: Store, name: str, cells: Sequence[Cell], folder: Path) -> tup
         count += row["evaluations"]
         found += [v for v in row["violations"] if v[0] in FOUND]
     if not found:
-        return (name, "not found in the budget", "-", "-", str(count)), []
+        return (name, "not found in the budget" if cells else "no such claim assumes it", "-", "-", str(count)), []
     order = {"certified": 0, "confirmed": 1, "float64": 2}
     status, content = min(found, key=lambda v: (order[v[0]], size_of(v[1]["instance"])))
     sizes = describe(content["instance"])
