@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ntkverify import statistics
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution import BACKENDS
 from ntkverify.instance import Instance
 from ntkverify.parts import Claim, Regime
 from ntkverify.run import RecordStore
@@ -47,7 +48,7 @@ def load_theorem(path: str | Path) -> Theorem:
         spec.loader.exec_module(module)
     except NtkVerifyError as error:
         raise NtkVerifyError(f"{path.name}: {error}") from error
-    except Exception as error:  # whatever the user's module raises is reported in one sentence that names the line
+    except (Exception, SystemExit) as error:  # whatever the module raises becomes one sentence that names the line
         raise NtkVerifyError(
             f"{path.name} does not import: {type(error).__name__} in line {_line(error, path)}: {error}."
         ) from error
@@ -137,6 +138,8 @@ class Check:
         entropy: int = 0,
         store: RecordStore | None = None,
     ) -> None:
+        if backend != "auto" and backend not in BACKENDS:
+            raise NtkVerifyError(f"there is no backend {backend!r}; choose auto or one of {', '.join(BACKENDS)}.")
         if profile not in PROFILES:
             raise NtkVerifyError(f"there is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
         self.theorem = theorem

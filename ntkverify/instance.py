@@ -63,8 +63,13 @@ class Instance:
     def __post_init__(self) -> None:
         where = f"instance of {self.theorem or 'a theorem'}"
         object.__setattr__(self, "data", {name: _as_lists(value) for name, value in self.data.items()})
-        object.__setattr__(self, "parameters", {name: _plain(value) for name, value in self.parameters.items()})
-        object.__setattr__(self, "step", float(self.step))
+        try:
+            object.__setattr__(self, "parameters", {name: _plain(value) for name, value in self.parameters.items()})
+            object.__setattr__(self, "step", float(self.step))
+        except OverflowError:
+            raise NtkVerifyError(
+                f"{where}: the step or a parameter is too large for a float; give a finite one."
+            ) from None
         for name in ("width", "steps", "seed"):
             object.__setattr__(self, name, operator.index(getattr(self, name)))
         for name, value in self.data.items():
@@ -144,7 +149,7 @@ class Instance:
 
 
 def _plain(value: Any) -> float:
-    return value if type(value) in (int, float) else float(value)
+    return int(value) if type(value) is int and abs(value) < 2**53 else float(value)
 
 
 def _as_lists(value: Any) -> Any:

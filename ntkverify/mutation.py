@@ -35,7 +35,7 @@ class Fate:
     killed_by : str or None
         First claim whose verdict failed; None if the mutant survived.
     evidence : str
-        That claim's evidence, or the slack that the mutant left.
+        That claim's verdict (or error) and evidence, or the slack that the mutant left.
     """
 
     mutant: Mutant
@@ -63,9 +63,9 @@ def fate(theorem: Theorem, mutant: Mutant, *, profile: str, store: RecordStore, 
             try:
                 verdict = check.verdict(claim)
             except NtkVerifyError as error:
-                return Fate(mutant, claim.name, str(error))
+                return Fate(mutant, claim.name, f"error: {error}")
             if not verdict.passed:
-                return Fate(mutant, claim.name, verdict.evidence)
+                return Fate(mutant, claim.name, f"{verdict.shown}: {verdict.evidence}")
             if not mutant.is_constant and verdict.slack is not None:
                 slack = f"still true with slack {verdict.slack:.3g} on {verdict.instances} instances"
     return Fate(mutant, None, slack)

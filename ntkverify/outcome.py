@@ -87,8 +87,17 @@ def assess(theorem: Theorem, claim: Claim, run: Any, *, relax: Collection[str] =
         return Outcome(False, False, False, math.inf, measured[mask])
     bound = np.broadcast_to(np.asarray(evaluate(theorem, theorem.bound_of(claim), run), np.float64), measured.shape)
     error = DEFAULT_ROUNDING * np.abs(measured) if claim.error is None else np.asarray(claim.error(run), np.float64)
-    error = np.broadcast_to(error, measured.shape)
-    return _compare(measured[mask], bound[mask], error[mask], from_below=claim.from_below)
+    error = np.broadcast_to(error, measured.shape)[mask]
+    _check_error(error, measured[mask], claim)
+    return _compare(measured[mask], bound[mask], error, from_below=claim.from_below)
+
+
+def _check_error(error: NDArray[np.float64], measured: NDArray[np.float64], claim: Claim) -> None:
+    """A rounding error that is negative or NaN would let anything pass; where the measurement is lost it is moot."""
+    if not (error >= 0)[np.isfinite(measured)].all():
+        raise NtkVerifyError(
+            f"claim {claim.name!r} states a rounding error that is negative or not a number; correct it."
+        )
 
 
 def _compare(
@@ -125,4 +134,5 @@ def _assess_identity(claim: Claim, run: Any) -> Outcome:
     if not mask.any() or claim.error is None:
         return Outcome(True, False, False, math.inf, np.empty(0))
     error = np.broadcast_to(np.asarray(claim.error(run), np.float64), left.shape)[mask]
+    _check_error(error, (left - right)[mask], claim)
     return _compare(np.abs(left - right)[mask], error, np.zeros_like(error), from_below=False)

@@ -37,6 +37,12 @@ class Source:
     where: str = ""
     provenance: Provenance = "derived"
 
+    @property
+    def label(self) -> str:
+        """One line: paper, version and provenance."""
+        paper = f"arXiv {self.arxiv}" + (f" v{self.version}" if self.version else "") if self.arxiv else "own"
+        return f"{paper}, {self.provenance}"
+
 
 @dataclass(frozen=True)
 class Constant:

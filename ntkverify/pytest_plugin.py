@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shutil
 import tempfile
 import uuid
@@ -29,17 +30,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the theorem check."""
     group = parser.getgroup("ntkverify", "theorems about wide two-layer networks")
     group.addoption(
-        "--profile",
+        "--ntk-profile",
         dest="ntk_profile",
         choices=("quick", "ci", "thorough"),
         default="quick",
         help="how many instances of each family to draw (default: quick)",
     )
     group.addoption(
-        "--backend", dest="ntk_backend", default="auto", metavar="NAME", help="executor of the networks (default: auto)"
+        "--ntk-backend",
+        dest="ntk_backend",
+        default="auto",
+        metavar="NAME",
+        help="executor of the networks (default: auto)",
     )
     group.addoption(
-        "--entropy",
+        "--ntk-entropy",
         dest="ntk_entropy",
         type=int,
         default=0,
@@ -50,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--verdicts", dest="ntk_verdicts", metavar="FILE", help="write every verdict to FILE, one JSON object a line"
     )
     group.addoption(
-        "--allow-inconclusive",
+        "--ntk-allow-inconclusive",
         dest="ntk_allow_inconclusive",
         action="store_true",
         help="let a claim pass that could be neither confirmed nor refuted",
@@ -61,12 +66,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the per-session state and refuse a verdict file that can't be written."""
     path = config.getoption("ntk_verdicts")
     if path and not hasattr(config, "workerinput"):
+        # resolved now: a test may change the working directory; collecting alone empties nothing
+        config.option.ntk_verdicts = path = str(Path(path).resolve())
         try:
-            Path(path).write_text("")
+            with open(path, "a" if config.option.collectonly else "w", encoding="utf-8"):
+                pass
         except OSError as error:
             raise pytest.UsageError(f"--verdicts {path}: the file can't be written ({error.strerror}).") from None
     if config.getoption("ntk_entropy") < 0:
-        raise pytest.UsageError("--entropy must not be negative.")
+        raise pytest.UsageError("--ntk-entropy must not be negative.")
     config.pluginmanager.register(_Session(config), "ntkverify-session")
 
 
@@ -143,13 +151,18 @@ def is_theorem_module(path: Path) -> bool:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         # it may be a theorem module with a typing error: say so rather than skip it in silence
-        return any(line.startswith(b"theorem = Theorem(") for line in source.splitlines())
-    return any(
-        isinstance(node, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == "theorem" for target in node.targets)
-        and isinstance(node.value, ast.Call)
-        and getattr(node.value.func, "id", getattr(node.value.func, "attr", "")) == "Theorem"
-        for node in tree.body
+        return re.search(rb"^theorem\s*(:[^=]*)?=\s*(\w+\.)*Theorem\(", source, re.MULTILINE) is not None
+    return any(_creates_theorem(node) for node in tree.body)
+
+
+def _creates_theorem(node: ast.stmt) -> bool:
+    """Whether a statement is ``theorem = Theorem(...)``, annotated or not."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    value = getattr(node, "value", None)
+    return (
+        any(isinstance(target, ast.Name) and target.id == "theorem" for target in targets)
+        and isinstance(value, ast.Call)
+        and getattr(value.func, "id", getattr(value.func, "attr", "")) == "Theorem"
     )
 
 

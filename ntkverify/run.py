@@ -26,7 +26,7 @@ class RecordStore:
     Parameters
     ----------
     folder : Path or None
-        Where records lie; without a folder nothing is shared and every run keeps its own.
+        Where records lie; without a folder nothing is shared between processes.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -43,7 +43,10 @@ class RecordStore:
                 found: Record = pickle.loads(path.read_bytes())
                 return found
             record = compute()
-            path.write_bytes(pickle.dumps(record))
+            # renamed when complete: a killed process leaves no half of a record behind
+            unfinished = path.with_suffix(".part")
+            unfinished.write_bytes(pickle.dumps(record))
+            unfinished.replace(path)
             return record
 
 
@@ -69,6 +72,7 @@ class Run:
         self.theorem = theorem
         self.backend = backend
         self._store = store or RecordStore()
+        self._records: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         # only reached when the attribute does not exist: parameters, data, then what the theorem defines
@@ -79,7 +83,9 @@ class Run:
         if name in self.instance.data:
             return self.instance.array(name)
         if name in self.theorem.quantities:
-            return self.theorem.quantities[name](self)
+            # measured once: an attribute that exists is never asked for here again
+            self.__dict__[name] = self.theorem.quantities[name](self)
+            return self.__dict__[name]
         if name in self.theorem.constants:
             return self.evaluate(self.theorem.constants[name].symbol)
         raise NtkVerifyError(
@@ -112,6 +118,15 @@ class Run:
         return evaluate(self.theorem, expression, self)
 
     def shared(self, group: str, compute: Callable[[], Record]) -> Record:
-        """A sweep's record, computed once among all processes that share a store."""
-        key = f"{type(self).__name__}|{group}|{self.backend}|{self.instance.to_json()}"
-        return self._store.fetch(key, compute)
+        """A sweep's record, computed once in this run and among all processes that share a store."""
+        if group not in self._records:
+            kind = f"{type(self).__module__}.{type(self).__qualname__}"
+            key = f"{kind}|{group}|{self.backend}|{self.instance.to_json()}"
+            self._records[group] = self._store.fetch(key, compute)
+        record: Record = self._records[group]
+        return record
+
+    @property
+    def has_measured(self) -> bool:
+        """Whether anything was swept yet."""
+        return bool(self._records)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from ntkverify.errors import NtkVerifyError
@@ -29,8 +29,8 @@ def _check_level(alpha: float) -> None:
 
 
 @dataclass(frozen=True)
-class BinomialTest:
-    """Result of `failure_rate`: the null hypothesis is "the failure probability is at most delta".
+class FailureTest:
+    """Result of `failure_rate`: the null hypothesis is "draw i fails with probability at most delta_i".
 
     Parameters
     ----------
@@ -41,10 +41,8 @@ class BinomialTest:
     rejected : bool
         ``p_value <= alpha``; wrong with probability at most alpha.
     detectable : float
-        Smallest failure probability that these many draws reject with the given power; 1 or more means
-        that not even a claim that always fails would have been found.
-    upper : float
-        Upper Clopper-Pearson confidence bound of the failure probability at level alpha.
+        Smallest common failure probability that these many draws reject with the given power; inf means that
+        not even a claim that always fails would have been found.
     """
 
     failures: int
@@ -52,101 +50,117 @@ class BinomialTest:
     p_value: float
     rejected: bool
     detectable: float
-    upper: float
 
 
-def failure_rate(failures: int, draws: int, delta: float, *, alpha: float, power: float = 0.99) -> BinomialTest:
-    """Exact one-sided binomial test of ``P(failure) <= delta`` at a number of draws fixed beforehand.
+def failure_rate(failures: int, deltas: ArrayLike, *, alpha: float, power: float = 0.99) -> FailureTest:
+    """Exact one-sided test of ``P(draw i fails) <= delta_i`` over independent draws, their number fixed beforehand.
 
-    Raises
-    ------
-    NtkVerifyError
-        If a probability lies outside (0, 1) or the counts are impossible.
-    """
-    _check_level(alpha)
-    _check_level(1 - power)
-    if not 0 <= delta < 1:
-        raise NtkVerifyError(f"the allowed failure probability must lie in [0, 1), not {delta}.")
-    if not 0 <= failures <= draws:
-        raise NtkVerifyError(f"{failures} failures in {draws} draws is impossible.")
-    p_value = float(stats.binom.sf(failures - 1, draws, delta))
-    upper = 1.0 if failures == draws else float(stats.beta.ppf(1 - alpha, failures + 1, draws - failures))
-    return BinomialTest(
-        failures, draws, p_value, p_value <= alpha, detectable_rate(draws, delta, alpha=alpha, power=power), upper
-    )
-
-
-def detectable_rate(draws: int, delta: float, *, alpha: float, power: float = 0.99) -> float:
-    """Smallest failure probability found by `failure_rate` with probability `power`; inf if none is."""
-    critical = _critical(draws, delta, alpha)
-    if critical > draws:
-        return math.inf
-    # P(at least `critical` failures) as a function of p is a beta distribution function
-    return float(stats.beta.ppf(power, critical, draws - critical + 1))
-
-
-def draws_needed(delta: float, detect: float, *, alpha: float, power: float = 0.99, limit: int = 100_000) -> int:
-    """Least number of draws for which `detectable_rate` is at most `detect`.
-
-    Raises
-    ------
-    NtkVerifyError
-        If ``detect <= delta`` or more than `limit` draws are needed.
-    """
-    if detect <= delta:
-        raise NtkVerifyError(f"a failure rate of {detect} is allowed by the claim itself (delta = {delta}).")
-    low, high = 0, 1
-    while detectable_rate(high, delta, alpha=alpha, power=power) > detect:
-        low, high = high, 2 * high
-        if high > limit:
-            raise NtkVerifyError(f"more than {limit} draws are needed to tell {detect} from {delta}; raise `detect`.")
-    while high - low > 1:
-        middle = (low + high) // 2
-        if detectable_rate(middle, delta, alpha=alpha, power=power) > detect:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-class EProcess:
-    """Anytime-valid evidence against ``P(failure) <= delta``: watch it after every draw, stop whenever you like.
-
-    The likelihood ratio of a failure probability theta > delta against delta is a supermartingale under every
-    failure probability up to delta; mixed over theta with a Beta(1/2, 1/2) prior cut to (delta, 1) it stays one, so
-    by Ville's inequality it ever reaches 1/alpha with probability at most alpha. Values from independent
-    campaigns on the same claim may be multiplied.
+    The number of failures is at its largest, in distribution, when every draw fails with its delta_i: then
+    it is Poisson binomial (binomial when all are equal).
 
     Parameters
     ----------
-    delta : float
-        The allowed failure probability, in (0, 1).
+    failures : int
+        How many draws failed.
+    deltas : array (draws,)
+        The allowed failure probability of each draw, in [0, 1).
+    alpha : float
+        Level.
+    power : float
+        With which probability a failure rate of `detectable` is found.
+
+    Raises
+    ------
+    NtkVerifyError
+        If a probability lies outside its range or the counts are impossible.
+    """
+    _check_level(alpha)
+    _check_level(1 - power)
+    allowed = np.asarray(deltas, float)
+    if not ((allowed >= 0) & (allowed < 1)).all():
+        raise NtkVerifyError(f"allowed failure probabilities must lie in [0, 1), not {allowed}.")
+    if not 0 <= failures <= allowed.size:
+        raise NtkVerifyError(f"{failures} failures in {allowed.size} draws is impossible.")
+    null = _failures(allowed)
+    p_value = min(1.0, float(null.sf(failures - 1)))
+    return FailureTest(
+        failures, allowed.size, p_value, p_value <= alpha, detectable_rate(allowed, alpha=alpha, power=power)
+    )
+
+
+def detectable_rate(deltas: ArrayLike, *, alpha: float, power: float = 0.99) -> float:
+    """Smallest common failure probability found by `failure_rate` with probability `power`; inf if none is."""
+    allowed = np.asarray(deltas, float)
+    critical = critical_failures(allowed, alpha=alpha)
+    if critical > allowed.size:
+        return math.inf
+    # P(at least `critical` failures) as a function of p is a beta distribution function
+    return float(stats.beta.ppf(power, critical, allowed.size - critical + 1))
+
+
+def critical_failures(deltas: ArrayLike, *, alpha: float) -> int:
+    """Least number of failures that `failure_rate` rejects; one more than the draws if it never does."""
+    allowed = np.asarray(deltas, float)
+    counts = np.arange(1, allowed.size + 1)
+    rejects = np.asarray(_failures(allowed).sf(counts - 1)) <= alpha
+    return int(counts[rejects][0]) if rejects.any() else allowed.size + 1
+
+
+def _failures(deltas: NDArray[np.float64]) -> Any:
+    """Distribution of the number of failures at the worst case of the null hypothesis."""
+    if (deltas == deltas[0]).all():
+        return stats.binom(deltas.size, deltas[0])
+    return stats.poisson_binom(deltas)
+
+
+class EProcess:
+    """Anytime-valid evidence against ``P(draw i fails) <= delta_i``: watch it after every draw, stop whenever you like.
+
+    The likelihood ratio of a common failure probability theta against delta_i is a supermartingale under every
+    failure probability up to delta_i < theta; mixed over theta with a Beta(1/2, 1/2) prior cut to (largest delta, 1)
+    it stays one, so by Ville's inequality it ever reaches 1/alpha with probability at most alpha. Values
+    from independent campaigns on the same claim may be multiplied.
+
+    Parameters
+    ----------
+    largest : float
+        No delta_i exceeds it; known before the first draw. In (0, 1).
     """
 
-    def __init__(self, delta: float) -> None:
-        if not 0 < delta < 1:
-            raise NtkVerifyError(f"delta must lie strictly between 0 and 1, not {delta}.")
-        self.delta = delta
+    def __init__(self, largest: float) -> None:
+        if not 0 < largest < 1:
+            raise NtkVerifyError(f"delta must lie strictly between 0 and 1, not {largest}.")
+        self.largest = largest
         self.failures = 0
         self.draws = 0
+        self._log_null = 0.0
 
-    def update(self, failed: bool) -> float:
-        """Record one draw and return the logarithm of the e-value."""
+    def update(self, failed: bool, *, delta: float | None = None) -> float:
+        """Record one draw, allowed to fail with probability `delta` (the largest by default); returns the log e-value.
+
+        Raises
+        ------
+        NtkVerifyError
+            If `delta` exceeds the largest announced.
+        """
+        allowed = self.largest if delta is None else delta
+        if not 0 < allowed <= self.largest:
+            raise NtkVerifyError(f"delta is {allowed} for one draw, outside (0, {self.largest}] as announced.")
         self.draws += 1
         self.failures += bool(failed)
+        self._log_null += math.log(allowed) if failed else math.log1p(-allowed)
         return self.log_value
 
     @property
     def log_value(self) -> float:
         """Natural logarithm of the e-value."""
         a, b = 0.5 + self.failures, 0.5 + self.draws - self.failures
-        kept = special.betaincc(a, b, self.delta)  # posterior mass of theta > delta
+        kept = special.betaincc(a, b, self.largest)  # posterior mass of theta > largest delta
         if kept == 0:  # below 1e-300: so many successes that there is no evidence at all
             return -math.inf
         mixed = special.betaln(a, b) + math.log(kept)
-        prior = special.betaln(0.5, 0.5) + math.log(special.betaincc(0.5, 0.5, self.delta))
-        null = self.failures * math.log(self.delta) + (self.draws - self.failures) * math.log1p(-self.delta)
-        return float(mixed - prior - null)
+        prior = special.betaln(0.5, 0.5) + math.log(special.betaincc(0.5, 0.5, self.largest))
+        return float(mixed - prior - self._log_null)
 
     def rejects(self, alpha: float) -> bool:
         """Whether the evidence suffices at level alpha, at this moment."""
@@ -183,7 +197,7 @@ def log_log_slope(widths: ArrayLike, values: ArrayLike, *, alpha: float) -> Slop
     """Exponent of ``value ~ width**exponent`` from independent draws at several widths, with a t interval.
 
     The logarithms of the values are fitted by least squares; the interval is exact when they scatter
-    normally and alike at every width, which is what a law that only changes scale gives up to the shape.
+    normally and alike at every width (a law that only changes scale scatters alike), approximate otherwise.
 
     Raises
     ------
@@ -245,13 +259,3 @@ def share_budget(tests: int, *, budget: float = SESSION_BUDGET) -> float:
     """Level of one test when `tests` of them share one budget of false alarms (union bound)."""
     _check_level(budget)
     return budget / max(tests, 1)
-
-
-def power_at(rate: float, draws: int, delta: float, *, alpha: float) -> float:
-    """Probability that `failure_rate` rejects when the true failure probability is `rate`."""
-    return float(stats.binom.sf(_critical(draws, delta, alpha) - 1, draws, rate))
-
-
-def _critical(draws: int, delta: float, alpha: float) -> int:
-    """Least number of failures that `failure_rate` rejects; ``draws + 1`` if it never does."""
-    return int(stats.binom.isf(alpha, draws, delta)) + 1

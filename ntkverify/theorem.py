@@ -95,11 +95,13 @@ class Theorem:
         run : callable
             Turns an instance into a run, for instance `ntkverify.problems.regression.RegressionRun`.
         quick, ci, thorough : int
-            How many each profile draws; ``ci`` defaults to ``quick`` and ``thorough`` to ten times that.
+            How many each profile draws; ``ci`` defaults to twice ``quick`` and ``thorough`` to ten times it.
         """
+        if ci is None:
+            ci = 2 * quick
         counts = {
             "quick": quick,
-            "ci": quick if ci is None else ci,
+            "ci": ci,
             "thorough": 10 * quick if thorough is None else thorough,
         }
         if min(counts.values()) < 1:
@@ -131,7 +133,7 @@ class Theorem:
             Event on which the claim conditions.
         error : callable, optional
             Absolute rounding error of the measured quantity.
-        assumes : sequence of str, optional
+        assumes : str or sequence of str, optional
             Assumptions that are needed; all of the theorem's by default.
         on : str or sequence of str, optional
             Families of instances; all of the theorem's by default.
@@ -158,7 +160,7 @@ class Theorem:
         from_below: bool = False,
         given: Callable[[Any], Any] | None = None,
         error: Callable[[Any], Any] | None = None,
-        assumes: Sequence[str] | None = None,
+        assumes: str | Sequence[str] | None = None,
         on: str | Sequence[str] | None = None,
         attained: bool = False,
     ) -> Callable[[Function], Function]:
@@ -173,7 +175,7 @@ class Theorem:
                 from_below=from_below,
                 given=given,
                 error=error,
-                assumes=("*",) if assumes is None else tuple(assumes),
+                assumes=("*",) if assumes is None else (assumes,) if isinstance(assumes, str) else tuple(assumes),
                 on=("*",) if on is None else (on,) if isinstance(on, str) else tuple(on),
                 attained=attained,
             )
@@ -214,8 +216,8 @@ class Theorem:
         NtkVerifyError
             If a symbol has no value.
         """
-        # a float means its shortest decimal, 0.1 one tenth; nsimplify would find the same by a search of 20 ms
-        exact = {s: sympy.Rational(repr(float(v))) if isinstance(v, float) else v for s, v in values.items()}
+        # a float stands for the binary number that it is: a bound at measured data must not depend on a rounding
+        exact = {s: sympy.Rational(v) if isinstance(v, int | float) else v for s, v in values.items()}
         result = self.expand(expression).xreplace(exact)
         if result.free_symbols:
             missing = ", ".join(sorted(map(str, result.free_symbols)))
@@ -279,6 +281,8 @@ class Theorem:
             self._validate_claim(claim, f"claim {claim.name!r} of {who}")
 
     def _validate_claim(self, claim: Claim, who: str) -> None:
+        if not claim.on and not claim.is_symbolic:
+            raise NtkVerifyError(f"{who} is checked on no instances; name some with on=....")
         for name in claim.on:
             if name != "*" and name not in self.regimes:
                 raise NtkVerifyError(f"{who} is to be checked on {name!r}, but no @theorem.instances has that name.")

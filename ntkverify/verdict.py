@@ -13,6 +13,7 @@ import sympy
 from numpy.typing import NDArray
 
 from ntkverify import statistics
+from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
 from ntkverify.outcome import Outcome, assess
 from ntkverify.parts import Claim
@@ -33,8 +34,8 @@ class Verdict:
     status : {"holds", "violated", "inconclusive"}
         The verdict proper; a control is refuted when it is violated.
     slack : float or None
-        Worst slack over all instances (``with_probability``: over the claimed share of them, the factor by which the
-        bound could be tightened); None where the quantifier has no bound.
+        Worst slack over all instances; for ``with_probability``, unless refuted early, the factor by which the bound
+        could be tightened and still fail no more often than claimed; None where the quantifier has no bound.
     instances, vacuous : int
         How many were tried, and how many of them did not exercise the claim.
     seconds : float
@@ -43,6 +44,8 @@ class Verdict:
         How the verdict was reached, with error rates where it is statistical.
     witness : str or None
         JSON of the instance that violates the claim or comes closest to it.
+    source : str
+        Where the theorem comes from, with its provenance.
     """
 
     theorem: str
@@ -56,6 +59,7 @@ class Verdict:
     seconds: float
     evidence: str
     witness: str | None = None
+    source: str = ""
 
     @property
     def shown(self) -> str:
@@ -104,6 +108,7 @@ def judge(theorem: Theorem, claim: Claim, runs: Iterable[Any], *, alpha: float) 
         seconds=round(time.perf_counter() - started, 3),
         evidence=tally.evidence,
         witness=tally.witness,
+        source=theorem.source.label,
     )
 
 
@@ -163,35 +168,47 @@ def _always(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -
 def _with_probability(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -> _Tally:
     quantifier = claim.quantifier
     assert isinstance(quantifier, WithProbability)
-    tally, outcomes, slacks = _Tally(), [], []
-    process: statistics.EProcess | None = None
-    delta = 0.0
-    for run in runs:
+    tally, outcomes, deltas = _Tally(), [], []
+    drawn = list(runs)
+    # the probability depends on data and parameters, not on the draw: known before the first outcome
+    allowed = [1 - float(evaluate(theorem, quantifier.probability, run)) for run in drawn]
+    process = statistics.EProcess(max(allowed, default=0.5))
+    for run, delta in zip(drawn, allowed, strict=True):
         outcome = assess(theorem, claim, run)
         tally.add(run, outcome)
         if outcome.vacuous:
             continue
-        delta = max(delta, 1 - float(evaluate(theorem, quantifier.probability, run)))
-        outcomes.append(outcome.failed)
-        slacks.append(outcome.slack)
-        process = _replayed(outcomes, delta) if process is None or process.delta != delta else process
-        if process.draws < len(outcomes):
-            process.update(outcome.failed)
+        outcomes.append(outcome)
+        deltas.append(delta)
+        process.update(outcome.failed, delta=delta)
         if process.rejects(alpha / 2):
             tally.status = "violated"
             tally.evidence = (
-                f"{process.failures} of {process.draws} draws failed, at most {delta:.3g} claimed; "
+                f"{process.failures} of {process.draws} draws failed, {sum(deltas):.3g} expected at the most; "
                 f"log e-value {process.log_value:.1f}, false alarm < {alpha:.1e}"
             )
             return tally
-    if not outcomes:
-        return tally
-    # the factor by which the bound could be tightened and still hold in the claimed share of the draws seen
-    tally.slack = sorted(slacks)[int(delta * len(slacks))]
-    test = statistics.failure_rate(sum(outcomes), len(outcomes), delta, alpha=alpha / 2)
-    seen = f"{test.failures} of {test.draws} draws failed, at most {delta:.3g} claimed"
+    if outcomes:
+        _decide(tally, outcomes, deltas, alpha)
+    return tally
+
+
+def _decide(tally: _Tally, outcomes: list[Outcome], deltas: list[float], alpha: float) -> None:
+    """The exact test at the full number of draws; the e-process has the other half of alpha."""
+    failures = sum(outcome.failed for outcome in outcomes)
+    doubtful = sum(outcome.doubtful for outcome in outcomes)
+    # the factor by which the bound could be tightened and still fail no more often than the claim allows
+    spare = int(sum(deltas) + 1e-9)  # 1 - 0.9 is a little less than 0.1
+    tally.slack = sorted(outcome.slack for outcome in outcomes)[spare]
+    test = statistics.failure_rate(failures, deltas, alpha=alpha / 2)
+    seen = f"{failures} of {test.draws} draws failed, {sum(deltas):.3g} expected at the most"
     if test.rejected:
         tally.status, tally.evidence = "violated", f"{seen}; p = {test.p_value:.1e}, false alarm < {alpha:.1e}"
+    elif doubtful and statistics.failure_rate(failures + doubtful, deltas, alpha=alpha / 2).rejected:
+        tally.status = "inconclusive"
+        tally.evidence = (
+            f"{seen}; {doubtful} more exceed the bound by less than their rounding error, which would decide"
+        )
     elif math.isinf(test.detectable):
         tally.status = "inconclusive"
         tally.evidence = f"{seen}; too few draws to find even a claim that always fails at level {alpha / 2:.1e}"
@@ -200,15 +217,6 @@ def _with_probability(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha
             f"{seen}; false alarm < {alpha:.1e}, "
             f"a failure rate of {test.detectable:.2f} would be found with probability 0.99"
         )
-    return tally
-
-
-def _replayed(outcomes: list[bool], delta: float) -> statistics.EProcess:
-    """An e-process for `delta` brought up to the draws seen before the last one."""
-    process = statistics.EProcess(delta)
-    for failed in outcomes[:-1]:
-        process.update(failed)
-    return process
 
 
 def _distributional(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -> _Tally:
@@ -222,7 +230,12 @@ def _distributional(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: 
         tally.add(run, outcome)
         if outcome.vacuous:
             continue
-        widths += [run.m] * outcome.value.size
+        if outcome.value.size != 1:
+            raise NtkVerifyError(
+                f"claim {claim.name!r} holds {quantifier.name} and must measure one number per run, not "
+                f"{outcome.value.size}: numbers of one run are not independent."
+            )
+        widths.append(run.m)
         values.append(outcome.value.ravel())
         if isinstance(quantifier, InLaw):
             within = max(within, float(evaluate(theorem, quantifier.within, run)))
@@ -244,10 +257,11 @@ def _distributional(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: 
     low, high = quantifier.exponent - quantifier.tolerance, quantifier.exponent + quantifier.tolerance
     if slope.high < low or slope.low > high:
         tally.status = "violated"
-    elif slope.resolution > 4 * quantifier.tolerance:
+    elif slope.resolution > 2 * quantifier.tolerance:
         tally.status = "inconclusive"
     tally.evidence = (
         f"exponent {slope.slope:.3f} in [{slope.low:.3f}, {slope.high:.3f}] over {slope.draws} draws, "
-        f"claimed {quantifier.exponent:g} +- {quantifier.tolerance:g}; false alarm < {alpha:.1e}"
+        f"claimed {quantifier.exponent:g} +- {quantifier.tolerance:g}; for normal scatter false alarm < {alpha:.1e}, "
+        f"an exponent off by more than {quantifier.tolerance + slope.resolution:.2g} would be found"
     )
     return tally

@@ -2,16 +2,20 @@
 
     python scripts/benchmark.py                       all steps
     python scripts/benchmark.py --only pinn gram      some groups of cases
+    python scripts/benchmark.py --only literal        the first theorem's literal checks, with their peak memory
     python scripts/benchmark.py --json results.json   write the figures, with the machine described
 
 Times are medians of five, the contestants taking turns within each round, so that another
-process slows all alike. GFLOP/s counts the operations of the generated code, a function such as tanh as one.
+process slows all alike, and the machine's own rates are measured again beside each case. GFLOP/s counts
+the operations of the generated code, a function such as tanh as one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
 import sys
 import time
 from typing import Any
@@ -22,8 +26,9 @@ from benchmark_machine import describe_machine, measured_peaks
 from benchmark_rivals import jax_gram, jax_step, torch_step
 
 from ntkverify.execution import make_executor
+from ntkverify.measures.fused import descend_fused
 from ntkverify.symbolic.functions import PositivePower
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.neuron import Block, Neuron, regression_neuron
 
 ROUNDS = 5
 
@@ -105,6 +110,7 @@ def step_case(kind: str, sizes: tuple[int, ...], d: int, m: int, peaks: dict[str
         "gflops": operations / own / 1e9,
         "share_of_fma_peak": operations / own / 1e9 / peaks["fma_gflops"],
         "share_of_copy_peak": moved / own / 1e9 / peaks["copy_gbytes_per_s"],
+        **peaks,
     }
 
 
@@ -129,7 +135,84 @@ def gram_case(
         # one product of an (n, m) panel with itself, counted in full as for DGEMM (a symmetric product does half)
         row["gflops"] = 2 * sum(sizes) ** 2 * m / own / 1e9
         row["share_of_dgemm"] = row["gflops"] / peaks["dgemm_gflops"]
+        row["dgemm_gflops"] = peaks["dgemm_gflops"]
     return row
+
+
+def batch_case() -> dict[str, Any]:
+    """A thousand small networks trained together and one after another, step by step."""
+    neuron, problem, _, _ = draw("relu", (16,), 4, 1024)
+    executor = make_executor(neuron, problem["points"], problem["targets"], scale=problem["scale"])
+    rng = np.random.default_rng(0)
+    weights, a = rng.standard_normal((1000, 1024, 4)), rng.choice([-1.0, 1.0], (1000, 1024, 1))
+
+    # batches compile on first use
+    executor.descend(weights[:2].copy(), a[:2], 0.1, steps=1)
+
+    def together() -> None:
+        executor.descend(weights.copy(), a, 0.1, steps=100, every=100)
+
+    def in_turn() -> None:
+        w = weights.copy()
+        for j in range(1000):
+            forward = executor.forward(w[j], a[j])
+            for _ in range(100):
+                forward = executor.step(w[j], a[j], forward, 0.1)
+
+    times = {}
+    for name, run in (("ntkverify", together), ("loop of single steps", in_turn)):
+        start = time.perf_counter()
+        run()
+        times[name] = time.perf_counter() - start
+    return {
+        "case": "batch of 1000 networks, m=1024 n=16 d=4, 100 steps, one run each",
+        "seconds": times,
+        "ratio": {"loop of single steps": times["loop of single steps"] / times["ntkverify"]},
+    }
+
+
+def wide_case(n: int, d: int, m: int, steps: int) -> dict[str, Any]:
+    """A very wide network, weights drawn and trained; the memory is the process's peak so far."""
+    start = time.perf_counter()
+    neuron, rng = neuron_of("relu", d), np.random.default_rng(0)
+    points = {"data": np.eye(d)[:n]}
+    executor = make_executor(neuron, points, {"data": np.ones(n)})
+    weights, a = rng.standard_normal((m, d)), np.empty((m, 1))
+    for j in range(0, m, 1 << 20):
+        a[j : j + (1 << 20), 0] = 2.0 * rng.integers(0, 2, min(1 << 20, m - j)) - 1
+    drawn = time.perf_counter()
+    forward = executor.forward(weights, a)
+    first = float(forward.loss)
+    for _ in range(steps):
+        forward = executor.step(weights, a, forward, 1.0)
+    end = time.perf_counter()
+    return {
+        "case": f"relu n={n} d={d} m={m}, {steps} steps",
+        "seconds": {
+            "ntkverify": end - start,
+            "of which drawing": drawn - start,
+            "per step": (end - drawn) / (steps + 1),
+        },
+        "ratio": {},
+        "loss_ratio": float(forward.loss) / first,
+        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+
+
+def literal_case(samples: int, dimension: int, width: int, steps: int) -> dict[str, Any]:
+    """The first theorem's literal check: weights drawn, every step measured for its lemmas."""
+    points = np.eye(dimension)[:samples]
+    neuron = regression_neuron("relu", dimension=dimension)
+    start = time.perf_counter()
+    found = descend_fused(neuron, points, np.ones(samples), seed=0, width=width, step=1.0, steps=steps)
+    elapsed = time.perf_counter() - start
+    return {
+        "case": f"literal check n={samples} d={dimension} m={width}, {steps} measured steps, drawing included",
+        "seconds": {"ntkverify": elapsed},
+        "ratio": {},
+        "loss_ratio": float((found.residuals[-1] ** 2).sum() / (found.residuals[0] ** 2).sum()),
+        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
 
 
 STEPS = {
@@ -150,6 +233,21 @@ STEPS = {
 }
 
 
+GRAMS = [
+    ("relu", (256,), 16, 4096, True),
+    ("heat", (44, 20), 4, 4096, True),
+    ("relu", (1000,), 16, 65536, False),
+]
+
+# the widths that the first theorem prescribes for two and three samples
+WIDE = [(2, 2, 11_200_000, 12), (3, 3, 60_300_000, 8)]
+
+# samples, dimension, width and steps of the literal checks; the smaller first, since the memory is a running peak
+LITERAL = [(2, 2, 11_190_496, 12), (3, 3, 60_260_026, 12)]
+
+GROUPS = ["literal", *STEPS, "wide", "batch", "gram"]
+
+
 def show(row: dict[str, Any]) -> None:
     """Print one line of the table."""
     times = "  ".join(f"{name} {1e3 * t:9.3f} ms" for name, t in row["seconds"].items())
@@ -161,31 +259,39 @@ def show(row: dict[str, Any]) -> None:
 def main(arguments: list[str]) -> None:
     """Parse the command line and run the chosen cases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=[*STEPS, "gram"], default=[*STEPS, "gram"])
+    parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS)
     parser.add_argument("--json", help="file to write the figures to")
     chosen = parser.parse_args(arguments)
     peaks = measured_peaks()
     print(", ".join(f"{k} {v:.1f}" for k, v in peaks.items()), flush=True)
     rows = []
+
+    def keep(row: dict[str, Any]) -> None:
+        # other processes come and go: the machine's own rates are those of the moment
+        rows.append(row | {"load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None})
+        show(row)
+        if chosen.json:
+            # after every case: a run that is broken off leaves what it has
+            with open(chosen.json, "w") as file:
+                json.dump({"machine": describe_machine(), "peaks": peaks, "rows": rows}, file, indent=1)
+
+    def current() -> dict[str, float]:
+        """The peaks, measured again beside each case."""
+        return measured_peaks(quick=True)
+
+    for options in LITERAL if "literal" in chosen.only else []:
+        keep(literal_case(*options))
     for group in chosen.only:
         if group in STEPS:
             for kind, sizes, d, m in STEPS[group]:
-                rows.append(step_case(kind, sizes, d, m, peaks))
-                show(rows[-1])
+                keep(step_case(kind, sizes, d, m, current()))
+    for options in WIDE if "wide" in chosen.only else []:
+        keep(wide_case(*options))
+    if "batch" in chosen.only:
+        keep(batch_case())
     if "gram" in chosen.only:
         for kind, sizes, d, m, rival in GRAMS:
-            rows.append(gram_case(kind, sizes, d, m, peaks, rival))
-            show(rows[-1])
-    if chosen.json:
-        with open(chosen.json, "w") as file:
-            json.dump({"machine": describe_machine(), "peaks": peaks, "rows": rows}, file, indent=1)
-
-
-GRAMS = [
-    ("relu", (256,), 16, 4096, True),
-    ("heat", (44, 20), 4, 4096, True),
-    ("relu", (1000,), 16, 65536, False),
-]
+            keep(gram_case(kind, sizes, d, m, current(), rival))
 
 
 if __name__ == "__main__":

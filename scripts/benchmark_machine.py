@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ntkverify.execution.threads import available_threads, share
 CHAINS, DEPTH = 12, 40
 
 
+@cache
 def _multiply_add_kernel():
     """A loop of nothing but fused multiply-adds: CHAINS independent ones hide the latency, lanes fill the vectors."""
     lines = ["def kernel(x, rounds):", "    prefer_wide_vectors()", "    for _ in range(rounds):"]
@@ -40,10 +42,13 @@ def median_time(run, repeats=5):
     return float(np.median(times))
 
 
-def measured_peaks(threads=None):
-    """Measured double-precision multiply-add rate, DGEMM rate (GFLOP/s) and copy rate (GB/s, read plus written)."""
+def measured_peaks(threads=None, *, quick=False):
+    """Measured double-precision multiply-add rate, DGEMM rate (GFLOP/s) and copy rate (GB/s, read plus written).
+
+    `quick` takes a fifth of the work, for measuring again beside each case.
+    """
     threads = threads or available_threads()
-    lanes, rounds = 64, 5_000
+    lanes, rounds = 64, 1_000 if quick else 5_000
     arrays = [np.full(lanes, 0.5) for _ in range(threads)]
     kernel = _multiply_add_kernel()
     fma = median_time(lambda: share(lambda i: kernel(arrays[i], rounds), threads, threads))
@@ -55,7 +60,7 @@ def measured_peaks(threads=None):
         target[edges[i] : edges[i + 1]] = source[edges[i] : edges[i + 1]]
 
     moved = median_time(lambda: share(copy, threads, threads))
-    k = 3000
+    k = 1500 if quick else 3000
     a, b = np.random.default_rng(0).random((2, k, k))
     gemm = median_time(lambda: a @ b)
     return {
@@ -82,6 +87,8 @@ def describe_machine():
         "instructions": [f for f in ("avx2", "fma", "avx512f", "amx_tile") if any(f in x.split() for x in lines)],
         "cores": available_threads(),
         "memory_gib": round(memory / 2**30, 1),
+        # other processes slow every contestant alike, but the figures per second are only those of a machine at rest
+        "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": versions,

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ntkverify import Instance, NtkVerifyError, load_theorem
 from ntkverify.check import draw_instances
 from ntkverify.parts import Regime
+from ntkverify.problems.regression import RegressionRun
 from ntkverify.report.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
 from ntkverify.theorem import Theorem
 
@@ -76,9 +77,9 @@ def main() -> None:
     rows = slack_profile(theorem, regime, run)
     seconds = time.perf_counter() - started
     print("\n".join(slack_table(rows)))
-    print(
-        f"\nloss fell by {run.losses[0] / run.losses[-1]:.2e}; {seconds:.1f} s, peak memory {peak_memory():.2f} GiB\n"
-    )
+    if isinstance(run, RegressionRun):
+        print(f"\nthe loss fell by {run.losses[0] / run.losses[-1]:.2e}")
+    print(f"\n{seconds:.1f} s, peak memory {peak_memory():.2f} GiB\n")
 
     thresholds = []
     if options.draws:

@@ -92,7 +92,7 @@ class TestOwnFolder:
             "bound=sympy.Integer(1))\ndef conclusion", "bound=1, given=lambda r: False)\ndef conclusion"
         )
         folder(mine=module).assert_outcomes(passed=1, failed=1)
-        folder("--allow-inconclusive", mine=module).assert_outcomes(passed=2)
+        folder("--ntk-allow-inconclusive", mine=module).assert_outcomes(passed=2)
 
     def test_the_summary_table(self, folder):
         result = folder(mine=small())
@@ -113,10 +113,10 @@ class TestOwnFolder:
             return verdicts(folder.path / "v.jsonl")[0]["slack"]
 
         assert slack() == slack()
-        assert slack() != slack("--entropy", "1")
+        assert slack() != slack("--ntk-entropy", "1")
 
     def test_profiles(self, folder):
-        folder("--profile", "thorough", "--verdicts", "v.jsonl", mine=small())
+        folder("--ntk-profile", "thorough", "--verdicts", "v.jsonl", mine=small())
         assert verdicts(folder.path / "v.jsonl")[0]["instances"] == 30
 
     def test_selection_by_name(self, folder):
@@ -190,17 +190,90 @@ def broken_lemma(run):
         result.stdout.fnmatch_lines(["*'values' has the non-finite value nan at index (1,)*"])
         assert len(verdicts(folder.path / "v.jsonl")) == 2
 
+    @pytest.mark.parametrize(
+        ("instance", "message"),
+        [
+            ('data={"inputs": [], "targets": []}, width=8', "there are no inputs (n = 0); add*"),
+            ('data={"inputs": [[1.0], [1.0]], "targets": [1, 1]}, width=8', "*inputs 0 and 1 are parallel*remove*"),
+            ('data={"inputs": [[0.0], [1.0]], "targets": [1, 1]}, width=8', "*input 0 is the zero vector; remove*"),
+            ('data={"inputs": [[1.0]], "targets": [1]}, width=10**14', "*needs * GiB but * GiB are free*"),
+            ('data={"inputs": [[1.0]], "targets": [1]}, width=8, parameters={"delta": 1}', "*delta must lie*"),
+        ],
+    )
+    def test_impossible_instances_fail_with_one_sentence_and_keep_verdicts(self, folder, instance, message):
+        extra = f"""
+from ntkverify.problems.regression import RegressionRun
+
+@theorem.instances("impossible", run=RegressionRun, quick=1)
+def impossible():
+    return Instance({instance})
+
+@theorem.lemma("impossible lemma", holds=always, bound=1, on="impossible")
+def impossible_lemma(run):
+    return run.lambda_0
+"""
+        module = small(extra=extra).replace("bound=sympy.Integer(1))", 'bound=sympy.Integer(1), on="some")')
+        result = folder("--verdicts", "v.jsonl", mine=module)
+        result.assert_outcomes(passed=2, failed=1)
+        assert result.ret == 1
+        result.stdout.fnmatch_lines([f"*{message}*"])
+        result.stdout.no_fnmatch_line("*Traceback*")
+        assert len(verdicts(folder.path / "v.jsonl")) == 2
+
+    def test_a_module_that_leaves_python(self, folder):
+        bad = "from ntkverify import Theorem\nraise SystemExit(3)\ntheorem = Theorem(\n)\n"
+        result = folder("--continue-on-collection-errors", "--verdicts", "v.jsonl", bad=bad, good=small())
+        assert result.ret == 1
+        result.stdout.fnmatch_lines(["*bad.py does not import: SystemExit in line 2*"])
+        assert len(verdicts(folder.path / "v.jsonl")) == 2
+
+    def test_an_unknown_backend_is_refused(self, folder):
+        result = folder("--ntk-backend", "abacus", mine=small())
+        assert result.ret == 2
+        result.stdout.fnmatch_lines(["*no backend 'abacus'; choose auto or one of*"])
+
+    def test_collecting_alone_keeps_the_verdict_file(self, folder):
+        folder("--verdicts", "v.jsonl", mine=small())
+        folder("--verdicts", "v.jsonl", "--collect-only")
+        assert len(verdicts(folder.path / "v.jsonl")) == 2
+
     def test_an_unwritable_verdict_file(self, folder):
         result = folder("--verdicts", "no/such/folder/v.jsonl", mine=small())
         assert result.ret == 4
         result.stderr.fnmatch_lines(["*can't be written*"])
 
-    @pytest.mark.parametrize("option", [["--profile", "leisurely"], ["--entropy", "-1"], ["--entropy", "x"]])
+    @pytest.mark.parametrize("option", ["--ntk-profile leisurely", "--ntk-entropy -1", "--ntk-entropy x"])
     def test_bad_options(self, folder, option):
-        assert folder(*option, mine=small()).ret == 4
+        assert folder(*option.split(), mine=small()).ret == 4
+
+
+class TestRecognition:
+    @pytest.mark.parametrize(
+        "line",
+        ["theorem = Theorem(", "theorem: Theorem = Theorem(", "theorem=Theorem(", "theorem = ntkverify.Theorem("],
+    )
+    def test_spellings(self, tmp_path, line):
+        from ntkverify.pytest_plugin import is_theorem_module
+
+        path = tmp_path / "mine.py"
+        path.write_text(f"import ntkverify\n{line}1)\n")
+        assert is_theorem_module(path)
+        path.write_text(f"import ntkverify\ndef (\n{line}1)\n")
+        assert is_theorem_module(path)
+        path.write_text(f"import ntkverify\ndef f():\n    {line}1)\n")
+        assert not is_theorem_module(path)
 
 
 class TestOtherSuites:
+    def test_options_of_another_suite_do_not_collide(self, pytester):
+        pytester.makeconftest(
+            "def pytest_addoption(parser):\n"
+            "    for name in ('--backend', '--profile', '--entropy'):\n"
+            "        parser.addoption(name)\n"
+        )
+        pytester.makepyfile("def test_it():\n    assert True\n")
+        pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
     def test_files_that_are_no_theorems_are_not_imported(self, folder):
         result = folder(
             setup="raise SystemExit('imported')",

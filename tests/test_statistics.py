@@ -1,5 +1,7 @@
 """Both error rates of every test, by exact calculation or by many seeded repetitions."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,42 +14,39 @@ class TestFailureRate:
     @pytest.mark.parametrize("draws", [10, 66, 500])
     def test_false_alarm_is_at_most_alpha(self, delta, draws):
         alpha = 1e-3
-        rejected = [f for f in range(draws + 1) if statistics.failure_rate(f, draws, delta, alpha=alpha).rejected]
+        rejected = [f for f in range(draws + 1) if statistics.failure_rate(f, [delta] * draws, alpha=alpha).rejected]
         assert stats.binom.pmf(rejected, draws, delta).sum() <= alpha
 
     @pytest.mark.parametrize("delta", [0.01, 0.1])
     def test_detectable_rate_is_found_with_the_stated_power(self, delta):
         draws, alpha = 200, 1e-4
-        rate = statistics.detectable_rate(draws, delta, alpha=alpha)
-        assert statistics.power_at(rate, draws, delta, alpha=alpha) == pytest.approx(0.99, abs=1e-9)
-        assert statistics.power_at(0.9 * rate, draws, delta, alpha=alpha) < 0.99
+        rate = statistics.detectable_rate([delta] * draws, alpha=alpha)
+        critical = statistics.critical_failures([delta] * draws, alpha=alpha)
+        assert stats.binom.sf(critical - 1, draws, rate) == pytest.approx(0.99, abs=1e-9)
+        assert stats.binom.sf(critical - 1, draws, 0.9 * rate) < 0.99
+
+    def test_different_deltas_keep_the_level(self):
+        deltas, alpha = [0.001] * 40 + [0.3] * 5, 1e-3
+        critical = statistics.critical_failures(deltas, alpha=alpha)
+        # by convolution of the single draws
+        law = np.ones(1)
+        for delta in deltas:
+            law = np.convolve(law, [1 - delta, delta])
+        assert law[critical:].sum() <= alpha < law[critical - 1 :].sum()
+        assert statistics.failure_rate(critical, deltas, alpha=alpha).rejected
+        # pooled under the largest delta the same failures would pass
+        assert not statistics.failure_rate(critical, [0.3] * 45, alpha=alpha).rejected
 
     def test_too_few_draws_detect_nothing(self):
-        assert statistics.detectable_rate(3, 0.1, alpha=1e-6) == np.inf
-
-    def test_draws_needed_is_the_least_number(self):
-        draws = statistics.draws_needed(0.1, 0.3, alpha=1e-6)
-        assert statistics.detectable_rate(draws, 0.1, alpha=1e-6) <= 0.3
-        assert statistics.detectable_rate(draws - 1, 0.1, alpha=1e-6) > 0.3
-
-    def test_confidence_without_failures(self):
-        # 1 - (1 - delta)^draws reaches 0.999 at 66 draws for delta = 0.1
-        assert statistics.failure_rate(0, 66, 0.1, alpha=1e-3).upper <= 0.1
-        assert statistics.failure_rate(0, 65, 0.1, alpha=1e-3).upper > 0.1
+        assert statistics.detectable_rate([0.1] * 3, alpha=1e-6) == np.inf
 
     @pytest.mark.parametrize(
         ("arguments", "options"),
-        [((5, 4, 0.1), {"alpha": 0.1}), ((0, 4, 1.5), {"alpha": 0.1}), ((0, 4, 0.1), {"alpha": 0.0})],
+        [((5, [0.1] * 4), {"alpha": 0.1}), ((0, [1.5]), {"alpha": 0.1}), ((0, [0.1]), {"alpha": 0.0})],
     )
     def test_impossible_input(self, arguments, options):
         with pytest.raises(NtkVerifyError, match=r"must lie|impossible"):
             statistics.failure_rate(*arguments, **options)
-
-    def test_undetectable_difference_is_refused(self):
-        with pytest.raises(NtkVerifyError, match="allowed by the claim itself"):
-            statistics.draws_needed(0.1, 0.1, alpha=1e-3)
-        with pytest.raises(NtkVerifyError, match="more than 100"):
-            statistics.draws_needed(0.1, 0.11, alpha=1e-3, limit=100)
 
 
 class TestEProcess:
@@ -86,9 +85,23 @@ class TestEProcess:
             process.update(True)
         assert process.rejects(1e-7)
 
+    def test_expectation_under_the_null_with_different_deltas(self):
+        # exactly, over all 2^10 outcomes of draws with their own delta, each at its boundary
+        deltas = [0.02, 0.1, 0.05, 0.1, 0.01] * 2
+        total = 0.0
+        for outcome in itertools.product([False, True], repeat=10):
+            process = statistics.EProcess(0.1)
+            for failed, delta in zip(outcome, deltas, strict=True):
+                process.update(failed, delta=delta)
+            probability = np.prod([d if f else 1 - d for f, d in zip(outcome, deltas, strict=True)])
+            total += probability * np.exp(process.log_value)
+        assert total == pytest.approx(1, abs=1e-12)
+
     def test_delta_outside_the_unit_interval(self):
         with pytest.raises(NtkVerifyError, match="delta"):
             statistics.EProcess(1.0)
+        with pytest.raises(NtkVerifyError, match="announced"):
+            statistics.EProcess(0.1).update(True, delta=0.2)
 
 
 class TestSlope:

@@ -60,6 +60,12 @@ class TestAlways:
         assert verdict([[1.001]], error=lambda run: 0.01).status == "inconclusive"
         assert verdict([[1.1]], attained=True).status == "violated"
 
+    @pytest.mark.parametrize("error", [-1.0, np.nan])
+    @pytest.mark.parametrize("holds", [always, with_probability(0.9)])
+    def test_a_rounding_error_that_is_none_is_refused(self, error, holds):
+        with pytest.raises(NtkVerifyError, match="rounding error"):
+            verdict([[2.0]], holds, error=lambda run: error, attained=True)
+
     def test_lower_bounds(self):
         assert verdict([[3.0]], from_below=True).slack == 3
         assert verdict([[0.5]], from_below=True).status == "violated"
@@ -137,7 +143,7 @@ class TestWithProbability:
         from ntkverify import statistics
 
         alpha, draws = 1e-3, 100
-        rate = statistics.detectable_rate(draws, 0.1, alpha=alpha / 2)
+        rate = statistics.detectable_rate([0.1] * draws, alpha=alpha / 2)
         found = sum(
             verdict(failing(rng, draws, rate), with_probability(0.9), alpha=alpha).status == "violated"
             for _ in range(200)
@@ -157,7 +163,17 @@ class TestWithProbability:
 
     def test_the_probability_may_depend_on_the_instance(self):
         result = verdict([[0.5]] * 50, with_probability(1 - bound / 10))
-        assert "at most 0.1" in result.evidence
+        assert "0 of 50 draws failed, 5 expected" in result.evidence
+
+    def test_slack_is_the_factor_that_the_claimed_share_of_draws_leaves(self):
+        values = [[1.25]] * 5 + [[0.5]] * 5 + [[0.25]] * 90
+        result = verdict(values, with_probability(0.9))
+        assert (result.status, result.slack) == ("holds", 4.0)
+
+    def test_doubt_that_would_decide_is_inconclusive(self):
+        result = verdict([[2.0]] * 100, with_probability(0.9), error=lambda run: 10.0)
+        assert result.status == "inconclusive"
+        assert verdict([[2.0]] * 2 + [[0.5]] * 98, with_probability(0.9), error=lambda run: 10.0).status == "holds"
 
 
 class TestScalesAs:
@@ -171,6 +187,12 @@ class TestScalesAs:
         for exponent, status in [(-0.5, "holds"), (-1, "violated"), (0, "violated"), (-0.8, "violated")]:
             result = verdict(values, scales_as(exponent, tolerance=0.05), bound=None, width=widths)
             assert result.status == status
+
+    def test_several_numbers_of_one_run_are_refused(self):
+        with pytest.raises(NtkVerifyError, match="one number per run"):
+            verdict([[1.0, 1.0]] * 5, scales_as(0, tolerance=0.1), bound=None)
+        with pytest.raises(NtkVerifyError, match="one number per run"):
+            verdict([[1.0, 1.0]] * 5, in_law(stats.norm.cdf, within=0), bound=None)
 
     def test_too_noisy_is_inconclusive(self):
         widths, values = self.sample(-0.5, noise=3.0)

@@ -1,4 +1,4 @@
-"""Run a symbolic neuron: reference arrays, fused CPU kernels, certified balls."""
+"""Run a symbolic neuron: reference arrays, fused kernels for CPU and GPU, certified balls."""
 
 from ntkverify.execution.backends import BACKENDS, make_executor
 from ntkverify.execution.base import Executor

@@ -73,5 +73,8 @@ def make_executor(
 
         return GpuExecutor(samples)
     from ntkverify.execution.cpu import CpuExecutor
+    from ntkverify.execution.gemm import GemmExecutor, worthwhile
 
+    if worthwhile(neuron, samples.total):
+        return GemmExecutor(samples, **options)
     return CpuExecutor(samples, **options)

@@ -15,7 +15,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.array import WalkingExecutor
-from ntkverify.execution.evaluator import integer_power
+from ntkverify.execution.evaluator import evaluate_all, integer_power
 from ntkverify.execution.samples import BlockSamples, Forward, Samples
 from ntkverify.symbolic.functions import Softplus
 
@@ -140,8 +140,6 @@ class BallAlgebra:
 
     def constants(self, values: list[sympy.Expr]) -> list[Any]:
         """Enclosures of constant expressions."""
-        from ntkverify.execution.evaluator import evaluate_all
-
         return evaluate_all(values, {}, self)
 
     def power(self, base: Any, exponent: sympy.Rational) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import hashlib
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 from functools import cache
@@ -22,7 +25,35 @@ def cache_directory() -> Path:
     chosen = os.environ.get("NTKVERIFY_CACHE_DIR")
     if chosen:
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ntkverify"
+    base = os.environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base) / "ntkverify"
+    try:
+        return Path.home() / ".cache" / "ntkverify"
+    except RuntimeError:  # no home directory at all
+        return _private_directory()
+
+
+@cache
+def _private_directory() -> Path:
+    """A directory of this process alone, for want of one that lasts."""
+    directory = tempfile.mkdtemp(prefix="ntkverify-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return Path(directory)
+
+
+def _written(directory: Path, name: str, text: str) -> Path:
+    path = directory / f"{name}.py"
+    directory.mkdir(parents=True, exist_ok=True)
+    if not os.access(directory, os.W_OK):
+        # numba keeps its machine code beside the text
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if not path.exists():
+        # written under another name and renamed: a concurrent reader sees all of it or nothing
+        with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".tmp", delete=False) as file:
+            file.write(text)
+        os.replace(file.name, path)
+    return path
 
 
 @cache
@@ -32,26 +63,23 @@ def load_generated(text: str) -> ModuleType:
     Raises
     ------
     NtkVerifyError
-        If the cache directory cannot be written.
+        If the cache directory was chosen by NTKVERIFY_CACHE_DIR and cannot be written.
     """
     # the helpers are inlined into the machine code, whose cache would not notice a change in them
     helpers = Path(__file__).with_name("fastmath.py").read_text()
     versions = f"{sys.version_info[:3]} {numba.__version__} {np.__version__}"
     name = "kernels_" + hashlib.sha256("\0".join((text, helpers, versions)).encode()).hexdigest()[:24]
     directory = cache_directory()
-    path = directory / f"{name}.py"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            # written under another name and renamed: a concurrent reader sees all of it or nothing
-            with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".tmp", delete=False) as file:
-                file.write(text)
-            os.replace(file.name, path)
+        path = _written(directory, name, text)
     except OSError as error:
-        raise NtkVerifyError(
-            f"the cache directory {directory} cannot be written ({error.strerror}); "
-            "set NTKVERIFY_CACHE_DIR to one that can"
-        ) from error
+        if os.environ.get("NTKVERIFY_CACHE_DIR"):
+            raise NtkVerifyError(
+                f"the cache directory {directory} cannot be written ({error.strerror}); "
+                "set NTKVERIFY_CACHE_DIR to one that can"
+            ) from error
+        # nobody asked for the default one, which a read-only home must not make a condition
+        path = _written(_private_directory(), name, text)
     full_name = f"ntkverify_generated.{name}"
     spec = importlib.util.spec_from_file_location(full_name, path)
     assert spec is not None

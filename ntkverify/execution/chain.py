@@ -122,6 +122,19 @@ def gradient_statements(neuron: Neuron, block: Block, cotangents: tuple[sympy.Sy
     return _sort(neuron, z, outputs, cotangents, tuple(zip(shared, by_form, strict=True)))
 
 
+def value_and_gradient_statements(neuron: Neuron, block: Block) -> Statements:
+    """Code for a block's one feature with its gradient: outputs are the value, then a component per weight."""
+    z = forms(block, neuron)
+    (feature,) = (f.xreplace(z) for f in block.features)
+    slopes = [_arrange(sympy.diff(feature, s)) for s in z.values()]
+    shared = [sympy.Symbol(f"s_{i}") for i in range(len(slopes))]
+    outputs = [_arrange(feature)]
+    for w in neuron.weights:
+        through = [s * sympy.diff(form, w) for s, form in zip(shared, z, strict=True)]
+        outputs.append(sympy.Add(*through, _arrange(sympy.diff(feature, w))))
+    return _sort(neuron, z, outputs, (), tuple(zip(shared, slopes, strict=True)))
+
+
 def _arrange(e: sympy.Expr) -> sympy.Expr:
     """Rewrite a derivative as a short polynomial in the functions that it contains.
 
@@ -217,6 +230,21 @@ def _sort(
         s, e = pending.pop(ready)
         unknown.discard(s)
         kinds["mixed"].append((s, e))
-    return Statements(
-        tuple(kinds["neuron"]), tuple(kinds["sample"]), tuple(kinds["mixed"]), tuple(reduced[len(definitions) :])
-    )
+    results = tuple(reduced[len(definitions) :])
+    # where only outer weights are trained, the derivatives through the forms are asked for by nobody
+    return live(Statements(tuple(kinds["neuron"]), tuple(kinds["sample"]), tuple(kinds["mixed"]), results))
+
+
+def live(code: Statements, given: frozenset[sympy.Symbol] = frozenset()) -> Statements:
+    """The statements that the outputs need when the symbols `given` come from elsewhere."""
+    needed: set[sympy.Basic] = set().union(*(e.free_symbols for e in code.outputs))
+    kept = []
+    for statements in (code.mixed, code.sample, code.neuron):
+        part = []
+        for s, e in reversed(statements):
+            if s in needed and s not in given:
+                needed |= e.free_symbols
+                part.append((s, e))
+        kept.append(tuple(part[::-1]))
+    mixed, sample, neuron = kept
+    return Statements(neuron, sample, mixed, code.outputs)

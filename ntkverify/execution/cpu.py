@@ -14,7 +14,7 @@ from ntkverify.execution.base import Executor
 from ntkverify.execution.cache import load_generated
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.memory import refuse_beyond_memory
-from ntkverify.execution.numba_source import kernel_source, padded_size
+from ntkverify.execution.numba_source import batch_source, kernel_source, padded_size
 from ntkverify.execution.panels import PanelSource, accumulate_gram, panel_source
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, share
@@ -112,18 +112,20 @@ class CpuExecutor(Executor):
         if frozen.shape != (count, m, len(self.neuron.frozen)):
             raise NtkVerifyError(f"frozen must have shape {(count, m, len(self.neuron.frozen))}, not {frozen.shape}")
         for j in range(count):
-            self._checked(weights[j], frozen[j])
+            check_weights(self.neuron, weights[j], frozen[j])
+        check_layout(weights=weights, frozen=frozen)
         stored = np.empty((count, steps // every + 1, self._padded))
         refuse_beyond_memory(stored.nbytes, f"the residuals of {count} networks over {steps} steps")
         different = networks if points is not None or targets is not None else networks[:1]
-        x = np.stack([e._points for e, _ in different])
+        x = np.stack([e._points for e, _ in different]).astype(np.float64, copy=False)
         y = np.stack([e._padded_rows([b.targets for b in e.samples.blocks]) for e, _ in different])
         scale = self._padded_rows([np.full(b.size, b.scale) for b in self.samples.blocks])
         etas = np.array([step for _, step in networks])
         root = 1 / np.sqrt(np.float64(m))
+        batch = load_generated(batch_source(self.neuron, self._module.__name__))
 
         def work(i: int) -> None:
-            self._module.descend(
+            batch.descend(
                 weights, frozen, x, y, scale, self._sizes, etas, steps, every, root, stored, i * count // shares,
                 (i + 1) * count // shares,
             )  # fmt: skip
@@ -189,12 +191,7 @@ class CpuExecutor(Executor):
 
     def _checked(self, weights: Array, frozen: Array | None) -> tuple[Array, Array]:
         weights, frozen = check_weights(self.neuron, weights, frozen)
-        for name, array in (("weights", weights), ("frozen", frozen)):
-            if array.dtype != np.float64 or not array.flags.c_contiguous:
-                raise NtkVerifyError(
-                    f"{name} must be a C-contiguous float64 array, not {array.dtype}; "
-                    f"pass np.ascontiguousarray({name}, dtype=float)"
-                )
+        check_layout(weights=weights, frozen=frozen)
         return weights, frozen
 
     def jacobian(self, weights: Array, frozen: Array | None = None) -> Array:
@@ -262,3 +259,13 @@ class CpuExecutor(Executor):
             for k, column in enumerate(evaluate_all(list(vector), values, self.algebra)):
                 result[rows, k] = column
         return result
+
+
+def check_layout(**arrays: Array) -> None:
+    """The kernels work in place on memory that they can write, neuron by neuron."""
+    for name, array in arrays.items():
+        if array.dtype != np.float64 or not (array.flags.c_contiguous and array.flags.writeable):
+            raise NtkVerifyError(
+                f"{name} must be a C-contiguous, writeable float64 array, not {array.dtype} with flags "
+                f"{array.flags.num}; pass np.array({name}, dtype=float, order='C')"
+            )

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import psutil
 
 from ntkverify.errors import NtkVerifyError
 
 
 def free_memory() -> int:
-    """Bytes of memory that a new array could take, or a very large number where the system does not say."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 2**62
+    """Bytes of memory that a new array could take without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 def refuse_beyond_memory(needed: int, what: str) -> None:

@@ -1,7 +1,7 @@
 """Source of the fused CPU kernels, generated from a neuron's expressions.
 
 Layout of the sweep: neurons are taken in groups of a few hundred whose weights are copied, transposed, into a
-buffer that fits the first-level cache. Samples are the loop inside, a few at a time, and the innermost loop
+buffer that stays in the nearest caches. Samples are the loop inside, a few at a time, and the innermost loop
 runs over the neurons of the group, which is what the processor's vector units work on. So a vector holds
 eight *neurons*, never eight samples: two samples vectorise as well as two thousand, gradients need no horizontal sums,
 and each load of a weight is used for several samples. The same pass updates the group's weights and adds their
@@ -51,7 +51,7 @@ class KernelSource:
     Parameters
     ----------
     text : str
-        A Python module with the functions ``sweep``, ``pointwise`` and ``descend``.
+        A Python module with the functions ``sweep`` and ``pointwise``.
     at_once : tuple of int
         Per block, how many samples one pass of the inner loop takes; sizes are padded to multiples of it.
     lanes : int
@@ -65,6 +65,16 @@ class KernelSource:
     lanes: int
     gradient_operations: tuple[int, ...]
     forward_operations: tuple[int, ...]
+
+
+def batch_source(neuron: Neuron, module: str) -> str:
+    """The module with ``descend``, which runs batches with the kernels of the named module.
+
+    A module of its own, because LLVM copies the sweep into it twice: compiling it takes longer than
+    all the rest, and most runs never ask for a batch.
+    """
+    widest = max(len(b.features) for b in neuron.blocks)
+    return f"{HEADER}from {module} import pointwise, sweep\n\nCOTANGENTS = {widest}\n\n\n{DESCEND}"
 
 
 def samples_at_once(n: int) -> int:
@@ -101,9 +111,7 @@ def kernel_source(neuron: Neuron, sizes: tuple[int, ...]) -> KernelSource:
         forwards.append(forward_statements(neuron, b))
     text = HEADER
     text += "\n".join(_sweep(neuron, gradients, forwards, at_once, lanes, printer)) + "\n\n\n"
-    text += "\n".join(_pointwise(neuron, printer)) + "\n\n\n"
-    widest = max(len(b.features) for b in neuron.blocks)
-    text += f"COTANGENTS = {widest}\n\n\n" + DESCEND
+    text += "\n".join(_pointwise(neuron, printer)) + "\n"
     return KernelSource(
         text,
         at_once,

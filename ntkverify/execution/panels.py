@@ -77,6 +77,8 @@ def panel_source(neuron: Neuron, at_once: tuple[int, ...], *, factor: bool) -> P
             for i in factored
             if sympy.expand(expanded[i] - slopes[i] * shared) == 0 and slopes[i].free_symbols <= of_sample
         )
+        if shared not in {s for s, _ in code.mixed}:
+            factored = ()  # a block that does not meet the weights through any affine form has no scalar to share
         vectors.append(tuple(slopes))
     if len(factored) < 2:
         factored = ()

@@ -69,7 +69,8 @@ class ScalarPrinter:
             z, k = self(e.args[0]), int(e.args[1])
             if k == 0:
                 return self.conditional.format(test=f"{z} >= 0.0", yes="1.0", no="0.0")
-            return self._repeat(self.conditional.format(test=f"{z} > 0.0", yes=z, no="0.0"), k)
+            # 0 > z and not z <= 0: one instruction that lets a NaN through, so that a run that diverged shows it
+            return self._repeat(self.conditional.format(test=f"0.0 > {z}", yes="0.0", no=z), k)
         if isinstance(e, sympy.Heaviside) and e.args[1] == 1:
             return self.conditional.format(test=f"{self(e.args[0])} >= 0.0", yes="1.0", no="0.0")
         if isinstance(e, sympy.Max | sympy.Min):

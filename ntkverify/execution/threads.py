@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
 
 
 def available_threads() -> int:
@@ -43,3 +48,32 @@ def share(work: Callable[[int], None], count: int, threads: int) -> None:
     finally:
         for other in others:
             other.result()
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+class _Limit:
+    """How many callers want BLAS to use one thread, and what takes that back."""
+
+    lock = threading.Lock()
+    callers = 0
+    limiter: Any = None
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Have BLAS use one thread; its setting is the process's, so the last of several callers restores it."""
+    with _Limit.lock:
+        if _Limit.callers == 0:
+            _Limit.limiter = _controller().limit(limits=1, user_api="blas")
+        _Limit.callers += 1
+    try:
+        yield
+    finally:
+        with _Limit.lock:
+            _Limit.callers -= 1
+            if _Limit.callers == 0:
+                _Limit.limiter.restore_original_limits()

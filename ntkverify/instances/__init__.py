@@ -53,3 +53,44 @@ def bounded_targets(draw: Draw, n: int, bound: float) -> Array:
         return extreme
     inside: Array = rng.uniform(-bound, bound, n)
     return inside
+
+
+def scattered(rng: np.random.Generator, n: int, sample: Callable[[np.random.Generator], Array]) -> Array:
+    """`n` points, each the one of eight candidates that is farthest from those before it."""
+    points = [sample(rng)]
+    while len(points) < n:
+        candidates = np.array([sample(rng) for _ in range(8)])
+        distances = np.linalg.norm(candidates[:, None] - np.array(points)[None], axis=2).min(axis=1)
+        points.append(candidates[int(distances.argmax())])
+    return np.array(points)
+
+
+def box_points(draw: Draw, interior: int, boundary: int, dimension: int) -> dict[str, Array]:
+    """Points inside the unit box of a dimension and on its faces, scattered, by block of a physics-informed problem."""
+    rng = generator(draw)
+
+    def on_a_face(rng: np.random.Generator) -> Array:
+        point = rng.uniform(0, 1, dimension)
+        point[rng.integers(dimension)] = rng.integers(2)
+        return np.asarray(point)
+
+    return {
+        "interior": scattered(rng, interior, lambda rng: np.asarray(rng.uniform(0, 1, dimension))),
+        "boundary": scattered(rng, boundary, on_a_face),
+    }
+
+
+def space_time_points(draw: Draw, interior: int, boundary: int, space: int) -> dict[str, Array]:
+    """Points inside (0, 1) x (0, 1)^space, time first, and at time 0 or on the spatial faces."""
+    rng = generator(draw)
+
+    def at_start_or_side(rng: np.random.Generator) -> Array:
+        point = rng.uniform(0, 1, space + 1)
+        axis = int(rng.integers(space + 1))
+        point[axis] = 0 if axis == 0 else rng.integers(2)
+        return np.asarray(point)
+
+    return {
+        "interior": scattered(rng, interior, lambda rng: np.asarray(rng.uniform(0, 1, space + 1))),
+        "boundary": scattered(rng, boundary, at_start_or_side),
+    }

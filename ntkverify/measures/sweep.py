@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,11 +21,16 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
-from ntkverify.execution.evaluator import ArrayAlgebra, evaluate, evaluate_all
-from ntkverify.measures.weights import blocks, draw_block, require_memory
+from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.execution.memory import refuse_beyond_memory
+from ntkverify.execution.samples import BlockSamples, Samples, collect_samples
+from ntkverify.measures.weights import blocks, draw_block
+from ntkverify.symbolic.majorant import majorant
 from ntkverify.symbolic.neuron import Neuron
 
 Array = NDArray[np.float64]
+Points = Array | Mapping[str, Array]  #: of the only block, or by block
 Part = TypeVar("Part")
 
 #: neurons whose temporaries stay in the second-level cache for a handful of samples
@@ -33,41 +38,71 @@ CHUNK = 2**13
 
 
 class Terms:
-    """One neuron's value and gradient over arrays, by the reference evaluator.
+    """One neuron's values and gradients at the samples of a problem, by the reference evaluator.
 
-    Weights come as (p, c), frozen ones as (q, c), points as (N, coordinates); results are (N, c) and p times (N, c).
+    Weights come as (p, c), frozen ones as (q, c); results are (N, c) and p times (N, c), the samples of all
+    blocks one after the other, each block with its scale and without m**-1/2.
 
     Parameters
     ----------
-    neuron : Neuron
-        With one linear block.
+    samples : Samples
+        Of linear blocks only.
     """
 
-    def __init__(self, neuron: Neuron) -> None:
-        (block,) = neuron.blocks
-        self._neuron = neuron
-        self._value = block.features[0]
-        self._gradient = neuron.gradients[block.name][0]
+    def __init__(self, samples: Samples) -> None:
+        if not samples.is_linear:
+            raise NtkVerifyError("sweeps over neurons need linear blocks, and the neuron has a nonlinear one.")
+        neuron = samples.neuron
+        self.samples = samples
+        self._values = [b.block.features[0] for b in samples.blocks]
+        self._gradients = [neuron.gradients[b.block.name][0] for b in samples.blocks]
+        self._majorants = [majorant(value) for value in self._values]
         self._algebra = ArrayAlgebra(np)
-        self.operations = int(sympy.count_ops(self._value)) + 1
+        self.operations = max(int(sympy.count_ops(value)) for value in self._values) + 1
 
-    def _symbols(self, weights: Array, frozen: Array, points: Array) -> dict[sympy.Symbol, Array]:
-        names = (*self._neuron.weights, *self._neuron.frozen, *self._neuron.coordinates)
-        arrays = (*weights[:, None, :], *frozen[:, None, :], *points.T[:, :, None])
+    @property
+    def dimension(self) -> int:
+        """Number of trainable weights of one neuron."""
+        return len(self.samples.neuron.weights)
+
+    @property
+    def inputs(self) -> Array:
+        """What the inner weights multiply, (N, p): the points, with a 1 for a bias."""
+        points = np.concatenate([b.points for b in self.samples.blocks])
+        ones = np.ones((len(points), self.dimension - points.shape[1]))
+        return np.hstack([points, ones])
+
+    def symbols(self, b: BlockSamples, weights: Array, frozen: Array) -> dict[sympy.Symbol, Array]:
+        """Values of a block's symbols that broadcast to (n_b, c)."""
+        neuron = self.samples.neuron
+        names = (*neuron.weights, *neuron.frozen, *neuron.coordinates)
+        arrays = (*weights[:, None, :], *frozen[:, None, :], *b.points.T[:, :, None])
         return dict(zip(names, arrays, strict=True))
 
-    def at(self, weights: Array, frozen: Array, points: Array) -> Array:
-        """Values (N, c)."""
-        value: Array = evaluate(self._value, self._symbols(weights, frozen, points), self._algebra)
-        return value
+    def _expressions(self, expressions: list[list[sympy.Expr]], weights: Array, frozen: Array) -> list[Array]:
+        """Values (N, c) of expressions that are given block by block."""
+        parts = []
+        for b, wanted in zip(self.samples.blocks, expressions, strict=True):
+            found = evaluate_all(wanted, self.symbols(b, weights, frozen), self._algebra)
+            shape = (b.size, weights.shape[1])
+            parts.append([np.broadcast_to(v if b.scale == 1 else b.scale * v, shape) for v in found])
+        if len(parts) == 1:
+            return parts[0]
+        return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
 
-    def with_gradient(self, weights: Array, frozen: Array, points: Array) -> tuple[Array, list[Array]]:
+    def at(self, weights: Array, frozen: Array) -> Array:
+        """Values (N, c)."""
+        return self._expressions([[value] for value in self._values], weights, frozen)[0]
+
+    def majorants(self, weights: Array, frozen: Array) -> Array:
+        """What the rounding errors of `at` are relative to, (N, c)."""
+        return self._expressions([[bound] for bound in self._majorants], weights, frozen)[0]
+
+    def with_gradient(self, weights: Array, frozen: Array) -> tuple[Array, list[Array]]:
         """Values (N, c) and the p components of the gradient, each (N, c)."""
-        shape = (len(points), weights.shape[1])
-        value, *gradient = evaluate_all(
-            [self._value, *self._gradient], self._symbols(weights, frozen, points), self._algebra
-        )
-        return value, [np.broadcast_to(component, shape) for component in gradient]
+        both = zip(self._values, self._gradients, strict=True)
+        value, *gradient = self._expressions([[v, *g] for v, g in both], weights, frozen)
+        return value, gradient
 
 
 @dataclass(frozen=True)
@@ -91,6 +126,11 @@ class Network:
         return int(self.signs.size)
 
 
+def network_bytes(width: int, dimension: int) -> int:
+    """Memory of a network in training: initial and current weights in float64, one byte per sign."""
+    return width * (16 * dimension + 1)
+
+
 def draw_network(seed: int, width: int, dimension: int) -> Network:
     """Draw a whole network.
 
@@ -99,7 +139,7 @@ def draw_network(seed: int, width: int, dimension: int) -> Network:
     NtkVerifyError
         If its weights, twice (initial and current) and the signs, do not fit in memory.
     """
-    require_memory(width, 2 * dimension + 1 / 8, what="training a network")
+    refuse_beyond_memory(network_bytes(width, dimension), f"training a network of {width} neurons")
     weights = np.empty((dimension, width))
     signs = np.empty(width, np.int8)
 
@@ -123,7 +163,7 @@ def _in_order(work: Callable[[Any], Part], parts: list[Any]) -> Iterator[Part]:
 
 
 def summation_error(width: int, operations: int) -> float:
-    """Relative error, against the sum of magnitudes, of a sum over neurons whose terms take `operations` roundings.
+    """Relative error, against the sum of majorants, of a sum over neurons whose terms take `operations` roundings.
 
     NumPy adds 128 numbers in eight running sums before it goes pairwise (16 + 3 roundings) and then once
     per doubling; the chunks are added one after the other.
@@ -155,19 +195,39 @@ class Initial:
     near: Array
 
 
-def initial_sweep(neuron: Neuron, points: Array, *, seed: int, width: int, radius: float) -> Initial:
+def as_samples(neuron: Neuron, points: Points, targets: Points | None = None, *, normalise: bool = False) -> Samples:
+    """The samples of a problem; an array stands for the neuron's only block, targets are 0 by default.
+
+    With `normalise` each residual is divided by the square root of the size of its block.
+    """
+    named = points if isinstance(points, Mapping) else {neuron.blocks[0].name: points}
+    wanted: Mapping[str, Array] = (
+        {name: np.zeros(len(x)) for name, x in named.items()}
+        if targets is None
+        else targets
+        if isinstance(targets, Mapping)
+        else {neuron.blocks[0].name: targets}
+    )
+    scale = {name: 1 / math.sqrt(len(x)) for name, x in named.items()} if normalise else None
+    return collect_samples(neuron, named, wanted, scale)
+
+
+def initial_sweep(
+    neuron: Neuron, points: Points, *, seed: int, width: int, radius: float, normalise: bool = False
+) -> Initial:
     """Outputs, Gram matrix and share of near-zero pre-activations of a freshly drawn network.
 
     The weights are drawn block by block and never held together, so the width is not bounded by memory.
     """
-    terms = Terms(neuron)
-    count = len(points)
+    terms = Terms(as_samples(neuron, points, normalise=normalise))
+    inputs = terms.inputs
+    count = len(inputs)
 
     def visit(part: tuple[int, int, int]) -> tuple[Array, ...]:
         block, lo, hi = part
-        weights, signs = draw_block(seed, block, hi - lo, points.shape[1])
+        weights, signs = draw_block(seed, block, hi - lo, terms.dimension)
         parts = [
-            _initial_chunk(terms, weights[:, i : i + CHUNK], signs[i : i + CHUNK], points, radius)
+            _initial_chunk(terms, weights[:, i : i + CHUNK], signs[i : i + CHUNK], inputs, radius)
             for i in range(0, hi - lo, CHUNK)
         ]
         return tuple(np.sum([p[j] for p in parts], axis=0) for j in range(4))
@@ -181,13 +241,59 @@ def initial_sweep(neuron: Neuron, points: Array, *, seed: int, width: int, radiu
 
 
 def _initial_chunk(
-    terms: Terms, weights: Array, signs: NDArray[np.int8], points: Array, radius: float
+    terms: Terms, weights: Array, signs: NDArray[np.int8], inputs: Array, radius: float
 ) -> tuple[Array, ...]:
     frozen = signs[None].astype(np.float64)
-    value, gradient = terms.with_gradient(weights, frozen, points)
-    near = (np.abs(points @ weights) <= radius).sum(axis=1).astype(np.float64)
-    gram = sum((g @ g.T for g in gradient), np.zeros((len(points),) * 2))
-    return value.sum(axis=1), np.abs(value).sum(axis=1), gram, near
+    value, gradient = terms.with_gradient(weights, frozen)
+    near = (np.abs(inputs @ weights) <= radius).sum(axis=1).astype(np.float64)
+    gram = sum((g @ g.T for g in gradient), np.zeros((len(inputs),) * 2))
+    return value.sum(axis=1), terms.majorants(weights, frozen).sum(axis=1), gram, near
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The Gram matrix after the worst shift of the weights towards switching off.
+
+    Parameters
+    ----------
+    change : float
+        ||H(w') - H(w)||_F.
+    near : array (N,)
+        Share of neurons whose pre-activation is at most the radius.
+    """
+
+    change: float
+    near: Array
+
+
+def worst_shift(neuron: Neuron, points: Array, *, seed: int, width: int, radius: float) -> Shift:
+    """Move every neuron that is active by at most `radius` on the mean input by `radius` against that input.
+
+    For clustered inputs this switches off as many neurons as weights that move by `radius` can, for all
+    samples at once, which makes the change of the Gram matrix as coherent as it gets.
+    """
+    terms = Terms(as_samples(neuron, points))
+    inputs = terms.inputs
+    direction = inputs.mean(axis=0)
+    direction /= np.linalg.norm(direction)
+
+    def visit(part: tuple[int, int, int]) -> tuple[Array, Array]:
+        block, lo, hi = part
+        weights, signs = draw_block(seed, block, hi - lo, terms.dimension)
+        along = direction @ weights
+        moved = weights - radius * np.outer(direction, (along >= 0) & (along <= radius))
+        change, near = np.zeros((len(inputs),) * 2), np.zeros(len(inputs))
+        for i in range(0, hi - lo, CHUNK):
+            chunk = slice(i, i + CHUNK)
+            frozen = signs[None, chunk].astype(np.float64)
+            for sign, w in ((-1, weights), (1, moved)):
+                _, gradient = terms.with_gradient(w[:, chunk], frozen)
+                change += sign * sum((g @ g.T for g in gradient), np.zeros_like(change))
+            near += (np.abs(inputs @ weights[:, chunk]) <= radius).sum(axis=1)
+        return change, near
+
+    changes, nears = zip(*_in_order(visit, blocks(width)), strict=True)
+    return Shift(float(np.linalg.norm(np.add.reduce(changes))) / width, np.add.reduce(nears) / width)
 
 
 @dataclass(frozen=True)
@@ -221,53 +327,54 @@ class Descent:
 
 
 def descend(
-    neuron: Neuron, points: Array, targets: Array, *, seed: int, width: int, step: float, steps: int
+    neuron: Neuron, points: Points, targets: Points, *, seed: int, width: int, step: float, steps: int
 ) -> Descent:
     """Train by gradient descent on half the squared residual norm and measure every step.
 
     Parameters
     ----------
     neuron : Neuron
-        With one linear block; its frozen weight is the outer sign.
-    points : array (N, d)
-    targets : array (N,)
+        With linear blocks; its frozen weight is the outer sign.
+    points, targets : arrays (N, d) and (N,), or mappings of block name to such arrays
     seed, width, step, steps
         The draw, the number of neurons, the learning rate, the number of steps.
     """
-    terms = Terms(neuron)
-    network = draw_network(seed, width, points.shape[1])
+    samples = as_samples(neuron, points, targets)
+    terms, wanted = Terms(samples), samples.targets
+    network = draw_network(seed, width, terms.dimension)
     start = network.weights.copy()
     chunks = [slice(lo, min(lo + CHUNK, width)) for lo in range(0, width, CHUNK)]
     root = math.sqrt(width)
     relative = summation_error(width, terms.operations)
 
     def forward(chunk: slice) -> tuple[Array, Array]:
-        value = terms.at(network.weights[:, chunk], network.signs[None, chunk].astype(np.float64), points)
-        return value.sum(axis=1), np.abs(value).sum(axis=1)
+        weights, frozen = network.weights[:, chunk], network.signs[None, chunk].astype(np.float64)
+        return terms.at(weights, frozen).sum(axis=1), terms.majorants(weights, frozen).sum(axis=1)
 
     outputs, magnitude = (np.add.reduce(parts) for parts in zip(*_in_order(forward, chunks), strict=True))
-    residuals = [outputs / root - targets]
+    residuals = [outputs / root - wanted]
     errors = [relative * magnitude / root]
     grams, remainders, drift, gradients = [], [], [0.0], []
 
     def advance(chunk: slice) -> tuple[Array, Array, Array, Array, float, float]:
         weights, frozen = network.weights[:, chunk], network.signs[None, chunk].astype(np.float64)
-        value, jacobian = terms.with_gradient(weights, frozen, points)
-        gram = sum((g @ g.T for g in jacobian), np.zeros((len(points),) * 2))
+        value, jacobian = terms.with_gradient(weights, frozen)
+        gram = sum((g @ g.T for g in jacobian), np.zeros((samples.total,) * 2))
         gradient = np.stack([residuals[-1] @ g for g in jacobian]) / root
         change = -step * gradient
         weights += change
-        after = terms.at(weights, frozen, points)
+        after = terms.at(weights, frozen)
         linear = sum(g * c for g, c in zip(jacobian, change, strict=True))
         remainder = (after - value - linear).sum(axis=1)
         moved = np.sqrt(np.square(weights - start[:, chunk]).sum(axis=0).max())
         size = np.sqrt(np.square(gradient).sum(axis=0).max())
-        return after.sum(axis=1), np.abs(after).sum(axis=1), gram, remainder, float(moved), float(size)
+        rounding = terms.majorants(weights, frozen).sum(axis=1)
+        return after.sum(axis=1), rounding, gram, remainder, float(moved), float(size)
 
     for _ in range(steps):
         parts = list(zip(*_in_order(advance, chunks), strict=True))
         outputs, magnitude, gram, remainder = (np.add.reduce(parts[i]) for i in range(4))
-        residuals.append(outputs / root - targets)
+        residuals.append(outputs / root - wanted)
         errors.append(relative * magnitude / root)
         grams.append(gram / width)
         remainders.append(remainder / root)
@@ -276,16 +383,15 @@ def descend(
 
     def last_gram(chunk: slice) -> Array:
         frozen = network.signs[None, chunk].astype(np.float64)
-        _, jacobian = terms.with_gradient(network.weights[:, chunk], frozen, points)
-        return sum((g @ g.T for g in jacobian), np.zeros((len(points),) * 2))
+        _, jacobian = terms.with_gradient(network.weights[:, chunk], frozen)
+        return sum((g @ g.T for g in jacobian), np.zeros((samples.total,) * 2))
 
     grams.append(np.add.reduce(list(_in_order(last_gram, chunks))) / width)
-    count = len(points)
     return Descent(
         np.array(residuals),
         np.array(errors),
         np.array(grams),
-        np.array(remainders).reshape(steps, count),
+        np.array(remainders).reshape(steps, samples.total),
         np.array(drift),
         np.array(gradients),
     )

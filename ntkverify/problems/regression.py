@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.instance import Instance
-from ntkverify.measures.sweep import Descent, Initial, descend, initial_sweep
+from ntkverify.measures.fused import descend_fused
+from ntkverify.measures.sweep import Descent, Initial, Shift, descend, initial_sweep, network_bytes, worst_shift
 from ntkverify.run import RecordStore, Run
 from ntkverify.symbolic.limits import limit_gram
 from ntkverify.symbolic.neuron import Neuron, regression_neuron
@@ -67,6 +69,9 @@ def least_eigenvalue(matrix: Array) -> float:
         If the eigenvalue is below the backward error of the eigensolver, n * eps * ||matrix||: the inputs are
         parallel or nearly so.
     """
+    if not np.diag(matrix).all():
+        zero = int(np.argmin(np.diag(matrix)))
+        raise NtkVerifyError(f"the limit Gram matrix is singular: input {zero} is the zero vector; remove it.")
     eigenvalues = np.linalg.eigvalsh(matrix)
     floor = len(matrix) * np.finfo(np.float64).eps * eigenvalues[-1]
     if eigenvalues[0] <= floor:
@@ -99,6 +104,8 @@ class RegressionRun(Run):
         self, instance: Instance, theorem: Theorem, *, backend: str = "auto", store: RecordStore | None = None
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
+        if backend not in ("auto", "array", "cpu"):
+            raise NtkVerifyError(f"regression runs are measured on the backends auto, cpu and array, not {backend!r}.")
         self.inputs: Array = np.atleast_2d(instance.array("inputs"))
         self.targets: Array = instance.array("targets")
         where = f"instance of {instance.theorem or 'a theorem'}"
@@ -108,6 +115,7 @@ class RegressionRun(Run):
             raise NtkVerifyError(f"{where}: {self.n} inputs but targets of shape {self.targets.shape}; give one each.")
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
+        refuse_beyond_memory(network_bytes(instance.width, self.d), f"a network of {instance.width} neurons")
 
     @property
     def n(self) -> int:
@@ -150,6 +158,15 @@ class RegressionRun(Run):
         """The draw before training."""
         return self.initial()
 
+    def worst_shift(self, radius: float) -> Shift:
+        """Change of the Gram matrix when every neuron within `radius` of switching off is switched off."""
+        return self.shared(
+            f"worst shift {radius!r}",
+            lambda: worst_shift(
+                _neuron(self.activation, self.d), self.inputs, seed=self.instance.seed, width=self.m, radius=radius
+            ),
+        )
+
     @property
     def initial_gram_error(self) -> float:
         """||H(0) - H^inf||_F."""
@@ -174,10 +191,11 @@ class RegressionRun(Run):
 
     @functools.cached_property
     def descent(self) -> Descent:
-        """The trained trajectory with everything measured."""
+        """The trained trajectory with everything measured; ``backend="array"`` takes the reference evaluator."""
+        train = descend if self.backend == "array" else descend_fused
         return self.shared(
             "descent",
-            lambda: descend(
+            lambda: train(
                 _neuron(self.activation, self.d),
                 self.inputs,
                 self.targets,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ntkverify.check import draw_instances
+from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
 from ntkverify.outcome import assess
 from ntkverify.parts import Claim, Regime
@@ -99,10 +100,24 @@ def width_thresholds(
 
     Notes
     -----
-    Claims that condition on an event (``given=``) are left out: narrow networks miss the event.
+    Claims that condition on an event (``given=``) are left out: narrow networks miss the event. So are those that
+    measure no network: inequalities between the theorem's own constants hold at its own width by construction.
+
+    Raises
+    ------
+    NtkVerifyError
+        If a claim stays vacuous because an assumption about the width was not dropped.
     """
-    claims = [claim for claim in profiled_claims(theorem, regime) if claim.given is None or claim.kind == "conclusion"]
     relaxed = tuple(relax)
+    (first,) = draw_instances(regime, 1, entropy=entropy)
+
+    def measures(claim: Claim) -> bool:
+        run = regime.run(_at_width(first, theorem, regime, widths[0]), theorem)
+        assess(theorem, claim, run, relax=relaxed)
+        return bool(run.has_measured)
+
+    conditional = [c for c in profiled_claims(theorem, regime) if c.given is None or c.kind == "conclusion"]
+    claims = [claim for claim in conditional if measures(claim)]
     held: dict[str, list[bool]] = {claim.name: [] for claim in claims}
     for width in widths:
         progress(width)
@@ -111,6 +126,10 @@ def width_thresholds(
             run = regime.run(_at_width(instance, theorem, regime, width), theorem)
             for claim in claims:
                 outcome = assess(theorem, claim, run, relax=relaxed)
+                if outcome.vacuous:
+                    raise NtkVerifyError(
+                        f"claim {claim.name!r} is vacuous at width {width}: drop the assumption on the width."
+                    )
                 count[claim.name] += not outcome.failed
         for name, number in count.items():
             held[name].append(number >= fraction * draws)

@@ -49,5 +49,9 @@ def verdict_table(records: Iterable[Mapping[str, Any]], *, width: int = 120) -> 
             )
             for r in group
         ]
-        lines += [theorem, *(f"  {line}" for line in render(rows, HEADINGS, width=width - 2)), ""]
+        lines += [
+            f"{theorem} ({group[0]['source']})",
+            *(f"  {line}" for line in render(rows, HEADINGS, width=width - 2)),
+            "",
+        ]
     return lines[:-1]

@@ -37,6 +37,8 @@ class Activation:
                 f"activation {self.name!r} may depend on the symbol z only, but its expression "
                 f"also holds {', '.join(sorted(map(str, extra)))}."
             )
+        if self.expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
+            raise NtkVerifyError(f"activation {self.name!r} must be finite, but its expression is {self.expression}.")
 
     def __call__(self, argument: sympy.Expr, order: int = 0) -> sympy.Expr:
         """The derivative of the given order at `argument`."""

@@ -1,4 +1,4 @@
-"""Derivations kept on disk, keyed by the library's version and the source expression."""
+"""Derivations kept on disk, keyed by the library's version, its deriving code and the source expression."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import pickle
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -43,7 +44,7 @@ def cached(kind: str, source: str, derive: Callable[[], T]) -> T:
     derive : callable
         Makes the result, which must be picklable.
     """
-    text = "\0".join((__version__, sympy.__version__, kind, source))
+    text = "\0".join((__version__, _source_digest(), sympy.__version__, kind, source))
     path = cache_directory() / f"{kind}-{_DIGEST(text.encode()).hexdigest()}.pickle"
     found = _load(path)
     if found is not None:
@@ -51,6 +52,14 @@ def cached(kind: str, source: str, derive: Callable[[], T]) -> T:
     result = derive()
     _store(path, pickle.dumps((result,)))
     return result
+
+
+@lru_cache(maxsize=1)
+def _source_digest() -> str:
+    """Digest of the modules that derive, so that a changed working copy of one version never reads stale results."""
+    folder = Path(__file__).parent
+    names = ("activations", "derivation", "functions", "terms")
+    return _DIGEST(b"".join((folder / f"{name}.py").read_bytes() for name in names)).hexdigest()
 
 
 def _load(path: Path) -> tuple[object, ...] | None:

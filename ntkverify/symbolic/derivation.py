@@ -53,8 +53,8 @@ def derive(neuron: Neuron, laws: Mapping[sympy.Symbol, str] | None = None) -> De
     ----------
     neuron : Neuron
     laws : mapping of weight to {"normal", "sign"}, optional
-        Distribution of each weight, all independent. By default frozen weights that enter no activation are
-        random signs and all others are standard normal.
+        Distribution of each weight, all independent. By default frozen weights that stand as factors in front of
+        the activation are random signs and all others are standard normal.
 
     Raises
     ------
@@ -83,12 +83,18 @@ def _derive(neuron: Neuron, chosen: Mapping[sympy.Symbol, str]) -> Derivation:
     inside = {i for form in splitter.forms for i, c in enumerate(form) if c != 0}
     outer = {}
     for i, weight in enumerate(weights):
-        law = chosen.get(weight, "sign" if weight in neuron.frozen and i not in inside else "normal")
+        sign = weight in neuron.frozen and i not in inside and _enters_linearly(weight, neuron)
+        law = chosen.get(weight, "sign" if sign else "normal")
         if law == "sign" and i in inside:
             raise NtkVerifyError(f"{weight} stands inside an activation and must be normal, but its law is 'sign'.")
         if i not in inside:
-            outer[i] = tuple(_moment(law, n) for n in range(9))
+            outer[i] = tuple(_moment(law, n) for n in range(129))
     return Derivation(weights, tuple(splitter.forms), gradients, features, outer)
+
+
+def _enters_linearly(weight: sympy.Symbol, neuron: Neuron) -> bool:
+    """Whether the weight is a factor in front of an activation, and not inside one that is a polynomial."""
+    return all(sympy.diff(f, weight, 2) == 0 for b in neuron.blocks for f in b.features)
 
 
 def _moment(law: str, n: int) -> sympy.Expr:

@@ -168,4 +168,6 @@ def gaussian_expectation(
         zero = (sympy.S.Zero,) * size
         directions = Directions.of(l or zero, m or zero, sigma)
         total += coefficient * moment_of_forms(monomial, left, right, directions)
-    return sympy.simplify(total) if total.is_number else sympy.expand(total)
+    if total.is_number:
+        return sympy.simplify(total)
+    return sympy.expand(total) if total.is_polynomial(*total.free_symbols) else total

@@ -16,10 +16,9 @@ from ntkverify.symbolic.derivation import Derivation, Slot, derive
 from ntkverify.symbolic.gaussian import half_space_power
 from ntkverify.symbolic.geometry import FloatArray
 from ntkverify.symbolic.kernels import closed_form_kernel, invariant_kernel
-from ntkverify.symbolic.moments import ArrayMoments, ScalarMoments
+from ntkverify.symbolic.moments import ArrayMoments, ScalarMoments, has_smooth_form
 from ntkverify.symbolic.neuron import Block, Neuron
 from ntkverify.symbolic.scalars import Arithmetic, BallArithmetic, MpmathArithmetic, exact_rows
-from ntkverify.symbolic.smooth import has_smooth_pieces
 
 Points = ArrayLike | Mapping[str, ArrayLike]
 
@@ -81,9 +80,25 @@ class LimitGram:
         NtkVerifyError
             For points that are not finite or of the wrong shape, unknown blocks, or a nonlinear block without `sums`.
         """
+        return self.matrix_with_error(points, sums=sums, normalise=normalise)[0]
+
+    def matrix_with_error(
+        self, points: Points, *, sums: Mapping[str, ArrayLike] | None = None, normalise: bool = False
+    ) -> tuple[FloatArray, FloatArray]:
+        """`matrix`, and per entry the estimated absolute error of the quadrature that it took.
+
+        The estimate is 0 where all is in closed form, and the entry good to rounding of its natural size
+        sqrt(K(x, x) K(x', x')).
+        """
         arrays = self._arrays(points)
         left = [self._coefficients(b, arrays[b.name], sums) for b in self._present(arrays)]
-        full = self.feature_matrix(arrays)
+        full, error = self._features(arrays, covariance=False)
+        moduli = [[np.abs(c) for c in block] for block in left]
+        return self._combined(left, full, normalise=normalise), self._combined(moduli, error, normalise=normalise)
+
+    @staticmethod
+    def _combined(left: list[list[FloatArray]], full: FloatArray, *, normalise: bool) -> FloatArray:
+        """The Gram matrix of the residuals from that of the features, by the residuals' derivatives in the sums."""
         blocks, start = [], 0
         rows = sum(next(iter(c)).shape[0] for c in left)
         result = np.zeros((rows, rows))
@@ -108,19 +123,23 @@ class LimitGram:
         Rows are ordered by block, then feature, then point. For linear blocks it is `matrix`; for nonlinear
         ones the kernel of the slots, which is deterministic in the limit.
         """
-        arrays = self._arrays(points)
+        return self._features(self._arrays(points), covariance=covariance)[0]
+
+    def _features(self, arrays: dict[str, FloatArray], *, covariance: bool) -> tuple[FloatArray, FloatArray]:
         slots = [(slot, arrays[b.name]) for b in self._present(arrays) for slot in self._slots(b)]
         offsets = np.cumsum([0] + [len(x) for _, x in slots])
-        result = np.empty((offsets[-1], offsets[-1]))
+        result = np.empty((2, offsets[-1], offsets[-1]))
         moments = ArrayMoments(self.derivation, self.neuron.coordinates)
         for p, (left, x) in enumerate(slots):
             for q, (right, y) in enumerate(slots[: p + 1]):
-                part = moments.kernel(self.derivation.groups(left, right, covariance=covariance), x, y)
-                if p == q:
-                    part = (part + part.T) / 2
-                result[offsets[p] : offsets[p + 1], offsets[q] : offsets[q + 1]] = part
-                result[offsets[q] : offsets[q + 1], offsets[p] : offsets[p + 1]] = part.T
-        return result
+                groups = self.derivation.groups(left, right, covariance=covariance)
+                for target, part in zip(result, moments.kernel(groups, x, y), strict=True):
+                    symmetric = (part + part.T) / 2 if p == q else part
+                    target[offsets[p] : offsets[p + 1], offsets[q] : offsets[q + 1]] = symmetric
+                    target[offsets[q] : offsets[q + 1], offsets[p] : offsets[p + 1]] = symmetric.T
+        if not np.all(np.isfinite(result)):
+            raise NtkVerifyError("the limit Gram matrix overflows float64 for points of this size; scale them down.")
+        return result[0], result[1]
 
     def covariance(self, points: Points) -> FloatArray:
         """Covariance of the network's features at initialisation, E[feature feature']."""
@@ -188,8 +207,8 @@ class LimitGram:
     def _has_closed_form(self, name: str) -> bool:
         slot = self._linear_slot(name)
         return all(
-            None not in (half_space_power(a), half_space_power(b)) or (has_smooth_pieces(a) and has_smooth_pieces(b))
-            for _, a, _, b, _ in self.derivation.groups(slot, slot)
+            None not in (half_space_power(key[1]), half_space_power(key[3])) or has_smooth_form(key)
+            for key in self.derivation.groups(slot, slot)
         )
 
     def _slots(self, block: Block) -> list[Slot]:
@@ -223,7 +242,11 @@ class LimitGram:
         arrays = {}
         for name, values in named.items():
             self.neuron.block(name)
-            array = np.asarray(values, dtype=np.float64)
+            try:
+                given = np.asarray(values)
+                array = given.astype(np.float64, casting="unsafe" if given.dtype == object else "same_kind")
+            except (TypeError, ValueError) as error:
+                raise NtkVerifyError(f"points of block {name!r} must be rows of real numbers: {error}.") from error
             if array.ndim != 2 or array.shape[1] != len(self.neuron.coordinates):
                 raise NtkVerifyError(
                     f"points of block {name!r} must have shape (n, {len(self.neuron.coordinates)}), "

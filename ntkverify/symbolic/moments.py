@@ -16,9 +16,9 @@ from ntkverify.symbolic.derivation import Derivation
 from ntkverify.symbolic.gaussian import half_space_power
 from ntkverify.symbolic.geometry import FloatArray, Frames, pair_frames
 from ntkverify.symbolic.halfspace import PlaneMoments, angular_integral, radial_moment
-from ntkverify.symbolic.quadrature import PlaneGeometry, plane_expectations
+from ntkverify.symbolic.quadrature import plane_expectations
 from ntkverify.symbolic.scalars import Arithmetic, evaluate, guard_bits
-from ntkverify.symbolic.smooth import LEFT, RIGHT, ArrayFunctions, Geometry, has_smooth_pieces, smooth_moment
+from ntkverify.symbolic.smooth import LEFT, RIGHT, ArrayFunctions, Geometry, pieces_of, smooth_moment
 from ntkverify.symbolic.terms import GroupKey, Groups
 from ntkverify.symbolic.wick import Coefficients, plane_polynomial
 
@@ -36,9 +36,12 @@ class ArrayMoments:
     derivation: Derivation
     coordinates: tuple[sympy.Symbol, ...]
 
-    def kernel(self, groups: Groups, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Sum over the groups for the points x (n, d) and y (n', d); shape (n, n')."""
-        total = np.zeros((len(x), len(y)))
+    def kernel(self, groups: Groups, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Sum over the groups for the points x (n, d) and y (n', d), and the error estimate of what was integrated.
+
+        Both have shape (n, n'); closed forms, which are good to rounding, add nothing to the estimate.
+        """
+        total, error = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
         by_forms: dict[tuple[int, int], list[tuple[GroupKey, FloatArray]]] = {}
         for key, pairs in groups.items():
             coefficient = self.columns([c for c, _ in pairs], x) @ self.columns([c for _, c in pairs], y).T
@@ -50,12 +53,16 @@ class ArrayMoments:
             if half:
                 total += half_space_sum(half, u, v)
             if rest:
-                total += self._smooth(rest, u, v)
-        return total
+                value, uncertain = self._smooth(rest, u, v)
+                total += value
+                error += uncertain
+        return total, error
 
-    def _smooth(self, members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray) -> FloatArray:
-        """Groups with analytic functions: by closed form where there is one, else by quadrature."""
-        total = np.zeros((len(u), len(v)))
+    def _smooth(
+        self, members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Groups with other functions: by closed form where there is one, else by quadrature."""
+        total, error = np.zeros((len(u), len(v))), np.zeros((len(u), len(v)))
         closed = [m for m in members if has_smooth_form(m[0])]
         rest = [m for m in members if not has_smooth_form(m[0])]
         if closed:
@@ -63,8 +70,9 @@ class ArrayMoments:
             for key, coefficient in closed:
                 total += coefficient * smooth_moment(key[0], key[1], key[3], geometry)
         if rest:
-            total += quadrature_sum(rest, u, v)
-        return total
+            value, error = quadrature_sum(rest, u, v)
+            total += value
+        return total, error
 
     def columns(self, expressions: Sequence[sympy.Expr], points: FloatArray) -> FloatArray:
         """Values (n, k) of k expressions in the coordinates."""
@@ -84,8 +92,12 @@ def _compiled(expressions: tuple[sympy.Expr, ...], arguments: tuple[sympy.Symbol
 
 
 def has_smooth_form(key: GroupKey) -> bool:
-    """Whether both functions of a group are analytic with a closed form."""
-    return has_smooth_pieces(key[1]) and has_smooth_pieces(key[3])
+    """Whether both functions of a group are analytic and their product has a closed form."""
+    left, right = pieces_of(key[1]), pieces_of(key[3])
+    if left is None or right is None:
+        return False
+    every = (*left, *right)
+    return not (any(p.scale != 0 for p in every) and any(p.frequency != 0 for p in every))
 
 
 def array_geometry(u: FloatArray, v: FloatArray) -> Geometry:
@@ -102,25 +114,26 @@ def array_geometry(u: FloatArray, v: FloatArray) -> Geometry:
     return Geometry(ArrayFunctions(), covariance, q11 * q22 * np.sin(frames.angle) ** 2)
 
 
-def quadrature_sum(members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray) -> FloatArray:
-    """sum of coefficient * E[w^monomial A(w.u) B(w.v)] over the groups, by quadrature in the plane of u and v."""
+def quadrature_sum(
+    members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """sum of coefficient * E[w^monomial A(w.u) B(w.v)] over the groups, by Hermite series, and its error estimate."""
     frames = pair_frames(u, v, with_second=any(key[0] for key, _ in members))
     polynomials = [_pair_polynomial(key[0], frames) for key, _ in members]
     requests = list(
         dict.fromkeys((key[1], key[3], a, b) for (key, _), p in zip(members, polynomials, strict=True) for a, b in p)
     )
-    shape = (len(u), len(v))
-    left, right, cosine, sine = (
-        np.broadcast_to(x, shape).ravel()
-        for x in (frames.norms_left[:, None], frames.norms_right[None, :], np.cos(frames.angle), np.sin(frames.angle))
+    values, errors = plane_expectations(
+        requests, frames.norms_left, frames.norms_right, np.cos(frames.angle), np.sin(frames.angle)
     )
-    values, _ = plane_expectations(requests, PlaneGeometry(left, right, cosine, sine))
-    known = dict(zip(requests, (value.reshape(shape) for value in values), strict=True))
-    total = np.zeros(shape)
+    known = dict(zip(requests, zip(values, errors, strict=True), strict=True))
+    total, error = np.zeros((len(u), len(v))), np.zeros((len(u), len(v)))
     for (key, coefficient), polynomial in zip(members, polynomials, strict=True):
         for (a, b), c in polynomial.items():
-            total += coefficient * c * known[key[1], key[3], a, b]
-    return total
+            value, uncertain = known[key[1], key[3], a, b]
+            total += coefficient * c * value
+            error += np.abs(coefficient * c) * uncertain
+    return total, error
 
 
 def _pair_polynomial(monomial: tuple[int, ...], frames: Frames) -> Coefficients:

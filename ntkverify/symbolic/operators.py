@@ -82,6 +82,10 @@ class Operator:
             If a derivative is in a variable that is no coordinate, or a symbol or function is unknown.
         """
         coordinates, unknowns = tuple(coordinates), tuple(unknowns)
+        if len(set(coordinates)) < len(coordinates):
+            raise NtkVerifyError(f"the coordinates {coordinates} name one of them twice.")
+        if sympy.sympify(expression).has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
+            raise NtkVerifyError(f"the coefficients of an equation must be finite, but it reads {expression}.")
         expression = sympy.sympify(expression).doit()
         replaced: dict[sympy.Expr, Slot] = {}
         for atom in sorted(expression.atoms(sympy.Derivative), key=sympy.default_sort_key):

@@ -110,6 +110,8 @@ def evaluate(expression: sympy.Expr, values: dict[sympy.Symbol, Any], arithmetic
         return arithmetic.rational(Fraction(int(expression.p), int(expression.q)))
     if expression is sympy.pi:
         return arithmetic.pi()
+    if expression == sympy.E:
+        return arithmetic.call("exp", arithmetic.rational(Fraction(1)))
     if expression.is_Pow:
         base, power = evaluate(expression.base, values, arithmetic), expression.exp
         if not (2 * power).is_Integer:
@@ -135,6 +137,10 @@ def exact_rows(points: Any, columns: int, block: str) -> list[tuple[Fraction, ..
     """
     rows = []
     for row in points:
+        if not hasattr(row, "__iter__"):
+            raise NtkVerifyError(
+                f"points of block {block!r} must be rows of {columns} coordinates, but {row} is no row."
+            )
         entries: Sequence[Any] = list(row)
         if len(entries) != columns:
             raise NtkVerifyError(

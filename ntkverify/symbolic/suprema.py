@@ -54,6 +54,10 @@ def supremum_of(expression: sympy.Expr, z: sympy.Symbol) -> Supremum:
         return Supremum(sympy.Abs(expression), sympy.S.Zero)
     if expression.has(PositivePower):
         return _step_supremum(expression, z)
+    pace = _common_frequency(expression, z)
+    if pace != 1:
+        slow = supremum_of(sympy.expand_trig(sympy.expand(expression.xreplace({z: z / pace}))), z)
+        return Supremum(slow.value, slow.point / pace, exact=slow.exact)
     ends = [(_limit(expression, z, sign), sign * sympy.oo) for sign in (1, -1)]
     if any(value in (sympy.oo, -sympy.oo) for value, _ in ends):
         return Supremum(sympy.oo, next(point for value, point in ends if not value.is_finite))
@@ -81,13 +85,49 @@ def _largest(candidates: Iterable[tuple[sympy.Expr, sympy.Expr]]) -> tuple[sympy
 def _limit(expression: sympy.Expr, z: sympy.Symbol, sign: int) -> sympy.Expr:
     """Limit at sign * infinity; 0, which is never the largest, where sin or cos leave none."""
     if expression.has(sympy.sin, sympy.cos):
-        return sympy.S.Zero
+        return _wave_limit(expression, z, sign)
     expression = expression.replace(Softplus, lambda a: sympy.log(1 + sympy.exp(a)))
     t = sympy.Dummy("t")
     (atom, *others) = expression.atoms(sympy.tanh) or {None}
-    if atom is not None and not others and not expression.xreplace({atom: t}).has(z):
-        return expression.xreplace({atom: t}).subs(t, sign)
+    if atom is not None and not others and (atom.args[0] / z).is_positive:
+        # sign - tanh decays exponentially, so that a polynomial factor in z does not matter
+        end = sympy.expand(expression.xreplace({atom: t}).subs(t, sign))
+        if expression.xreplace({atom: t}).is_polynomial(z, t):
+            return sympy.limit(end, z, sign * sympy.oo)
     return sympy.limit(expression.rewrite(sympy.exp), z, sign * sympy.oo)
+
+
+def _common_frequency(expression: sympy.Expr, z: sympy.Symbol) -> sympy.Expr:
+    """The frequency of which those of all waves are multiples, if the expression is a trigonometric polynomial."""
+    waves = expression.atoms(sympy.sin, sympy.cos)
+    if not waves or expression.xreplace({w: sympy.Dummy() for w in waves}).has(z):
+        return sympy.S.One
+    frequencies = [sympy.cancel(w.args[0] / z) for w in waves]
+    ratios = [sympy.nsimplify(f / frequencies[0]) for f in frequencies]
+    if any(f.has(z) or not r.is_Rational for f, r in zip(frequencies, ratios, strict=True)):
+        return sympy.S.One
+    return sympy.Abs(frequencies[0] * sympy.gcd_list(ratios))
+
+
+def _wave_limit(expression: sympy.Expr, z: sympy.Symbol, sign: int) -> sympy.Expr:
+    """0 for waves that die out, or for a trigonometric polynomial of one period, whose critical points suffice.
+
+    Raises
+    ------
+    NtkVerifyError
+        For other waves, whose supremum no finite list of points shows.
+    """
+    waves = {w: sympy.Dummy("s", real=True) for w in expression.atoms(sympy.sin, sympy.cos)}
+    envelope = sympy.expand(expression.xreplace(waves))
+    if not envelope.has(z) and all(w.args[0] == z for w in waves):
+        return sympy.S.Zero
+    parts = envelope.as_coefficients_dict() if not envelope.has(z) else {t: 1 for t in sympy.Add.make_args(envelope)}
+    sizes = [sympy.limit(t.xreplace(dict.fromkeys(waves.values(), sympy.S.One)), z, sign * sympy.oo) for t in parts]
+    if any(size != 0 for size in sizes):
+        raise NtkVerifyError(
+            f"no supremum is known for {expression}, whose waves neither die out nor have one period together."
+        )
+    return sympy.S.Zero
 
 
 def _step_supremum(expression: sympy.Expr, z: sympy.Symbol) -> Supremum:
@@ -106,37 +146,59 @@ def _critical_points(slope: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr] | N
     hyperbolic, gaussians = slope.atoms(sympy.tanh), slope.atoms(sympy.exp)
     t = sympy.Dummy("t")
     if slope.is_polynomial(z):
-        return list(sympy.real_roots(sympy.Poly(slope, z), multiple=True))
+        return _real_roots(slope, z)
     if len(hyperbolic) == 1 and not gaussians:
         (atom,) = hyperbolic
         polynomial = sympy.expand(slope.xreplace({atom: t}))
         scale = atom.args[0] / z
         if polynomial.is_polynomial(t) and not polynomial.has(z) and not scale.has(z):
-            roots = {r for r in sympy.real_roots(sympy.Poly(polynomial, t)) if abs(sympy.N(r, _DIGITS)) < 1}
-            return [sympy.atanh(r) / scale for r in sorted(roots, key=sympy.N)]
+            return [sympy.atanh(r) / scale for r in _real_roots(polynomial, t) if abs(sympy.N(r, _DIGITS)) < 1]
     if len(gaussians) == 1 and not hyperbolic and not slope.has(sympy.erf):
         polynomial = sympy.expand(sympy.expand(slope) / next(iter(gaussians)))
         if polynomial.is_polynomial(z):
-            return sorted(set(sympy.real_roots(sympy.Poly(polynomial, z))), key=sympy.N)
+            return _real_roots(polynomial, z)
     if slope.has(sympy.sin, sympy.cos) and not gaussians and not hyperbolic:
         # t = tan(z/2) turns a trigonometric polynomial into a rational function; z = pi is t = oo
         rational = sympy.together(
             slope.subs({sympy.sin(z): 2 * t / (1 + t**2), sympy.cos(z): (1 - t**2) / (1 + t**2)}, simultaneous=True)
         )
         if not rational.has(z):
-            numerator = sympy.Poly(sympy.numer(rational), t)
-            return [sympy.pi, *(2 * sympy.atan(r) for r in sorted(set(sympy.real_roots(numerator)), key=sympy.N))]
+            return [sympy.pi, *(2 * sympy.atan(r) for r in _real_roots(sympy.numer(rational), t))]
     return None
 
 
+def _real_roots(polynomial: sympy.Expr, variable: sympy.Symbol) -> list[sympy.Expr]:
+    """Distinct real roots in increasing order; a common irrational factor is divided out first."""
+    coefficients = sympy.Poly(polynomial, variable).all_coeffs()
+    ratios = [sympy.radsimp(sympy.simplify(c / coefficients[0])) for c in coefficients]
+    if len(ratios) < 2:
+        return []
+    return sorted(set(sympy.real_roots(sympy.Poly(ratios, variable))), key=sympy.N)
+
+
+def _centres(expression: sympy.Expr, z: sympy.Symbol) -> set[tuple[sympy.Expr, sympy.Expr]]:
+    """Where the functions in an expression vary, and on which scale: from their polynomial arguments."""
+    found = {(sympy.S.Zero, sympy.S.One)}
+    for function in expression.atoms(sympy.Function, sympy.exp):
+        argument = function.args[0]
+        if not argument.is_polynomial(z) or not argument.has(z):
+            continue
+        polynomial = sympy.Poly(argument, z)
+        scale = sympy.N(abs(polynomial.LC()) ** sympy.Rational(-1, polynomial.degree()), 15)
+        for roots in (polynomial, polynomial.diff(z)):
+            found |= {(sympy.N(sympy.re(r), 15), scale) for r in (roots.nroots(n=15) if roots.degree() > 0 else ())}
+    return found
+
+
 def _transcendental_roots(slope: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr]:
-    """Zeros of `slope` to 50 digits, bracketed on a grid over [-30, 30].
+    """Zeros of `slope` to 50 digits, bracketed on grids of 30 scales around every place where its functions vary.
 
     Outside, the slopes of the smooth activations are below 30^2 exp(-30) of their scale.
     """
     function = sympy.lambdify(z, slope, "mpmath")
     with mpmath.workdps(_DIGITS + 15):
-        grid = [mpmath.mpf(k) / 8 for k in range(-240, 241)]
+        spots = _centres(slope, z)
+        grid = sorted({mpmath.mpf(c) + mpmath.mpf(s) * k / 8 for c, s in spots for k in range(-240, 241)})
         values = [function(g) for g in grid]
         roots = []
         for left, right, below, above in zip(grid, grid[1:], values, values[1:], strict=False):

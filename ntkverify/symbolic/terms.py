@@ -125,8 +125,11 @@ class Splitter:
             scale = next((sympy.cancel(f / k) for f, k in pairs if k != 0), sympy.S.One)
             if scale.is_positive and scale.is_number and all(sympy.expand(f - scale * k) == 0 for f, k in pairs):
                 return index, scale
-        self.forms.append(form)
-        return len(self.forms) - 1, sympy.S.One
+        # an irrational factor such as 1/sqrt(2) goes into the function, so that rational points give rational forms
+        content = next(c.as_independent(*c.free_symbols, as_Add=False)[0] for c in form if c != 0)
+        scale = content if content.is_positive and not content.is_rational else sympy.S.One
+        self.forms.append(tuple(sympy.expand(c / scale) for c in form))
+        return len(self.forms) - 1, scale
 
 
 def _linear_parts(expression: sympy.Expr, weights: set[sympy.Symbol]) -> set[sympy.Expr]:

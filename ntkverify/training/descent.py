@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor
-from ntkverify.training.trajectory import Measurements, Recorder, Trajectory
+from ntkverify.training.trajectory import Measurements, Recorder, Trajectory, prepare
 
 
 def gradient_descent(
@@ -43,8 +43,7 @@ def gradient_descent(
     in_place : bool
         Train the given array instead of a copy; halves the memory of a very wide network.
     """
-    if eta <= 0 or steps < 0:
-        raise NtkVerifyError(f"eta must be positive and steps at least 0, not {eta} and {steps}")
+    prepare(weights, "gradient descent", copies=0 if in_place else 1, steps=steps, eta=eta)
     w = weights if in_place else weights.copy()
     recorder = Recorder(executor, frozen, record, every)
     forward = executor.forward(w, frozen)
@@ -72,6 +71,8 @@ def integrate(
     times = np.asarray(times, dtype=float)
     if times.ndim != 1 or times.size == 0 or times[0] < 0 or (np.diff(times) <= 0).any():
         raise NtkVerifyError("times must be increasing and start at 0 or later")
+    # DOP853 holds 16 slopes, the solution before and after the step, and its dense output
+    prepare(weights, str(notes["method"]), copies=30)
     executor, frozen, shape = recorder.executor, recorder.frozen, weights.shape
     solver = DOP853(
         lambda t, y: velocity(y.reshape(shape)).ravel(), 0.0, weights.ravel(), times[-1], rtol=rtol, atol=atol
@@ -138,6 +139,7 @@ def adam(
     record: Measurements | None = None,
 ) -> Trajectory:
     """Full-batch Adam with bias correction (Kingma and Ba, arXiv:1412.6980, algorithm 1), as a baseline."""
+    prepare(weights, "Adam", copies=6, steps=steps, eta=eta)
     w = weights.copy()
     first, second = np.zeros_like(w), np.zeros_like(w)
     recorder = Recorder(executor, frozen, record, every)
@@ -166,6 +168,7 @@ def lbfgs(
     record: Measurements | None = None,
 ) -> Trajectory:
     """Limited-memory BFGS by scipy (L-BFGS-B without bounds), as a baseline; times count iterations."""
+    prepare(weights, "L-BFGS", copies=2 * memory + 8, steps=steps)
     shape = weights.shape
     recorder = Recorder(executor, frozen, record, every)
 

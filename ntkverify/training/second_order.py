@@ -12,7 +12,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
 from ntkverify.execution.directional import directional_neuron
 from ntkverify.training.descent import integrate
-from ntkverify.training.trajectory import Measurements, Recorder, Trajectory
+from ntkverify.training.trajectory import Measurements, Recorder, Trajectory, check_finite, prepare
 
 # the solution of the normal equations is off by about cond(J J^T) eps; beyond this limit that is no longer small
 CHOLESKY_LIMIT = 1e8
@@ -99,12 +99,14 @@ def natural_gradient_descent(
 
     The notes hold, per step, the solver used and the condition number of J J^T.
     """
+    prepare(weights, "natural gradient", copies=3, steps=steps, eta=eta)
     w = weights.copy()
     recorder = Recorder(executor, frozen, record, every)
     forward = executor.forward(w, frozen)
     recorder.see(0, 0.0, w, forward)
     solvers, conditions = [], []
     for k in range(1, steps + 1):
+        check_finite(forward, k - 1)
         solution = least_norm(executor, w, frozen, forward, forward.residuals, solver=solver)
         solvers.append(solution.solver)
         conditions.append(solution.condition)
@@ -191,6 +193,7 @@ def levenberg_marquardt(
         raise NtkVerifyError(
             "Levenberg-Marquardt needs 0 < damping < most_damping, 0 <= accept < 1/4, acceleration >= 0"
         )
+    prepare(weights, "Levenberg-Marquardt", copies=6, steps=steps)
     w = weights.copy()
     recorder = Recorder(executor, frozen, record, every)
     forward = executor.forward(w, frozen)
@@ -198,6 +201,7 @@ def levenberg_marquardt(
     second = executor.for_neuron(directional_neuron(executor.neuron, 2)) if acceleration else None
     dampings, gains, stopped = [], [], "steps done"
     for k in range(1, steps + 1):
+        check_finite(forward, k - 1)
         gram = executor.gram(w, frozen)
         gradient = executor.gradient(w, frozen, forward)
         while True:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
+from ntkverify.execution.memory import refuse_beyond_memory
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,32 @@ class Trajectory:
     def losses(self) -> Any:
         """Half the squared residual norm at the kept moments, shape (K,)."""
         return (self.residuals**2).sum(axis=1) / 2
+
+
+def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: float = 1.0) -> None:
+    """Check a run's settings, and that the arrays of the weights' size that it works with fit in memory.
+
+    Raises
+    ------
+    NtkVerifyError
+        If a setting is out of range, or `copies` arrays of the weights' size do not fit.
+    """
+    if eta <= 0 or steps < 0:
+        raise NtkVerifyError(f"eta must be positive and steps at least 0, not {eta} and {steps}")
+    if isinstance(weights, np.ndarray):
+        refuse_beyond_memory(copies * weights.nbytes, f"{method} of {len(weights)} neurons with {copies} such arrays")
+
+
+def check_finite(forward: Forward, step: int) -> None:
+    """Say that a run diverged rather than hand noise to a solver.
+
+    Raises
+    ------
+    NtkVerifyError
+        If a residual is not finite.
+    """
+    if not np.isfinite(np.asarray(forward.residuals, dtype=float)).all():
+        raise NtkVerifyError(f"the residuals are no longer finite after {step} steps; take shorter steps")
 
 
 class Recorder:

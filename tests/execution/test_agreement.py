@@ -4,8 +4,11 @@ from dataclasses import replace
 from functools import partial
 
 import array_api_strict
+import flint
 import numpy as np
 import pytest
+import sympy
+from built_neurons import BUILT
 from drawing import draw_problem, executor_of, relative
 from hand_built_neurons import KINDS, relu_regression
 from hypothesis import given, settings
@@ -13,7 +16,10 @@ from hypothesis import strategies as st
 
 from ntkverify.execution import cpu as cpu_module
 from ntkverify.execution.ball import Undecided, as_balls, escalate
+from ntkverify.execution.chain import gradient_statements
 from ntkverify.execution.numba_source import kernel_source
+from ntkverify.execution.rounding import RoundingExecutor, stored
+from ntkverify.execution.samples import collect_samples
 
 # sums of at most 600 terms, each good to a few eps, without catastrophic cancellation of their largest entry
 AGREEMENT = 1e-12
@@ -42,6 +48,22 @@ class TestArrayAgainstFused:
         assert relative(moved_f, moved_a) < AGREEMENT
         assert relative(f.residuals, a.residuals) < AGREEMENT
 
+    @pytest.mark.parametrize("name", BUILT)
+    def test_every_builder(self, name):
+        neuron = BUILT[name]()
+        # two samples a block: little unrolling, so that so many kernels compile in a few minutes
+        problem, weights, frozen = draw_problem(neuron, [2] * len(neuron.blocks), 300, len(name))
+        array, fused = (executor_of(neuron, problem, backend=b) for b in ("array", "cpu"))
+        a, f = array.forward(weights, frozen), fused.forward(weights, frozen)
+        assert relative(f.residuals, a.residuals) < AGREEMENT
+        assert relative(fused.gradient(weights, frozen, f), array.gradient(weights, frozen, a)) < AGREEMENT
+        assert relative(fused.gram(weights, frozen), array.gram(weights, frozen)) < AGREEMENT
+        moved_a, moved_f = weights.copy(), weights.copy()
+        eta = 0.1 / np.trace(array.gram(weights, frozen))
+        a, f = array.step(moved_a, frozen, a, eta), fused.step(moved_f, frozen, f, eta)
+        assert relative(moved_f, moved_a) < AGREEMENT
+        assert relative(f.residuals, a.residuals) < AGREEMENT
+
     @pytest.mark.parametrize("n", [1, 2, 3, 5, 9])
     def test_every_unrolling(self, n):
         neuron = relu_regression(3)
@@ -62,6 +84,14 @@ class TestArrayAgainstFused:
         assert relative(s.residuals, a.residuals) < AGREEMENT
         assert relative(strict.gradient(w, f, s), array.gradient(weights, frozen, a)) < AGREEMENT
         assert relative(strict.gram(w, f), array.gram(weights, frozen)) < AGREEMENT
+
+
+def test_no_dead_arithmetic_where_only_outer_weights_train():
+    """The derivative through the frozen inner weights is not computed, nor counted."""
+    neuron = BUILT["random features, identity"]()
+    (code,) = {gradient_statements(neuron, b, (sympy.Symbol("c0"),)) for b in neuron.blocks[:1]}
+    used = set().union(*(e.free_symbols for e in code.outputs), *(e.free_symbols for _, e in code.mixed))
+    assert {s for s, _ in code.mixed} <= used
 
 
 def test_threads_do_not_change_a_bit():
@@ -100,11 +130,34 @@ class TestBalls:
                 assert float(enclosure.rad()) < 1e-25 * max(largest, 1)
                 assert abs(x - float(enclosure.mid())) < 1e-12 * largest
 
+    @pytest.mark.parametrize("kind", [*KINDS, "regression, all trained", "Navier-Stokes, steady", "operator"])
+    def test_fused_lies_within_exact_plus_rounding(self, kind):
+        """|fused - exact| is at most the error that the model of float64 derives, no tolerance chosen by hand."""
+        neuron = (KINDS | BUILT)[kind]()
+        problem, weights, frozen = draw_problem(neuron, [2] * len(neuron.blocks), 7, 11)
+        fused, ball = executor_of(neuron, problem), executor_of(neuron, problem, backend="ball", bits=256)
+        samples = collect_samples(neuron, problem["points"], problem["targets"], problem["scale"])
+        model = RoundingExecutor(samples, bits=256)
+        runs = []
+        for executor, w in ((fused, weights.copy()), (ball, as_balls(weights)), (model, stored(weights))):
+            forward = executor.forward(w, frozen)
+            found = [forward.residuals, executor.gradient(w, frozen, forward), executor.gram(w, frozen)]
+            # the steps keep the weights' own errors as they go
+            forward = executor.step(w, frozen, forward, 2.0**-7)
+            forward = executor.step(w, frozen, forward, 2.0**-7)
+            runs.append([*found, w, forward.residuals])
+        for floats, enclosures, bounds in zip(*runs, strict=True):
+            largest = np.abs(floats).max()
+            for x, exact, bound in zip(floats.ravel(), enclosures.ravel(), bounds.ravel(), strict=True):
+                assert bound.exact.overlaps(exact)
+                with flint.ctx.workprec(256):
+                    assert abs(exact - float(x)) <= bound.error
+                # the bound says something
+                assert bound.error < 1e-10 * largest
+
     @pytest.mark.parametrize("kind", KINDS)
     def test_gradient_is_the_slope_of_the_residuals(self, kind):
         """Central differences in 400-bit balls: with h = 2**-100 their error h**2 f''' is far below 1e-25."""
-        import flint
-
         neuron = KINDS[kind]()
         problem, weights, frozen = draw_problem(neuron, (2, 3), 3, 13)
         ball = executor_of(neuron, problem, backend="ball", bits=400)
@@ -124,8 +177,6 @@ class TestBalls:
         neuron = relu_regression(2)
         one = {"data": np.array([[1.0, 1.0]])}
         problem = {"points": one, "targets": {"data": np.array([0.0])}, "scale": None}
-        import flint
-
         tiny = flint.arb(2) ** -200
 
         def gradient_at(bits):
@@ -142,6 +193,15 @@ class TestBalls:
         assert gradient[0, 0] > 0
         with pytest.raises(Undecided):
             escalate(gradient_at, limit=200)
+
+
+@pytest.mark.parametrize("kind", ["relu", "heat", "advection"])
+def test_a_run_that_diverged_shows_it(kind):
+    """A weight that is not a number must not pass for a dead neuron."""
+    neuron = KINDS[kind]()
+    problem, weights, frozen = draw_problem(neuron, (4, 4), 20, 5)
+    weights[7, 0] = np.nan
+    assert np.isnan(executor_of(neuron, problem).residuals(weights, frozen)).all()
 
 
 class TestMutations:

@@ -1,10 +1,17 @@
 """Choosing a backend, and what a user is told when something does not fit."""
 
+import multiprocessing
+import os
+import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sympy
+import threadpoolctl
 from drawing import draw_problem, executor_of
 from hand_built_neurons import relu_regression
 
@@ -12,6 +19,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import cache as cache_module
 from ntkverify.execution import make_executor
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate
+from ntkverify.execution.threads import one_blas_thread
 from ntkverify.symbolic.neuron import Block, Neuron
 
 X = np.eye(2)
@@ -104,6 +112,64 @@ def test_an_unwritable_cache_is_explained(tmp_path, monkeypatch):
     monkeypatch.setenv("NTKVERIFY_CACHE_DIR", str(blocker))
     with pytest.raises(NtkVerifyError, match="NTKVERIFY_CACHE_DIR"):
         cache_module.load_generated.__wrapped__("X = 1\n")
+
+
+SMALL_RUN = """
+import numpy as np
+from ntkverify.execution import make_executor
+from ntkverify.symbolic.neuron import regression_neuron
+executor = make_executor(regression_neuron("relu", dimension=1), {"data": np.ones((1, 1))}, {"data": np.zeros(1)})
+print(executor.residuals(np.ones((1, 1)), np.ones((1, 1))))
+"""
+
+
+@pytest.mark.parametrize("home", ["/proc/none", None])
+def test_a_home_that_cannot_be_written_is_no_condition(home, tmp_path):
+    """Kernels then live as long as the process, and nothing of them stays behind."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("NTKVERIFY_CACHE_DIR", "XDG_CACHE_HOME", "HOME")}
+    environment |= {"TMPDIR": str(tmp_path)} | ({} if home is None else {"HOME": home})
+    text = SMALL_RUN
+    if home is None:
+        # as for a user id without an entry in the password file
+        text = "import pathlib\ndef home(): raise RuntimeError\npathlib.Path.home = home\n" + text
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=environment, cwd=root)
+    assert done.stdout == "[1.]\n", done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_after_a_fork_and_from_several_threads_at_once():
+    neuron = relu_regression(3)
+    problem, weights, frozen = draw_problem(neuron, (40,), 60_000, 1)
+    executor = executor_of(neuron, problem, threads=2)
+    expected = executor.residuals(weights, frozen)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: executor.residuals(weights, frozen), range(8)):
+            assert (found == expected).all()
+    # the child has none of the parent's threads and must start its own
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: os._exit(0 if (executor.residuals(weights, frozen) == expected).all() else 1)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads about is what is tried here
+        child.start()
+    child.join(60)
+    assert child.exitcode == 0
+
+
+def test_blas_threads_are_restored_by_the_last_of_several_callers():
+    def most():
+        return max([info["num_threads"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"])
+
+    np.ones((2, 2)) @ np.ones((2, 2))
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before, first, second = most(), one_blas_thread(), one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert most() == 1
+        second.__exit__(None, None, None)
+        assert most() == before
 
 
 def test_the_pass_at_the_end_of_a_step_is_the_pass_at_the_new_weights():

@@ -69,6 +69,8 @@ def test_bad_batches():
         executor.descend(weights[0], frozen[0], 0.1, steps=1)
     with pytest.raises(NtkVerifyError, match="3 numbers, not 2"):
         executor.descend(weights, frozen, [0.1, 0.2], steps=1)
+    with pytest.raises(NtkVerifyError, match="C-contiguous"):
+        executor.descend(np.ones((6, 4, 2))[::2], frozen, 0.1, steps=1)
     with pytest.raises(NtkVerifyError, match="every at least 1"):
         executor.descend(weights, frozen, 0.1, steps=1, every=0)
     with pytest.raises(NtkVerifyError, match="of network 0"):

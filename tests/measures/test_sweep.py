@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ntkverify import NtkVerifyError
-from ntkverify.measures import sweep, weights
+from ntkverify.execution import measured
+from ntkverify.measures import fused, sweep, weights
 from ntkverify.symbolic.neuron import regression_neuron
 
 EPS = np.finfo(float).eps
@@ -38,14 +39,15 @@ def dense(points, targets, *, seed, width, step, steps, dimension):
         w = after
 
 
+@pytest.mark.parametrize("descend", [sweep.descend, fused.descend_fused])
 @pytest.mark.parametrize(("n", "d", "width"), [(1, 1, 7), (3, 2, 500), (4, 5, 3 * sweep.CHUNK + 11)])
-def test_descent_agrees_with_the_definitions(n, d, width):
+def test_descent_agrees_with_the_definitions(n, d, width, descend):
     rng = np.random.default_rng(n)
     points = rng.standard_normal((n, d))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     targets = rng.uniform(-1, 1, n)
     setting = {"seed": 5, "width": width, "step": 0.5, "steps": 4}
-    found = sweep.descend(regression_neuron("relu", dimension=d), points, targets, **setting)
+    found = descend(regression_neuron("relu", dimension=d), points, targets, **setting)
     wanted = dense(points, targets, dimension=d, **setting)
     # both are sums of `width` terms of size 1/sqrt(width); a bound of either's rounding, four steps deep
     tolerance = 8 * width * EPS
@@ -79,16 +81,37 @@ def test_initial_sweep_agrees_with_the_start_of_the_descent():
     assert np.all((initial.near > 0.005) & (initial.near < 0.011))  # P(|g| <= 0.01) = 0.008, 8 standard errors
 
 
-def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
-    setting = {"seed": 2, "width": 6 * sweep.CHUNK + 5, "step": 0.3, "steps": 2}
+@pytest.mark.parametrize("descend", [sweep.descend, fused.descend_fused])
+def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, descend):
+    setting = {"seed": 2, "width": 3 * measured.CHUNK + 5, "step": 0.3, "steps": 2}
     neuron = regression_neuron("relu", dimension=2)
 
-    def residuals():
-        return sweep.descend(neuron, np.eye(2), np.ones(2), **setting).residuals
+    def residuals(cores):
+        monkeypatch.setattr(sweep.os, "cpu_count", lambda: cores)
+        monkeypatch.setattr(measured, "available_threads", lambda: cores)
+        return descend(neuron, np.eye(2), np.ones(2), **setting).residuals
 
-    many = residuals()
-    monkeypatch.setattr(sweep.os, "cpu_count", lambda: 1)
-    np.testing.assert_array_equal(residuals(), many)
+    np.testing.assert_array_equal(residuals(1), residuals(3))
+
+
+def test_fused_and_reference_rounding_bounds_cover_their_difference():
+    setting = {"seed": 4, "width": 2 * measured.CHUNK + 1, "step": 0.5, "steps": 3}
+    neuron = regression_neuron("relu", dimension=2)
+    one, other = (f(neuron, np.eye(2), np.ones(2), **setting) for f in (sweep.descend, fused.descend_fused))
+    difference = np.abs(one.residuals - other.residuals)
+    # errors of earlier steps shrink with the contraction, so that two steps' worth bounds their sum
+    assert (difference <= 2 * (one.residuals_error + other.residuals_error)).all()
+    assert one.residuals_error.max() < 1e-8
+    assert other.residuals_error.max() < 1e-8
+
+
+def test_a_neuron_that_the_fused_step_cannot_measure():
+    neuron = regression_neuron("relu", dimension=1)
+    twice = type(neuron)(neuron.weights, neuron.frozen, neuron.coordinates, neuron.blocks * 2)
+    with pytest.raises(NtkVerifyError, match="one linear block"):
+        measured.measured_step(
+            twice, np.zeros((1, 1)), np.zeros((1, 1)), np.ones((1, 1)), np.ones((1, 1)), np.ones(1), 0.1
+        )
 
 
 class TestDraws:
@@ -107,5 +130,5 @@ class TestDraws:
         assert not np.array_equal(first, weights.draw_block(2, 0, 10, 2)[0])
 
     def test_a_width_beyond_memory_is_refused_with_the_figures(self):
-        with pytest.raises(NtkVerifyError, match=r"needs 7\d\d\d\d\.\d GiB and \d+\.\d GiB are free"):
+        with pytest.raises(NtkVerifyError, match=r"5000000000000 neurons needs 7\.92e\+04 GiB but [\d.]+ GiB are free"):
             sweep.draw_network(0, 10**13 // 2, 2 - 1)

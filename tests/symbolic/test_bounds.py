@@ -94,9 +94,63 @@ class TestChain:
         # a width of exactly 3 is sufficient; rounding 1/3 would ask for 4
         assert Chain(m, [Requirement("r", 1 / m, Rational(1, 3), "")]).width({}).width == 3
 
+    def test_tiny_sides_are_compared_relative_to_themselves(self):
+        width = Chain(m, [Requirement("tail", exp(-m / 100), 1 / m**2, "")]).width({}).width
+        assert exp(-Rational(width, 100)).evalf(30) <= Rational(1, width**2)
+        assert exp(-Rational(width - 1, 100)).evalf(30) > Rational(1, (width - 1) ** 2)
+
+    def test_minimise_with_the_unknown_on_both_sides(self):
+        """log(m)/sqrt(m) <= x and twice that <= y with x + y <= 1: best at x = 1/3, where log(m)/sqrt(m) = 1/3."""
+        chain = Chain(
+            m,
+            [
+                Requirement("first", log(m) / sqrt(m), x, ""),
+                Requirement("second", 2 * log(m) / sqrt(m), y, ""),
+                Requirement("shares", x + y, 1, ""),
+            ],
+            free=(x, y),
+        )
+        start = {x: Rational(1, 2), y: Rational(1, 2)}
+        split = chain.minimise({}, start=start)
+        least = Chain(m, [Requirement("r", log(m) / sqrt(m), Rational(1, 3), "")]).width({}).width
+        assert least <= split.width <= least + 1 < chain.width(start).width
+        assert chain.violated({**split.shares, m: split.width}) == []
+
+    def test_minimise_finds_radii_of_any_size(self):
+        """10^8/sqrt(m) <= 1/x and 1/sqrt(m) <= x: m = max(10^16 x^2, 1/x^2) is least at x = 10^-4."""
+        chain = Chain(m, [Requirement("a", 10**8 * x, sqrt(m), ""), Requirement("b", 1, x * sqrt(m), "")], free=(x,))
+        split = chain.minimise({}, start={x: Rational(1, 10**7)})
+        assert 10**8 <= split.width <= 10**8 + 10**5
+
+    def test_a_second_crossing_is_not_taken_for_the_last(self):
+        chain = Chain(m, [Requirement("r", 0, (m - 7) * (m - 10 * log(m)), "")])
+        # (m - 7)(m - 10 log m) is positive from 2 to 6, negative from 8 up to the crossing of m = 10 log m near 35.8
+        assert chain.width({}).width == 36
+
+    def test_derivations_are_valid_latex(self):
+        (lambda_0,) = sympy.symbols("lambda_0,", positive=True)
+        printed = Chain(m, [Requirement("a_b", 1 / m, lambda_0, "100% of R_0 & more")]).sufficient().latex()
+        assert r"\text{a\_b (100\% of R\_0 \& more):}" in printed
+
     @pytest.mark.parametrize(
         ("build", "message"),
         [
+            (
+                lambda: Chain(m, [Requirement("a", m, 100, ""), Requirement("b", 1000 / m, 1, "")]).width({}),
+                "'a' fails.*must get easier",
+            ),
+            (
+                lambda: Chain(m, [Requirement("r", 1 / m, x, "")]).width({x: float("nan")}),
+                "finite real number, not nan",
+            ),
+            (
+                lambda: Chain(m, [Requirement("r", 1 / m, x, "")]).width({x: float("inf")}),
+                "finite real number, not inf",
+            ),
+            (lambda: Chain(m, [Requirement("r", 1 / m, x, "")]).width({x: -1}), "x is declared positive"),
+            (lambda: Requirement("r", 1 / m, 0.1, ""), "holds the float"),
+            (lambda: Chain(m, [Requirement("r", 1 / m, x, "")], definitions={x: y, y: x}), "break the circle"),
+            (lambda: two_shares().minimise({}, start={x: Rational(1, 2)}), "start needs a positive value for y"),
             (lambda: Chain(m, [Requirement("r", x, 1, "")]), "nothing to solve for"),
             (lambda: Chain(m, [Requirement("r", 1 / m, 1, "")] * 2), "two requirements"),
             (lambda: two_shares().width({x: 1, y: 1}), "'shares'.*fails"),

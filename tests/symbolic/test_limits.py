@@ -6,8 +6,17 @@ import pytest
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.limits import limit_gram
-from ntkverify.symbolic.neuron import regression_neuron
+from ntkverify.symbolic import operators as ops
+from ntkverify.symbolic.kernels import primed
+from ntkverify.symbolic.limits import limit_gram, operator_limit_gram
+from ntkverify.symbolic.neuron import (
+    network_neuron,
+    operator_neuron,
+    pinn_neuron,
+    random_features_neuron,
+    regression_neuron,
+)
+from ntkverify.symbolic.operators import coordinates, identity
 
 EPS = np.finfo(float).eps
 
@@ -50,8 +59,259 @@ class TestReluRegression:
                     assert balls[i, j].overlaps(flint.arb(mpmath.nstr(exact[i][j], 55)))
                 assert balls[i, j].rad() < flint.arb("1e-30")
 
+    @pytest.mark.parametrize(
+        ("points", "message"),
+        [
+            (np.array([[1 + 1j, 2, 3]]), "rows of real numbers"),
+            ([[1, 2, 3], [4]], "rows of real numbers"),
+            ([["a", "b", "c"]], "rows of real numbers"),
+            (np.full((2, 3), 1e200), "overflows float64"),
+        ],
+    )
+    def test_points_that_are_no_points(self, gram, points, message):
+        with np.errstate(all="ignore"), pytest.raises(NtkVerifyError, match=message):
+            gram.matrix(points)
+        with pytest.raises(NtkVerifyError, match="rows of 3 coordinates, but 1 is no row"):
+            gram.matrix_balls([1, 2, 3])
+
     def test_bad_points_are_refused(self, gram):
         with pytest.raises(NtkVerifyError, match=r"shape \(n, 3\).*shape \(2, 2\)"):
             gram.matrix(np.ones((2, 2)))
         with pytest.raises(NtkVerifyError, match=r"finite.*row 1"):
             gram.matrix(np.array([[1.0, 2.0, 3.0], [np.nan, 0.0, 0.0]]))
+
+
+T, X = coordinates("t x")
+MODULES = [
+    {"PositivePower": lambda z, k: np.where(z >= 0, z**k, 0.0), "Softplus": lambda z: np.logaddexp(0.0, z)},
+    "scipy",
+]
+
+
+def heat_gram(activation, trainable=("inner", "inner_bias")):
+    return limit_gram(pinn_neuron(activation, ops.heat(T, [X]), trainable=trainable))
+
+
+def random_points(n, seed=0):
+    return np.random.default_rng(seed).random((n, 2))
+
+
+class TestAgainstSampling:
+    @pytest.mark.parametrize(
+        "activation", ["relu3", "erf", "sin", "cos", "tanh", "sigmoid", "softplus", "swish", "gelu"]
+    )
+    def test_a_million_neurons_of_a_physics_informed_network(self, activation):
+        gram = heat_gram(activation, ("inner", "inner_bias", "outer"))
+        points = {"interior": random_points(2), "boundary": random_points(1, 1)}
+        m, rng = 1_000_000, np.random.default_rng(7)
+        weights = rng.standard_normal((len(gram.neuron.weights), m))
+        rows = []
+        for block in gram.neuron.blocks:
+            gradient = gram.neuron.gradients[block.name][0]
+            function = sympy.lambdify((*gram.neuron.weights, T, X), gradient, MODULES, cse=True)
+            rows += [np.array([np.broadcast_to(g, (m,)) for g in function(*weights, *p)]) for p in points[block.name]]
+        limit = gram.matrix(points)
+        for i, u in enumerate(rows):
+            for j, v in enumerate(rows[: i + 1]):
+                products = np.sum(u * v, axis=0)
+                # 4 standard errors: false alarm 6e-5 per entry, 54 entries in all, and the seed is fixed
+                assert abs(products.mean() - limit[i, j]) <= 4 * products.std() / np.sqrt(m)
+
+
+class TestPhysicsInformed:
+    def test_moments_are_the_operator_applied_to_both_arguments_of_the_kernel(self):
+        gram = heat_gram("relu3")
+        (t2, x2) = primed((T, X))
+        plain = limit_gram(
+            network_neuron("relu3", {"u": identity((T, X))}, trainable=("inner", "inner_bias"), inner_bias=True)
+        )
+        kernel = plain.kernel_expression("u", "u")
+        compiled = sympy.lambdify((T, X, t2, x2), kernel, "mpmath", cse=True)
+        heat = {(1, 0): 1, (0, 2): -1}  # orders in (t, x) and their coefficients
+        value_itself = {(0, 0): 1}
+        points = {"interior": random_points(4), "boundary": random_points(3, 1)}
+        matrix, exact = gram.matrix(points), gram.matrix_mpmath(points, 50)
+        stacked = [(heat, p) for p in points["interior"]] + [(value_itself, p) for p in points["boundary"]]
+        with mpmath.workdps(70):
+            for i, (left, p) in enumerate(stacked):
+                for j, (right, q) in enumerate(stacked[:i]):
+                    at = tuple(map(mpmath.mpf, (*p, *q)))
+                    parts = [
+                        c * d * (mpmath.diff(compiled, at, (*m, *n)) if any((*m, *n)) else compiled(*at))
+                        for m, c in left.items()
+                        for n, d in right.items()
+                    ]
+                    scale = mpmath.sqrt(exact[i][i] * exact[j][j])
+                    # divided differences at raised precision keep well over 40 of the 70 digits
+                    assert abs(exact[i][j] - mpmath.fsum(parts)) <= mpmath.mpf(10) ** -40 * scale
+                    assert abs(matrix[i, j] - float(mpmath.fsum(parts))) <= 1e-12 * float(scale)
+
+    @pytest.mark.parametrize("angle", [1e-8, 1e-4, 0.5, 1.5, 3.0, np.pi - 1e-4, np.pi - 1e-8])
+    def test_a_network_without_biases_at_adversarial_angles(self, angle):
+        """The heat operator on ReLU^3 without biases, float64 against the 50-digit closed form."""
+        neuron = pinn_neuron("relu3", ops.heat(T, [X]), trainable=("inner",), inner_bias=False)
+        gram = limit_gram(neuron)
+        points = np.array([[0.8, 0.0], [0.6 * np.cos(angle), 0.6 * np.sin(angle)]])
+        named = {"interior": points, "boundary": points}
+        matrix, exact = gram.matrix(named), gram.matrix_mpmath(named, 50)
+        for i in range(4):
+            for j in range(4):
+                scale = float(mpmath.sqrt(exact[i][i] * exact[j][j]))
+                assert abs(matrix[i, j] - float(exact[i][j])) <= 1e-12 * scale
+        # the heat kernel near opposite points by polar coordinates, with the neuron's gradient written out by hand
+        with mpmath.workdps(40):
+            p, q = ([mpmath.mpf(c) for c in row] for row in points)
+
+            def psi(x, w):
+                z = w[0] * x[0] + w[1] * x[1]
+                if z < 0:
+                    return (0, 0)
+                common = 6 * z * w[0] - 6 * w[1] ** 2
+                return (common * x[0] + 3 * z * z, common * x[1] - 12 * z * w[1])
+
+            def angular(s):
+                w = (mpmath.cos(s), mpmath.sin(s))
+                return mpmath.fdot(psi(p, w), psi(q, w))
+
+            start, stop = mpmath.atan2(q[1], q[0]) - mpmath.pi / 2, mpmath.pi / 2
+            # E r^4 = 8 for a standard normal vector of the plane
+            by_hand = 8 * mpmath.quad(angular, [start, stop], method="gauss-legendre") / (2 * mpmath.pi)
+            assert abs(by_hand - exact[0][1]) <= mpmath.mpf(10) ** -30 * mpmath.sqrt(exact[0][0] * exact[1][1])
+
+    @pytest.mark.parametrize("dimension", [1, 2, 3])
+    def test_exact_moments_of_the_cubed_relu(self, dimension):
+        d = dimension
+        space = coordinates(" ".join(f"x_{i}" for i in range(1, d + 1)))
+        gram = limit_gram(pinn_neuron("relu3", ops.heat(T, space), trainable=("inner", "inner_bias")))
+        s = sum(x**2 for x in space)
+        rho2 = T**2 + s + 1
+        psi = (
+            36 * rho2 * (rho2 + 2 * T**2 - 2 * T * d + d * (d + 2))
+            + 27 * rho2**2
+            + 144 * (rho2 * d + 2 * s)
+            + 36 * T * (3 * rho2 * T - rho2 * d - 2 * s)
+            + 144 * s * (d + 2 - 2 * T)
+        ) / 2
+        value = (
+            27 * rho2**2
+            + 108 * rho2 * T**2
+            - 108 * T * (rho2 * d + 2 * s)
+            + 36 * (rho2 * d * (d + 2) + 4 * (d + 2) * s)
+        ) / 2
+        half = sympy.Rational(1, 2)
+        assert sympy.expand(gram.trace_expression("interior") - psi) == 0
+        assert sympy.expand(gram.trace_expression("boundary") - 27 * half * rho2**3) == 0
+        assert sympy.expand(gram.trace_expression("interior", covariance=True) - value) == 0
+        assert sympy.expand(gram.trace_expression("boundary", covariance=True) - 15 * half * rho2**3) == 0
+
+    @pytest.mark.parametrize("activation", ["relu3", "erf", "tanh"])
+    def test_trace_and_normalisation(self, activation):
+        gram = heat_gram(activation)
+        points = {"interior": random_points(3), "boundary": random_points(2, 1)}
+        matrix = gram.matrix(points)
+        assert gram.trace(points) == pytest.approx(np.trace(matrix), rel=1e-12)
+        sizes = np.array([3, 3, 3, 2, 2])
+        scaled = matrix / np.sqrt(np.multiply.outer(sizes, sizes))
+        np.testing.assert_allclose(gram.matrix(points, normalise=True), scaled, rtol=1e-14)
+        assert gram.trace(points, normalise=True) == pytest.approx(np.trace(scaled), rel=1e-12)
+
+
+class TestOtherProblems:
+    def test_random_features_have_the_covariance_as_gram_matrix(self):
+        neuron = random_features_neuron("sin", {"u": identity((T, X))})
+        points = random_points(4)
+        q = points @ points.T
+        norms = np.diag(q)
+        expected = np.exp(-(norms[:, None] + norms) / 2) * np.sinh(q)
+        np.testing.assert_allclose(limit_gram(neuron).matrix(points), expected, rtol=1e-13)
+
+    def test_finite_differences_tend_to_the_operator(self):
+        exact = limit_gram(network_neuron("erf", {"r": ops.laplacian((T, X))})).matrix(random_points(3))
+        errors = []
+        for n in (8, 16):
+            h = sympy.Rational(1, n)
+            neuron = network_neuron("erf", {"r": ops.laplacian((T, X))}, spacings={T: h, X: h})
+            errors.append(np.max(np.abs(limit_gram(neuron).matrix(random_points(3)) - exact)))
+        # second order: the ratio of errors is 4 up to a relative h^2
+        assert np.log2(errors[0] / errors[1]) == pytest.approx(2, abs=0.1)
+
+    def test_finite_differences_of_a_kinked_network(self):
+        h = sympy.Rational(1, 4)
+        neuron = network_neuron("relu", {"r": ops.derivative((T, X), 0, 1)}, spacings={T: h, X: h})
+        plain = limit_gram(network_neuron("relu", {"r": identity((T, X))}))
+        p = np.array([[0.3, 0.5]])
+        around = np.array([[0.3, 0.75], [0.3, 0.25]])
+        difference = np.array([2.0, -2.0])
+        expected = difference @ plain.matrix(around) @ difference
+        assert limit_gram(neuron).matrix(p)[0, 0] == pytest.approx(expected, rel=1e-13)
+
+    def test_operator_networks_are_kronecker_products_and_unbiased_for_every_branch_width(self):
+        gram = operator_limit_gram(regression_neuron("relu", dimension=2), regression_neuron("relu", dimension=2))
+        u, y = (v / np.linalg.norm(v, axis=1)[:, None] for v in (random_points(2), random_points(2, 1)))
+        limit = gram.matrix(u, y)
+        assert np.trace(limit) == pytest.approx(2 * 4 / 4)  # N/4 each
+        neuron = operator_neuron("relu", "relu", {"data": identity((T, X))}, sensors=2, branch_width=2)
+        m, rng = 1_000_000, np.random.default_rng(3)
+        weights = rng.standard_normal((len(neuron.weights), m))
+        signs = np.sign(rng.standard_normal((2, m)))
+        function = sympy.lambdify(
+            (*neuron.weights, *neuron.frozen, *neuron.coordinates), neuron.gradients["data"][0], MODULES, cse=True
+        )
+        rows = [np.array(function(*weights, *signs, *a, *b)) for a in u for b in y]
+        for i in range(4):
+            for j in range(i + 1):
+                products = np.sum(rows[i] * rows[j], axis=0)
+                assert abs(products.mean() - limit[i, j]) <= 4 * products.std() / np.sqrt(m)
+
+    def test_physics_informed_operators(self):
+        trunk = pinn_neuron("relu3", ops.heat(T, [X]))
+        gram = operator_limit_gram(regression_neuron("relu", dimension=2), trunk)
+        u, queries = random_points(2), {"interior": random_points(2), "boundary": random_points(1, 1)}
+        h = gram.from_trunk_weights(u, queries, normalise=True)
+        branch = limit_gram(regression_neuron("relu", dimension=2))
+        expected = np.kron(branch.covariance(u), limit_gram(trunk).matrix(queries, normalise=True))
+        np.testing.assert_allclose(h, expected)
+        total = gram.matrix(u, queries)
+        np.testing.assert_allclose(
+            total, gram.from_trunk_weights(u, queries) + gram.from_branch_weights(u, queries), rtol=1e-14
+        )
+        assert np.linalg.eigvalsh(total)[0] > 0
+
+    def test_nonlinear_residuals_are_linearised_at_a_state(self):
+        neuron = network_neuron(
+            "sin", {"r": ops.self_advection(X)}, trainable=("inner", "inner_bias", "outer"), inner_bias=True
+        )
+        gram = limit_gram(neuron)
+        points = np.array([[0.2], [0.7]])
+        state = np.array([[1.5, -0.3], [0.2, 2.0]])
+        k = gram.feature_matrix(points)  # slots u, u_x, each at both points
+        lam = np.hstack([np.diag(state[:, 1]), np.diag(state[:, 0])])  # d(u u_x) = u_x du + u du_x
+        np.testing.assert_allclose(gram.matrix(points, sums={"r": state}), lam @ k @ lam.T, rtol=1e-13)
+        # the sheet's closed form: Theta(x, x) = 1 + x^2 (1 + E)/2 without the two output-bias terms, E = exp(-2 - 2x^2)
+        e = np.exp(-2 - 2 * points[:, 0] ** 2)
+        np.testing.assert_allclose(np.diag(k)[:2], 1 + points[:, 0] ** 2 * (1 + e) / 2, rtol=1e-14)
+        with pytest.raises(NtkVerifyError, match=r"'r' is nonlinear: give sums\['r'\]"):
+            gram.matrix(points)
+        with pytest.raises(NtkVerifyError, match=r"shape \(2, 2\), not \(2,\)"):
+            gram.matrix(points, sums={"r": np.ones(2)})
+
+    def test_an_output_bias_adds_one(self):
+        with_bias = network_neuron("erf", {"u": identity((T, X))}, trainable=("inner", "outer_bias"), outer_bias=True)
+        without = network_neuron("erf", {"u": identity((T, X))})
+        p = random_points(3)
+        np.testing.assert_allclose(limit_gram(with_bias).matrix(p), limit_gram(without).matrix(p) + 1, rtol=1e-14)
+
+    def test_bad_requests_name_both_sides(self):
+        gram = heat_gram("tanh")
+        with pytest.raises(NtkVerifyError, match=r"blocks interior, boundary; name the one"):
+            gram.matrix(random_points(2))
+        with pytest.raises(NtkVerifyError, match=r"blocks interior, boundary, not 'inside'"):
+            gram.matrix({"inside": random_points(2)})
+        with pytest.raises(NtkVerifyError, match="no closed form"):
+            gram.matrix_mpmath({"boundary": [[0, 1]]})
+        with pytest.raises(NtkVerifyError, match=r"2 coordinates per point, but a point with 1"):
+            heat_gram("relu3").matrix_balls({"boundary": [[0]]})
+        with pytest.raises(NtkVerifyError, match=r"finite rational numbers"):
+            heat_gram("relu3").matrix_balls({"boundary": [[0, float("nan")]]})
+        with pytest.raises(NtkVerifyError, match=r"one of normal, sign, not 'cauchy' for b"):
+            limit_gram(gram.neuron, laws={gram.neuron.weights[-1]: "cauchy"})

@@ -6,7 +6,16 @@ from drawing import draw_problem, executor_of, relative
 from hand_built_neurons import KINDS, relu_regression, softplus_regression
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.training import adam, gradient_descent, gradient_flow, lbfgs
+from ntkverify.execution import memory
+from ntkverify.training import (
+    adam,
+    gauss_newton_flow,
+    gradient_descent,
+    gradient_flow,
+    lbfgs,
+    levenberg_marquardt,
+    natural_gradient_descent,
+)
 
 
 @pytest.fixture
@@ -111,3 +120,35 @@ def test_a_wide_network_trains():
     samples, weights, frozen = draw_problem(neuron, (2,), 200_000, 3)
     run = gradient_descent(executor_of(neuron, samples), weights, frozen, eta=0.5, steps=20)
     assert run.losses[-1] < 0.1 * run.losses[0]
+
+
+@pytest.mark.parametrize(
+    ("train", "options", "copies"),
+    [
+        (gradient_descent, {"eta": 0.1, "steps": 1}, 1),
+        (gradient_flow, {"times": [0.1]}, 30),
+        (adam, {"eta": 0.1, "steps": 1}, 6),
+        (lbfgs, {"steps": 1}, 28),
+        (natural_gradient_descent, {"steps": 1}, 3),
+        (gauss_newton_flow, {"times": [0.1]}, 30),
+        (levenberg_marquardt, {"steps": 1}, 6),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_figures(problem, train, options, copies, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: copies * problem[1].nbytes - 1)
+    with pytest.raises(NtkVerifyError, match=r"of 40 neurons .* needs .* GiB but .* GiB are free"):
+        train(*problem, **options)
+
+
+@pytest.mark.parametrize("train", [natural_gradient_descent, levenberg_marquardt])
+def test_a_run_that_diverged_is_said(problem, train):
+    executor, weights, frozen = problem
+    weights[3, 1] = np.nan
+    with pytest.raises(NtkVerifyError, match="no longer finite after 0 steps"):
+        train(executor, weights, frozen, steps=1)
+
+
+def test_settings_of_every_method_are_checked(problem):
+    for train, options in ((adam, {"eta": 0.0}), (natural_gradient_descent, {"eta": -1.0}), (lbfgs, {})):
+        with pytest.raises(NtkVerifyError, match="steps at least 0"):
+            train(*problem, steps=-1, **options)

@@ -1,0 +1,140 @@
+"""Runs whose trajectory is measured with the Jacobian in memory, whatever the problem and the method."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.measures.sweep import Network, draw_network
+from ntkverify.measures.trajectory import Measured, Method, Sweeper, follow
+from ntkverify.run import Run
+
+Array = NDArray[np.float64]
+
+
+class MeasuredRun(Run):
+    """A wide network trained by gradient or natural gradient descent; subclasses say on which samples."""
+
+    method: Method = "gradient"
+
+    @functools.cached_property
+    def samples(self) -> Any:
+        """Points, targets and scales of the problem."""
+        raise NtkVerifyError(f"{type(self).__name__} defines no samples; override `samples`.")
+
+    @property
+    def kind(self) -> str:
+        """What distinguishes this problem among runs of one instance."""
+        return str([b.block.features for b in self.samples.blocks])
+
+    @property
+    def n(self) -> int:
+        """Number of residuals, n_1 + n_2."""
+        return int(self.samples.total)
+
+    @property
+    def d(self) -> int:
+        """Number of trainable weights of a neuron: the coordinates and the bias."""
+        return len(self.neuron.weights)
+
+    @functools.cached_property
+    def network(self) -> Network:
+        """The weights as drawn."""
+        return draw_network(self.instance.seed, self.m, self.d)
+
+    @functools.cached_property
+    def sweeper(self) -> Sweeper:
+        """Values and Jacobians of the network at any weights (d, m)."""
+        return Sweeper(self.samples, self.network.signs)
+
+    # -- along the trajectory ---------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def trajectory(self) -> Measured:
+        """The trained trajectory with everything measured."""
+        return self.shared(
+            f"trajectory {self.kind} {self.method}",
+            lambda: follow(
+                self.samples,
+                seed=self.instance.seed,
+                width=self.m,
+                step=self.eta,
+                steps=self.steps,
+                method=self.method,
+            ),
+        )
+
+    @property
+    def residuals(self) -> Array:
+        """||r(k)||, (K+1,)."""
+        return np.asarray(np.linalg.norm(self.trajectory.residuals, axis=1))
+
+    @property
+    def residuals_error(self) -> Array:
+        """Bound of the rounding error of ||r(k)||, (K+1,)."""
+        return np.asarray(np.linalg.norm(self.trajectory.residuals_error, axis=1))
+
+    @property
+    def losses(self) -> Array:
+        """L(k) = ||r(k)||^2 / 2, (K+1,)."""
+        return np.asarray(self.residuals**2 / 2)
+
+    @property
+    def losses_error(self) -> Array:
+        """Bound of the rounding error of L(k), (K+1,)."""
+        return np.asarray(self.residuals * self.residuals_error + self.residuals_error**2)
+
+    @property
+    def residual(self) -> Array:
+        """||r(k)|| before each step, (K,)."""
+        return self.residuals[:-1]
+
+    @property
+    def loss(self) -> Array:
+        """L(k) before each step, (K,)."""
+        return self.losses[:-1]
+
+    @property
+    def residual_0(self) -> float:
+        """||r(0)||."""
+        return float(self.residuals[0])
+
+    @property
+    def loss_0(self) -> float:
+        """L(0)."""
+        return float(self.losses[0])
+
+    @functools.cached_property
+    def eigenvalues(self) -> Array:
+        """Eigenvalues of H(k) in ascending order, (K+1, n)."""
+        return np.asarray(np.linalg.eigvalsh(self.trajectory.grams), np.float64)
+
+    @property
+    def gram_drift(self) -> Array:
+        """||H(k) - H(0)||_F, (K+1,)."""
+        grams = self.trajectory.grams
+        return np.asarray(np.linalg.norm(grams - grams[0], axis=(1, 2)))
+
+    @property
+    def remainder(self) -> Array:
+        """||r(k+1) - r(k) - J(k) (theta(k+1) - theta(k))||, (K,)."""
+        return np.asarray(np.linalg.norm(self.trajectory.remainders, axis=1))
+
+    @property
+    def remainder_error(self) -> Array:
+        """Bound of the rounding error of `remainder`, (K,): it cancels two outputs and a linear term of their size."""
+        return np.asarray(4 * (self.residuals_error[1:] + self.residuals_error[:-1]))
+
+    @property
+    def drift(self) -> Array:
+        """max_r ||w_r(k) - w_r(0)||, (K+1,)."""
+        return self.trajectory.drift
+
+    @property
+    def drift_rms(self) -> Array:
+        """Root of the mean over neurons of ||w_r(k) - w_r(0)||^2, (K+1,)."""
+        return self.trajectory.drift_rms

@@ -1,0 +1,197 @@
+"""Physics-informed training: interior residuals of a linear PDE and boundary values, by (natural) gradient descent."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.instance import Instance
+from ntkverify.measures.sweep import Initial, as_samples, initial_sweep
+from ntkverify.measures.trajectory import Method
+from ntkverify.problems.measured import MeasuredRun
+from ntkverify.run import RecordStore
+from ntkverify.symbolic.activations import Activation
+from ntkverify.symbolic.enclosures import Enclosure, least_eigenvalue
+from ntkverify.symbolic.limits import LimitGram, limit_gram
+from ntkverify.symbolic.neuron import Neuron, pinn_neuron
+from ntkverify.symbolic.operators import Operator, coordinates, heat, laplacian
+from ntkverify.theorem import Theorem
+
+Array = NDArray[np.float64]
+#: what writes the operator of a problem over its coordinates
+Equation = Callable[[Sequence[sympy.Symbol]], Operator]
+BLOCKS = ("interior", "boundary")
+
+
+def heat_equation(points: Sequence[sympy.Symbol]) -> Operator:
+    """u_t - Laplacian u, time first."""
+    return heat(points[0], points[1:])
+
+
+def poisson_equation(points: Sequence[sympy.Symbol]) -> Operator:
+    """Laplacian u."""
+    return laplacian(points)
+
+
+@functools.lru_cache(maxsize=64)
+def problem_neuron(activation: str | Activation, equation: Equation, dimension: int) -> Neuron:
+    """One neuron of u(x) = m^-1/2 sum_r a_r sigma(w_r . (x, 1)) hit by the equation, over `dimension` coordinates."""
+    return pinn_neuron(activation, equation(coordinates(" ".join(f"x_{i}" for i in range(dimension)))))
+
+
+@functools.lru_cache(maxsize=64)
+def problem_limit(activation: str | Activation, equation: Equation, dimension: int) -> LimitGram:
+    """The limit Gram matrix of that neuron."""
+    return limit_gram(problem_neuron(activation, equation, dimension))
+
+
+@functools.lru_cache(maxsize=256)
+def _limit_matrix(activation: str | Activation, equation: Equation, dimension: int, *points: bytes) -> Array:
+    """H^inf of points given as bytes: runs that share their samples share it."""
+    arrays = {name: np.frombuffer(x).reshape(-1, dimension) for name, x in zip(BLOCKS, points, strict=True)}
+    return np.asarray(problem_limit(activation, equation, dimension).matrix(arrays, normalise=True))
+
+
+def normalised(matrix: Any, sizes: Sequence[int]) -> Any:
+    """A Gram matrix of balls with each residual divided by the square root of the size of its block."""
+    from flint import arb, arb_mat
+
+    root = [arb(size).sqrt() for size in sizes for _ in range(size)]
+    count = range(len(root))
+    return arb_mat([[matrix[i, j] / (root[i] * root[j]) for j in count] for i in count])
+
+
+class PinnRun(MeasuredRun):
+    """``r = ((A u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2))`` with loss ``||r||^2 / 2``.
+
+    The network is ``u(x) = m**-1/2 sum_r a_r sigma(w_r . (x, 1))``, the weights w_r (bias included) are trained,
+    the signs a_r frozen. The instance's data are ``interior`` (n_1, coordinates), ``boundary`` (n_2, coordinates)
+    and, 0 where absent, ``source`` (n_1,) and ``values`` (n_2,).
+
+    Parameters
+    ----------
+    activation : str or Activation
+    equation : callable
+        Writes the operator A over the coordinates.
+    method : {"gradient", "natural gradient"}
+    relative : bool
+        Take the targets relative to the initial outputs, so that -source/sqrt(n_1), -values/sqrt(n_2) is r(0).
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        theorem: Theorem,
+        *,
+        activation: str | Activation = "relu3",
+        equation: Equation = heat_equation,
+        method: Method = "gradient",
+        relative: bool = False,
+        backend: str = "auto",
+        store: RecordStore | None = None,
+    ) -> None:
+        super().__init__(instance, theorem, backend=backend, store=store)
+        self.activation, self.equation, self.method, self.relative = activation, equation, method, relative
+        where = f"instance of {instance.theorem or 'a theorem'}"
+        self.points: dict[str, Array] = {name: np.atleast_2d(instance.array(name)) for name in BLOCKS}
+        widths = {x.shape[1] for x in self.points.values()}
+        if len(widths) > 1 or any(x.size == 0 for x in self.points.values()):
+            raise NtkVerifyError(f"{where}: interior and boundary need points with the same number of coordinates.")
+        if instance.width < 1:
+            raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
+
+    @property
+    def kind(self) -> str:
+        """What distinguishes this problem among runs of one instance."""
+        return f"{[block.features for block in self.neuron.blocks]} {self.relative}"
+
+    @functools.cached_property
+    def neuron(self) -> Neuron:
+        """One neuron of the problem."""
+        return problem_neuron(self.activation, self.equation, self.points["interior"].shape[1])
+
+    @functools.cached_property
+    def samples(self) -> Any:
+        """Points, targets and the scales n_b**-1/2."""
+        targets = {
+            block: self.instance.array(name) if name in self.instance.data else np.zeros(len(self.points[block]))
+            for block, name in zip(BLOCKS, ("source", "values"), strict=True)
+        }
+        if self.relative:
+            sizes = [len(self.points[block]) for block in BLOCKS]
+            outputs = np.split(self.at_start.outputs, sizes[:1])  # carry the scale n_b**-1/2
+            targets = {b: targets[b] + u * np.sqrt(n) for b, u, n in zip(BLOCKS, outputs, sizes, strict=True)}
+        return as_samples(self.neuron, self.points, targets, normalise=True)
+
+    @property
+    def rho(self) -> float:
+        """Largest norm of an augmented point (x, 1)."""
+        return float(max(np.sqrt(1 + np.square(x).sum(axis=1).max()) for x in self.points.values()))
+
+    @functools.cached_property
+    def limit_gram(self) -> Array:
+        """H^inf, (n, n)."""
+        dimension = self.points["interior"].shape[1]
+        points = (np.ascontiguousarray(self.points[name]).tobytes() for name in BLOCKS)
+        return _limit_matrix(self.activation, self.equation, dimension, *points)
+
+    @functools.cached_property
+    def limit_eigenvalues(self) -> Array:
+        """Eigenvalues of H^inf in ascending order."""
+        return np.asarray(np.linalg.eigvalsh(self.limit_gram))
+
+    @property
+    def lambda_0(self) -> float:
+        """Least eigenvalue of H^inf, refused where float64 can't tell it from zero."""
+        low, high = self.limit_eigenvalues[[0, -1]]
+        if low <= self.n * np.finfo(np.float64).eps * high:
+            raise NtkVerifyError(
+                f"the limit Gram matrix is singular to rounding (lambda_0 = {low:.1e}): two samples of a block nearly "
+                "coincide; remove one of them."
+            )
+        return float(low)
+
+    @property
+    def limit_norm(self) -> float:
+        """Spectral norm of H^inf."""
+        return float(self.limit_eigenvalues[-1])
+
+    @functools.cached_property
+    def certified_lambda_0(self) -> Enclosure:
+        """The least eigenvalue of H^inf, enclosed in ball arithmetic."""
+        limit = problem_limit(self.activation, self.equation, self.points["interior"].shape[1])
+        return least_eigenvalue(normalised(limit.matrix_balls(self.points), [len(self.points[b]) for b in BLOCKS]))
+
+    # -- before training --------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def at_start(self) -> Initial:
+        """Outputs and Gram matrix of the draw before training."""
+        return self.shared(
+            f"initial {self.kind}",
+            lambda: initial_sweep(
+                self.neuron, self.points, seed=self.instance.seed, width=self.m, radius=0.0, normalise=True
+            ),
+        )
+
+    @property
+    def initial_gram_error(self) -> float:
+        """||H(0) - H^inf||_F."""
+        return float(np.linalg.norm(self.at_start.gram - self.limit_gram))
+
+
+def pinn(
+    *,
+    activation: str | Activation = "relu3",
+    equation: Equation = heat_equation,
+    method: Method = "gradient",
+    relative: bool = False,
+) -> Callable[..., PinnRun]:
+    """What ``run=`` of a family of instances takes: a `PinnRun` with these options."""
+    return functools.partial(PinnRun, activation=activation, equation=equation, method=method, relative=relative)

@@ -1,0 +1,296 @@
+r"""The Jacobian of a wide physics-informed network moves little while every neuron stays near its start.
+
+Network     u(x) = m^(-1/2) sum_r a_r sigma(w_r . (x, 1)),  w_r(0) ~ N(0, I), a_r = +-1 fair and frozen
+Residuals   ((u_t - Lap u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2))
+Guarantee   ||J(w) - J(0)|| <= C_J B^2 sqrt(R) for sigma = ReLU^3, and <= C R for smooth sigma  (upper)
+Hypotheses  |w_r - w_r(0)| <= R <= 1 for every neuron, max(2, |w_r|) <= B; no more neurons near a sign change than twice
+            their expected share
+
+Lemma 4.6 of arXiv 2408.00573, with the constants derived. The radius is per neuron: a ball in all weights together
+would allow one neuron to move far. The exponents are those of the worst case, which is checked: for ReLU^3 each
+neuron within R of the hyperplane of a sample is carried across it, which switches its third derivative; for a smooth
+activation every neuron moves by R towards a sample.
+"""
+
+import math
+
+import numpy as np
+import sympy
+from hypothesis import strategies as st
+from sympy import Rational, exp, sqrt
+
+from ntkverify import Source, Theorem, always, with_probability
+from ntkverify.glossary import m
+from ntkverify.instance import Instance
+from ntkverify.instances import space_time_points
+from ntkverify.measures.trajectory import spectral_norm
+from ntkverify.problems.pinn import PinnRun
+from ntkverify.symbolic.activations import get_activation, positive_power
+from ntkverify.symbolic.bounds import derived, solve_for
+
+theorem = Theorem(
+    "Stability of the Jacobian of physics-informed networks",
+    source=Source(arxiv="2408.00573", version=4, where="Lemma 4.6", provenance="derived"),
+    statement=r"""
+        If $\|w_r-w_r(0)\| \le R \le 1$ for every $r$: $\|J(w)-J(0)\|_F \le C_J B^2\sqrt{R}$ for ReLU$^3$ with
+        probability at least $1-\delta$, and $\|J(w)-J(0)\|_F \le C R$ for smooth activations.
+    """,
+)
+
+# ---- constants ----------------------------------------------------------------------------------------------------
+
+rho, R, B, b, near, delta, n_1 = sympy.symbols("rho R B b near delta n_1", positive=True)
+
+kappa = theorem.constant(
+    "kappa",
+    derived(
+        sympy.diff(sympy.erf(R / sqrt(2)), R).subs(R, 0), "derivative at 0 of P(|g| <= R) = erf(R/sqrt 2), its largest"
+    ),
+    "P(|w . x| <= R |x|) <= kappa R",
+)
+first, second, third = (positive_power(3)(rho, order) for order in (1, 2, 3))
+K = theorem.constant(
+    "K",
+    derived(second * rho + first + third * rho + 2 * second, "triangle inequality for psi at |w| = 1"),
+    "|psi(w)| <= K |w|^2",
+)
+# psi is a quadratic form in w on each side of its hyperplane: 2 K B R while the sign stays, K B^2 where it changes;
+# chi = 3 z_+^2 y has no jump: its slope is at most that of 3 z^2 rho at |z| = rho B
+boundary_slope = theorem.constant(
+    "boundary_slope",
+    derived(sympy.diff(3 * B**2 * rho**2, B) * rho, "slope of 3 z^2 |y| in w at |z| = rho B"),
+    "|chi(w) - chi(w')| <= boundary_slope |w - w'|",
+)
+FROBENIUS = sqrt(K**2 * B**4 * near + 4 * K**2 * B**2 * R**2 + boundary_slope**2 * R**2)
+C_J = theorem.constant(
+    "C_J",
+    derived(
+        (FROBENIUS / B**2).subs(near, 2 * kappa * R).subs(boundary_slope, 6 * rho**3 * B).subs({R: 1, B: 2}),
+        "||J(w) - J(0)||_F / (B^2 sqrt R) increases in R and falls in B: R = 1, B = 2",
+    ),
+    "||J(w) - J(0)|| <= C_J B^2 sqrt(R)",
+)
+
+tanh = get_activation("tanh")
+
+
+def in_radicals(expression):
+    """Roots of biquadratic polynomials written out, so that they can be compiled."""
+
+    def closest(root):
+        return min(sympy.roots(root.poly), key=lambda candidate: abs(sympy.N(candidate - root)))
+
+    return expression.replace(lambda part: isinstance(part, sympy.CRootOf), closest)
+
+
+s_2, s_3, s_4 = (
+    theorem.constant(
+        f"s_{order}", derived(in_radicals(tanh.supremum(order).value), "critical points"), f"sup |tanh^({order})|"
+    )
+    for order in (2, 3, 4)
+)
+# psi = sigma''(z) w_0 x + sigma'(z) e_0 - sigma'''(z) |w_1|^2 x - 2 sigma''(z) w_1, each term differentiated, |w| <= b
+SLOPE = s_4 * rho**2 * b**2 + s_3 * (rho**2 + 4 * rho) * b + s_2 * (2 * rho + 2)
+
+# the mean of SLOPE^2 over the neurons, in the moments of b_r = |w_r(0)| + R
+square = sympy.Poly(sympy.expand(SLOPE**2), b)
+MEAN_SLOPE = sum(
+    coefficient * theorem.quantity(f"b_{power}", lambda run, power=power: (run.sizes**power).mean())
+    for (power,), coefficient in square.terms()
+)
+
+# ---- the run: a network and perturbations of its neurons ----------------------------------------------------------
+
+
+class PerturbedRun(PinnRun):
+    """A freshly drawn network whose neurons are moved by at most R each, towards the worst."""
+
+    @property
+    def n_1(self):
+        """Number of interior samples."""
+        return len(self.points["interior"])
+
+    @property
+    def inputs(self):
+        """The interior samples (x, 1)."""
+        return self.sweeper.terms.inputs[: self.n_1]
+
+    @property
+    def sizes(self):
+        """|w_r(0)| + R."""
+        return np.linalg.norm(self.network.weights, axis=0) + self.R
+
+    @property
+    def B(self):
+        """Largest of 2 and |w_r| before and after."""
+        return max(2.0, self.sizes.max())
+
+    @property
+    def near(self):
+        """Largest share of neurons, over the interior samples, within R of a sign change."""
+        x = self.inputs
+        return (np.abs(x @ self.network.weights) <= self.R * np.linalg.norm(x, axis=1)[:, None]).mean(axis=1).max()
+
+    def across(self, radius):
+        """Weights after every neuron within `radius` of the first sample's hyperplane has crossed it."""
+        x = self.inputs[0] / np.linalg.norm(self.inputs[0])
+        height = x @ self.network.weights
+        move = np.where(
+            np.abs(height) <= radius / 2, -2 * height, np.where(np.abs(height) <= radius, -height * 1.0001, 0)
+        )
+        return self.network.weights + x[:, None] * np.clip(move, -radius, radius)
+
+    def towards(self, radius):
+        """Weights after every neuron moved by `radius` towards the first sample."""
+        x = self.inputs[0] / np.linalg.norm(self.inputs[0])
+        return self.network.weights + radius * x[:, None]
+
+    def change(self, weights):
+        """J(w) - J(0), (p, N, m)."""
+        return self.sweeper.jacobian(weights) - self.start
+
+    @property
+    def start(self):
+        """J(0)."""
+        return self.sweeper.jacobian(self.network.weights)
+
+
+def perturbed(activation):
+    return lambda instance, theorem, **options: PerturbedRun(instance, theorem, activation=activation, **options)
+
+
+# ---- instances ----------------------------------------------------------------------------------------------------
+
+
+def instance(draw, *, width, radius, **parameters):
+    points = space_time_points(draw, draw(st.integers(1, 2)), draw(st.integers(1, 2)), 1)
+    return Instance(data=points, parameters={"R": radius, **parameters}, width=width)
+
+
+@theorem.instances("ReLU^3", run=perturbed("relu3"), quick=8)
+def relu_cubed(draw):
+    return instance(draw, width=10**5, radius=draw(st.sampled_from([0.02, 0.05, 0.1])))
+
+
+@theorem.instances("tanh", run=perturbed("tanh"), quick=6)
+def smooth(draw):
+    return instance(draw, width=10**4, radius=draw(st.sampled_from([0.003, 0.01, 0.03, 0.1])))
+
+
+flips_width = solve_for(m, sympy.Le(n_1 * exp(-kappa * m * R / 3), delta)).expression  # Chernoff, doubled mean
+
+
+@theorem.instances("flip lemma's own width", run=perturbed("relu3"), quick=200)
+def flip_width(draw):
+    share, radius = Rational(1, 10), Rational(1, 20)
+    width = math.ceil(theorem.value(flips_width, {n_1: 2, R: radius, delta: share}))
+    return instance(draw, width=width, radius=float(radius), delta=float(share))
+
+
+# ---- how many neurons are near a sign change ----------------------------------------------------------------------
+
+
+@theorem.lemma(
+    "flips: at most twice the expected share of neurons is within R of a sign change, at the lemma's own width",
+    holds=with_probability(1 - delta),
+    bound=2 * kappa * R,
+    on="flip lemma's own width",
+)
+def few_flips(run):
+    return run.near
+
+
+# ---- conclusions: ReLU^3 ------------------------------------------------------------------------------------------
+
+
+def worst(run):
+    """Frobenius norms of J(w) - J(0): neurons carried across a hyperplane, and all neurons moved."""
+    return np.array([np.linalg.norm(run.change(w)) for w in (run.across(run.R), run.towards(run.R))])
+
+
+@theorem.lemma(
+    "ReLU^3: ||J(w) - J(0)||_F^2 <= K^2 B^4 (near + 4 R^2/B^2) + (6 rho^3 B R)^2",
+    holds=always,
+    bound=FROBENIUS,
+    on="ReLU^3",
+)
+def relu_cubed_bound(run):
+    return worst(run)
+
+
+@theorem.conclusion(
+    "ReLU^3: ||J(w) - J(0)|| <= C_J B^2 sqrt(R) while at most twice the expected share is near a sign change",
+    holds=always,
+    bound=C_J * B**2 * sqrt(R),
+    on="ReLU^3",
+    given=lambda run: run.near <= 2 * run.kappa * run.R,
+)
+def relu_cubed_root(run):
+    return worst(run)
+
+
+def measured_exponent(run, perturb):
+    """Exponent of ||J(w) - J(0)||_2 between R/4 and R."""
+    full, quarter = (spectral_norm(run.change(perturb(radius))) for radius in (run.R, run.R / 4))
+    return math.log(full / quarter) / math.log(4)
+
+
+tenth = Rational(1, 10)  # the share near a hyperplane is a binomial count: hundreds of neurons, a few per cent of noise
+
+
+@theorem.conclusion(
+    "ReLU^3: the exponent 1/2 is reached when neurons are carried across", holds=always, bound=tenth, on="ReLU^3"
+)
+def relu_cubed_exponent(run):
+    return abs(measured_exponent(run, run.across) - 1 / 2)
+
+
+# ---- conclusions: smooth ------------------------------------------------------------------------------------------
+
+
+@theorem.conclusion(
+    "smooth: ||J(w) - J(0)||_F <= R times the root mean square slope",
+    holds=always,
+    bound=R * sqrt(MEAN_SLOPE + (s_2 * rho**2) ** 2),
+    on="tanh",
+)
+def smooth_bound(run):
+    return worst(run)
+
+
+@theorem.conclusion("smooth: the exponent 1 is reached", holds=always, bound=tenth, on="tanh")
+def smooth_exponent(run):
+    return abs(measured_exponent(run, run.towards) - 1)
+
+
+# ---- controls: false on purpose -----------------------------------------------------------------------------------
+
+
+@theorem.control("ReLU^3: the exponent is 1", holds=always, bound=tenth, on="ReLU^3")
+def relu_cubed_lipschitz(run):
+    return abs(measured_exponent(run, run.across) - 1)
+
+
+@theorem.control("smooth: the exponent is 1/2", holds=always, bound=tenth, on="tanh")
+def smooth_root(run):
+    return abs(measured_exponent(run, run.towards) - 1 / 2)
+
+
+@theorem.control(
+    "flips: at most half of the expected share",
+    holds=with_probability(1 - delta),
+    bound=kappa * R / 2,
+    on="flip lemma's own width",
+)
+def too_few_flips(run):
+    return run.near
+
+
+@theorem.control(
+    "smooth: the slope without the activation's fourth derivative",
+    holds=always,
+    bound=R * s_2 / 8,
+    on="tanh",
+)
+def slope_too_small(run):
+    return worst(run)

@@ -1,0 +1,307 @@
+r"""The limit Gram matrix of a physics-informed network is positive definite when no two samples coincide.
+
+Network     u(x) = m^(-1/2) sum_r a_r sigma(w_r . (x, 1)),  w_r(0) ~ N(0, I), a_r = +-1 fair and frozen
+Residuals   ((A u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2)), A linear of second order (here the heat operator)
+Matrix      H^inf = E[J J^T] over one neuron's weights
+Guarantee   lambda_0 = lambda_min(H^inf) > 0  (qualitative; here certified on each draw)
+Hypotheses  no two samples of a block coincide; sigma = ReLU^3, or smooth: third derivative bounded, derivatives
+            Lipschitz, analytic and no polynomial, sigma^(n)(c x)/sigma^(n)(x) -> 0 at one end for n >= 2, c > 1
+
+Lemma 4.4 and Assumption 4.3 of arXiv 2408.00573 (the decay condition's form is reconstructed). Positivity itself is
+decided in ball arithmetic: an interval Cholesky factorisation of H^inf - s I proves lambda_0 > s. How lambda_0 vanishes
+as two samples merge is derived here: linearly in their distance h for ReLU^3, whose residual has a jump in the
+activation's third derivative that a share of about h of the neurons crosses between the samples, quadratically for a
+smooth activation.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+from sympy import Integer, Rational, Symbol, sqrt
+
+from ntkverify import Source, Theorem, always
+from ntkverify.glossary import limit_norm
+from ntkverify.instance import Instance
+from ntkverify.instances import space_time_points
+from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.problems.pinn import pinn
+from ntkverify.symbolic.activations import Activation
+from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.smoothness import smoothness
+
+theorem = Theorem(
+    "Positive definite limit Gram matrices of physics-informed networks",
+    source=Source(arxiv="2408.00573", version=4, where="Lemma 4.4, Assumption 4.3", provenance="reconstructed"),
+    statement=r"""
+        If no two samples of a block coincide and $\sigma$ is ReLU$^3$, or analytic, no polynomial, with bounded and
+        Lipschitz derivatives whose ratio $\sigma^{(n)}(cx)/\sigma^{(n)}(x)$ decays, then
+        $\lambda_{\min}(H^\infty) > 0$.
+    """,
+)
+
+ULP = np.finfo(float).eps
+h = Symbol("h", positive=True)  # distance of the two samples that merge
+
+
+@theorem.assumption("samples of a block distinct")
+def distinct(run):
+    gaps = [np.linalg.norm(x[:, None] - x[None], axis=2) + 2 * np.eye(len(x)) for x in run.points.values()]
+    return min(gap.min() for gap in gaps) - 1e-6
+
+
+@theorem.assumption("smooth activation")
+def smooth_enough(run):
+    return -smoothness(run.activation).missing
+
+
+# ---- instances ----------------------------------------------------------------------------------------------------
+
+
+def scattered_samples(draw, largest=4):
+    counts = draw(st.integers(1, largest)), draw(st.integers(1, largest))
+    return Instance(data=space_time_points(draw, *counts, draw(st.integers(1, 2))), width=1)
+
+
+@theorem.instances("ReLU^3", run=pinn(activation="relu3"), quick=30)
+def relu_cubed(draw):
+    return scattered_samples(draw)
+
+
+@theorem.instances("erf", run=pinn(activation="erf"), quick=3)
+def smooth_closed_form(draw):
+    """Smooth with a closed form, so that balls can decide."""
+    return scattered_samples(draw, 3)
+
+
+@theorem.instances("tanh", run=pinn(activation="tanh"), quick=3)
+def smooth_quadrature(draw):
+    """Expectations by quadrature: float64 only."""
+    return scattered_samples(draw, 2)
+
+
+def merging_pair(draw):
+    points = space_time_points(draw, 2, 2, 1)
+    angle, distance = draw(st.integers(0, 7)), 2.0 ** -draw(st.integers(9, 12))
+    direction = np.array([np.cos(angle * np.pi / 4), np.sin(angle * np.pi / 4)])
+    interior = np.vstack([points["interior"], points["interior"][0] + distance * direction])
+    closer = np.vstack([points["interior"], points["interior"][0] + distance / 2 * direction])
+    return Instance(
+        data={"interior": interior, "boundary": points["boundary"], "closer": closer},
+        parameters={"h": distance},
+        width=1,
+    )
+
+
+@theorem.instances("merging samples, ReLU^3", run=pinn(activation="relu3"), quick=20)
+def merging_relu_cubed(draw):
+    return merging_pair(draw)
+
+
+@theorem.instances("merging samples, erf", run=pinn(activation="erf"), quick=10)
+def merging_smooth(draw):
+    return merging_pair(draw)
+
+
+@theorem.instances("coinciding samples", run=pinn(activation="relu3"), quick=5)
+def coinciding(draw):
+    points = space_time_points(draw, 2, 2, 1)
+    return Instance(data={**points, "interior": points["interior"][[0, 1, 0]]}, width=1)
+
+
+SQUARE = Activation("square", Z**2)
+
+
+@theorem.instances("polynomial activation", run=pinn(activation=SQUARE), quick=5)
+def polynomial(draw):
+    """The interior gradients are polynomials of degree 2 in two coordinates: a space of dimension 6, and 7 samples."""
+    return Instance(data=space_time_points(draw, 7, 1, 1), width=1)
+
+
+QUALIFYING = ("sigmoid", "softplus", "tanh", "swish", "erf", "gelu")
+OTHERS = ("relu3", "sin", SQUARE)
+
+
+class ActivationRun(AlgebraRun):
+    """One activation out of a list."""
+
+    @property
+    def missing(self):
+        """Number of conditions of the smooth case that it fails."""
+        return smoothness((*QUALIFYING, *OTHERS)[int(self.index)]).missing
+
+
+@theorem.instances("activations that qualify", run=ActivationRun, quick=40)
+def qualifying(draw):
+    return Instance(parameters={"index": draw(st.integers(0, len(QUALIFYING) - 1))})
+
+
+@theorem.instances("activations that do not", run=ActivationRun, quick=1)
+def other():
+    return Instance(parameters={"index": len(QUALIFYING)})
+
+
+# ---- the conditions on the activation -----------------------------------------------------------------------------
+
+
+@theorem.lemma(
+    "logistic, softplus, tanh, swish, erf and gelu meet every condition of the smooth case",
+    holds=always,
+    bound=0,
+    assumes=(),
+    on="activations that qualify",
+)
+def conditions_met(run):
+    return run.missing
+
+
+# ---- positivity ---------------------------------------------------------------------------------------------------
+
+half = Rational(1, 2)  # the certificate may lose this factor against float64's lambda_0
+float_lambda_0 = theorem.quantity("float_lambda_0", lambda run: run.limit_eigenvalues[0])
+
+
+@theorem.conclusion(
+    "ReLU^3: lambda_0 > 0, certified at no less than half of float64's value",
+    holds=always,
+    bound=half * float_lambda_0,
+    from_below=True,
+    assumes=("samples of a block distinct",),
+    on="ReLU^3",
+)
+def positive_relu_cubed(run):
+    return float(run.certified_lambda_0.lower)
+
+
+@theorem.conclusion(
+    "smooth: lambda_0 > 0, certified at no less than half of float64's value",
+    holds=always,
+    bound=half * float_lambda_0,
+    from_below=True,
+    on="erf",
+)
+def positive_smooth(run):
+    return float(run.certified_lambda_0.lower)
+
+
+@theorem.conclusion(
+    "smooth without closed form: float64's lambda_0 is above its own rounding error",
+    holds=always,
+    bound=Symbol("n") * Rational(*ULP.as_integer_ratio()) * limit_norm,
+    from_below=True,
+    on="tanh",
+)
+def positive_tanh(run):
+    return run.limit_eigenvalues[0]
+
+
+# ---- how lambda_0 vanishes ----------------------------------------------------------------------------------------
+
+
+def pair_bound(run):
+    """E||grad r_p - grad r_q||^2 / 2 of the closest two samples of a block: a Rayleigh quotient."""
+    gram, start, best = run.limit_gram, 0, np.inf
+    for x in run.points.values():
+        rows = np.arange(start, start + len(x))
+        part = gram[np.ix_(rows, rows)]
+        pairs = np.diag(part)[:, None] + np.diag(part)[None] - 2 * part
+        best = min(best, pairs[~np.eye(len(x), dtype=bool)].min(initial=np.inf))
+        start += len(x)
+    return best / 2
+
+
+pair = theorem.quantity("pair", pair_bound)
+
+
+@theorem.lemma(
+    "lambda_0 <= E||grad r_p - grad r_q||^2 / 2 for any two samples of a block",
+    holds=always,
+    bound=pair,
+    assumes=("samples of a block distinct",),
+    on=("merging samples, ReLU^3", "merging samples, erf"),
+)
+def at_most_a_pair(run):
+    return run.limit_eigenvalues[0]
+
+
+def halved(run):
+    """lambda_0 after the two samples came twice as close, relative to before."""
+    points = {"interior": run.instance.array("closer"), "boundary": run.instance.array("boundary")}
+    near = Instance(data=points, width=1)
+    return type(run)(near, run.theorem, activation=run.activation).limit_eigenvalues[0] / run.limit_eigenvalues[0]
+
+
+def eigenvalue_error(run):
+    """Backward error of both eigensolves, relative to the smaller eigenvalue."""
+    return 4 * run.n * ULP * run.limit_norm / run.limit_eigenvalues[0] * 8
+
+
+@theorem.lemma(
+    "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)",
+    holds=always,
+    bound=sqrt(h),
+    assumes=("samples of a block distinct",),
+    on="merging samples, ReLU^3",
+    error=eigenvalue_error,
+)
+def linear_merging(run):
+    return abs(2 * halved(run) - 1)
+
+
+@theorem.lemma(
+    "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)",
+    holds=always,
+    bound=sqrt(h),
+    on="merging samples, erf",
+    error=eigenvalue_error,
+)
+def quadratic_merging(run):
+    return abs(4 * halved(run) - 1)
+
+
+# ---- controls: false on purpose -----------------------------------------------------------------------------------
+
+
+@theorem.control(
+    "ReLU^3: lambda_0 is certified positive though two samples coincide",
+    holds=always,
+    bound=limit_norm / Integer(2) ** 40,
+    from_below=True,
+    assumes=(),
+    on="coinciding samples",
+)
+def coinciding_positive(run):
+    return float(run.certified_lambda_0.lower)
+
+
+@theorem.control(
+    "a polynomial activation has a positive definite limit Gram matrix",
+    holds=always,
+    bound=limit_norm / Integer(2) ** 40,
+    from_below=True,
+    assumes=("samples of a block distinct",),
+    on="polynomial activation",
+)
+def polynomial_positive(run):
+    return float(run.certified_lambda_0.lower)
+
+
+@theorem.control(
+    "ReLU^3 meets the conditions of the smooth case",
+    holds=always,
+    bound=0,
+    assumes=(),
+    on="activations that do not",
+)
+def relu_cubed_smooth(run):
+    return run.missing
+
+
+@theorem.control(
+    "ReLU^3: halving the distance quarters lambda_0, as for a smooth activation",
+    holds=always,
+    bound=sqrt(h),
+    assumes=("samples of a block distinct",),
+    on="merging samples, ReLU^3",
+    error=eigenvalue_error,
+)
+def quadratic_merging_relu_cubed(run):
+    return abs(4 * halved(run) - 1)

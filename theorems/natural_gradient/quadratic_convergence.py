@@ -1,0 +1,273 @@
+r"""Natural gradient descent with step 1 converges quadratically for a smooth activation.
+
+Network     u(x) = m^(-1/2) sum_r a_r tanh(w_r . (x, 1)),  w_r(0) ~ N(0, I), a_r = +-1 fair and frozen
+Residuals   r = ((u_t - Lap u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2))
+Method      w(k+1) = w(k) - J^T (J J^T)^(-1) r(k)
+Guarantee   ||r(k+1)|| <= C_L B^2 ||r(k)||^2 / (2 sqrt(m) lambda_min(H(k)))  (upper)
+Hypotheses  |w_r| <= B on the step, B >= 1
+
+Corollary 4.9 of arXiv 2408.00573 has C B^4/sqrt(m lambda_0^3) in place of this constant, which its proof gives with
+C = sqrt(2) C_L C_g when each neuron's block of the Jacobian is bounded by itself; summing the blocks in l^2 instead
+costs neither C_g nor the larger powers. Both are upper bounds by the triangle inequality over the neurons. The signs
+a_r are random, and so the remainder really is of the order of 1/m: the exponent -1/2 of the bounds is not attained.
+"""
+
+import numpy as np
+import sympy
+from hypothesis import strategies as st
+from sympy import Rational, sqrt
+
+from ntkverify import Source, Theorem, always, scales_as
+from ntkverify.glossary import lambda_0, m, residual
+from ntkverify.instance import Instance
+from ntkverify.instances import generator, space_time_points
+from ntkverify.problems.pinn import pinn
+from ntkverify.symbolic.activations import get_activation
+from ntkverify.symbolic.bounds import derived
+
+theorem = Theorem(
+    "Quadratic convergence of natural gradient descent with step 1, smooth activation",
+    source=Source(arxiv="2408.00573", version=4, where="Corollary 4.9", provenance="derived"),
+    statement=r"""
+        Let $\eta = 1$ and $1 \le |w_r| \le B$ bound the weights on the step. Then
+        $\|r(k+1)\| \le \frac{C_L B^2}{2\sqrt{m}\,\lambda_{\min}(H(k))}\|r(k)\|^2$, and as printed
+        $\|r(k+1)\| \le \frac{\sqrt2 C_L C_g B^4}{\sqrt{m\lambda_0^3}}\|r(k)\|^2$ if
+        $\lambda_{\min}(H(k)) \ge \lambda_0/2$.
+    """,
+)
+theorem.erratum(
+    "The constant of Corollary 4.9, C B^4/sqrt(m lambda_0^3), is larger than needed: C_L B^2/(sqrt(m) lambda_0) does. "
+    "Neither has the right width exponent: with random signs ||r(k+1)||/||r(k)||^2 shrinks like 1/m, not 1/sqrt(m)."
+)
+
+# ---- constants: suprema of the activation's derivatives ----------------------------------------------------------
+
+rho, B = sympy.symbols("rho B", positive=True)  # largest |(x, 1)|; max(1, largest |w_r| on the step)
+tanh = get_activation("tanh")
+
+
+def in_radicals(expression):
+    """Roots of biquadratic polynomials written out, so that they can be compiled."""
+
+    def closest(root):
+        return min(sympy.roots(root.poly), key=lambda candidate: abs(sympy.N(candidate - root)))
+
+    return expression.replace(lambda part: isinstance(part, sympy.CRootOf), closest)
+
+
+s_1, s_2, s_3, s_4 = (
+    theorem.constant(
+        f"s_{order}", derived(in_radicals(tanh.supremum(order).value), "critical points"), f"sup |tanh^({order})|"
+    )
+    for order in (1, 2, 3, 4)
+)
+# psi = sigma''(z) w_0 x + sigma'(z) e_0 - sigma'''(z) |w_1|^2 x - 2 sigma''(z) w_1, chi = sigma'(z) y; B >= 1
+C_g = theorem.constant(
+    "C_g",
+    derived(sqrt((rho * s_2 + s_1 + rho * s_3 + 2 * s_2) ** 2 + (rho * s_1) ** 2), "triangle inequality, term by term"),
+    "||J_r||_F <= C_g B^2/sqrt(m)",
+)
+C_L = theorem.constant(
+    "C_L",
+    derived(
+        sqrt((rho**2 * (s_3 + s_4) + 2 * rho * s_2 + 4 * rho * s_3 + 2 * s_2) ** 2 + (rho**2 * s_2) ** 2),
+        "each term of psi and chi differentiated in w",
+    ),
+    "||J_r(w) - J_r(w')||_F <= C_L B^2 |w_r - w'_r|/sqrt(m)",
+)
+
+ULP = np.finfo(float).eps
+
+
+@theorem.assumption("step 1")
+def unit_step(run):
+    return -abs(run.eta - 1)
+
+
+# ---- instances: r(0) is given, the targets follow -----------------------------------------------------------------
+
+POINTS = space_time_points(lambda strategy: 0, 2, 2, 1)
+
+
+def instance(draw, *, points, size, width, steps):
+    rng = generator(draw)
+    direction = rng.standard_normal(4)
+    direction *= size / np.linalg.norm(direction)
+    # the blocks' scale is 1/sqrt(2): r(0) has the norm `size`
+    data = {**points, "source": direction[:2] * np.sqrt(2), "values": direction[2:] * np.sqrt(2)}
+    return Instance(data=data, parameters={"size": size}, width=width, step=1.0, steps=steps)
+
+
+RUN = pinn(activation="tanh", method="natural gradient", relative=True)
+
+
+@theorem.instances("training", run=RUN, quick=20)
+def training(draw):
+    points = space_time_points(draw, 2, 2, 1)
+    size = draw(st.sampled_from([0.01, 0.1, 0.5]))
+    return instance(draw, points=points, size=size, width=2 ** draw(st.integers(9, 13)), steps=5)
+
+
+@theorem.instances("ladder of widths", run=RUN, quick=460)
+def ladder(draw):
+    return instance(draw, points=POINTS, size=0.002, width=2 ** draw(st.sampled_from([6, 7, 12, 13])), steps=1)
+
+
+# ---- one block ----------------------------------------------------------------------------------------------------
+
+B_measured = theorem.quantity("B", lambda run: max(1.0, run.trajectory.weight_norm.max()))
+least = theorem.quantity("least", lambda run: run.eigenvalues[:-1, 0])
+length = theorem.quantity("length", lambda run: run.trajectory.lengths)
+
+
+@theorem.lemma("||J_r||_F <= C_g B^2/sqrt(m), every neuron", holds=always, bound=C_g * B**2 / sqrt(m), on="training")
+def block_bound(run):
+    return np.sqrt(np.square(run.sweeper.jacobian(run.network.weights)).sum(axis=(0, 1)).max())
+
+
+@theorem.lemma(
+    "||J(theta+) - J(theta)|| <= C_L B^2 ||theta+ - theta||/sqrt(m)",
+    holds=always,
+    bound=C_L * B**2 * length / sqrt(m),
+    on="training",
+    error=lambda run: run.n * run.m * run.d * ULP * np.sqrt(run.eigenvalues[:-1, -1]),
+)
+def lipschitz(run):
+    return run.trajectory.path_change
+
+
+# ---- conclusions --------------------------------------------------------------------------------------------------
+
+
+def recursion_error(run):
+    """Rounding of both residuals, of the remainder's terms and of the step's solve."""
+    errors = run.trajectory.residuals_error
+    return np.linalg.norm(4 * (errors[1:] + errors[:-1]) + run.trajectory.linear_error, axis=1)
+
+
+SHARPER = C_L * B**2 * residual**2 / (2 * sqrt(m) * least)
+PRINTED = sqrt(2) * C_L * C_g * B**4 * residual**2 / sqrt(m * lambda_0**3)
+
+
+def above_rounding(run):
+    """Steps whose bound is above the rounding error of what it bounds."""
+    return run.evaluate(SHARPER) >= recursion_error(run)
+
+
+def eigenvalue_kept(run):
+    return above_rounding(run) & (run.eigenvalues[:-1, 0] >= run.lambda_0 / 2)
+
+
+@theorem.conclusion(
+    "||r(k+1)|| <= C_L B^2 ||r(k)||^2/(2 sqrt(m) lambda_min(H(k)))",
+    holds=always,
+    bound=SHARPER,
+    on="training",
+    given=above_rounding,
+    error=recursion_error,
+)
+def sharper(run):
+    return run.residuals[1:]
+
+
+@theorem.conclusion(
+    "as printed: ||r(k+1)|| <= C B^4 ||r(k)||^2/sqrt(m lambda_0^3) while lambda_min(H(k)) >= lambda_0/2",
+    holds=always,
+    bound=PRINTED,
+    on="training",
+    given=eigenvalue_kept,
+    error=recursion_error,
+)
+def printed(run):
+    return run.residuals[1:]
+
+
+printed_bound = theorem.quantity("printed_bound", lambda run: run.evaluate(PRINTED))
+
+
+@theorem.lemma(
+    "the sharper bound is never above the printed one while lambda_min(H(k)) >= lambda_0/2",
+    holds=always,
+    bound=printed_bound,
+    on="training",
+    given=eigenvalue_kept,
+)
+def sharper_is_smaller(run):
+    return run.evaluate(SHARPER)
+
+
+@theorem.conclusion(
+    "||r(1)||/||r(0)||^2 shrinks like 1/m: the signs are random",
+    holds=scales_as(-1, tolerance=0.15),
+    on="ladder of widths",
+)
+def width_exponent(run):
+    return run.remainder[0] / run.residual_0**2
+
+
+def quarter(run):
+    """The first step's remainder from half the initial residual, over a quarter of the remainder from all of it."""
+    halved = {
+        name: run.instance.array(name) / (2 if name in ("source", "values") else 1)
+        for name in ("interior", "boundary", "source", "values")
+    }
+    half = Instance(data=halved, width=run.m, step=1.0, steps=1, seed=run.instance.seed)
+    return RUN(half, run.theorem).remainder[0] / (run.remainder[0] / 4)
+
+
+size = sympy.Symbol("size", positive=True)
+
+
+@theorem.conclusion(
+    "||r(1)|| is quadratic in ||r(0)||: halving the one quarters the other, up to ||r(0)||^(1/2)",
+    holds=always,
+    bound=sqrt(size),
+    on="ladder of widths",
+    error=lambda run: 8 * run.remainder_error[0] / run.remainder[0],
+)
+def exponent_two(run):
+    return abs(quarter(run) - 1)
+
+
+floor = theorem.quantity("floor", lambda run: recursion_error(run)[-1] + run.residuals_error[-1])
+
+
+@theorem.lemma(
+    "rounding ends it: after five steps from ||r(0)|| <= 0.1 the residual is down at the rounding of outputs and solve",
+    holds=always,
+    bound=floor,
+    on="training",
+    given=lambda run: run.size <= 0.1,
+)
+def rounding_floor(run):
+    return run.residuals[-1]
+
+
+# ---- controls: false on purpose -----------------------------------------------------------------------------------
+
+
+@theorem.control(
+    "||r(1)||/||r(0)||^2 shrinks like 1/sqrt(m)",
+    holds=scales_as(Rational(-1, 2), tolerance=0.15),
+    on="ladder of widths",
+)
+def triangle_exponent(run):
+    return run.remainder[0] / run.residual_0**2
+
+
+@theorem.control(
+    "||r(1)|| is cubic in ||r(0)||", holds=always, bound=sqrt(size), on="ladder of widths", error=lambda run: 0
+)
+def exponent_three(run):
+    return abs(2 * quarter(run) - 1)
+
+
+@theorem.control(
+    "the convergence goes on below rounding",
+    holds=always,
+    bound=SHARPER,
+    on="training",
+    error=lambda run: 0,
+)
+def below_rounding(run):
+    return run.residuals[1:]
