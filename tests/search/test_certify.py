@@ -11,7 +11,7 @@ from ntkverify import Instance, load_theorem  # noqa: E402
 from ntkverify.check import draw_instances  # noqa: E402
 from ntkverify.execution.ball import Undecided  # noqa: E402
 from ntkverify.instances import orthonormal_inputs  # noqa: E402
-from ntkverify.search.ball_runs import BallRegressionRun, eigenvalue_balls  # noqa: E402
+from ntkverify.search.ball_runs import BallRegressionRun, ball_run_class, eigenvalue_balls  # noqa: E402
 from ntkverify.search.balls import Ball, NoEnclosure, ball_array, raw_array  # noqa: E402
 from ntkverify.search.certify import certify  # noqa: E402
 from ntkverify.search.planted import planted  # noqa: E402
@@ -137,3 +137,14 @@ class TestCertificate:
         claim, regime = regression.claims[GRADIENT], regression.regimes["any width"]
         huge = small(data={"inputs": orthonormal_inputs(2), "targets": [0.0, 0.0]}, width=10**9)
         assert "too many" in certify(regression, claim, regime, huge).reason
+
+
+def test_only_runs_that_balls_know_have_a_counterpart():
+    from ntkverify.problems.regression import RegressionRun
+
+    other = type("Other", (RegressionRun,), {"activation": "tanh"})
+    assert ball_run_class(other).activation == "tanh"
+    measured = type("Measured", (RegressionRun,), {"drift": property(lambda run: 0)})
+    for unknown in (measured, lambda instance, theorem: None):
+        with pytest.raises(NoEnclosure, match="no counterpart"):
+            ball_run_class(unknown)
