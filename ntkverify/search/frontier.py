@@ -20,7 +20,7 @@ from scipy import stats
 from ntkverify.check import draw_instances
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
-from ntkverify.parts import Claim, Regime
+from ntkverify.parts import Assumption, Claim, Regime
 from ntkverify.search.margin import outcome_of
 from ntkverify.search.space import weight_seed
 from ntkverify.theorem import Theorem
@@ -70,6 +70,8 @@ class Threshold:
         Where the theorem's assumptions begin to be met.
     samples : tuple of Sample
         Everything that was evaluated.
+    relaxed : tuple of str
+        Assumptions that were dropped: those that the setting decides, and those that the family never meets.
     """
 
     at: float
@@ -78,6 +80,7 @@ class Threshold:
     high: float | None
     prescribed: float | None
     samples: tuple[Sample, ...] = field(repr=False)
+    relaxed: tuple[str, ...] = ()
 
 
 def setter(over: str) -> Callable[[Instance, float], Instance]:
@@ -214,6 +217,7 @@ class _Bisection:
         self.over, self.set, self.fraction, self.draws, self.entropy = over, setter(over), fraction, draws, entropy
         self.samples: dict[float, Sample] = {}
         self.relax: set[str] = set()
+        self.never: set[str] = set()
 
     def range(self, low: float | None, high: float | None) -> tuple[float, float]:
         """Where to look."""
@@ -257,7 +261,7 @@ class _Bisection:
         holding = [s.value for s in samples if s.low > self.fraction]
         low = (max(failing, default=None) if rising else max(holding, default=None)) if value is not None else None
         high = (min(holding, default=None) if rising else min(failing, default=None)) if value is not None else None
-        return Threshold(at, value, low, high, prescribed, samples)
+        return Threshold(at, value, low, high, prescribed, samples, tuple(sorted(self.relax)))
 
     def _holds(self, value: float) -> bool:
         sample = self.samples[value]
@@ -293,12 +297,21 @@ class _Bisection:
         """Where all assumptions begin to be met, the median over a few instances; notes which the setting decides."""
         count = len(self.instances)
         chosen = [self.instances[i] for i in sorted({0, count // 4, count // 2, (3 * count) // 4, count - 1})]
+        # an assumption that this family never meets, whatever the setting, would leave nothing to look at
+        present = [_present(i, self.over) for i in chosen]
+        self.never = set.intersection(*(self._unmet(i, v) for i, v in zip(chosen, present, strict=True)))
+        for value in (low, high):
+            self.never &= set.intersection(*(self._unmet(i, value) for i in chosen))
+        if self.over == "width":
+            self.never &= set.intersection(*({*self._unmet(i, 1e15)} for i in chosen))
+        self.relax |= self.never
         found = [v for v in (self._prescribed_for(i, low, high) for i in chosen) if v is not None]
         return float(np.median(found)) if found else None
 
     def _prescribed_for(self, instance: Instance, low: float, high: float) -> float | None:
         bottom, top = (1.0, 1e15) if self.over == "width" else (low / 64, high * 64 if self.over != "delta" else high)
-        at_bottom, at_top = self._unmet(instance, bottom), self._unmet(instance, top)
+        at_bottom = self._unmet(instance, bottom) - self.never
+        at_top = self._unmet(instance, top) - self.never
         inside = self._unmet(instance, low) | self._unmet(instance, high)
         self.relax |= (at_bottom ^ at_top) | (inside - (at_bottom & at_top))
         if bool(at_bottom) == bool(at_top):
@@ -306,15 +319,23 @@ class _Bisection:
         met, unmet = (top, bottom) if at_bottom else (bottom, top)
         for _ in range(60):
             middle = math.sqrt(met * unmet)
-            met, unmet = (met, middle) if self._unmet(instance, middle) else (middle, unmet)
+            met, unmet = (met, middle) if self._unmet(instance, middle) - self.never else (middle, unmet)
         return math.ceil(met) if self.over == "width" else met
 
     def _unmet(self, instance: Instance, value: float) -> set[str]:
+        needed = self.theorem.assumptions_of(self.claim)
         try:
             run: Any = self.regime.run(self.set(instance, value), self.theorem)
-            return {a.name for a in self.theorem.assumptions_of(self.claim) if not a.margin(run) >= 0}
         except NtkVerifyError:
-            return {a.name for a in self.theorem.assumptions_of(self.claim)}
+            return set()  # no such instance: it says nothing about the assumptions
+        return {a.name for a in needed if not _is_met(a, run)}
+
+
+def _is_met(assumption: Assumption, run: Any) -> bool:
+    try:
+        return bool(assumption.margin(run) >= 0)
+    except NtkVerifyError:
+        return False
 
 
 def best_regime(theorem: Theorem, claim: Claim, *, against: str, entropy: int) -> Regime:

@@ -67,6 +67,7 @@ def frontier_command(options: argparse.Namespace) -> int:
     write_record(record, Path(options.data))
     print(f"{claim.name} (on {regime.name!r}, in {options.fraction:g} of the draws)")
     print("\n".join(lines(curve, over=options.over, against=options.against)))
+    print(f"assumptions dropped: {', '.join(sorted({name for t in curve for name in t.relaxed})) or 'none'}")
     print(f"written: {options.data}")
     if options.png:
         phase_diagram(
