@@ -6,13 +6,12 @@ Exit status: 0 when nothing is wrong, 1 when a violation was found or a certific
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
-
-Command = Callable[[argparse.Namespace], int]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     necessity.add_argument("--store", default="ntkverify.sqlite", help="record; the same command again resumes it")
     necessity.add_argument("--out", default="violations", metavar="FOLDER", help="where violations are written")
 
-    frontier = add("frontier", "frontier", "the threshold at which a conclusion starts to hold")
+    frontier = add("frontier", "frontier_command", "the threshold at which a conclusion starts to hold")
     frontier.add_argument("theorem", metavar="THEOREM", help="theorem module")
     frontier.add_argument("--over", default="width", help="width, step, or a parameter of the instances")
     frontier.add_argument("--against", default="n", help="what the curve is drawn over: n, lambda_0, a parameter ...")
@@ -62,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     frontier.add_argument("--claim", help="default: the first conclusion")
     frontier.add_argument("--regime", help="family of instances; default: the one with the most values of --against")
     frontier.add_argument("--fraction", type=float, default=0.9, help="share of draws in which the claim must hold")
-    frontier.add_argument("--draws", type=int, default=60, help="draws at a point, at most")
+    frontier.add_argument("--draws", type=int, default=120, help="draws at a point, at most")
     frontier.add_argument("--low", type=float, help="least value of --over; default: far below what is prescribed")
     frontier.add_argument("--high", type=float, help="largest value of --over")
     frontier.add_argument("--entropy", type=int, default=0, help="changes every draw")
@@ -93,9 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         # the libraries behind a command load when it runs, so that --help is instant
-        from ntkverify.search import commands
-
-        command: Any = getattr(commands, options.function)
+        home = "frontier_command" if options.command == "frontier" else "commands"
+        command: Any = getattr(importlib.import_module(f"ntkverify.search.{home}"), options.function)
         return int(command(options))
     except NtkVerifyError as error:
         print(f"ntkverify: {' '.join(str(error).split())}", file=sys.stderr)

@@ -308,6 +308,12 @@ class BallRegressionRun(BallRun):
         return ball_array(r - raw_array(self.eta) * np.array(moved, dtype=object).reshape(r.shape))
 
 
+def _measures_added(run: type, base: type) -> set[str]:
+    """What the classes between `run` and `base` define beyond the activation: balls would not know of it."""
+    between = run.__mro__[: run.__mro__.index(base)]
+    return {n for kind in between for n in vars(kind) if n != "activation" and not n.startswith("__")}
+
+
 def ball_run_class(run: Callable[..., Any]) -> type[BallRun]:
     """The class of ball runs that stands for a float64 run.
 
@@ -319,7 +325,7 @@ def ball_run_class(run: Callable[..., Any]) -> type[BallRun]:
     from ntkverify.problems.regression import RegressionRun
 
     if isinstance(run, type):
-        if issubclass(run, RegressionRun):
+        if issubclass(run, RegressionRun) and not _measures_added(run, RegressionRun):
             return type(run.__name__, (BallRegressionRun,), {"activation": run.activation})
         if run is AlgebraRun:
             return BallRun

@@ -220,6 +220,7 @@ class _Search:
         self.findings = store.findings(name)
         self.spent = store.seconds(name)
         self.seen: set[tuple[int, ...]] = set()
+        self.settled: set[tuple[int, ...]] = set()
         self.proposals = 0
         self.suspects = 0
 
@@ -246,8 +247,10 @@ class _Search:
             self.seen.add(key)
             self.progress(self.cell, self.known[key])
         result = self.known[key]
-        if result.failed and self.suspects < SUSPECTS and self._settle(key) in FOUND:
-            raise Finished
+        if result.failed and key not in self.settled and self.suspects < SUSPECTS:
+            self.settled.add(key)
+            if self._settle(key) in FOUND:
+                raise Finished
         return result.margin
 
     def _evaluate(self, key: tuple[int, ...]) -> None:

@@ -32,8 +32,8 @@ from ntkverify.theorem import Theorem
 Status = Literal["CERTIFIED", "REFUTED", "UNDECIDED"]
 BITS = 128  #: precision of the first attempt
 LIMIT = 1024  #: largest precision
-#: ball operations beyond which a certificate is not attempted: some minutes of work
-_MOST_WORK = 5e7
+#: ball operations beyond which a certificate is not attempted: a minute of work
+_MOST_WORK = 2e7
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,8 @@ def tabulate(store: Store, cells: Sequence[Cell], folder: Path) -> tuple[list[tu
         verdict = next((WORDS[s] for s in ("certified", "confirmed", "float64") if s in states), "not found")
         if not states and all(row["evaluations"] == row["vacuous"] for row in rows):
             verdict = "never exercised"
+            reason = max((row["reason"] for row in rows), default="")
+            verdict += f" ({reason[:60]})" if reason else ""
         margins = [row["best_margin"] for row in rows if row["best_margin"] is not None]
         lines.append(
             (
@@ -161,7 +163,7 @@ def _needed(store: Store, name: str, cells: Sequence[Cell], folder: Path) -> tup
         count += row["evaluations"]
         found += [v for v in row["violations"] if v[0] in FOUND]
     if not found:
-        return (name, "not found in the budget", "-", "-", str(count)), []
+        return (name, "not found in the budget" if cells else "no such claim assumes it", "-", "-", str(count)), []
     order = {"certified": 0, "confirmed": 1, "float64": 2}
     status, content = min(found, key=lambda v: (order[v[0]], size_of(v[1]["instance"])))
     sizes = describe(content["instance"])

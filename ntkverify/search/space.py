@@ -8,6 +8,7 @@ and filtered ones included. A coordinate lives on a grid of `GRID` points, coars
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import math
 from collections.abc import Sequence
@@ -163,5 +164,5 @@ class Space:
 
 def weight_seed(entropy: int, index: int, *, salt: int = 2) -> int:
     """Seed number `index` of a stream; different salts never meet."""
-    words = np.random.SeedSequence([entropy, salt, index]).generate_state(2, np.uint64)
-    return int(words[0]) << 64 | int(words[1])
+    # a digest: lists of numbers of different lengths can give one and the same SeedSequence
+    return int.from_bytes(hashlib.sha256(f"{entropy} {salt} {index}".encode()).digest()[:16], "little")

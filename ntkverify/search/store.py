@@ -233,11 +233,11 @@ class Store:
         """One row per cell: settings, number of evaluations, best margin, state, findings."""
         rows = self._read(
             "SELECT c.id, c.settings, c.finished, COUNT(e.margin), COALESCE(SUM(e.margin = -1e9), 0),"
-            " MAX(CASE WHEN e.margin > -1e9 THEN e.margin END), COALESCE(SUM(e.seconds), 0)"
+            " MAX(CASE WHEN e.margin > -1e9 THEN e.margin END), COALESCE(SUM(e.seconds), 0), MAX(e.reason)"
             " FROM cells c LEFT JOIN evaluations e ON e.cell = c.id GROUP BY c.id ORDER BY c.rowid"
         )
         result = []
-        for name, settings, finished, count, vacuous, best, seconds in rows:
+        for name, settings, finished, count, vacuous, best, seconds, reason in rows:
             with self._decoding():
                 known = json.loads(settings)
                 for key in ("theorem", "claim", "regime", "engine"):
@@ -255,6 +255,7 @@ class Store:
                     "vacuous": vacuous,
                     "best_margin": best,
                     "seconds": round(seconds, 3),
+                    "reason": reason or "",
                     "findings": statuses,
                 }
             )

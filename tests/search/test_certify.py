@@ -11,7 +11,7 @@ from ntkverify import Instance, load_theorem  # noqa: E402
 from ntkverify.check import draw_instances  # noqa: E402
 from ntkverify.execution.ball import Undecided  # noqa: E402
 from ntkverify.instances import orthonormal_inputs  # noqa: E402
-from ntkverify.search.ball_runs import BallRegressionRun, eigenvalue_balls  # noqa: E402
+from ntkverify.search.ball_runs import BallRegressionRun, ball_run_class, eigenvalue_balls  # noqa: E402
 from ntkverify.search.balls import Ball, NoEnclosure, ball_array, raw_array  # noqa: E402
 from ntkverify.search.certify import certify  # noqa: E402
 from ntkverify.search.planted import planted  # noqa: E402
@@ -31,7 +31,7 @@ class TestBalls:
                 compare()
         assert a < 4
         assert a >= -1
-        assert 5 > a
+        assert a < 5
         with pytest.raises(NoEnclosure):
             float(a)
 
@@ -80,8 +80,9 @@ def test_a_regression_run_in_balls_is_the_float64_run_without_rounding(regressio
     with flint.ctx.workprec(128):
         balls = BallRegressionRun(instance, regression)
         for name in (
-            "residuals", "losses", "gram_drift", "eigenvalues", "remainder", "drift", "largest_gradient", "linear_step",
-            "limit_gram", "lambda_0", "limit_norm", "initial_outputs", "initial_gram_error", "residual_0", "loss_0", "R",
+            "residuals", "losses", "gram_drift", "eigenvalues", "remainder", "drift", "largest_gradient",
+            "linear_step", "limit_gram", "lambda_0", "limit_norm", "initial_outputs", "initial_gram_error",
+            "residual_0", "loss_0", "R",
         ):  # fmt: skip
             found = raw_array(getattr(balls, name))
             middle = np.vectorize(lambda b: float(b.mid()), otypes=[float])(found)
@@ -136,3 +137,14 @@ class TestCertificate:
         claim, regime = regression.claims[GRADIENT], regression.regimes["any width"]
         huge = small(data={"inputs": orthonormal_inputs(2), "targets": [0.0, 0.0]}, width=10**9)
         assert "too many" in certify(regression, claim, regime, huge).reason
+
+
+def test_only_runs_that_balls_know_have_a_counterpart():
+    from ntkverify.problems.regression import RegressionRun
+
+    other = type("Other", (RegressionRun,), {"activation": "tanh"})
+    assert ball_run_class(other).activation == "tanh"
+    measured = type("Measured", (RegressionRun,), {"drift": property(lambda run: 0)})
+    for unknown in (measured, lambda instance, theorem: None):
+        with pytest.raises(NoEnclosure, match="no counterpart"):
+            ball_run_class(unknown)

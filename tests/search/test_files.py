@@ -7,7 +7,6 @@ import sqlite3
 import pytest
 
 from ntkverify.cli import main
-from ntkverify.search.campaign import cells_of, search_cell
 from ntkverify.search.store import FORMAT, Store
 
 CLAIM = "squares sum to n at most"
@@ -198,19 +197,3 @@ def test_confirmations_of_a_probability_claim_multiply(written, tmp_path, capsys
     assert after["log_e"] == pytest.approx(before["log_e"] + second["log_e"])
     capsys.readouterr()
     _one_sentence(capsys, ["certify", file, "--entropy", second["entropy"]])
-
-
-def test_two_processes_share_a_record(written, tmp_path):
-    from ntkverify import load_theorem
-    from ntkverify.search import workers
-
-    path = str(written / "vectors.py")
-    theorem = load_theorem(path)
-    cells = [(path, c) for c in cells_of(theorem, path=path, claims=[CLAIM], evaluations=40)]
-    with Store(tmp_path / "two.sqlite") as store, Store(None) as alone:
-        workers.run({path: theorem}, cells, store, processes=2)
-        for _, cell in cells:
-            search_cell(theorem, cell, alone, path=path)
-            name = store.open_cell(cell.settings())
-            assert store.is_finished(name)
-            assert store.evaluations(name) == alone.evaluations(name)

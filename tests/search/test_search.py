@@ -166,7 +166,7 @@ class TestCampaign:
 
     def test_wide_instances_are_counted_and_not_run(self, theorem, module):
         theorem.regimes["vectors"] = Regime("vectors", lambda: Instance(data={"x": [1.0]}, width=99), AlgebraRun, {})
-        cell, row, _ = hunt(theorem, module, claims=[SQUARES], max_width=10, evaluations=4)[0]
+        _, row, _ = hunt(theorem, module, claims=[SQUARES], max_width=10, evaluations=4)[0]
         assert row["evaluations"] == row["vacuous"] > 0
         assert row["best_margin"] is None
         assert VACUOUS < -1e6

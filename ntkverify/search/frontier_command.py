@@ -1,0 +1,101 @@
+"""``ntkverify frontier``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ntkverify.check import load_theorem
+from ntkverify.errors import NtkVerifyError
+from ntkverify.report.table import render
+from ntkverify.search.figures import phase_diagram
+from ntkverify.search.frontier import Threshold, best_regime, first_conclusion, frontier, table_rows
+from ntkverify.search.violation import versions
+
+
+def frontier_command(options: argparse.Namespace) -> int:
+    """Draw a frontier, write its data, and print its table."""
+    theorem = load_theorem(options.theorem)
+    if options.claim is not None and options.claim not in theorem.claims:
+        raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {options.claim!r}.")
+    claim = theorem.claims[options.claim] if options.claim else first_conclusion(theorem)
+    if claim.bound is None or claim.is_symbolic:
+        raise NtkVerifyError(
+            f"claim {claim.name!r} has no bound, so that there is nothing to hold from a threshold on."
+        )
+    if options.regime is not None and options.regime not in theorem.regimes:
+        raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {options.regime!r}.")
+    regime = (
+        theorem.regimes[options.regime]
+        if options.regime
+        else best_regime(theorem, claim, against=options.against, entropy=options.entropy)
+    )
+    with tqdm(unit="value", leave=False) as bar:
+
+        def show(at: float, value: float) -> None:
+            bar.set_postfix_str(f"{options.against} = {at:g}, {options.over} = {value:.4g}")
+            bar.update()
+
+        curve = frontier(
+            theorem,
+            claim,
+            regime,
+            over=options.over,
+            against=options.against,
+            values=_numbers(options.values),
+            fraction=options.fraction,
+            draws=options.draws,
+            low=options.low,
+            high=options.high,
+            entropy=options.entropy,
+            progress=show,
+        )
+    record = {
+        "theorem": theorem.id,
+        "claim": claim.name,
+        "regime": regime.name,
+        **{key: getattr(options, key) for key in ("over", "against", "fraction", "draws", "entropy")},
+        "versions": versions(),
+        "curve": [asdict(t) for t in curve],
+    }
+    write_record(record, Path(options.data))
+    print(f"{claim.name} (on {regime.name!r}, in {options.fraction:g} of the draws)")
+    print("\n".join(lines(curve, over=options.over, against=options.against)))
+    print(f"assumptions dropped: {', '.join(sorted({name for t in curve for name in t.relaxed})) or 'none'}")
+    print(f"written: {options.data}")
+    if options.png:
+        phase_diagram(
+            curve, options.png, over=options.over, against=options.against, title=claim.name, fraction=options.fraction
+        )
+        print(f"written: {options.png}")
+    return 0
+
+
+def lines(curve: Sequence[Threshold], *, over: str, against: str) -> list[str]:
+    """The table of a frontier."""
+    return render(
+        table_rows(curve), (against, f"{over} needed", "band", "prescribed", "prescribed / needed"), width=100
+    )
+
+
+def write_record(record: dict[str, Any], path: Path) -> None:
+    """Write a frontier's data as JSON."""
+    try:
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise NtkVerifyError(f"{path} can't be written ({error}); choose another --data.") from None
+
+
+def _numbers(text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise NtkVerifyError(f"--values {text!r} are no numbers separated by commas.") from None

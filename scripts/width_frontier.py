@@ -1,0 +1,79 @@
+"""Needed against prescribed width, for every theorem whose assumptions prescribe one.
+
+    python scripts/width_frontier.py --out frontiers
+
+For each theorem the width at which its first conclusion starts to hold in nine of ten draws is bisected over n; the
+data go to OUT/NAME.json, the phase diagram to OUT/NAME.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ntkverify import NtkVerifyError, load_theorem
+from ntkverify.pytest_plugin import is_theorem_module
+from ntkverify.search.figures import phase_diagram
+from ntkverify.search.frontier import best_regime, first_conclusion, frontier
+from ntkverify.search.frontier_command import lines, write_record
+from ntkverify.search.violation import versions
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("theorems", nargs="*", help="theorem modules; default: all below theorems/")
+    parser.add_argument("--against", default="n", help="what the curves are drawn over")
+    parser.add_argument("--fraction", type=float, default=0.9, help="share of draws in which the claim must hold")
+    parser.add_argument("--draws", type=int, default=120, help="draws at one width, at most")
+    parser.add_argument("--max-width", type=int, default=2**13, help="largest width that is trained")
+    parser.add_argument("--entropy", type=int, default=0, help="changes every draw")
+    parser.add_argument("--out", default="frontiers", help="folder for data and figures")
+    return parser.parse_args()
+
+
+def study(path: str, options: argparse.Namespace) -> None:
+    theorem = load_theorem(path)
+    claim = first_conclusion(theorem)
+    regime = best_regime(theorem, claim, against=options.against, entropy=options.entropy)
+    with tqdm(desc=theorem.id, unit="width", leave=False) as bar:
+        curve = frontier(
+            theorem, claim, regime, against=options.against, fraction=options.fraction, draws=options.draws,
+            high=options.max_width, entropy=options.entropy, progress=lambda at, width: bar.update(),
+        )  # fmt: skip
+    print(f"\n{theorem.title}: {claim.name} (on {regime.name!r})")
+    if all(t.prescribed is None for t in curve):
+        print("no assumption prescribes a width.")
+        return
+    print("\n".join(lines(curve, over="width", against=options.against)))
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {key: getattr(options, key) for key in ("against", "fraction", "draws", "max_width", "entropy")}
+    record = {"theorem": theorem.id, "claim": claim.name, "regime": regime.name, **settings, "versions": versions()}
+    write_record({**record, "curve": [asdict(t) for t in curve]}, folder / f"{Path(path).stem}.json")
+    phase_diagram(
+        curve, folder / f"{Path(path).stem}.png", over="width", against=options.against, title=claim.name,
+        fraction=options.fraction,
+    )  # fmt: skip
+
+
+def main() -> int:
+    options = arguments()
+    found = Path(__file__).parents[1].glob("theorems/**/*.py")
+    status = 0
+    for path in options.theorems or sorted(str(p) for p in found if is_theorem_module(p)):
+        try:
+            study(path, options)
+        except NtkVerifyError as error:  # the other theorems are studied all the same
+            print(f"width_frontier: {Path(path).name}: {error}", file=sys.stderr)
+            status = 2
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

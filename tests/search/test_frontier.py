@@ -1,0 +1,120 @@
+"""Frontiers against thresholds that are known, necessity against assumptions that are."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ntkverify import Instance, NtkVerifyError
+from ntkverify.cli import main
+from ntkverify.parts import Regime
+from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.search.frontier import best_regime, first_conclusion, frontier
+from ntkverify.search.shrink import shrink
+
+LARGEST = "the scaled largest entry"
+
+
+def test_a_falling_frontier_is_where_it_is_known_to_be(theorem):
+    """Data of modulus 1/2: ``scale |x| <= 2`` holds up to scale 4, and is assumed up to scale 2."""
+    regime = Regime("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
+    theorem.regimes["vectors"] = regime
+    (found,) = frontier(theorem, theorem.claims[LARGEST], regime, over="scale", low=0.1, high=50, draws=80)
+    assert found.low <= 4 <= found.high
+    assert found.value == pytest.approx(4, rel=0.06)  # the bisection stops at a ratio of 1.05
+    assert found.prescribed == pytest.approx(2, rel=1e-9)
+    assert all(s.low <= s.held / s.draws <= s.high for s in found.samples)
+
+
+def test_a_threshold_in_probability_lies_in_its_band(theorem):
+    """P(u <= width / 100) passes 0.9 at width 90."""
+    claim = "a fair coin"
+    build = lambda: Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1)  # noqa: E731
+    regime = theorem.regimes["vectors"] = Regime("vectors", build, AlgebraRun, {})
+
+    def narrow(run):
+        return np.random.default_rng(run.instance.seed).random() * 50 / run.m
+
+    theorem.claims[claim] = replace(theorem.claims[claim], measure=narrow)
+    (found,) = frontier(theorem, theorem.claims[claim], regime, over="width", high=1000, draws=400)
+    assert found.low < 90 < found.high
+    assert found.low <= found.value <= found.high
+    assert found.prescribed is None
+
+
+def test_the_family_with_the_most_values_is_taken(theorem):
+    theorem.regimes["fixed"] = Regime("fixed", lambda: Instance(data={"x": [1.0]}), AlgebraRun, {})
+    claim = first_conclusion(theorem)
+    assert best_regime(theorem, claim, against="n", entropy=0).name == "vectors"
+    with pytest.raises(NtkVerifyError, match="nobody"):
+        best_regime(theorem, claim, against="nobody", entropy=0)
+
+
+def test_the_command_writes_data_and_a_figure(module, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    options = ["frontier", str(module), "--claim", LARGEST, "--over", "scale", "--values", "1,2", "--draws", "40"]
+    files = ["--data", str(tmp_path / "f.json"), "--png", str(tmp_path / "f.png")]
+    assert main([*options, *files]) == 0
+    curve = json.loads((tmp_path / "f.json").read_text())["curve"]
+    assert [t["at"] for t in curve] == [1, 2]
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert "prescribed" in capsys.readouterr().out
+    for wrong in (
+        ["--over", "nothing"],
+        ["--values", "99"],
+        ["--against", "x"],
+        ["--fraction", "2"],
+        ["--claim", "no"],
+    ):
+        assert main([*options, *files, *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_missing_matplotlib_is_one_sentence(monkeypatch, tmp_path):
+    import sys
+
+    from ntkverify.search.figures import phase_diagram
+
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(NtkVerifyError, match=r"ntkverify\[report\]"):
+        phase_diagram([], tmp_path / "x.png", over="m", against="n", title="", fraction=0.9)
+
+
+def test_necessity_tells_needed_from_not_needed(module, tmp_path, capsys):
+    status = main(
+        ["necessity", str(module), "--claim", LARGEST, "--evaluations", "200", "--store", str(tmp_path / "s"),
+         "--out", str(tmp_path / "out")]
+    )  # fmt: skip
+    assert status == 0
+    lines = capsys.readouterr().out.splitlines()
+    (entries,) = [line for line in lines if line.startswith("entries at most 1")]
+    (scale,) = [line for line in lines if line.startswith("scale at most 2")]
+    assert "violated (certified)" in entries
+    assert "violated (certified)" in scale
+    assert "x 1" in scale  # the smallest instance has one entry
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_shrinking_reaches_the_smallest_of_everything():
+    big = Instance(
+        data={"inputs": np.linspace(0.1, 1, 12).reshape(4, 3), "targets": np.linspace(-1, 1, 4) / 3},
+        parameters={"delta": 0.123456},
+        width=1000,
+        step=0.0987654321,
+        steps=40,
+        seed=2**100,
+    )
+
+    def violates(instance):
+        rows = np.atleast_2d(instance.array("inputs"))
+        return rows.shape[0] >= 2 and len(rows) == len(instance.data["targets"]) and instance.width >= 37
+
+    small = shrink(big, violates)
+    assert (len(small.data["inputs"]), len(small.data["targets"])) == (2, 2)
+    assert len(small.data["inputs"][0]) == 1
+    assert (small.width, small.steps, small.seed) == (37, 1, 0)
+    assert set(np.ravel(small.data["inputs"])) | set(small.data["targets"]) <= {0.0, 1.0}
+    assert small.step == 0.1
+    assert violates(small)
+    assert shrink(small, violates) == small
