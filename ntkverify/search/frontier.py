@@ -8,6 +8,7 @@ intervals of a curve sharing one error level.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -299,11 +300,11 @@ class _Bisection:
         chosen = [self.instances[i] for i in sorted({0, count // 4, count // 2, (3 * count) // 4, count - 1})]
         # an assumption that this family never meets, whatever the setting, would leave nothing to look at
         present = [_present(i, self.over) for i in chosen]
-        self.never = set.intersection(*(self._unmet(i, v) for i, v in zip(chosen, present, strict=True)))
+        self.never = _common(self._unmet(i, v) for i, v in zip(chosen, present, strict=True))
         for value in (low, high):
-            self.never &= set.intersection(*(self._unmet(i, value) for i in chosen))
+            self.never &= _common(self._unmet(i, value) for i in chosen)
         if self.over == "width":
-            self.never &= set.intersection(*({*self._unmet(i, 1e15)} for i in chosen))
+            self.never &= _common(self._unmet(i, 1e15) for i in chosen)
         self.relax |= self.never
         found = [v for v in (self._prescribed_for(i, low, high) for i in chosen) if v is not None]
         return float(np.median(found)) if found else None
@@ -380,3 +381,8 @@ def table_rows(curve: Iterable[Threshold]) -> list[tuple[str, ...]]:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
+
+
+def _common(names: Iterable[set[str]]) -> set[str]:
+    """What all sets share."""
+    return functools.reduce(lambda one, other: one & other, names)
