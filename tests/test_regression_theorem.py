@@ -88,6 +88,7 @@ class TestInstances:
 REFUTED = [
     ("R", 2),
     ("epsilon", 2),
+    ("largest_a", Rational(1, 2)),
     ("eta_max", 2),
     ("drift_factor", Rational(1, 2)),
     ("output_bound", Rational(1, 2)),
@@ -100,6 +101,7 @@ CHEAP = (
     "the three events fail with probability at most delta together",
     "eta ||H(k)|| <= 1 at the largest step",
     "sums: eta sum_k sqrt(1 - eta lambda_0/2)^k <= 4 / lambda_0",
+    "eta lambda_0/2 stays within the range that epsilon was derived for",
 )
 
 

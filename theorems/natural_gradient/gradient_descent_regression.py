@@ -743,6 +743,18 @@ def step_fits(run):
     return run.evaluate(eta_max * (limit_norm + (tau + sigma) * lambda_0))
 
 
+@theorem.lemma(
+    "eta lambda_0/2 stays within the range that epsilon was derived for",
+    holds=always,
+    bound=largest_a,
+    assumes=STEP,
+    on=ANY,
+    attained=True,
+)
+def rate_in_range(run):
+    return run.eta * run.lambda_0 / 2
+
+
 # ---- conclusion ---------------------------------------------------------------------------------------------------
 
 
