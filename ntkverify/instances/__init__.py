@@ -13,6 +13,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ntkverify.errors import NtkVerifyError
+
 Array = NDArray[np.float64]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -67,6 +69,10 @@ def scattered(rng: np.random.Generator, n: int, sample: Callable[[np.random.Gene
 
 def box_points(draw: Draw, interior: int, boundary: int, dimension: int) -> dict[str, Array]:
     """Points inside the unit box of a dimension and on its faces, scattered, by block of a physics-informed problem."""
+    if dimension == 1 and boundary > 2:
+        raise NtkVerifyError(
+            f"an interval has two ends, so {boundary} boundary points would repeat; ask for at most 2."
+        )
     rng = generator(draw)
 
     def on_a_face(rng: np.random.Generator) -> Array:
