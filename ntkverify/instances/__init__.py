@@ -70,9 +70,7 @@ def scattered(rng: np.random.Generator, n: int, sample: Callable[[np.random.Gene
 def box_points(draw: Draw, interior: int, boundary: int, dimension: int) -> dict[str, Array]:
     """Points inside the unit box of a dimension and on its faces, scattered, by block of a physics-informed problem."""
     if dimension == 1 and boundary > 2:
-        raise NtkVerifyError(
-            f"an interval has two ends, so {boundary} boundary points would repeat; ask for at most 2."
-        )
+        raise NtkVerifyError(f"an interval has two ends, not {boundary}: ask for at most 2 boundary points.")
     rng = generator(draw)
 
     def on_a_face(rng: np.random.Generator) -> Array:
