@@ -1,9 +1,11 @@
 """Shrinking: from a violation to the smallest sizes and the simplest numbers that still violate.
 
 First the coordinates of the family are lowered, which keeps an instance inside its family (a width prescribed for
-three samples becomes the one for two); then the instance itself is made smaller by passes that know only
+three samples becomes the one for two); then the instance of a network is made smaller by passes that know only
 what an `Instance` is: steps, width, samples, dimensions, rounded numbers, the seed. A pass keeps a change when the
-result still violates, so nothing here has to know the theorem.
+result still violates, so nothing here has to know the theorem. What may happen to the data of a network the
+theorem's assumptions say; the arrays of a claim of linear algebra are tied to each other by their family alone -
+singular vectors are orthonormal, say - so that they are left as the family made them.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class _Budget:
             if key not in self._known:
                 self.left -= 1
                 self._known[key] = self._violates(instance)
-        except NtkVerifyError:
+        except (NtkVerifyError, ArithmeticError, ValueError, LookupError, TypeError):
+            # a measure is any function of arrays, and need not take what is left of them
             return None
         return instance if self._known[key] else None
 
@@ -58,28 +61,37 @@ def attempts_for(instance: Instance) -> int:
 def shrink_vector(
     vector: Sequence[int], instance_of: Callable[[Sequence[int]], Instance | None], violates: Violates, *, most: int
 ) -> tuple[int, ...]:
-    """Lower each coordinate, by bisection, as far as the instance still violates."""
+    """Lower each coordinate, by bisection, as far as the instance still violates; again, until nothing gives way."""
     test = _Budget(violates, most)
     best = [int(c) for c in vector]
-    for index in range(len(best)):
-
-        def at(value: int, index: int = index) -> Instance | None:
-            return instance_of([*best[:index], value, *best[index + 1 :]])
-
-        low, high = 0, best[index]
-        if test(lambda at=at: at(0)) is not None:  # type: ignore[misc]
-            best[index] = 0
-            continue
-        for _ in range(12):
-            middle = (low + high) // 2
-            if high - low <= 1 or middle in (low, high):
-                break
-            if test(lambda at=at, middle=middle: at(middle)) is not None:  # type: ignore[misc]
-                high = middle
-            else:
-                low = middle
-        best[index] = high
+    before: list[int] = []
+    while best != before and test.left > 0:
+        before = list(best)
+        for index in range(len(best)):
+            best[index] = _lowest(best, index, instance_of, test)
     return tuple(best)
+
+
+def _lowest(
+    vector: Sequence[int], index: int, instance_of: Callable[[Sequence[int]], Instance | None], test: _Budget
+) -> int:
+    """The least value of one coordinate that bisection finds to violate."""
+
+    def violates(value: int) -> bool:
+        return test(lambda: instance_of([*vector[:index], value, *vector[index + 1 :]])) is not None
+
+    low, high = 0, vector[index]
+    if high == 0 or violates(0):
+        return 0
+    for _ in range(12):
+        middle = (low + high) // 2
+        if middle in (low, high):
+            break
+        if violates(middle):
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def shrink(instance: Instance, violates: Violates, *, most: int = _MOST) -> Instance:

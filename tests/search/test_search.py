@@ -5,13 +5,15 @@ import pytest
 from hypothesis import strategies as st
 
 from ntkverify import Instance, NtkVerifyError
+from ntkverify.cli import main
 from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.search.campaign import cells_of, results, search_cell
+from ntkverify.search.campaign import results, search_cell
+from ntkverify.search.cells import cells_of
 from ntkverify.search.engines import ENGINES, Finished, climb
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.planted import plants_of
-from ntkverify.search.settle import FOUND
+from ntkverify.search.settle import CLOSING
 from ntkverify.search.space import GRID, Space
 from ntkverify.search.store import Store
 
@@ -24,7 +26,7 @@ def hunt(theorem, module, *, store=None, evaluations=200, engines=("differential
     for cell in cells:
         assert search_cell(theorem, cell, store, path=module)
     return [
-        (cell, row, [(status, content) for status, content in row["violations"] if status in FOUND])
+        (cell, row, [(status, content) for status, content in row["violations"] if status in CLOSING])
         for cell, row in results(store, cells)
     ]
 
@@ -105,11 +107,16 @@ class TestCampaign:
             f"{SQUARES} with n**2",
         ]
 
-    def test_what_has_no_enclosure_is_labelled_float64(self, theorem, module):
+    def test_an_excess_that_balls_can_not_decide_is_no_violation(self, theorem, module, tmp_path, capsys):
         claim = "rounds an enclosed number"
         _, _, found = hunt(theorem, module, claims=[claim], plants=[f"{claim} * 1/6"])[0]
-        assert [status for status, _ in found] == ["float64"]
+        assert [status for status, _ in found] == ["undecided"]
         assert "no enclosure" in found[0][1]["evidence"]["reason"]
+        command = ["search", str(module), "--claim", claim, "--plant", f"{claim} * 1/6", "--evaluations", "100"]
+        assert main([*command, "--store", str(tmp_path / "s.sqlite"), "--out", str(tmp_path / "out")]) == 0
+        out = capsys.readouterr().out
+        assert "float64 excess, undecided" in out
+        assert "violated" not in out
 
     def test_a_relaxed_assumption_is_left_and_the_others_are_kept(self, theorem, module):
         rows = hunt(theorem, module, relax=["scale at most 2"], claims=["the scaled largest entry"])
