@@ -13,8 +13,9 @@ from ntkverify.parts import Claim, Regime
 from ntkverify.quantifiers import WithProbability
 from ntkverify.search.certify import certify
 from ntkverify.search.confirm import combined_log_e, confirm
-from ntkverify.search.margin import outcome_of, score
-from ntkverify.search.shrink import attempts_for, shrink, shrink_vector
+from ntkverify.search.lower import lower
+from ntkverify.search.margin import Score, outcome_of, score
+from ntkverify.search.shrink import attempts_for, shrink
 from ntkverify.search.violation import Violation, digest, versions
 from ntkverify.theorem import Theorem
 
@@ -91,10 +92,10 @@ def settle(
             instance_of=instance_of,
         )
 
-    def violates(candidate: Instance) -> bool:
-        return score(theorem, claim, regime, candidate, relax=relax).failed
+    def measure(candidate: Instance) -> Score:
+        return score(theorem, claim, regime, candidate, relax=relax)
 
-    small = _smallest(instance, violates, vector, instance_of)
+    small = _smallest(instance, measure, vector, instance_of)
     tried = []
     for chosen in [small] if small == instance else [small, instance]:
         tried.append((chosen, certify(theorem, claim, regime, chosen, relax=relax)))
@@ -110,18 +111,18 @@ def settle(
 
 def _smallest(
     instance: Instance,
-    violates: Callable[[Instance], bool],
+    measure: Callable[[Instance], Score],
     vector: tuple[int, ...],
     instance_of: Callable[[Sequence[int]], Instance | None] | None,
 ) -> Instance:
     most = attempts_for(instance)
     if vector and instance_of is not None:
-        lowered = instance_of(shrink_vector(vector, instance_of, violates, most=most))
+        lowered = instance_of(lower(vector, instance_of, measure, most=most))
         if lowered is not None:
             instance = lowered
     if instance.width == 0:  # linear algebra: outside its family there may be nothing that the claim speaks of
         return instance
-    return shrink(instance, violates, most=max(most, attempts_for(instance)))
+    return shrink(instance, lambda candidate: measure(candidate).failed, most=max(most, attempts_for(instance)))
 
 
 def _float64(
@@ -147,14 +148,14 @@ def _by_fresh_seeds(
 ) -> Finding:
     relax = template.relax
 
-    def likely(candidate: Instance) -> bool:
-        return score(theorem, claim, regime, candidate, relax=relax, seeds=seeds).failed
+    def measure(candidate: Instance) -> Score:
+        return score(theorem, claim, regime, candidate, relax=relax, seeds=seeds)
 
     alpha = ALPHA / ((2 * attempt + 1) * (2 * attempt + 2))
     first = confirm(theorem, claim, regime, template.instance, entropy=entropy, alpha=alpha, relax=relax)
     chosen, result = template.instance, first
     if first.log_e >= -math.log(alpha):
-        small = _smallest(template.instance, likely, vector, instance_of)
+        small = _smallest(template.instance, measure, vector, instance_of)
         if small != template.instance:
             again = confirm(theorem, claim, regime, small, entropy=entropy + 1, alpha=alpha / 2, relax=relax)
             if again.log_e >= -math.log(alpha / 2):

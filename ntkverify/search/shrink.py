@@ -1,16 +1,16 @@
 """Shrinking: from a violation to the smallest sizes and the simplest numbers that still violate.
 
-First the coordinates of the family are lowered, which keeps an instance inside its family (a width prescribed for
-three samples becomes the one for two); then the instance of a network is made smaller by passes that know only
-what an `Instance` is: steps, width, samples, dimensions, rounded numbers, the seed. A pass keeps a change when the
-result still violates, so nothing here has to know the theorem. What may happen to the data of a network the
-theorem's assumptions say; the arrays of a claim of linear algebra are tied to each other by their family alone -
-singular vectors are orthonormal, say - so that they are left as the family made them.
+First the coordinates of the family are lowered (`ntkverify.search.lower`), which keeps an instance inside its family:
+a width prescribed for three samples becomes the one for two. Then the instance of a network is made smaller by passes
+that know only what an `Instance` is: steps, width, samples, dimensions, rounded numbers, the seed. A pass keeps a
+change when the result still violates, so nothing here has to know the theorem. What may happen to the data of a
+network the theorem's assumptions say; the arrays of a claim of linear algebra are tied to each other by their family
+alone - singular vectors are orthonormal, say - so that they are left as the family made them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -56,42 +56,6 @@ def attempts_for(instance: Instance) -> int:
     entries = sum(np.size(value) for value in instance.data.values())
     work = max(instance.width * (instance.steps + 1) * entries, 1)
     return int(np.clip(_WORK / work, 10, _MOST))
-
-
-def shrink_vector(
-    vector: Sequence[int], instance_of: Callable[[Sequence[int]], Instance | None], violates: Violates, *, most: int
-) -> tuple[int, ...]:
-    """Lower each coordinate, by bisection, as far as the instance still violates; again, until nothing gives way."""
-    test = _Budget(violates, most)
-    best = [int(c) for c in vector]
-    before: list[int] = []
-    while best != before and test.left > 0:
-        before = list(best)
-        for index in range(len(best)):
-            best[index] = _lowest(best, index, instance_of, test)
-    return tuple(best)
-
-
-def _lowest(
-    vector: Sequence[int], index: int, instance_of: Callable[[Sequence[int]], Instance | None], test: _Budget
-) -> int:
-    """The least value of one coordinate that bisection finds to violate."""
-
-    def violates(value: int) -> bool:
-        return test(lambda: instance_of([*vector[:index], value, *vector[index + 1 :]])) is not None
-
-    low, high = 0, vector[index]
-    if high == 0 or violates(0):
-        return 0
-    for _ in range(12):
-        middle = (low + high) // 2
-        if middle in (low, high):
-            break
-        if violates(middle):
-            high = middle
-        else:
-            low = middle
-    return high
 
 
 def shrink(instance: Instance, violates: Violates, *, most: int = _MOST) -> Instance:
