@@ -6,6 +6,7 @@ threads at once, and no spinning workers when another process holds a core.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import threading
@@ -52,6 +53,8 @@ def share(work: Callable[[int], None], count: int, threads: int) -> None:
 
 @cache
 def _controller() -> ThreadpoolController:
+    # compiled code calls SciPy's BLAS, a library of its own that must be loaded before the controller looks for them
+    importlib.import_module("scipy.linalg.cython_blas")
     return ThreadpoolController()
 
 
