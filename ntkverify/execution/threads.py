@@ -48,7 +48,10 @@ def share(work: Callable[[int], None], count: int, threads: int) -> None:
         take()
     finally:
         for other in others:
-            other.result()
+            # all chunks are taken by now, so that one who has not begun is not needed; waiting for it from inside
+            # another share's chunk would be waiting for oneself
+            if not other.cancel():
+                other.result()
 
 
 @cache
