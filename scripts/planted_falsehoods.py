@@ -24,7 +24,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("theorems", nargs="*", help="theorem modules; default: all below theorems/")
     parser.add_argument("--evaluations", type=int, default=2000, help="budget of each variant")
     parser.add_argument("--seconds", type=float, default=60, help="budget of each variant, whatever ends first")
+    parser.add_argument("--long-seconds", type=float, help="budget of each true claim; default: ten times that")
     parser.add_argument("--claims", type=int, default=3, help="claims of each theorem that are made wrong")
     parser.add_argument("--widely", type=int, default=1, help="those that get wrong exponents and lose assumptions too")
     parser.add_argument("--certify", action="store_true", help="shrink and certify what is found, for minutes each")
@@ -75,15 +76,25 @@ class Study:
 
     def __init__(self, path: str, options: argparse.Namespace, store: Store) -> None:
         self.path, self.options, self.store = path, options, store
+        self.long_seconds: float = options.long_seconds or LONGER * options.seconds
         self.theorem: Theorem = load_theorem(path)
 
-    def cells(self, claim: str, engines: Sequence[str], *, times: int = 1, other: int = 0, **wrong: Any) -> list[Cell]:
+    def cells(
+        self, claim: str, engines: Sequence[str] | Mapping[str, int], *, times: int = 1, other: int = 0, **wrong: Any
+    ) -> list[Cell]:
         """The cells of a search with `times` the budget; `other` seeds for what must be independent of it."""
+        seconds = self.options.seconds if times == 1 else times * self.long_seconds / LONGER
         return cells_of(
-            self.theorem, path=self.path, claims=[claim], engines=engines, evaluations=times * self.options.evaluations,
-            seconds=times * self.options.seconds, entropy=2 * self.options.entropy + other,
-            max_width=self.options.max_width, **wrong,
-        )  # fmt: skip
+            self.theorem,
+            path=self.path,
+            claims=[claim],
+            engines=engines,
+            evaluations=times * self.options.evaluations,
+            seconds=seconds,
+            entropy=2 * self.options.entropy + other,
+            max_width=self.options.max_width,
+            **wrong,
+        )
 
     def finish(self, cell: Cell) -> dict[str, Any]:
         """Search a cell, or wait until another process has; its row of the record."""
@@ -208,7 +219,8 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
     found = Path(__file__).parents[1].glob("theorems/**/*.py")
     rows: list[dict[str, Any]] = []
     settings = {
-        key: getattr(options, key) for key in ("evaluations", "seconds", "claims", "widely", "max_width", "entropy")
+        key: getattr(options, key)
+        for key in ("evaluations", "seconds", "long_seconds", "claims", "widely", "max_width", "entropy")
     }
     with Store(options.store) as store, tqdm(unit="variant") as bar:
         for path in options.theorems or sorted(str(p) for p in found if is_theorem_module(p)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Cell:
     evaluations : int
         Budget.
     seconds : float or None
-        Budget in seconds of evaluation; the smaller of the two ends the cell.
+        Budget in seconds of processor time; whichever of the two is used up first ends the cell.
     entropy : int
         Changes every draw.
     max_width : int
@@ -65,7 +65,7 @@ def cells_of(
     regimes: Sequence[str] = (),
     relax: Sequence[str] = (),
     plants: Sequence[str] = (),
-    engines: Sequence[str] = DEFAULT_ENGINES,
+    engines: Sequence[str] | Mapping[str, int] = DEFAULT_ENGINES,
     evaluations: int = 2000,
     seconds: float | None = None,
     entropy: int = 0,
@@ -82,12 +82,12 @@ def cells_of(
         Restrict the campaign; by default all searchable claims but the controls, on all of their families.
     relax, plants : sequence of str
         Assumptions to drop; things to make wrong.
-    engines : sequence of str
-        Names in `ntkverify.search.engines.ENGINES`.
+    engines : sequence of str, or mapping of str to int
+        Names in `ntkverify.search.engines.ENGINES`; with their shares of the budget, equal ones by default.
     evaluations : int
         Budget of each claim.
     seconds : float, optional
-        Budget of each claim in seconds.
+        Budget of each claim in seconds of processor time.
     entropy : int
         Changes every draw.
     max_width, goal
@@ -98,7 +98,8 @@ def cells_of(
     NtkVerifyError
         If a name is unknown or a budget is not positive.
     """
-    _refuse_mistakes(theorem, claims, regimes, relax, engines)
+    weights = engines if isinstance(engines, Mapping) else dict.fromkeys(engines, 1)
+    _refuse_mistakes(theorem, claims, regimes, relax, list(weights))
     if evaluations < 1 or (seconds is not None and not seconds > 0) or entropy < 0:
         raise NtkVerifyError("a search needs a positive budget and an entropy of at least 0.")
     chosen = [
@@ -112,7 +113,7 @@ def cells_of(
         if relax and not {a.name for a in theorem.assumptions_of(claim)} & set(relax):
             continue
         families = [r.name for r in theorem.regimes_of(claim) if not regimes or r.name in regimes]
-        share = len(families) * len(engines)
+        whole = len(families) * sum(weights.values())
         found += [
             Cell(
                 theorem=theorem.id,
@@ -122,14 +123,14 @@ def cells_of(
                 engine=engine,
                 relax=tuple(relax),
                 plants=tuple(plants),
-                evaluations=max(1, evaluations // share),
-                seconds=None if seconds is None else seconds / share,
+                evaluations=max(1, weight * evaluations // whole),
+                seconds=None if seconds is None else weight * seconds / whole,
                 entropy=entropy,
                 max_width=max_width,
                 goal=goal,
             )
             for family in families
-            for engine in engines
+            for engine, weight in weights.items()
         ]
     return found
 

@@ -45,7 +45,7 @@ def search(options: argparse.Namespace) -> int:
                 regimes=options.regime,
                 relax=options.relax,
                 plants=options.plant,
-                engines=tuple(options.engine or DEFAULT_ENGINES),
+                engines=options.engine or DEFAULT_ENGINES,
                 evaluations=options.evaluations,
                 entropy=options.entropy,
                 max_width=options.max_width,
@@ -62,14 +62,19 @@ def search(options: argparse.Namespace) -> int:
 
 
 def with_minutes(cells: list[tuple[str, Cell]], minutes: float | None) -> list[tuple[str, Cell]]:
-    """Give each claim (with what is dropped for it) an even share of the minutes, its cells even shares of that."""
+    """Give each claim (with what is dropped for it) an even share of the minutes, split as its evaluations are."""
     if minutes is None:
         return cells
     if not minutes > 0:
         raise NtkVerifyError("--minutes must be positive.")
-    count = Counter((path, cell.claim, cell.relax) for path, cell in cells)
-    whole = 60 * minutes / max(len(count), 1)
-    return [(path, replace(cell, seconds=whole / count[path, cell.claim, cell.relax])) for path, cell in cells]
+    claims = Counter[tuple[str, str, tuple[str, ...]]]()
+    for path, cell in cells:
+        claims[path, cell.claim, cell.relax] += cell.evaluations
+    whole = 60 * minutes / max(len(claims), 1)
+    return [
+        (path, replace(cell, seconds=whole * cell.evaluations / claims[path, cell.claim, cell.relax]))
+        for path, cell in cells
+    ]
 
 
 def necessity(options: argparse.Namespace) -> int:
