@@ -62,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="budget of each variant, whatever ends first")
     parser.add_argument("--long-seconds", type=float, help="budget of each true claim; default: ten times that")
     parser.add_argument("--claims", type=int, default=3, help="claims of each theorem that are made wrong")
+    parser.add_argument("--only", metavar="TEXT", help="claims to be made wrong: those whose name contains TEXT")
     parser.add_argument("--widely", type=int, default=1, help="those that get wrong exponents and lose assumptions too")
     parser.add_argument("--certify", action="store_true", help="shrink and certify what is found, for minutes each")
     parser.add_argument("--max-width", type=int, default=2**14, help="wider instances are not run")
@@ -108,6 +109,8 @@ class Study:
         ranked = []
         for claim in self.theorem.claims.values():
             if claim.kind == "control" or claim.quantifier is not always or claim.bound in (None, 0):
+                continue
+            if self.options.only and self.options.only not in claim.name:
                 continue
             works = [self.work(claim, regime.name) for regime in self.theorem.regimes_of(claim)]
             if all(works):
