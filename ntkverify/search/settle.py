@@ -92,10 +92,25 @@ def settle(
             instance_of=instance_of,
         )
 
+    return _by_balls(theorem, claim, regime, template, vector=vector, instance_of=instance_of)
+
+
+def _by_balls(
+    theorem: Theorem,
+    claim: Claim,
+    regime: Regime,
+    template: Violation,
+    *,
+    vector: tuple[int, ...],
+    instance_of: Callable[[Sequence[int]], Instance | None] | None,
+) -> Finding:
+    """Shrink a violation of an ``always`` claim or an identity, and certify it."""
+    relax = template.relax
+
     def measure(candidate: Instance) -> Score:
         return score(theorem, claim, regime, candidate, relax=relax)
 
-    lowered = _lowered(instance, measure, vector, instance_of)
+    lowered = _lowered(template.instance, measure, vector, instance_of)
     chosen = _shrunk(lowered, measure)
     certificate = certify(theorem, claim, regime, chosen, relax=relax)
     if chosen != lowered:
