@@ -40,7 +40,7 @@ class Frames:
     second: FloatArray | None
 
 
-def _two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+def two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Dekker: a*b = high + low exactly (no overflow for inputs below 1e150)."""
     high = a * b
     t = _SPLITTER * a
@@ -60,7 +60,7 @@ def _orthogonal_part(x: FloatArray, y: FloatArray) -> FloatArray:
     """
     squared = np.sum(x * x, axis=-1, keepdims=True)
     t = np.sum(x * y, axis=-1, keepdims=True) / squared
-    high, low = _two_product(np.broadcast_to(t, x.shape), x)
+    high, low = two_product(np.broadcast_to(t, x.shape), x)
     rest = (y - high) - low
     part: FloatArray = rest - (np.sum(rest * x, axis=-1, keepdims=True) / squared) * x
     return part

@@ -12,7 +12,7 @@ import sympy
 from numpy.typing import ArrayLike
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.derivation import Derivation, Slot, derive
+from ntkverify.symbolic.derivation import Derivation, Law, Slot, derive
 from ntkverify.symbolic.gaussian import half_space_power
 from ntkverify.symbolic.geometry import FloatArray
 from ntkverify.symbolic.kernels import closed_form_kernel, invariant_kernel
@@ -278,14 +278,14 @@ class LimitGram:
         return [np.broadcast_to(np.asarray(v, dtype=float), (len(points),)) for v in values]
 
 
-def limit_gram(neuron: Neuron, *, laws: Mapping[sympy.Symbol, str] | None = None) -> LimitGram:
+def limit_gram(neuron: Neuron, *, laws: Mapping[sympy.Symbol, Law] | None = None) -> LimitGram:
     """The limit Gram matrix of a neuron.
 
     Parameters
     ----------
     neuron : Neuron
-    laws : mapping of weight to {"normal", "sign"}, optional
-        All weights are independent. By default frozen outer weights are random signs, the rest standard normal.
+    laws : mapping of weight to {"normal", "sign"} or `Uniform`, optional
+            All weights are independent. By default frozen outer weights are random signs, the rest standard normal.
 
     Examples
     --------

@@ -12,6 +12,7 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic import uniform
 from ntkverify.symbolic.derivation import Derivation
 from ntkverify.symbolic.gaussian import half_space_power
 from ntkverify.symbolic.geometry import FloatArray, Frames, pair_frames
@@ -48,6 +49,11 @@ class ArrayMoments:
             by_forms.setdefault((key[2], key[4]), []).append((key, coefficient))
         for (left, right), members in by_forms.items():
             u, v = self.form_values(left, x), self.form_values(right, y)
+            if self.derivation.box is not None:
+                value, uncertain = uniform.array_sum(members, u, v, self.derivation.box)
+                total += value
+                error += uncertain
+                continue
             half = [(k, c) for k, c in members if None not in (half_space_power(k[1]), half_space_power(k[3]))]
             rest = [(k, c) for k, c in members if None in (half_space_power(k[1]), half_space_power(k[3]))]
             if half:
@@ -189,7 +195,10 @@ class ScalarMoments:
         for key, pairs in groups.items():
             u, v = self.form_values(key[2], x), self.form_values(key[4], y)
             i, j = half_space_power(key[1]), half_space_power(key[3])
-            moment = self._smooth(key, u, v) if i is None or j is None else self._half_space(key[0], i, j, u, v)
+            if self.derivation.box is not None:
+                moment = uniform.exact_moment(key, u, v, self.derivation.box, self.arithmetic)
+            else:
+                moment = self._smooth(key, u, v) if i is None or j is None else self._half_space(key[0], i, j, u, v)
             with self.arithmetic.precision(0):
                 coefficient = sum(
                     (self._value(a, x) * self._value(b, y) for a, b in pairs), self.arithmetic.rational(Fraction(0))

@@ -53,6 +53,13 @@ class MpmathArithmetic:
         """An elementary function."""
         return getattr(mpmath, name)(*arguments)
 
+    def sinc_derivative(self, order: int, x: Any) -> Any:
+        """The derivative of the given order of sin(x)/x."""
+        first, parameters, square, odd = _sinc_series(order)
+        factor = mpmath.mpf(first.numerator) / first.denominator * (x if odd else 1)
+        a, b, c = (mpmath.mpf(p.numerator) / p.denominator for p in parameters)
+        return factor * mpmath.hyp1f2(a, b, c, -x * x / square)
+
 
 @dataclass(frozen=True)
 class BallArithmetic:
@@ -89,6 +96,23 @@ class BallArithmetic:
         if name == "atan2":
             return _flint().arb.atan2(*arguments)
         return getattr(arguments[0], name)(*arguments[1:])
+
+    def sinc_derivative(self, order: int, x: Any) -> Any:
+        """The derivative of the given order of sin(x)/x."""
+        first, parameters, square, odd = _sinc_series(order)
+        a, b, c = map(self.rational, parameters)
+        return self.rational(first) * (x if odd else 1) * (-x * x / square).hypgeom([a], [b, c])
+
+
+def _sinc_series(order: int) -> tuple[Fraction, tuple[Fraction, Fraction, Fraction], int, bool]:
+    """d^n sin(x)/x as first * (x if n is odd) * 1F2(a; b, c; -x^2/4), which is entire: no division by x.
+
+    sin(x)/x is the mean of cos(s x) over s in [0, 1], so that d^n is plus or minus that of s^n cos(s x) or s^n sin(s x).
+    """
+    half, odd = Fraction(1, 2), bool(order % 2)
+    sign = (-1) ** ((order + 1) // 2)
+    low = Fraction(order + 1 + odd, 2)
+    return sign * Fraction(1, order + 1 + odd), (low, half + odd, low + 1), 4, odd
 
 
 Arithmetic = MpmathArithmetic | BallArithmetic
