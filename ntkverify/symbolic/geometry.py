@@ -52,6 +52,20 @@ def two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     return high, ((a_high * b_high - high) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
+def inner_products(left: FloatArray, right: FloatArray) -> FloatArray:
+    """All inner products of the rows of `left` (n, d) and `right` (n', d), as if computed in twice the precision."""
+    total = np.zeros((len(left), len(right)))
+    rest = np.zeros_like(total)
+    for a, b in zip(left.T, right.T, strict=True):
+        product, low = two_product(a[:, None], b[None, :])
+        added = total + product
+        # Knuth's two-sum: total + product = added + lost exactly
+        back = added - total
+        lost = (total - (added - back)) + (product - back)
+        total, rest = added, rest + (lost + low)
+    return total + rest
+
+
 def _orthogonal_part(x: FloatArray, y: FloatArray) -> FloatArray:
     """y minus its projection on x, row by row, with small relative error even if nearly parallel.
 

@@ -26,6 +26,9 @@ from ntkverify.symbolic.functions import Z
 LEFT, RIGHT = -1, -2
 Token = int
 """A weight's index, or LEFT or RIGHT for the linear form itself."""
+Wave = tuple[str, sympy.Expr]
+"""``"cos"`` or ``"sin"``, and the frequency."""
+_CONSTANT: Wave = ("cos", sympy.S.Zero)
 
 
 class Functions(Protocol):
@@ -35,7 +38,7 @@ class Functions(Protocol):
         """A sympy number in this arithmetic."""
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """sqrt, exp or atan."""
+        """sqrt, exp, cosh, sinh or atan."""
 
 
 class ArrayFunctions:
@@ -48,6 +51,19 @@ class ArrayFunctions:
     def call(self, name: str, *arguments: Any) -> Any:
         """By NumPy."""
         return getattr(np, {"atan": "arctan"}.get(name, name))(*arguments)
+
+    def damped(self, wave: str, decay: Any, q: Any) -> Any:
+        """exp(-decay) cosh(q) or exp(-decay) sinh(q), where either factor alone may overflow or underflow."""
+        size = np.abs(q)
+        if wave == "cos":
+            return np.exp(size - decay) * (1 + np.exp(-2 * size)) / 2
+        return np.copysign(np.exp(size - decay), q) * -np.expm1(-2 * size) / 2
+
+
+def _damped(functions: Functions, wave: str, decay: Any, q: Any) -> Any:
+    if isinstance(functions, ArrayFunctions):
+        return functions.damped(wave, decay, q)
+    return functions.call("exp", -decay) * functions.call(f"{wave}h", q)
 
 
 class SymbolicFunctions:
@@ -205,44 +221,42 @@ class Geometry:
             if left.frequency != 0 or right.frequency != 0:
                 raise NtkVerifyError("no closed form is known for the Gaussian expectation of erf times sin or cos.")
             return coefficient * factor * geometry._erf(every, left.scale, right.scale)
-        k, h = left.frequency, right.frequency
-        half = geometry.functions.number(sympy.Rational(1, 2))
-        # cos cos = (cos(-) + cos(+))/2, sin sin = (cos(-) - cos(+))/2, sin cos = (sin(-) + sin(+))/2, ...
-        wave = "cos" if left.wave == right.wave else "sin"
-        plus, minus = geometry._wave(every, k, h, wave), geometry._wave(every, k, -h, wave)
-        if left.wave == "cos":
-            return coefficient * factor * half * ((minus + plus) if right.wave == "cos" else (plus - minus))
-        return coefficient * factor * half * ((minus + plus) if right.wave == "cos" else (minus - plus))
+        waves = geometry._waves(every, (left.wave, left.frequency), (right.wave, right.frequency))
+        return coefficient * factor * waves
 
-    def _wave(self, tokens: tuple[Token, ...], k: sympy.Expr, h: sympy.Expr, wave: str) -> Any:
-        """E[tokens * wave(k z + h z')]."""
-        key = (tokens, k, h, wave)
+    def _waves(self, tokens: tuple[Token, ...], left: Wave, right: Wave) -> Any:
+        """E[tokens * left(k z) * right(h z')].
+
+        Without tokens it is exp(-(k^2 q11 + h^2 q22)/2) times cosh(k h q12) for two cosines, sinh for two sines (so
+        that nothing cancels for small arguments) and 0 for one of each.
+        """
+        key = (tokens, left, right)
         if key in self._moments:
             return self._moments[key]
-        number = self.functions.number
-        if not tokens:
-            if wave == "sin":
-                result = number(sympy.S.Zero)
-            elif k == 0 and h == 0:
-                result = number(sympy.S.One)
-            else:
-                squared = number(k**2) * self.entry(LEFT, LEFT) + number(h**2) * self.entry(RIGHT, RIGHT)
-                squared = squared + number(2 * k * h) * self.entry(LEFT, RIGHT)
-                result = self.functions.call("exp", -squared / 2)
-        else:
+        number, (k, h) = self.functions.number, (left[1], right[1])
+        if tokens:
             first, rest = tokens[0], tokens[1:]
-            result = self._paired(first, rest, lambda others: self._wave(others, k, h, wave))
-            if k != 0 or h != 0:
-                slope = number(k) * self.entry(first, LEFT) + number(h) * self.entry(first, RIGHT)
-                turned = self._wave(rest, k, h, "sin" if wave == "cos" else "cos")
-                result = result - slope * turned if wave == "cos" else result + slope * turned
+            result = self._paired(first, rest, lambda others: self._waves(others, left, right))
+            for side, (wave, frequency) in ((LEFT, left), (RIGHT, right)):
+                if frequency != 0:
+                    slope = number(frequency if wave == "sin" else -frequency) * self.entry(first, side)
+                    turned = ("cos" if wave == "sin" else "sin", frequency)
+                    others = (turned, right) if side == LEFT else (left, turned)
+                    result = result + slope * self._waves(rest, *others)
+        elif left[0] != right[0]:
+            result = number(sympy.S.Zero)
+        elif k == 0 and h == 0:
+            result = number(sympy.S.One)
+        else:
+            squares = number(k**2) * self.entry(LEFT, LEFT) + number(h**2) * self.entry(RIGHT, RIGHT)
+            result = _damped(self.functions, left[0], squares / 2, number(k * h) * self.entry(LEFT, RIGHT))
         self._moments[key] = result
         return result
 
     def _erf(self, tokens: tuple[Token, ...], a: sympy.Expr, b: sympy.Expr) -> Any:
         """E[tokens * erf(a z) * erf(b z')], where a scale of 0 stands for no factor."""
         if a == 0 and b == 0:
-            return self._wave(tokens, sympy.S.Zero, sympy.S.Zero, "cos")
+            return self._waves(tokens, _CONSTANT, _CONSTANT)
         key = (tokens, a, b)
         if key in self._moments:
             return self._moments[key]

@@ -177,7 +177,9 @@ def _gauss(frequency: float) -> tuple[FloatArray, FloatArray]:
     """
     panels = max(1, math.ceil(frequency / 16))
     if panels > 4096:
-        raise NtkVerifyError(f"a wave of frequency {frequency:.3g} is too fast to be integrated; scale the points down.")
+        raise NtkVerifyError(
+            f"a wave of frequency {frequency:.3g} is too fast to be integrated; scale the points down."
+        )
     nodes, weights = _legendre(_PANEL_NODES)
     centres = (2 * np.arange(panels) + 1) / panels - 1
     return (centres[:, None] + nodes / panels).ravel(), np.tile(weights / panels, panels)
@@ -232,9 +234,7 @@ def _tensor_gauss(
     return (left * mass) @ right.T, np.maximum(size, np.finfo(float).tiny)
 
 
-def exact_moment(
-    key: GroupKey, u: Sequence[Fraction], v: Sequence[Fraction], box: Box, arithmetic: Arithmetic
-) -> Any:
+def exact_moment(key: GroupKey, u: Sequence[Fraction], v: Sequence[Fraction], box: Box, arithmetic: Arithmetic) -> Any:
     """E[w^monomial A(w.u) B(w.v)] for one pair of rational forms, in balls or mpmath numbers.
 
     Raises
@@ -260,9 +260,7 @@ def exact_moment(
         return scale * wave_moment(key, forms[0], forms[1], number, arithmetic.sinc_derivative)
 
 
-def _exact_kinks(
-    key: GroupKey, u: Sequence[Fraction], v: Sequence[Fraction], box: Box, arithmetic: Arithmetic
-) -> Any:
+def _exact_kinks(key: GroupKey, u: Sequence[Fraction], v: Sequence[Fraction], box: Box, arithmetic: Arithmetic) -> Any:
     inside, common = _inside(key, box)
     i, j = half_space_power(key[1]) or 0, half_space_power(key[3]) or 0
     radii = [Fraction(1)] * len(inside)
