@@ -8,8 +8,8 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.derivation import Derivation, Slot
-from ntkverify.symbolic.gaussian import Directions, half_space_power, moment_of_forms
 from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.gaussian import Directions, half_space_power, moment_of_forms
 from ntkverify.symbolic.halfspace import plane_moment, theta_symbol
 from ntkverify.symbolic.terms import GroupKey
 from ntkverify.symbolic.uniform import Box, wave_moment, wave_pieces

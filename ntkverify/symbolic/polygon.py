@@ -94,7 +94,7 @@ def square_moment(powers: tuple[int, int], i: int, j: int, left: Sequence[Any], 
             )
             edge = _Segment((0 * determinant - 1, 0 * determinant + 1), first, second, 0 * determinant + 1)
             segment = edge.clipped(side * cross).swapped()
-            # the ends of what was the first factor have one sign, and those of the other two: a sum without cancellation
+            # the other factor is at least 0 at both ends by now and this one has two signs, so that nothing cancels
             crossed = segment.second[0] * segment.first[1] - segment.second[1] * segment.first[0]
             segment = segment.clipped(crossed).swapped()
             total = total + side ** powers[fixed] * segment.integral(powers[running], i, j)

@@ -107,7 +107,7 @@ class BallArithmetic:
 def _sinc_series(order: int) -> tuple[Fraction, tuple[Fraction, Fraction, Fraction], int, bool]:
     """d^n sin(x)/x as first * (x if n is odd) * 1F2(a; b, c; -x^2/4), which is entire: no division by x.
 
-    sin(x)/x is the mean of cos(s x) over s in [0, 1], so that d^n is plus or minus that of s^n cos(s x) or s^n sin(s x).
+    sin(x)/x is the mean of cos(s x) over s in [0, 1], hence d^n that of s^n cos(s x) or s^n sin(s x), up to sign.
     """
     half, odd = Fraction(1, 2), bool(order % 2)
     sign = (-1) ** ((order + 1) // 2)

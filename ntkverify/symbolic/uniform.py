@@ -11,29 +11,23 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower
 from ntkverify.symbolic.gaussian import half_space_power
 from ntkverify.symbolic.geometry import FloatArray
 from ntkverify.symbolic.polygon import exact_square_moment, square_moment
-from ntkverify.symbolic.quadrature import compiled
 from ntkverify.symbolic.scalars import Arithmetic
 from ntkverify.symbolic.smooth import Piece, pieces_of
+from ntkverify.symbolic.tensor_gauss import gauss_sum, wave_rule
 from ntkverify.symbolic.terms import GroupKey
 
 Box = tuple[sympy.Expr, ...]
 """Half the width of the interval of each weight; 0 for weights that stand in no linear form."""
 
-_PANEL_NODES = 32
-_FIRST, _MOST = 24, 2**18
-_EPS = float(np.finfo(float).eps)
-_SETTLED, _ACCEPTED = 1e-14, 1e-11
 # sin(x + y) and cos(x + y) as sums of (sign, function of x, function of y)
 _ADDITION = {
     "cos": ((1, "cos", "cos"), (-1, "sin", "sin")),
@@ -72,7 +66,7 @@ def array_sum(
         else:
             by_quadrature.append((key, coefficient))
     if by_quadrature:
-        value, error = _by_gauss(by_quadrature, u * radii, v * radii, radii)
+        value, error = gauss_sum(by_quadrature, u * radii, v * radii, radii)
         total += value
     return total, error
 
@@ -121,8 +115,8 @@ def _inside(key: GroupKey, box: Box) -> tuple[list[int], sympy.Expr | None]:
     inside = [k for k, r in enumerate(box) if r != 0]
     if len(inside) > 2:
         raise NtkVerifyError(
-            f"no exact rule is known for {key[1]} times {key[3]} under a uniform law of {len(inside)} weights inside an "
-            "activation, only for up to 2; use normal weights or a smooth activation."
+            f"no exact rule is known for {key[1]} times {key[3]} under a uniform law of {len(inside)} weights inside "
+            "an activation, only for up to 2; use normal weights or a smooth activation."
         )
     return inside, box[inside[0]] if len({box[k] for k in inside}) == 1 else None
 
@@ -133,8 +127,8 @@ def _array_waves(key: GroupKey, u: FloatArray, v: FloatArray) -> FloatArray:
     base = _exponents(key[0], u.shape[1])
     total = np.zeros((len(u), len(v)))
     for s, t in itertools.product(*(pieces or ((), ()))):
-        for e, c in _powers(u.T, s.power):
-            for f, d in _powers(v.T, t.power):
+        for e, c in _powers(list(u.T), s.power):
+            for f, d in _powers(list(v.T), t.power):
                 exponents = tuple(map(sum, zip(base, e, f, strict=True)))
                 weight = np.multiply.outer(np.broadcast_to(c, len(u)), np.broadcast_to(d, len(v)))
                 waves = _product_of_waves(exponents, float(s.frequency) * u, s.wave, float(t.frequency) * v, t.wave)
@@ -146,7 +140,7 @@ def _product_of_waves(exponents: Sequence[int], u: FloatArray, left: str, v: Flo
     """E[w^exponents left(w.u) right(w.v)] over [-1, 1]^d, one coordinate after the other by the addition theorems."""
     states: dict[tuple[str, str], Any] = {("cos", "cos"): np.ones((len(u), len(v)))}
     for i, exponent in enumerate(exponents):
-        nodes, weights = _gauss(float(np.max(np.abs(u[:, i]), initial=0.0) + np.max(np.abs(v[:, i]), initial=0.0)))
+        nodes, weights = wave_rule(float(np.max(np.abs(u[:, i]), initial=0.0) + np.max(np.abs(v[:, i]), initial=0.0)))
         values = {
             (side, wave): function(form[:, i, None] * nodes)
             for side, form in (("left", u), ("right", v))
@@ -162,76 +156,6 @@ def _product_of_waves(exponents: Sequence[int], u: FloatArray, left: str, v: Flo
                 found[a, b] = found.get((a, b), 0.0) + p * q * states[a_old, b_old] * moment
         states = found
     return np.asarray(states.get((left, right), np.zeros((len(u), len(v)))))
-
-
-@lru_cache(maxsize=64)
-def _legendre(nodes: int) -> tuple[FloatArray, FloatArray]:
-    return np.polynomial.legendre.leggauss(nodes)
-
-
-def _gauss(frequency: float) -> tuple[FloatArray, FloatArray]:
-    """A rule on [-1, 1] that is exact to rounding for low powers times waves up to this frequency.
-
-    On a panel of half-width 1/panels the frequency is at most 16, and Gauss-Legendre with N = 32 nodes leaves
-    less than (e 16/(4 N))^(2 N) < 1e-29 of it.
-    """
-    panels = max(1, math.ceil(frequency / 16))
-    if panels > 4096:
-        raise NtkVerifyError(
-            f"a wave of frequency {frequency:.3g} is too fast to be integrated; scale the points down."
-        )
-    nodes, weights = _legendre(_PANEL_NODES)
-    centres = (2 * np.arange(panels) + 1) / panels - 1
-    return (centres[:, None] + nodes / panels).ravel(), np.tile(weights / panels, panels)
-
-
-def _by_gauss(
-    members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray, radii: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Tensor Gauss-Legendre with twice as many nodes per weight until nothing changes; the change is the estimate."""
-    for key, _ in members:
-        if key[1].has(PositivePower) or key[3].has(PositivePower):
-            raise NtkVerifyError(
-                f"no rule is known for {key[1]} times {key[3]} under a uniform law, as one has a kink and the other is "
-                "curved; give the two parts networks of their own."
-            )
-    inside = [k for k, r in enumerate(radii) if r != 0]
-    total, error = np.zeros((len(u), len(v))), np.zeros((len(u), len(v)))
-    for key, coefficient in members:
-        scale = math.prod(radii[k] for k in key[0])
-        count, coarse = _FIRST, None
-        while True:
-            if count ** len(inside) > _MOST:
-                raise NtkVerifyError(
-                    f"the Gauss rule for {key[1]} times {key[3]} does not settle with {_MOST} nodes for {len(inside)} "
-                    "uniform weights; scale points or radius down."
-                )
-            fine, size = _tensor_gauss(key, u, v, inside, count)
-            if coarse is not None:
-                change = np.abs(fine - coarse)
-                if np.all(change <= _SETTLED * size) or (
-                    np.all(change <= _ACCEPTED * size) and (2 * count) ** len(inside) > _MOST
-                ):
-                    break
-            coarse, count = fine, 2 * count
-        total += coefficient * scale * fine
-        # a weighted sum of N nodes is good to about log2(N) roundings of its size
-        error += np.abs(coefficient * scale) * (change + 16 * _EPS * math.log2(count ** len(inside)) * size)
-    return total, error
-
-
-def _tensor_gauss(
-    key: GroupKey, u: FloatArray, v: FloatArray, inside: Sequence[int], count: int
-) -> tuple[FloatArray, FloatArray]:
-    """The rule's value, and sqrt(E[(w^p A)^2] E[B^2]), to which rounding is relative."""
-    nodes, weights = _legendre(count)
-    grid = np.stack([g.ravel() for g in np.meshgrid(*[nodes] * len(inside), indexing="ij")])
-    mass = math.prod(np.meshgrid(*[weights / 2] * len(inside), indexing="ij")).ravel()
-    monomial = math.prod((grid[inside.index(k)] for k in key[0]), start=np.ones(grid.shape[1]))
-    left = compiled(key[1])(u[:, inside] @ grid) * monomial
-    right = compiled(key[3])(v[:, inside] @ grid)
-    size = np.sqrt(np.multiply.outer((left**2) @ mass, (right**2) @ mass))
-    return (left * mass) @ right.T, np.maximum(size, np.finfo(float).tiny)
 
 
 def exact_moment(key: GroupKey, u: Sequence[Fraction], v: Sequence[Fraction], box: Box, arithmetic: Arithmetic) -> Any:
@@ -303,10 +227,8 @@ def wave_moment(key: GroupKey, left: Sequence[Any], right: Sequence[Any], number
             # cos cos = (cos(-) + cos(+))/2, sin sin = (cos(-) - cos(+))/2, sin cos = (sin(+) + sin(-))/2, ...
             wave = "cos" if s.wave == t.wave else "sin"
             sums = [_one_wave(exponents, form, wave, number, sinc_derivative) for form in (plus, minus)]
-            if t.wave == "cos":
-                both = sums[0] + sums[1]
-            else:
-                both = sums[1] - sums[0] if s.wave == "sin" else sums[0] - sums[1]
+            signs = {"cos": (1, 1), "sin": (-1, 1) if s.wave == "sin" else (1, -1)}[t.wave]
+            both = signs[0] * sums[0] + signs[1] * sums[1]
             total = total + number(s.coefficient * t.coefficient / 2) * c * d * both
     return total
 

@@ -58,7 +58,7 @@ def exact_geometry(points):
 
 
 def trapezoid_nodes(*, strip=math.inf, growth=0.0):
-    """Nodes and weights of the trapezoidal rule for E f(u), u standard normal, where |f(u + iy)| grows like exp(growth y^2).
+    """Nodes and weights of the trapezoidal rule for E f(u), u normal, where |f(u + iy)| grows like exp(growth y^2).
 
     With step h the rule errs by about exp(-2 pi d/h + (growth + 1/2) d^2) for every d below the strip in which f is
     analytic; the step is the one for which the best d gives 1e-53. It is cut where the density is 1e-53.
@@ -141,7 +141,7 @@ class Agreement:
 def check_by_sampling(gram, points, *, seed, laws=None, m=1_000_000):
     """Every entry of the feature matrix within 4 standard errors of the mean over m sampled neurons.
 
-    One entry is a false alarm with probability 6e-5; the seed is fixed, so that a test that passes once goes on passing.
+    An entry is a false alarm with probability 6e-5; the seed is fixed: a test that passes once goes on passing.
     Returns the number of entries.
     """
     neuron, rng = gram.neuron, np.random.default_rng(seed)

@@ -3,8 +3,8 @@
 Each family is checked through the covariance E[sigma(w.x) sigma(w.x')] of a network without biases, and its
 one-dimensional reduction is written out here by hand: polar coordinates for powers of ReLU, and the conditional
 expectation given w.x for the others. All values are compared relatively, except where a kernel is a sum of terms of
-both signs (cubic, leaky ReLU, GELU): these are held against sqrt(E sigma^2 E sigma'^2), and the share of the instances that
-agree relatively all the same is asserted.
+both signs (cubic, leaky ReLU, GELU): these are held against sqrt(E sigma^2 E sigma'^2), and the share of the
+instances that agree relatively all the same is asserted.
 """
 
 import math
@@ -43,7 +43,7 @@ def sixty_digits():
 
 
 def check_family(activation, reference, *, signed=False, least_share=1.0):
-    """Compare with ``reference(rho, rho', cosine, sine)`` on all instances; the kernel of unsigned families relatively."""
+    """Compare with ``reference(rho, rho', cosine, sine)`` on all instances, relatively unless the kernel is signed."""
     agreement = Agreement(activation, signed=signed)
 
     @INSTANCES
