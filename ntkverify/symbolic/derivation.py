@@ -10,6 +10,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.cache import cached
+from ntkverify.symbolic.functions import exact_number
 from ntkverify.symbolic.neuron import Neuron
 from ntkverify.symbolic.terms import Groups, Splitter, Term, pair_terms
 
@@ -31,10 +32,9 @@ class Uniform:
 
     def __post_init__(self) -> None:
         try:
-            exact = sympy.sympify(self.radius)
+            exact = exact_number(self.radius)
         except sympy.SympifyError:
             exact = sympy.nan
-        exact = sympy.nsimplify(exact, rational=True) if exact.has(sympy.Float) and exact.is_finite else exact
         if not (exact.is_number and exact.is_finite and exact.is_positive):
             raise NtkVerifyError(f"the radius of a uniform law must be a positive finite number, not {self.radius}.")
         object.__setattr__(self, "radius", exact)

@@ -149,7 +149,7 @@ def gaussian_expectation(
     Raises
     ------
     NtkVerifyError
-        If no closed form is known, or the covariance does not fit the variables.
+        If no closed form is known, the covariance does not fit the variables or is none.
 
     Examples
     --------
@@ -161,6 +161,8 @@ def gaussian_expectation(
     sigma = sympy.eye(size) if covariance is None else sympy.Matrix(covariance)
     if sigma.shape != (size, size) or not sigma.is_symmetric():
         raise NtkVerifyError(f"{size} variables need a symmetric ({size}, {size}) covariance, not shape {sigma.shape}.")
+    if not sigma.free_symbols and not sigma.is_positive_semidefinite:
+        raise NtkVerifyError(f"{sigma} is no covariance: it is not positive semidefinite.")
     splitter = Splitter(tuple(variables))
     total = sympy.S.Zero
     for coefficient, monomial, factors in splitter.split_products(expression):

@@ -49,6 +49,10 @@ class MpmathArithmetic:
         """pi."""
         return +mpmath.pi
 
+    def knows(self, name: str) -> bool:
+        """Whether there is an elementary function of this name."""
+        return hasattr(mpmath, name)
+
     def call(self, name: str, *arguments: Any) -> Any:
         """An elementary function."""
         return getattr(mpmath, name)(*arguments)
@@ -90,6 +94,10 @@ class BallArithmetic:
     def pi(self) -> Any:
         """An enclosure of pi."""
         return _flint().arb.pi()
+
+    def knows(self, name: str) -> bool:
+        """Whether there is an elementary function of this name."""
+        return hasattr(_flint().arb, name)
 
     def call(self, name: str, *arguments: Any) -> Any:
         """An elementary function."""
@@ -143,11 +151,17 @@ def evaluate(expression: sympy.Expr, values: dict[sympy.Symbol, Any], arithmetic
         if not power.is_Integer:
             base, power = arithmetic.call("sqrt", base), 2 * power
         return base ** int(power) if power >= 0 else 1 / base ** int(-power)
+    if expression.is_Float:
+        return arithmetic.rational(Fraction(int(sympy.Rational(expression).p), int(sympy.Rational(expression).q)))
     arguments = [evaluate(a, values, arithmetic) for a in expression.args]
     if expression.is_Add:
         return sum(arguments[1:], arguments[0])
     if expression.is_Mul:
         return math.prod(arguments[1:], start=arguments[0])
+    if isinstance(expression, sympy.Abs):
+        return abs(arguments[0])
+    if not expression.args or not arithmetic.knows(type(expression).__name__):
+        raise NtkVerifyError(f"{expression} can't be evaluated exactly; use the float64 matrix.")
     return arithmetic.call(type(expression).__name__, *arguments)
 
 

@@ -45,7 +45,7 @@ def wave_rule(frequency: float) -> tuple[FloatArray, FloatArray]:
 def gauss_sum(
     members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray, radii: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """sum of coefficient * E[w^monomial A(w.u) B(w.v)] for w uniform on [-1, 1]^d times the radii, with error estimates.
+    """sum of coefficient * E[w^monomial A(w.u) B(w.v)] for w on [-1, 1]^d times the radii, and error estimates.
 
     Twice as many nodes per weight are taken until nothing changes; the change is the estimate.
     """

@@ -52,7 +52,7 @@ class Splitter:
         Raises
         ------
         NtkVerifyError
-            If a function's argument is not built from linear forms of the weights, or a term
+            If a function's argument is not built from linear forms of the weights (plus numbers), or a term
             multiplies functions of two different ones.
         """
         collected: dict[tuple[tuple[int, ...], sympy.Expr, int], list[sympy.Expr]] = {}
@@ -82,9 +82,9 @@ class Splitter:
     def _products(self, expression: sympy.Expr) -> Iterator[tuple[sympy.Expr, tuple[int, ...], dict[int, sympy.Expr]]]:
         positions = {w: i for i, w in enumerate(self.weights)}
         stand_ins: dict[sympy.Symbol, int] = {}
-        functions = {f for f in expression.atoms(sympy.Function) if f.has(*self.weights)}
-        outermost = [f for f in functions if not any(f is not g and g.has(f) for g in functions)]
-        renamed = {f: self._rename(f, stand_ins) for f in outermost}
+        functions = {f for f in expression.atoms(sympy.Function, sympy.Pow) if _is_opaque(f) and f.has(*self.weights)}
+        # xreplace goes from the outside in, so that a function inside another is replaced where it stands alone
+        renamed = {f: self._rename(f, stand_ins) for f in functions}
         for term in sympy.Add.make_args(sympy.expand(expression.xreplace(renamed))):
             coefficient, monomial = sympy.S.One, list[int]()
             atoms: dict[int, sympy.Expr] = {}
@@ -110,12 +110,14 @@ class Splitter:
         replaced = {}
         for part in _linear_parts(function, set(self.weights)):
             coefficients = tuple(sympy.diff(part, w) for w in self.weights)
-            if sympy.expand(part - sum((c * w for c, w in zip(coefficients, self.weights, strict=True)), sympy.S.Zero)):
+            linear = sum((c * w for c, w in zip(coefficients, self.weights, strict=True)), sympy.S.Zero)
+            offset = sympy.expand(part - linear)
+            if not offset.is_number:
                 raise NtkVerifyError(f"the argument {part} has a part without weights, but a linear form is needed.")
             index, scale = self._register(coefficients)
             symbol = next((s for s, i in stand_ins.items() if i == index), None) or sympy.Dummy("z", real=True)
             stand_ins[symbol] = index
-            replaced[part] = scale * symbol
+            replaced[part] = scale * symbol + offset
         return function.xreplace(replaced)
 
     def _register(self, form: tuple[sympy.Expr, ...]) -> tuple[int, sympy.Expr]:
@@ -130,6 +132,11 @@ class Splitter:
         scale = content if content.is_positive and not content.is_rational else sympy.S.One
         self.forms.append(tuple(sympy.expand(c / scale) for c in form))
         return len(self.forms) - 1, scale
+
+
+def _is_opaque(part: sympy.Expr) -> bool:
+    """Whether a part is a function that a product is not multiplied out into: no power with a natural exponent."""
+    return not (part.is_Pow and part.exp.is_Integer and part.exp >= 0)
 
 
 def _linear_parts(expression: sympy.Expr, weights: set[sympy.Symbol]) -> set[sympy.Expr]:
