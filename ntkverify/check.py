@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import inspect
-import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
 
 from ntkverify import statistics
+from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import BACKENDS
-from ntkverify.instance import Instance
 from ntkverify.parts import Claim, Regime
 from ntkverify.run import RecordStore
 from ntkverify.theorem import PROFILES, Theorem
@@ -74,42 +70,6 @@ def _line(error: BaseException, path: Path) -> int | str:
             line = frame.tb_lineno
         frame = frame.tb_next
     return line
-
-
-def draw_instances(regime: Regime, count: int, *, entropy: int) -> list[Instance]:
-    """`count` instances of a family: Hypothesis draws the data, NumPy the seed of the weights.
-
-    Equal arguments give equal instances. Where Hypothesis runs out of different data the list goes
-    round again with fresh seeds, so that replicas of one fixed data set are a family like any other.
-    """
-    fixed = not inspect.signature(regime.build).parameters
-    found = [regime.build()] if fixed else _drawn(regime, count, entropy)
-    salt = int.from_bytes(hashlib.sha256(regime.name.encode()).digest()[:8], "little")
-    seeds = np.random.SeedSequence([entropy, salt]).generate_state(2 * count, np.uint64)
-    return [
-        instance.with_seed(int(seeds[2 * i]) << 64 | int(seeds[2 * i + 1]))
-        for i, instance in enumerate(itertools.islice(itertools.cycle(found), count))
-    ]
-
-
-def _drawn(regime: Regime, count: int, entropy: int) -> list[Instance]:
-    found: list[Instance] = []
-
-    @seed(entropy)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        derandomize=False,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.composite(regime.build)())
-    def collect(instance: Instance) -> None:
-        found.append(instance)
-
-    collect()
-    return found
 
 
 class Check:

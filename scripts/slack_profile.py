@@ -18,7 +18,7 @@ import psutil
 from tqdm import tqdm
 
 from ntkverify import Instance, NtkVerifyError, load_theorem
-from ntkverify.check import draw_instances
+from ntkverify.draws import draw_instances
 from ntkverify.parts import Regime
 from ntkverify.problems.regression import RegressionRun
 from ntkverify.report.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds

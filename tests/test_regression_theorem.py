@@ -8,7 +8,8 @@ import sympy
 from sympy import Rational, log, pi, sqrt
 
 from ntkverify import load_theorem
-from ntkverify.check import Check, draw_instances
+from ntkverify.check import Check
+from ntkverify.draws import draw_instances
 from ntkverify.glossary import C, delta, lambda_0, limit_norm, m, n
 from ntkverify.mutation import Mutant, fate, mutants
 from ntkverify.report.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds

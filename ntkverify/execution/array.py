@@ -75,7 +75,7 @@ class WalkingExecutor(Executor):
         for b, slopes in zip(self.samples.blocks, self.slopes(self.forward(weights, frozen)), strict=True):
             g = self._stack(self._gradients(b, slopes, weights, frozen), 0)  # (p, m, n)
             parts.append(self._rows(g))
-        return self._concatenate(parts)
+        return self.concatenate(parts)
 
     def _rows(self, array: Any) -> Any:
         """(p, m, n) to (n, m * p)."""
@@ -138,5 +138,18 @@ class ArrayExecutor(WalkingExecutor):
     def _rows(self, array: Any) -> Any:
         return self.xp.reshape(self.xp.permute_dims(array, (2, 1, 0)), (array.shape[2], -1))
 
-    def _concatenate(self, parts: list[Any]) -> Any:
-        return self.xp.concat(parts)
+    def copy(self, array: Any) -> Any:
+        return self.xp.asarray(array, copy=True)
+
+    def dot(self, a: Any, b: Any) -> float:
+        return float(self.xp.sum(a * b))
+
+    def concatenate(self, parts: list[Any], axis: int = 0) -> Any:
+        return self.xp.concat(parts, axis=axis)
+
+    def to_host(self, array: Any) -> Any:
+        # CuPy converts only when told to
+        return array.get() if hasattr(array, "get") else np.asarray(array)
+
+    def from_host(self, array: Any) -> Any:
+        return self.xp.asarray(array)

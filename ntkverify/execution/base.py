@@ -164,6 +164,26 @@ class Executor(ABC):
     def _stack(self, parts: list[Any], axis: int) -> Any:
         """Stack arrays along a new axis."""
 
+    def copy(self, array: Any) -> Any:
+        """A copy of one of the executor's arrays."""
+        return array.copy()
+
+    def dot(self, a: Any, b: Any) -> float:
+        """Sum of the products of two arrays of one shape."""
+        return float((a * b).sum())
+
+    def concatenate(self, parts: list[Any], axis: int = 0) -> Any:
+        """Join the executor's arrays along an axis that they have."""
+        return np.concatenate(parts, axis=axis)
+
+    def to_host(self, array: Any) -> Any:
+        """A NumPy array with the same entries, which for NumPy arrays is the array itself."""
+        return array
+
+    def from_host(self, array: Any) -> Any:
+        """The executor's kind of array from a NumPy array."""
+        return array
+
     def _values(self, b: BlockSamples) -> dict[Any, Any]:
         return {s: b.points[:, i] for i, s in enumerate(self.neuron.coordinates)}
 
@@ -177,7 +197,7 @@ class Executor(ABC):
                 values = self._values(b) | {s: phi[k, :] for k, s in enumerate(b.block.sums)}
                 (value,) = evaluate_all([b.block.residual], values, self.algebra)
             parts.append((value - b.targets) * b.scale)
-        return Forward(sums, self._concatenate(parts))
+        return Forward(sums, self.concatenate(parts))
 
     def slopes(self, forward: Forward) -> list[list[Any]]:
         """Per block and feature: ``scale * dR/dPhi_k``, broadcastable to (n_b,)."""
@@ -189,9 +209,6 @@ class Executor(ABC):
             values = self._values(b) | {s: phi[k, :] for k, s in enumerate(b.block.sums)}
             result.append([v * b.scale for v in evaluate_all(list(slopes), values, self.algebra)])
         return result
-
-    def _concatenate(self, parts: list[Any]) -> Any:
-        return np.concatenate(parts)
 
     def _check_vector(self, vector: Any) -> None:
         if tuple(vector.shape) != (self.samples.total,):

@@ -208,7 +208,7 @@ class CpuExecutor(Executor):
         weights, frozen = self._checked(weights, frozen)
         source, fill = self._panels(weights, frozen, factor=True)
         vectors = self._vectors(source) if source.factored else None
-        gram = accumulate_gram(fill, source, self._padded, weights.shape[0], vectors)
+        gram = accumulate_gram(fill, source, self._padded, weights.shape[0], vectors, self.threads)
         return gram[np.ix_(self._kept, self._kept)]
 
     @cached_property

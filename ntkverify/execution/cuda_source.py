@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import sympy
 
+from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.chain import Statements, canonical, forward_statements, gradient_statements
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.symbolic.functions import Softplus
@@ -44,12 +45,23 @@ __device__ inline double softplus(double x) { return (x > 0.0 ? x : 0.0) + log1p
 
 
 def tile_size(neuron: Neuron) -> int:
-    """Samples per tile that fit shared memory."""
+    """Samples per tile that fit shared memory.
+
+    Raises
+    ------
+    NtkVerifyError
+        If not even one does.
+    """
     features = max(len(b.features) for b in neuron.blocks)
     each = len(neuron.coordinates) + features * (1 + THREADS // WARP)
-    size = 8
+    size = 1
     while size < 128 and 2 * size * each <= SHARED_DOUBLES:
         size *= 2
+    if size * each > SHARED_DOUBLES:
+        raise NtkVerifyError(
+            f"backend 'gpu' keeps a sample's {len(neuron.coordinates)} coordinates and the sums of {features} features "
+            f"in shared memory, {SHARED_DOUBLES} doubles at most, and they need {each}; use backend='cpu'"
+        )
     return size
 
 

@@ -12,112 +12,34 @@ that results are bit for bit the same whatever the number of threads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
 from ntkverify.execution.cache import load_generated
-from ntkverify.execution.chain import Statements, canonical, forward_statements, gradient_statements, live
+from ntkverify.execution.chain import forward_statements, live
 from ntkverify.execution.cpu import check_layout
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.execution.gemm_source import FORM, backward, gemm_source, reduction
 from ntkverify.execution.memory import refuse_beyond_memory
-from ntkverify.execution.numba_source import HEADER
-from ntkverify.execution.printer import ScalarPrinter
+from ntkverify.execution.panels import add_product, panel_width, symmetric
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, one_blas_thread, share
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.neuron import Neuron
 
 Array = npt.NDArray[np.float64]
 
-# measured on two AVX-512 cores, fused against this: (n, d) = (64, 32) 34 ms to 15, (256, 32) 69 to 38,
-# (16, 32) 13 to 9, but (256, 16) 48 to 47, (64, 16) 8 to 8, and (2, 32) 4 to 5
-LEAST_INPUTS, LEAST_SAMPLES = 24, 16
+# one thread of an AVX-512 core, the fused sweep's time over this one's: 12 inputs 1.0 at 2 samples, 1.1 to 1.3 at more;
+# 32 inputs 1.1 at 2 samples, 1.2 to 1.8 at more; 8 inputs 0.6 to 1.0, 4 inputs 0.4 to 0.5
+LEAST_INPUTS, LEAST_SAMPLES = 12, 3
 # beyond this many inputs the sweep takes minutes to compile
 MOST_FUSED_INPUTS = 64
 # samples times neurons of a panel: half a MiB
 PANEL_ENTRIES = 65536
-
-FORM, SHARED = sympy.Symbol("z_0", real=True), sympy.Symbol("s_0")
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """A neuron many of whose weights meet the samples through one form only.
-
-    Parameters
-    ----------
-    neuron : Neuron
-        In canonical names, with one weight in place of all those of the form, and the others after it.
-    grouped : tuple of int
-        Weights in the form.
-    others : tuple of int
-        The other trainable weights.
-    vectors : tuple of sympy.Expr
-        What multiplies each grouped weight in the form, in the coordinates.
-    """
-
-    neuron: Neuron
-    grouped: tuple[int, ...]
-    others: tuple[int, ...]
-    vectors: tuple[sympy.Expr, ...]
-
-
-@cache
-def reduction(neuron: Neuron) -> Reduction | None:
-    """The neuron with its one form as a single weight, or None if it has none."""
-    neuron = canonical(neuron)
-    points = set(neuron.coordinates)
-    found = {
-        e for b in neuron.blocks for f in b.features for e in f.atoms(sympy.Add) if _vectors(e, neuron) is not None
-    }
-    # where there are several, the longest; further forms stay in the generated text
-    form = max(found, key=lambda e: (len(e.args), sympy.default_sort_key(e)), default=None)
-    if form is None:
-        return None
-    vectors = _vectors(form, neuron)
-    assert vectors is not None
-    weight, coordinate = sympy.symbols("z_weight z_coordinate", real=True)
-    blocks = tuple(
-        Block(b.name, tuple(f.xreplace({form: weight * coordinate}) for f in b.features), b.sums, b.residual)
-        for b in neuron.blocks
-    )
-    if any(f.free_symbols & set(vectors) for b in blocks for f in b.features):
-        return None
-    others = tuple(i for i, w in enumerate(neuron.weights) if w not in vectors)
-    reduced = Neuron(
-        (weight, *(neuron.weights[i] for i in others)), neuron.frozen, (*neuron.coordinates, coordinate), blocks
-    )
-    for b in reduced.blocks:
-        code = forward_statements(reduced, b)
-        # the form must be inside a function: otherwise there is no slope to share
-        if [s for s, e in code.mixed if e == weight * coordinate] != [FORM]:
-            return None
-        if any(weight in e.free_symbols or coordinate in e.free_symbols for e in live(code, frozenset({FORM})).outputs):
-            return None
-    assert all(v.free_symbols <= points for v in vectors.values())
-    grouped = tuple(i for i, w in enumerate(neuron.weights) if w in vectors)
-    return Reduction(reduced, grouped, others, tuple(vectors[neuron.weights[i]] for i in grouped))
-
-
-def _vectors(e: sympy.Add, neuron: Neuron) -> dict[sympy.Symbol, sympy.Expr] | None:
-    """What multiplies each trainable weight in a sum of single weights times functions of the sample."""
-    weights, points = set(neuron.weights), set(neuron.coordinates)
-    result: dict[sympy.Symbol, sympy.Expr] = {}
-    for term in e.args:
-        factors = term.args if isinstance(term, sympy.Mul) else (term,)
-        own = [f for f in factors if f in weights]
-        rest = sympy.Mul(*(f for f in factors if f not in weights))
-        if len(own) != 1 or own[0] in result or not rest.free_symbols <= points:
-            return None
-        result[own[0]] = rest
-    return result
 
 
 def worthwhile(neuron: Neuron, count: int) -> bool:
@@ -158,6 +80,7 @@ class GemmExecutor(Executor):
         self._features = max(len(b.block.features) for b in samples.blocks)
         self._module: ModuleType = load_generated(gemm_source(found))
         self._sizes = np.array([b.size for b in samples.blocks], dtype=np.int64)
+        self._grouped, self._others = (np.array(c, dtype=np.int64) for c in (found.grouped, found.others))
         self._gather(samples)
 
     def operations_per_step(self, m: int) -> int:
@@ -168,7 +91,7 @@ class GemmExecutor(Executor):
             b.size
             * (
                 products
-                + _backward(self.reduction.neuron, block).operations
+                + backward(self.reduction.neuron, block).operations
                 + live(forward_statements(self.reduction.neuron, block), frozenset({FORM})).operations
             )
             for b, block in codes
@@ -226,29 +149,19 @@ class GemmExecutor(Executor):
     ) -> Forward:
         weights, frozen = check_weights(self.neuron, weights, frozen)
         check_layout(weights=weights, frozen=frozen)
-        m, chunk, grouped, others = len(weights), self._chunk(), self._columns(), list(self.reduction.others)
+        m, chunk = len(weights), self._chunk()
         starts = range(0, m, chunk)
         sums = np.zeros((len(starts), self._features, self.samples.total))
+        # what stands for "not asked for" in compiled code
+        nothing = np.empty((0, 0))
+        slopes, kept = nothing if cotangents is None else cotangents, nothing if gradient is None else gradient
 
         def work(i: int) -> None:
             rows = slice(starts[i], min(starts[i] + chunk, m))
-            w, f = weights[rows], np.ascontiguousarray(frozen[rows].T)
-            rest = np.ascontiguousarray(w[:, others].T)
-            z = self._vectors @ w[:, grouped].T
-            if cotangents is not None:
-                g = np.zeros_like(rest)
-                self._module.slopes(z, rest, f, self._points, cotangents, self._sizes, g)
-                change = z.T @ self._vectors
-                if gradient is not None:
-                    gradient[rows, grouped] = change
-                    gradient[rows, others] = g.T
-                    return
-                change *= eta
-                w[:, grouped] -= change
-                rest -= eta * g
-                w[:, others] = rest.T
-                np.matmul(self._vectors, w[:, grouped].T, out=z)
-            self._module.values(z, rest, f, self._points, self._sizes, sums[i])
+            self._module.advance(
+                weights[rows], frozen[rows], self._vectors, self._points, self._grouped, self._others,
+                slopes, self._sizes, eta, kept[rows], sums[i],
+            )  # fmt: skip
 
         with one_blas_thread():
             share(work, len(starts), self.threads)
@@ -297,83 +210,24 @@ class GemmExecutor(Executor):
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:
         """``J J^T = (S S^T) * (V V^T)`` plus the products of the other weights' gradients."""
         panel, m = self._panels(weights, frozen)
-        shared: Array = np.zeros((self.samples.total, self.samples.total))
-        dense: Array = np.zeros_like(shared)
-        for start in range(0, m, self._chunk()):
-            slopes, each = panel(start, min(start + self._chunk(), m))
-            shared += slopes @ slopes.T
-            for component in each:
-                dense += component @ component.T
-        shared *= self._vectors @ self._vectors.T
-        return shared + dense
+        n, others, width = self.samples.total, len(self.reduction.others), panel_width(self.samples.total, len(weights))
+        shared, dense, products = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n))
+        room = np.empty((1 + others, n, width))
+        for start in range(0, m, width):
+            size = min(width, m - start)
+            out = room if size == width else np.empty((1 + others, n, size))
+            edges = [*range(0, size, self._chunk()), size]
 
+            def work(i: int, start: int = start, out: Array = out, edges: list[int] = edges) -> None:
+                columns = slice(edges[i], edges[i + 1])
+                slopes, each = panel(start + edges[i], start + edges[i + 1])
+                out[0, :, columns] = slopes
+                out[1:, :, columns] = each
 
-def gemm_source(found: Reduction) -> str:
-    """A module with ``slopes``, ``panels`` and ``values``: the arithmetic between the products."""
-    neuron = found.neuron
-    lines: list[str] = [HEADER]
-    head = "z, w, f, points, cotangents, sizes, g"
-    for name, kind in (("slopes", "MATRIX"), ("panels", "float64[:, :, ::1]")):
-        lines += [
-            f"@njit(void(MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, {kind}), fastmath=FAST, **OPTIONS)",
-            f"def {name}({head}):",
-            "    prefer_wide_vectors()",
-            "    row = 0",
-        ]
-        for index, b in enumerate(neuron.blocks):
-            code = _backward(neuron, b)
-            target = "g[{}, l] +=" if name == "slopes" else "g[i, {}, l] ="
-            finish = [f"{target.format(o)} {ScalarPrinter()(e)}" for o, e in enumerate(code.outputs[1:])]
-            names = [f"c{k} = cotangents[{k}, i]" for k in range(len(b.features))]
-            lines += _loops(neuron, code, index, names, [*finish, f"z[i, l] = {SHARED.name}"], [], [])
-        lines += ["", ""]
-    lines += [
-        "@njit(void(MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, MATRIX), fastmath=FAST, **OPTIONS)",
-        "def values(z, w, f, points, sizes, sums):",
-        "    prefer_wide_vectors()",
-        "    row = 0",
-    ]
-    for index, b in enumerate(neuron.blocks):
-        code = live(forward_statements(neuron, b), frozenset({FORM}))
-        finish = [f"y{k} += {ScalarPrinter()(e)}" for k, e in enumerate(code.outputs)]
-        before = [f"y{k} = 0.0" for k in range(len(b.features))]
-        after = [f"sums[{k}, i] += y{k}" for k in range(len(b.features))]
-        lines += _loops(neuron, code, index, [], finish, before, after)
-    return "\n".join(lines) + "\n"
-
-
-def _backward(neuron: Neuron, block: Block) -> Statements:
-    """Code for the shared slope, itself and not times the form's coordinate, and for the other gradients."""
-    cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(block.features)))
-    code = gradient_statements(neuron, block, cotangents)
-    return live(Statements(code.neuron, code.sample, code.mixed, (SHARED, *code.outputs[1:])), frozenset({FORM}))
-
-
-def _loops(
-    neuron: Neuron,
-    code: Statements,
-    index: int,
-    names: list[str],
-    finish: list[str],
-    before: list[str],
-    after: list[str],
-) -> list[str]:
-    """The loops over one block's samples and the chunk's neurons."""
-    printer = ScalarPrinter()
-    used = set().union(
-        *(e.free_symbols for _, e in (*code.neuron, *code.sample, *code.mixed)), *(e.free_symbols for e in code.outputs)
-    )
-    of_sample = [f"{s.name} = points[i, {c}]" for c, s in enumerate(neuron.coordinates[:-1]) if s in used]
-    of_sample += [*names, *(f"{s.name} = {printer(e)}" for s, e in code.sample), *before]
-    of_both = [f"{FORM.name} = z[i, l]"]
-    of_both += [f"{s.name} = w[{i}, l]" for i, s in enumerate(neuron.weights[1:]) if s in used]
-    of_both += [f"{s.name} = f[{i}, l]" for i, s in enumerate(neuron.frozen) if s in used]
-    of_both += [f"{s.name} = {printer(e)}" for s, e in (*code.neuron, *code.mixed)]
-    return [
-        f"    for i in range(row, row + sizes[{index}]):",
-        *(f"        {line}" for line in of_sample),
-        "        for l in range(z.shape[1]):",
-        *(f"            {line}" for line in (*of_both, *finish)),
-        *(f"        {line}" for line in after),
-        f"    row += sizes[{index}]",
-    ]
+            with one_blas_thread():
+                share(work, len(edges) - 1, self.threads)
+            add_product(shared, out[0], self.threads)
+            for component in out[1:]:
+                add_product(dense, component, self.threads)
+        add_product(products, self._vectors, self.threads)
+        return symmetric(shared * products + dense)

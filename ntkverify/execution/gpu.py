@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,6 +37,27 @@ def require_cupy() -> Any:
     return cupy
 
 
+class Namespace:
+    """CuPy under the names of the array API, some of which its versions before 14 lack."""
+
+    _older: ClassVar = {"atan": "arctan", "concat": "concatenate", "permute_dims": "transpose"}
+
+    def __init__(self, cupy: Any) -> None:
+        self._cupy = cupy
+
+    def __getattr__(self, name: str) -> Any:
+        cupy = self.__dict__["_cupy"]
+        return getattr(cupy, name) if hasattr(cupy, name) else getattr(cupy, self._older.get(name, name))
+
+    def astype(self, array: Any, dtype: Any) -> Any:
+        """The array with other entries of the same value."""
+        return array.astype(dtype)
+
+    def asarray(self, array: Any, dtype: Any = None, *, copy: bool = False) -> Any:
+        """An array on the device; `copy` forces a new one."""
+        return self._cupy.array(array, dtype=dtype) if copy else self._cupy.asarray(array, dtype=dtype)
+
+
 class GpuExecutor(ArrayExecutor):
     """Runs a problem in fused sweeps on one CUDA device; Jacobians and Gram matrices by the array evaluator.
 
@@ -46,15 +67,15 @@ class GpuExecutor(ArrayExecutor):
 
     def __init__(self, samples: Samples) -> None:
         cupy = require_cupy()
-        super().__init__(samples, cupy)
+        super().__init__(samples, Namespace(cupy))
         self._kernel = cupy.RawKernel(cuda_source(samples.neuron), "sweep", options=("--std=c++14",))
         self._sizes = cupy.asarray(np.array([b.size for b in samples.blocks], dtype=np.int64))
-        self._all_points = cupy.concatenate([b.points for b in self.samples.blocks])
+        self._all_points = self.xp.concat([b.points for b in self.samples.blocks])
         self._features = max(len(b.block.features) for b in samples.blocks)
 
     def with_samples(self, samples: Samples) -> GpuExecutor:
         other = super().with_samples(samples)
-        other._all_points = self.xp.concatenate([b.points for b in samples.blocks])
+        other._all_points = self.xp.concat([b.points for b in samples.blocks])
         return other
 
     def _rebuilt(self, samples: Samples) -> GpuExecutor:

@@ -23,7 +23,7 @@ from ntkverify.execution.chain import Statements, canonical, forward_statements,
 from ntkverify.execution.numba_source import HEADER
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.threads import available_threads, share
-from ntkverify.symbolic.majorant import majorant
+from ntkverify.symbolic.majorant import majorant, roundings
 from ntkverify.symbolic.neuron import Block, Neuron
 
 Array = NDArray[np.float64]
@@ -104,11 +104,19 @@ def measured_step(
     return MeasuredStep(sums, majorants, lower + np.tril(lower, -1).T, remainders, float(drift), float(gradient))
 
 
-def additions(width: int, count: int, weights: int) -> int:
-    """Largest number of roundings between a neuron's term and the total: within a group, a chunk, over the chunks."""
-    lanes = _lanes(count, weights)
-    chunks = -(-width // CHUNK)
-    return lanes + min(CHUNK, width) // lanes + 1 + chunks
+def most_roundings(neuron: Neuron, width: int, count: int) -> int:
+    """Most roundings that any part of a neuron's value meets on its way into the sum over the neurons.
+
+    Its own by the generated statements written out; then the additions within a group, a chunk, and over the chunks.
+    """
+    neuron = canonical(neuron)
+    (block,) = neuron.blocks
+    code = forward_statements(neuron, block)
+    (value,) = code.outputs
+    for symbol, expression in reversed((*code.neuron, *code.sample, *code.mixed)):
+        value = value.xreplace({symbol: expression})
+    lanes = _lanes(count, len(neuron.weights))
+    return roundings(value) + lanes + min(CHUNK, width) // lanes + 1 + -(-width // CHUNK)
 
 
 def _lanes(count: int, p: int) -> int:

@@ -18,13 +18,16 @@ import sympy
 from ntkverify.execution.chain import canonical, gradient_statements
 from ntkverify.execution.numba_source import HEADER, block_loops
 from ntkverify.execution.printer import ScalarPrinter
+from ntkverify.execution.threads import one_blas_thread, share
 from ntkverify.symbolic.neuron import Neuron
 
 Array = npt.NDArray[np.float64]
 
-# neurons per panel times samples: a few MiB, so that a product is long enough and a panel stays in cache
-PANEL_ENTRIES = 1 << 19
+# neurons per panel times samples: some MiB, so that adding a product up is rare
+PANEL_ENTRIES = 1 << 20
 LEAST_NEURONS = 128
+# rows of a symmetric product that one thread forms at a time; a function of nothing, so that sums round alike
+BLOCK_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,31 @@ def panel_width(rows: int, m: int) -> int:
     return min(m, max(LEAST_NEURONS, PANEL_ENTRIES // rows))
 
 
+def add_product(target: Array, panel: Array, threads: int) -> None:
+    """Add the lower triangle of ``panel @ panel.T`` to the target, block of rows by block of rows.
+
+    Each block is one product by one BLAS thread, so that no entry depends on the number of threads.
+    """
+    # the longest first, so that no thread is left with one in the end
+    starts = range(0, len(panel), BLOCK_ROWS)[::-1]
+
+    def work(i: int) -> None:
+        lo = starts[i]
+        hi = min(lo + BLOCK_ROWS, len(panel))
+        target[lo:hi, :hi] += panel[lo:hi] @ panel[:hi].T
+
+    with one_blas_thread():
+        share(work, len(starts), threads)
+
+
+def symmetric(lower: Array) -> Array:
+    """The symmetric matrix with this lower triangle, whatever stands above it."""
+    below = np.tril(lower)
+    return np.asarray(below + np.tril(below, -1).T)
+
+
 def accumulate_gram(
-    fill: Callable[[Array, int, int], Any], source: PanelSource, rows: int, m: int, vectors: Array | None
+    fill: Callable[[Array, int, int], Any], source: PanelSource, rows: int, m: int, vectors: Array | None, threads: int
 ) -> Array:
     """Sum the panels' products into J J^T.
 
@@ -145,6 +171,8 @@ def accumulate_gram(
         Number of neurons.
     vectors : array, shape (rows, number of factored weights), or None
         The vectors v of all samples.
+    threads : int
+        Number of threads.
     """
     width = panel_width(rows, m)
     scalars, dense = np.zeros((rows, rows)), np.zeros((rows, rows))
@@ -154,9 +182,10 @@ def accumulate_gram(
         panel = out if stop - start == width else np.empty((source.components, rows, stop - start))
         fill(panel, start, stop)
         for i, component in enumerate(panel):
-            target = scalars if source.factored and i == 0 else dense
-            target += component @ component.T
+            add_product(scalars if source.factored and i == 0 else dense, component, threads)
     if vectors is not None:
-        scalars *= vectors @ vectors.T
+        products = np.zeros_like(scalars)
+        add_product(products, vectors, threads)
+        scalars *= products
         dense += scalars
-    return dense
+    return symmetric(dense)

@@ -25,9 +25,7 @@ from ntkverify.execution.chain import Statements, canonical, forward_statements,
 from ntkverify.execution.evaluator import evaluate, integer_power
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights
 from ntkverify.symbolic.functions import Softplus
-
-#: units in the last place that an elementary function of the kernels may be off
-FUNCTION_UNITS = 4
+from ntkverify.symbolic.majorant import FUNCTION_UNITS
 
 
 class Rounded:

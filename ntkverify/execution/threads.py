@@ -6,6 +6,7 @@ threads at once, and no spinning workers when another process holds a core.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import threading
@@ -47,11 +48,16 @@ def share(work: Callable[[int], None], count: int, threads: int) -> None:
         take()
     finally:
         for other in others:
-            other.result()
+            # all chunks are taken by now, so that one who has not begun is not needed; waiting for it from inside
+            # another share's chunk would be waiting for oneself
+            if not other.cancel():
+                other.result()
 
 
 @cache
 def _controller() -> ThreadpoolController:
+    # compiled code calls SciPy's BLAS, a library of its own that must be loaded before the controller looks for them
+    importlib.import_module("scipy.linalg.cython_blas")
     return ThreadpoolController()
 
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkverify.execution.measured import MeasuredStep, additions, measured_step
-from ntkverify.measures.sweep import Descent, Terms, as_samples, draw_network
+from ntkverify.execution.measured import MeasuredStep, measured_step, most_roundings
+from ntkverify.measures.sweep import Descent, draw_network, output_error
 from ntkverify.symbolic.neuron import Neuron
 
 Array = NDArray[np.float64]
@@ -22,20 +22,19 @@ def descend_fused(
     start = network.weights.copy()
     frozen = network.signs[None]
     root = math.sqrt(width)
-    roundings = additions(width, len(points), points.shape[1]) + Terms(as_samples(neuron, points)).operations
-    relative = roundings * float(np.finfo(np.float64).eps) / 2
+    deep = most_roundings(neuron, width, len(points))
 
     def sweep(residual: Array, eta: float) -> MeasuredStep:
         return measured_step(neuron, network.weights, start, frozen, points, residual / root, eta)
 
     # a step of length zero is the forward pass
     measured = sweep(np.zeros(len(points)), 0.0)
-    residuals, errors = [measured.sums / root - targets], [relative * measured.majorants / root]
+    residuals, errors = [measured.sums / root - targets], [output_error(deep, measured.majorants, targets, width)]
     grams, remainders, drift, gradients = [], [], [0.0], []
     for _ in range(steps):
         measured = sweep(residuals[-1], step)
         residuals.append(measured.sums / root - targets)
-        errors.append(relative * measured.majorants / root)
+        errors.append(output_error(deep, measured.majorants, targets, width))
         grams.append(measured.gram / width)
         remainders.append(measured.remainders / root)
         drift.append(measured.drift)

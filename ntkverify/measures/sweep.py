@@ -5,7 +5,7 @@ gradient in the trainable weights. One sweep of `descend` does a gradient-descen
 what lemmas about the step speak of, neuron by neuron: nothing of size samples x width is stored.
 
 Sums over neurons are formed pairwise inside a chunk and then over the chunks in their order, so
-that results do not depend on the number of threads. `summation_error` bounds what that loses.
+that results do not depend on the number of threads. `output_error` bounds what that loses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.samples import BlockSamples, Samples, collect_samples
 from ntkverify.measures.weights import blocks, draw_block
-from ntkverify.symbolic.majorant import majorant
+from ntkverify.symbolic.majorant import majorant, relative_error, roundings
 from ntkverify.symbolic.neuron import Neuron
 
 Array = NDArray[np.float64]
@@ -58,7 +58,8 @@ class Terms:
         self._gradients = [neuron.gradients[b.block.name][0] for b in samples.blocks]
         self._majorants = [majorant(value) for value in self._values]
         self._algebra = ArrayAlgebra(np)
-        self.operations = max(int(sympy.count_ops(value)) for value in self._values) + 1
+        # the scale is one more factor, itself the rounding of a square root
+        self.roundings = max(roundings(value) for value in self._values) + 2
 
     @property
     def dimension(self) -> int:
@@ -162,15 +163,30 @@ def _in_order(work: Callable[[Any], Part], parts: list[Any]) -> Iterator[Part]:
         yield from pool.map(work, parts)
 
 
-def summation_error(width: int, operations: int) -> float:
-    """Relative error, against the sum of majorants, of a sum over neurons whose terms take `operations` roundings.
+def sum_roundings(width: int) -> int:
+    """Most roundings between a neuron's term and the total over a network.
 
     NumPy adds 128 numbers in eight running sums before it goes pairwise (16 + 3 roundings) and then once
     per doubling; the chunks are added one after the other.
     """
-    chunks = -(-width // CHUNK)
-    depth = 19 + math.ceil(math.log2(CHUNK)) + chunks
-    return (depth + operations) * float(np.finfo(np.float64).eps) / 2
+    return 19 + math.ceil(math.log2(CHUNK)) + -(-width // CHUNK)
+
+
+def output_error(roundings: int, majorants: Array, targets: Array, width: int) -> Array:
+    """Bound (N,) of the rounding errors of ``sums / sqrt(width) - targets``.
+
+    Parameters
+    ----------
+    roundings : int
+        Most roundings that a neuron's term meets, its own and those of the sum.
+    majorants : array (N,)
+        Sums over the neurons of the terms' majorants.
+    targets : array (N,)
+    width : int
+        Number of neurons.
+    """
+    # the square root, the division by it and the difference round once each
+    return np.asarray(relative_error(roundings + 3) * (majorants / math.sqrt(width) + np.abs(targets)))
 
 
 @dataclass(frozen=True)
@@ -236,7 +252,7 @@ def initial_sweep(
     for parts in _in_order(visit, blocks(width)):
         for total, part in zip(sums, parts, strict=True):
             total += part
-    error = summation_error(width, terms.operations) * sums[1] / math.sqrt(width)
+    error = output_error(terms.roundings + sum_roundings(width), sums[1], np.zeros(count), width)
     return Initial(sums[0] / math.sqrt(width), error, sums[2] / width, sums[3] / width)
 
 
@@ -345,7 +361,7 @@ def descend(
     start = network.weights.copy()
     chunks = [slice(lo, min(lo + CHUNK, width)) for lo in range(0, width, CHUNK)]
     root = math.sqrt(width)
-    relative = summation_error(width, terms.operations)
+    deep = terms.roundings + sum_roundings(width)
 
     def forward(chunk: slice) -> tuple[Array, Array]:
         weights, frozen = network.weights[:, chunk], network.signs[None, chunk].astype(np.float64)
@@ -353,7 +369,7 @@ def descend(
 
     outputs, magnitude = (np.add.reduce(parts) for parts in zip(*_in_order(forward, chunks), strict=True))
     residuals = [outputs / root - wanted]
-    errors = [relative * magnitude / root]
+    errors = [output_error(deep, magnitude, wanted, width)]
     grams, remainders, drift, gradients = [], [], [0.0], []
 
     def advance(chunk: slice) -> tuple[Array, Array, Array, Array, float, float]:
@@ -375,7 +391,7 @@ def descend(
         parts = list(zip(*_in_order(advance, chunks), strict=True))
         outputs, magnitude, gram, remainder = (np.add.reduce(parts[i]) for i in range(4))
         residuals.append(outputs / root - wanted)
-        errors.append(relative * magnitude / root)
+        errors.append(output_error(deep, magnitude, wanted, width))
         grams.append(gram / width)
         remainders.append(remainder / root)
         drift.append(max(parts[4]))

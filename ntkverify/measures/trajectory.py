@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Samples
-from ntkverify.measures.sweep import CHUNK, Terms, draw_network, summation_error
+from ntkverify.measures.sweep import CHUNK, Terms, draw_network, output_error, sum_roundings
 
 Array = NDArray[np.float64]
 Method = Literal["gradient", "natural gradient"]
@@ -88,7 +88,7 @@ class Sweeper:
         self.terms = Terms(samples)
         self.width = int(signs.size)
         self._frozen = signs[None].astype(np.float64)
-        self.relative = summation_error(self.width, self.terms.operations)
+        self._roundings = self.terms.roundings + sum_roundings(self.width)
         self.targets = np.concatenate([b.scale * b.targets for b in samples.blocks])
 
     def values_and_jacobian(self, weights: Array) -> tuple[Array, Array]:
@@ -115,7 +115,7 @@ class Sweeper:
         for lo in range(0, self.width, CHUNK):
             chunk = slice(lo, lo + CHUNK)
             total += self.terms.majorants(weights[:, chunk], self._frozen[:, chunk]).sum(axis=1)
-        return np.asarray(self.relative * (total / math.sqrt(self.width) + np.abs(self.targets)))
+        return output_error(self._roundings, total, self.targets, self.width)
 
 
 def spectral_norm(jacobian: Array) -> float:

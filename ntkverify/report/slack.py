@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ntkverify.check import draw_instances
+from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
 from ntkverify.outcome import assess

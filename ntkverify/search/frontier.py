@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ntkverify.check import draw_instances
+from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
 from ntkverify.parts import Assumption, Claim, Regime

@@ -19,12 +19,56 @@ _LIPSCHITZ: dict[type, tuple[sympy.Expr, sympy.Expr]] = {
 }
 
 
+#: units in the last place that an elementary function may be off, here and in the generated kernels
+FUNCTION_UNITS = 4
+UNIT = 2.0**-53  #: unit roundoff of float64
+
+
+def relative_error(roundings: int) -> float:
+    """How far so many roundings take a value, relative to its majorant, itself computed with as many.
+
+    The classical ``n u / (1 - n u)`` (Higham, Accuracy and Stability of Numerical Algorithms, lemma 3.1), divided by
+    another 1 - n u for the majorant.
+    """
+    return roundings * UNIT / (1 - 2 * roundings * UNIT)
+
+
+@functools.lru_cache(maxsize=4096)
+def roundings(expression: sympy.Expr) -> int:
+    """Most roundings that meet any monomial of an expression on its way into the value, in whatever order of addition.
+
+    All operations of a sum count for each of its terms; a power of a base that met b roundings meets k b + k - 1;
+    a function adds its own, `FUNCTION_UNITS` units in the last place of two roundings each.
+
+    Raises
+    ------
+    NtkVerifyError
+        For a function that `majorant` does not know.
+    """
+    e = sympy.sympify(expression)
+    if e.is_number:
+        # a constant that is no small integer is rounded on its way into a float, with room for a detour by decimals
+        return 0 if e.is_Integer and abs(e) < 2**53 else 2
+    if e.is_Symbol:
+        return 0
+    if e.is_Add or e.is_Mul:
+        return sum(map(roundings, e.args)) + len(e.args) - 1
+    if e.is_Pow and e.exp.is_Integer and e.exp > 0:
+        return int(e.exp) * (roundings(e.base) + 1) - 1
+    if isinstance(e, PositivePower):
+        power = int(e.args[1])
+        return power * (roundings(e.args[0]) + 1) - 1 if power else 0
+    if e.func in _LIPSCHITZ:
+        return roundings(e.args[0]) + 2 * FUNCTION_UNITS
+    raise NtkVerifyError(f"no bound of the rounding error of {e.func.__name__} is known; use another activation.")
+
+
 @functools.lru_cache(maxsize=4096)
 def majorant(expression: sympy.Expr) -> sympy.Expr:
-    """A bound M >= |e| such that evaluating e in floating point errs by at most (operations) * eps * M, to first order.
+    """A bound M >= |e| such that evaluating e in floating point errs by at most `relative_error` (roundings(e)) * M.
 
     Sums become sums of majorants, so that cancellation shows; a Lipschitz function turns the error of its argument
-    into at most its slope times that.
+    into at most its slope times that. M does not change when products are multiplied out or factored.
 
     Raises
     ------

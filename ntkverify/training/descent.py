@@ -44,7 +44,7 @@ def gradient_descent(
         Train the given array instead of a copy; halves the memory of a very wide network.
     """
     prepare(weights, "gradient descent", copies=0 if in_place else 1, steps=steps, eta=eta)
-    w = weights if in_place else weights.copy()
+    w = weights if in_place else executor.copy(weights)
     recorder = Recorder(executor, frozen, record, every)
     forward = executor.forward(w, frozen)
     recorder.see(0, 0.0, w, forward)
@@ -66,7 +66,8 @@ def integrate(
 ) -> Trajectory:
     """Integrate ``d theta / dt = velocity(theta)`` by DOP853 and keep the moments `times`.
 
-    The weights at a kept time come from the integrator's own dense output of order 7.
+    SciPy integrates on the host; `velocity` takes and gives the executor's arrays. The weights at a kept time come from
+    the integrator's own dense output of order 7.
     """
     times = np.asarray(times, dtype=float)
     if times.ndim != 1 or times.size == 0 or times[0] < 0 or (np.diff(times) <= 0).any():
@@ -75,9 +76,14 @@ def integrate(
     prepare(weights, str(notes["method"]), copies=30)
     executor, frozen, shape = recorder.executor, recorder.frozen, weights.shape
     solver = DOP853(
-        lambda t, y: velocity(y.reshape(shape)).ravel(), 0.0, weights.ravel(), times[-1], rtol=rtol, atol=atol
+        lambda t, y: executor.to_host(velocity(executor.from_host(y.reshape(shape)))).ravel(),
+        0.0,
+        executor.to_host(weights).ravel(),
+        times[-1],
+        rtol=rtol,
+        atol=atol,
     )
-    kept, current = 0, weights.copy()
+    kept, current = 0, executor.copy(weights)
     while kept < len(times):
         if solver.t < times[kept]:
             message = solver.step()
@@ -85,7 +91,7 @@ def integrate(
                 raise NtkVerifyError(f"the flow's integrator stopped at t = {solver.t:.6g}: {message}; loosen rtol")
         while kept < len(times) and times[kept] <= solver.t:
             y = solver.y.copy() if times[kept] == solver.t else solver.dense_output()(times[kept])
-            current = y.reshape(shape)
+            current = executor.from_host(y.reshape(shape))
             recorder.see(kept, float(times[kept]), current, executor.forward(current, frozen))
             kept += 1
     return recorder.finish(current, {**notes, "rtol": rtol, "atol": atol, "evaluations": solver.nfev})
@@ -140,8 +146,8 @@ def adam(
 ) -> Trajectory:
     """Full-batch Adam with bias correction (Kingma and Ba, arXiv:1412.6980, algorithm 1), as a baseline."""
     prepare(weights, "Adam", copies=6, steps=steps, eta=eta)
-    w = weights.copy()
-    first, second = np.zeros_like(w), np.zeros_like(w)
+    w = executor.copy(weights)
+    first, second = w * 0, w * 0
     recorder = Recorder(executor, frozen, record, every)
     forward = executor.forward(w, frozen)
     recorder.see(0, 0.0, w, forward)
@@ -149,7 +155,7 @@ def adam(
         gradient = executor.gradient(w, frozen, forward)
         first += (1 - beta_1) * (gradient - first)
         second += (1 - beta_2) * (gradient**2 - second)
-        w -= eta * (first / (1 - beta_1**k)) / (np.sqrt(second / (1 - beta_2**k)) + epsilon)
+        w -= eta * (first / (1 - beta_1**k)) / ((second / (1 - beta_2**k)) ** 0.5 + epsilon)
         forward = executor.forward(w, frozen)
         recorder.see(k, k * eta, w, forward)
     return recorder.finish(
@@ -173,30 +179,32 @@ def lbfgs(
     recorder = Recorder(executor, frozen, record, every)
 
     def loss(flat: Any) -> tuple[float, Any]:
-        w = flat.reshape(shape)
+        w = executor.from_host(flat.reshape(shape))
         forward = executor.forward(w, frozen)
-        return float(forward.loss), executor.gradient(w, frozen, forward).ravel()
+        return float(forward.loss), executor.to_host(executor.gradient(w, frozen, forward)).ravel()
 
     count = [0]
 
     def see(flat: Any) -> None:
-        w = flat.reshape(shape)
+        w = executor.from_host(flat.reshape(shape))
         recorder.see(count[0], float(count[0]), w, executor.forward(w, frozen))
         count[0] += 1
 
-    see(weights.ravel())
+    start = executor.to_host(weights).ravel()
+    see(start)
     # no tolerance of scipy's: the number of steps alone ends the run
     options: Any = {"maxiter": steps, "maxcor": memory, "ftol": 0.0, "gtol": 0.0, "maxfun": 20 * steps + 20}
     # the stubs know no overload with jac=True and a callback
     scipy_minimize: Any = minimize
     result = scipy_minimize(
         loss,
-        weights.ravel(),
+        start,
         jac=True,
         method="L-BFGS-B",
         callback=see,
         options=options,
     )
     return recorder.finish(
-        result.x.reshape(shape), {"method": "L-BFGS", "memory": memory, "stopped": str(result.message), "steps": steps}
+        executor.from_host(result.x.reshape(shape)),
+        {"method": "L-BFGS", "memory": memory, "stopped": str(result.message), "steps": steps},
     )

@@ -48,7 +48,7 @@ def least_norm(
     executor, weights, frozen, forward
         The problem, and its forward pass at the weights.
     right : array, shape (N,)
-        Right-hand side.
+        Right-hand side. Systems of this size are solved on the host.
     solver : {"auto", "cholesky", "qr"}
         Cholesky of J J^T never stores J but squares its condition number; QR of J^T does not. "auto" takes
         Cholesky while cond(J J^T) <= 1e8.
@@ -61,18 +61,19 @@ def least_norm(
     if solver not in SOLVERS:
         raise NtkVerifyError(f"unknown solver {solver!r}; choose one of {', '.join(SOLVERS)}")
     if solver != "qr":
-        gram = executor.gram(weights, frozen)
+        gram = executor.to_host(executor.gram(weights, frozen))
         eigenvalues = np.linalg.eigvalsh(gram)
         condition = float(eigenvalues[-1] / eigenvalues[0]) if eigenvalues[0] > 0 else np.inf
         if condition <= CHOLESKY_LIMIT:
-            y = scipy.linalg.cho_solve(scipy.linalg.cho_factor(gram, lower=True), right)
-            return LeastNorm(executor.vjp(weights, frozen, forward, y), "cholesky", condition)
+            y = scipy.linalg.cho_solve(scipy.linalg.cho_factor(gram, lower=True), executor.to_host(right))
+            direction = executor.vjp(weights, frozen, forward, executor.from_host(y))
+            return LeastNorm(direction, "cholesky", condition)
         if solver == "cholesky":
             raise NtkVerifyError(
                 f"J J^T has condition number {condition:.2g}, beyond {CHOLESKY_LIMIT:.0e}, where its Cholesky factor "
                 "is noise in float64; use solver='qr' or 'auto'"
             )
-    jacobian = executor.jacobian(weights, frozen)
+    jacobian = executor.to_host(executor.jacobian(weights, frozen))
     q, r = np.linalg.qr(jacobian.T)
     singular = np.linalg.svd(r, compute_uv=False)
     if len(singular) < len(right) or singular[-1] <= len(right) * np.finfo(float).eps * singular[0]:
@@ -80,8 +81,9 @@ def least_norm(
             f"the Jacobian of {len(right)} residuals has not full rank to rounding (singular values from "
             f"{singular[0]:.2g} to {singular[-1]:.2g}); remove repeated samples or widen the network"
         )
-    direction = q @ scipy.linalg.solve_triangular(r, right, trans="T")
-    return LeastNorm(direction.reshape(weights.shape), "qr", float((singular[0] / singular[-1]) ** 2))
+    flat = q @ scipy.linalg.solve_triangular(r, executor.to_host(right), trans="T")
+    direction = executor.from_host(flat.reshape(weights.shape))
+    return LeastNorm(direction, "qr", float((singular[0] / singular[-1]) ** 2))
 
 
 def natural_gradient_descent(
@@ -100,13 +102,13 @@ def natural_gradient_descent(
     The notes hold, per step, the solver used and the condition number of J J^T.
     """
     prepare(weights, "natural gradient", copies=3, steps=steps, eta=eta)
-    w = weights.copy()
+    w = executor.copy(weights)
     recorder = Recorder(executor, frozen, record, every)
     forward = executor.forward(w, frozen)
     recorder.see(0, 0.0, w, forward)
     solvers, conditions = [], []
     for k in range(1, steps + 1):
-        check_finite(forward, k - 1)
+        check_finite(executor, forward, k - 1)
         solution = least_norm(executor, w, frozen, forward, forward.residuals, solver=solver)
         solvers.append(solution.solver)
         conditions.append(solution.condition)
@@ -194,21 +196,22 @@ def levenberg_marquardt(
             "Levenberg-Marquardt needs 0 < damping < most_damping, 0 <= accept < 1/4, acceleration >= 0"
         )
     prepare(weights, "Levenberg-Marquardt", copies=6, steps=steps)
-    w = weights.copy()
+    w = executor.copy(weights)
     recorder = Recorder(executor, frozen, record, every)
     forward = executor.forward(w, frozen)
     recorder.see(0, 0.0, w, forward)
     second = executor.for_neuron(directional_neuron(executor.neuron, 2)) if acceleration else None
     dampings, gains, stopped = [], [], "steps done"
     for k in range(1, steps + 1):
-        check_finite(forward, k - 1)
-        gram = executor.gram(w, frozen)
+        check_finite(executor, forward, k - 1)
+        gram = executor.to_host(executor.gram(w, frozen))
         gradient = executor.gradient(w, frozen, forward)
         while True:
             factor = scipy.linalg.cho_factor(gram + damping * np.eye(len(gram)), lower=True)
             # (J^T J + lam)^-1 J^T = J^T (J J^T + lam)^-1 keeps the system N x N
-            v = -executor.vjp(w, frozen, forward, scipy.linalg.cho_solve(factor, forward.residuals))
-            predicted = float((v * (damping * v - gradient)).sum())
+            solution = scipy.linalg.cho_solve(factor, executor.to_host(forward.residuals))
+            v = -executor.vjp(w, frozen, forward, executor.from_host(solution))
+            predicted = executor.dot(v, damping * v - gradient)
             trial = executor.forward(w + v, frozen)
             gain = 2 * float(forward.loss - trial.loss) / predicted if predicted > 0 else 0.0
             if gain >= accept and predicted > 0:
@@ -220,9 +223,10 @@ def levenberg_marquardt(
         if stopped != "steps done":
             break
         if second is not None:
-            curvature = second.forward(w, v if frozen is None else np.hstack([frozen, v])).residuals
-            a = -executor.vjp(w, frozen, forward, scipy.linalg.cho_solve(factor, curvature))
-            if 2 * np.linalg.norm(a) <= acceleration * np.linalg.norm(v):
+            curvature = second.forward(w, v if frozen is None else executor.concatenate([frozen, v], axis=1)).residuals
+            solution = scipy.linalg.cho_solve(factor, executor.to_host(curvature))
+            a = -executor.vjp(w, frozen, forward, executor.from_host(solution))
+            if 4 * executor.dot(a, a) <= acceleration**2 * executor.dot(v, v):
                 v = v + a / 2
         dampings.append(damping)
         gains.append(gain)

@@ -49,13 +49,13 @@ class Trajectory:
     Parameters
     ----------
     steps, times : arrays, shape (K,)
-        Step numbers and training times of the kept moments.
+        Step numbers and training times of the kept moments. What is kept lies in NumPy arrays, whatever the executor.
     residuals : array, shape (K, N)
         Residuals at the kept moments.
     records : mapping from name to array, first axis of length K
         The quantities that were asked for.
     weights : array, shape (m, p)
-        Weights at the end.
+        Weights at the end, in the executor's kind of array.
     notes : mapping
         Resolved settings, solvers chosen, condition numbers, reasons for stopping.
     """
@@ -87,7 +87,7 @@ def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: floa
         refuse_beyond_memory(copies * weights.nbytes, f"{method} of {len(weights)} neurons with {copies} such arrays")
 
 
-def check_finite(forward: Forward, step: int) -> None:
+def check_finite(executor: Executor, forward: Forward, step: int) -> None:
     """Say that a run diverged rather than hand noise to a solver.
 
     Raises
@@ -95,7 +95,7 @@ def check_finite(forward: Forward, step: int) -> None:
     NtkVerifyError
         If a residual is not finite.
     """
-    if not np.isfinite(np.asarray(forward.residuals, dtype=float)).all():
+    if not np.isfinite(np.asarray(executor.to_host(forward.residuals), dtype=float)).all():
         raise NtkVerifyError(f"the residuals are no longer finite after {step} steps; take shorter steps")
 
 
@@ -120,7 +120,7 @@ class Recorder:
             return
         self._steps.append(step)
         self._times.append(time)
-        self._residuals.append(forward.residuals.copy())
+        self._residuals.append(self.executor.to_host(self.executor.copy(forward.residuals)))
         snapshot = Snapshot(step, time, weights, self.frozen, forward, self.executor)
         for name, measure in self._record.items():
             self._values[name].append(measure(snapshot))
@@ -131,7 +131,7 @@ class Recorder:
             np.array(self._steps),
             np.array(self._times),
             np.array(self._residuals),
-            {name: np.array(values) for name, values in self._values.items()},
+            {name: np.array([self.executor.to_host(v) for v in values]) for name, values in self._values.items()},
             weights,
             dict(notes),
         )

@@ -97,10 +97,10 @@ def test_a_batch_and_another_sample():
 
 
 def test_chosen_where_it_wins_and_can_run():
-    assert worthwhile(KINDS["relu"](), 16)
-    assert not worthwhile(KINDS["relu"](), 15)
+    assert worthwhile(regression_neuron("relu", dimension=12), 3)
+    assert not worthwhile(regression_neuron("relu", dimension=12), 2)
     assert worthwhile(regression_neuron("relu", dimension=65), 2)
-    assert not worthwhile(regression_neuron("relu", dimension=16), 1000)
+    assert not worthwhile(regression_neuron("relu", dimension=11), 1000)
     points = coordinates(" ".join(f"x_{i}" for i in range(30)))
     # the Laplacian meets the inner weights outside the form as well
     assert reduction(pinn_neuron("tanh", laplacian(points))) is None

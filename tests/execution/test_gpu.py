@@ -1,6 +1,5 @@
 """The CUDA kernels: compiled where a compiler is, their arithmetic run on the host, in full where a device is."""
 
-import ctypes
 import shutil
 import subprocess
 import sys
@@ -10,32 +9,29 @@ import pytest
 from built_neurons import BUILT
 from drawing import draw_problem, executor_of, relative
 from hand_built_neurons import KINDS, relu_regression
+from simulated_cupy import COMPILER, simulated_cupy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.cuda_source import cuda_source, tile_size
 from ntkverify.execution.gpu import require_cupy
+from ntkverify.training import (
+    adam,
+    gradient_descent,
+    gradient_flow,
+    lbfgs,
+    levenberg_marquardt,
+    natural_gradient_descent,
+)
 
-# CUDA's words for one thread per block: no lane to shuffle from, nobody to wait for
-HOST_SHIM = """
-#include <cmath>
-using namespace std;
-#define __global__
-#define __device__
-#define __shared__ static
-struct Index { long long x; };
-static Index blockIdx, threadIdx, blockDim = {1};
-static const int warpSize = 1;
-static void __syncthreads() {}
-static double __shfl_down_sync(unsigned, double, int) { return 0.0; }
-"""
-HOST_LAUNCH = """
-extern "C" void launch(double* weights, const double* frozen, const double* points, const double* cotangents,
-    const long long* sizes, double eta, double* gradient, double* partial, int differentiate, int update, int add,
-    long long m, long long rows) {
-  for (blockIdx.x = 0; blockIdx.x < m; ++blockIdx.x)
-    sweep(weights, frozen, points, cotangents, sizes, eta, gradient, partial, differentiate, update, add, m, rows);
-}
-"""
+TRAININGS = [
+    (gradient_descent, {"eta": 0.1, "steps": 3}),
+    (adam, {"eta": 0.01, "steps": 3}),
+    (lbfgs, {"steps": 3}),
+    (gradient_flow, {"times": [0.0, 0.1]}),
+    (natural_gradient_descent, {"eta": 0.5, "steps": 2, "solver": "cholesky"}),
+    (natural_gradient_descent, {"eta": 0.5, "steps": 2, "solver": "qr"}),
+    (levenberg_marquardt, {"steps": 2}),
+]
 
 
 def device_is_missing():
@@ -70,44 +66,50 @@ def test_every_kernel_compiles(family, tmp_path):
     assert (tmp_path / "kernels.ptx").read_text().count(".entry") == len(makers) > 0
 
 
-@pytest.mark.skipif(
-    shutil.which("g++") is None, reason="running the kernels on the host needs g++, which is not on PATH"
-)
-@pytest.mark.parametrize("kind", ["heat", "advection", "softplus"])
-def test_the_kernels_arithmetic_on_the_host(kind, tmp_path):
-    neuron, m = KINDS[kind](), 11
-    tile = tile_size(neuron)
-    # more samples than a tile holds, and not a whole number of tiles
-    sizes = [tile + 5, 3][: len(neuron.blocks)]
-    problem, weights, frozen = draw_problem(neuron, sizes, m, 2)
-    source = tmp_path / "kernel.cpp"
-    source.write_text(HOST_SHIM + cuda_source(neuron) + HOST_LAUNCH)
-    subprocess.run(["g++", "-O1", "-shared", "-fPIC", "-o", tmp_path / "kernel.so", source], check=True)
-    launch = ctypes.CDLL(str(tmp_path / "kernel.so")).launch
+@pytest.fixture
+def simulated(monkeypatch, tmp_path):
+    """The GPU executor on the host: the generated kernels with a block's threads as real threads."""
+    if COMPILER is None:
+        pytest.skip("running the kernels on the host needs g++, which is not on PATH")
+    cupy = simulated_cupy(tmp_path)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    # a device's block has 256 threads: as many here would only take longer to start
+    monkeypatch.setattr("ntkverify.execution.cuda_source.THREADS", 64)
+    monkeypatch.setattr("ntkverify.execution.gpu.THREADS", 64)
+    return cupy
 
-    array = executor_of(neuron, problem, backend="array")
-    forward = array.forward(weights, frozen)
-    rows, features = sum(sizes), max(len(b.features) for b in neuron.blocks)
-    cotangents, partial = np.zeros((features, rows)), np.zeros((m, features, rows))
-    for b, slopes in zip(array.samples.blocks, array.slopes(forward), strict=True):
-        for k, slope in enumerate(slopes):
-            cotangents[k, b.rows] = slope * m**-0.5 * forward.residuals[b.rows]
-    points = np.concatenate([b.points for b in array.samples.blocks])
-    moved, gradient, eta = weights.copy(), np.zeros_like(weights), 0.01
-    pointer, integer = ctypes.c_void_p, ctypes.c_longlong
-    lengths = np.array(sizes, dtype=np.int64)
-    launch(
-        *(pointer(a.ctypes.data) for a in (moved, frozen, points, cotangents, lengths)),
-        ctypes.c_double(eta),
-        pointer(gradient.ctypes.data),
-        pointer(partial.ctypes.data),
-        1, 1, 1, integer(m), integer(rows),
-    )  # fmt: skip
-    assert relative(gradient, array.gradient(weights, frozen, forward)) < 1e-12
-    after = array.step(weights, frozen, forward, eta)
-    assert relative(moved, weights) < 1e-13
-    for b, sums in zip(array.samples.blocks, after.sums, strict=True):
-        assert relative(partial.sum(0)[: len(sums), b.rows] * m**-0.5, sums) < 1e-12
+
+@pytest.mark.parametrize("kind", ["heat", "advection", "softplus"])
+def test_the_kernels_run_by_the_threads_of_the_host(kind, simulated):
+    neuron = KINDS[kind]()
+    # more samples than a tile holds, not a whole number of tiles; blocks of threads that are not full
+    sizes = [tile_size(neuron) + 5, 3][: len(neuron.blocks)]
+    problem, weights, frozen = draw_problem(neuron, sizes, 150, 2)
+    array, gpu = (executor_of(neuron, problem, backend=b) for b in ("array", "gpu"))
+    w, f = simulated.asarray(weights.copy()), simulated.asarray(frozen)
+    a, g = array.forward(weights, frozen), gpu.forward(w, f)
+    assert relative(g.residuals.get(), a.residuals) < 1e-12
+    assert relative(gpu.gradient(w, f, g).get(), array.gradient(weights, frozen, a)) < 1e-12
+    assert relative(gpu.gram(w, f).get(), array.gram(weights, frozen)) < 1e-12
+    before = weights.copy()
+    a, g = array.step(weights, frozen, a, 0.01), gpu.step(w, f, g, 0.01)
+    assert relative(w.get() - before, weights - before) < 1e-11
+    assert relative(g.residuals.get(), a.residuals) < 1e-12
+
+
+def test_training_on_the_simulated_device(simulated):
+    neuron = KINDS["softplus"]()
+    problem, weights, frozen = draw_problem(neuron, (4,), 70, 2)
+    array, gpu = (executor_of(neuron, problem, backend=b) for b in ("array", "gpu"))
+    w, f = simulated.asarray(weights.copy()), simulated.asarray(frozen)
+    for train, options in TRAININGS:
+        here, there = train(array, weights, frozen, **options), train(gpu, w, f, **options)
+        assert type(there.residuals) is np.ndarray
+        assert relative(there.residuals, here.residuals) < 1e-9
+    batch = gpu.descend(simulated.asarray(np.stack([weights, weights / 2])), simulated.asarray(np.stack([frozen] * 2)),
+                        0.1, steps=2)  # fmt: skip
+    expected = array.descend(np.stack([weights, weights / 2]), np.stack([frozen] * 2), 0.1, steps=2)
+    assert relative(batch.get(), expected) < 1e-12
 
 
 def test_asking_for_a_gpu_says_what_is_missing(monkeypatch):

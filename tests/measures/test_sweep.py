@@ -1,5 +1,6 @@
 """Sweeps against the same quantities written densely, and their independence of chunks and threads."""
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -67,6 +68,24 @@ def test_the_error_bound_covers_the_rounding():
     exact = math.fsum(terms) / math.sqrt(width)
     assert abs(found.outputs[0] - exact) <= found.outputs_error[0]
     assert found.outputs_error[0] < 1e-9
+
+
+@pytest.mark.parametrize("descend", [sweep.descend, fused.descend_fused])
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e4])
+def test_the_error_bound_of_the_residuals_covers_target_and_root(descend, size):
+    """Where the outputs are far smaller than the targets, the difference is what rounds."""
+    points, targets = size * np.array([[0.6, 0.8], [-0.28, 0.96]]), np.array([1 / 3, -0.7])
+    for seed in range(20):
+        found = descend(regression_neuron("relu", dimension=2), points, targets, seed=seed, width=3, step=0.1, steps=0)
+        w, a = weights.draw_block(seed, 0, 3, 2)
+        with mpmath.workdps(50):
+            for i, (x, y) in enumerate(zip(points, targets, strict=True)):
+                exact = sum(
+                    int(a[j]) * max(mpmath.mpf(0), sum(mpmath.mpf(w[k, j]) * mpmath.mpf(x[k]) for k in (0, 1)))
+                    for j in range(3)
+                ) / mpmath.sqrt(3) - mpmath.mpf(y)
+                assert abs(exact - mpmath.mpf(found.residuals[0, i])) <= found.residuals_error[0, i]
+        assert (found.residuals_error[0] <= 1e-13 * (size + 1)).all()
 
 
 def test_initial_sweep_agrees_with_the_start_of_the_descent():

@@ -8,7 +8,7 @@ flint = pytest.importorskip("flint")
 from pathlib import Path  # noqa: E402
 
 from ntkverify import Instance, load_theorem  # noqa: E402
-from ntkverify.check import draw_instances  # noqa: E402
+from ntkverify.draws import draw_instances  # noqa: E402
 from ntkverify.execution.ball import Undecided  # noqa: E402
 from ntkverify.instances import orthonormal_inputs  # noqa: E402
 from ntkverify.search.ball_runs import BallRegressionRun, ball_run_class, eigenvalue_balls  # noqa: E402
