@@ -17,7 +17,7 @@ from ntkverify.symbolic.derivation import Derivation
 from ntkverify.symbolic.gaussian import half_space_power
 from ntkverify.symbolic.geometry import FloatArray, Frames, inner_products, pair_frames
 from ntkverify.symbolic.halfspace import PlaneMoments, angular_integral, radial_moment
-from ntkverify.symbolic.quadrature import plane_expectations
+from ntkverify.symbolic.quadrature import HermiteTables, plane_expectations
 from ntkverify.symbolic.scalars import Arithmetic, evaluate, guard_bits
 from ntkverify.symbolic.smooth import LEFT, RIGHT, ArrayFunctions, Geometry, pieces_of, smooth_moment
 from ntkverify.symbolic.terms import GroupKey, Groups
@@ -36,6 +36,7 @@ class ArrayMoments:
 
     derivation: Derivation
     coordinates: tuple[sympy.Symbol, ...]
+    _tables: HermiteTables = field(default_factory=HermiteTables)
 
     def kernel(self, groups: Groups, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Sum over the groups for the points x (n, d) and y (n', d), and the error estimate of what was integrated.
@@ -76,7 +77,7 @@ class ArrayMoments:
             for key, coefficient in closed:
                 total += coefficient * smooth_moment(key[0], key[1], key[3], geometry)
         if rest:
-            value, error = quadrature_sum(rest, u, v)
+            value, error = quadrature_sum(rest, u, v, self._tables)
             total += value
         return total, error
 
@@ -122,7 +123,7 @@ def array_geometry(u: FloatArray, v: FloatArray) -> Geometry:
 
 
 def quadrature_sum(
-    members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray
+    members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray, tables: HermiteTables
 ) -> tuple[FloatArray, FloatArray]:
     """sum of coefficient * E[w^monomial A(w.u) B(w.v)] over the groups, by Hermite series, and its error estimate."""
     frames = pair_frames(u, v, with_second=any(key[0] for key, _ in members))
@@ -131,7 +132,7 @@ def quadrature_sum(
         dict.fromkeys((key[1], key[3], a, b) for (key, _), p in zip(members, polynomials, strict=True) for a, b in p)
     )
     values, errors = plane_expectations(
-        requests, frames.norms_left, frames.norms_right, np.cos(frames.angle), np.sin(frames.angle)
+        requests, frames.norms_left, frames.norms_right, np.cos(frames.angle), np.sin(frames.angle), tables
     )
     known = dict(zip(requests, zip(values, errors, strict=True), strict=True))
     total, error = np.zeros((len(u), len(v))), np.zeros((len(u), len(v)))

@@ -9,6 +9,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.functions import PositivePower, Z
+from ntkverify.symbolic.smooth import pieces_of
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Splitter:
             form, atom = next(iter(atoms.items()), (-1, sympy.S.One))
             collected.setdefault((monomial, atom, form), []).append(coefficient)
         summed = ((key, sympy.Add(*parts)) for key, parts in collected.items())
-        return tuple(Term(c, monomial, atom, form) for (monomial, atom, form), c in summed if c != 0)
+        return _with_whole_functions([Term(c, monomial, atom, form) for (monomial, atom, form), c in summed if c != 0])
 
     def split_products(
         self, expression: sympy.Expr
@@ -132,6 +133,31 @@ class Splitter:
         scale = content if content.is_positive and not content.is_rational else sympy.S.One
         self.forms.append(tuple(sympy.expand(c / scale) for c in form))
         return len(self.forms) - 1, scale
+
+
+def _with_whole_functions(terms: Sequence[Term]) -> tuple[Term, ...]:
+    """Functions without closed form put together again where they were multiplied out, such as 1 - tanh^2.
+
+    Each is integrated numerically, at the same cost for a sum as for one of its terms.
+    """
+    result, sums = [], dict[tuple[tuple[int, ...], sympy.Expr], dict[int, sympy.Expr]]()
+    for term in terms:
+        if term.form >= 0 and (term.atom.has(PositivePower) or pieces_of(term.atom) is not None):
+            result.append(term)
+            continue
+        number, rest = term.coefficient.as_content_primitive()
+        if rest.could_extract_minus_sign():
+            number, rest = -number, -rest
+        atoms = sums.setdefault((term.monomial, rest), {})
+        atoms[term.form] = atoms.get(term.form, sympy.S.Zero) + number * term.atom
+    for (monomial, coefficient), atoms in sums.items():
+        constant, forms = atoms.pop(-1, sympy.S.Zero), list(atoms)
+        if len(forms) == 1:
+            atoms[forms[0]] += constant
+        elif constant != 0:
+            result.append(Term(constant * coefficient, monomial, sympy.S.One, -1))
+        result += [Term(coefficient, monomial, atom, form) for form, atom in atoms.items()]
+    return tuple(result)
 
 
 def _is_opaque(part: sympy.Expr) -> bool:
