@@ -101,8 +101,12 @@ class Activation:
     def derivative_polynomial(self, order: int) -> sympy.Poly | None:
         """The derivative as a polynomial in the activation itself, or None where it is not one.
 
-        It exists for affine functions of tanh (tanh and the logistic sigmoid): tanh' = 1 - tanh^2.
+        It exists for affine functions of tanh (tanh and the logistic sigmoid), as tanh' = 1 - tanh^2, and where the
+        derivative is a multiple of the activation (exp, and sin and cos at even orders).
         """
+        if self.expression.has(sympy.sin, sympy.cos, sympy.exp) and not self.expression.has(sympy.tanh):
+            ratio = sympy.simplify(self.derivative(order) / self.expression)
+            return sympy.Poly(ratio * sympy.Symbol("sigma"), sympy.Symbol("sigma")) if ratio.is_number else None
         hyperbolic = self.expression.atoms(sympy.tanh)
         if len(hyperbolic) != 1 or not self.is_analytic:
             return None

@@ -94,6 +94,12 @@ class TestChain:
         # a width of exactly 3 is sufficient; rounding 1/3 would ask for 4
         assert Chain(m, [Requirement("r", 1 / m, Rational(1, 3), "")]).width({}).width == 3
 
+    def test_a_float_is_not_rounded(self):
+        # 15 digits of lambda = 0.5 + 1e-16 would be 1/2, of which 1/lambda = 2 is a width, which is a hair too small
+        chain = Chain(m, [Requirement("r", x, m, "")])
+        assert chain.width({x: 2.0}).width == 2
+        assert chain.width({x: 2.0000000000000004}).width == 3
+
     def test_tiny_sides_are_compared_relative_to_themselves(self):
         width = Chain(m, [Requirement("tail", exp(-m / 100), 1 / m**2, "")]).width({}).width
         assert exp(-Rational(width, 100)).evalf(30) <= Rational(1, width**2)

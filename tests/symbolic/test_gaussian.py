@@ -246,5 +246,7 @@ class TestGaussianExpectation:
             gaussian_expectation(sympy.tanh(w[0]) ** 2, w)
         with pytest.raises(NtkVerifyError, match="erf times sin or cos"):
             gaussian_expectation(sympy.erf(w[0]) * sympy.sin(w[1]), w)
+        with pytest.raises(NtkVerifyError, match="no covariance: it is not positive semidefinite"):
+            gaussian_expectation(w[0], w[:2], covariance=sympy.Matrix([[1, 2], [2, 1]]))
         with pytest.raises(NtkVerifyError, match=r"3 variables need a symmetric \(3, 3\).*\(2, 2\)"):
             gaussian_expectation(w[0], w, covariance=sympy.eye(2))

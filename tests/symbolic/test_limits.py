@@ -119,6 +119,9 @@ class TestAgainstSampling:
             *("relu", "relu2", "relu4", "leaky_relu", "erf", "sin", "cos", "gelu", "tanh", "identity"),
             Activation("cubic", Z**3 - Z + 2),
             Activation("shifted_bump", sympy.exp(1 - Z**2)),
+            Activation("shifted", sympy.tanh(Z - 1)),
+            Activation("root", sympy.sqrt(1 + Z**2)),
+            Activation("written_out", sympy.log(1 + sympy.exp(Z))),
             Activation("wave_packet", Z**2 * sympy.sin(2 * Z) * sympy.exp(-(Z**2) / 2)),
         ],
     )
@@ -363,6 +366,18 @@ class TestOtherProblems:
         without = network_neuron("erf", {"u": identity((T, X))})
         p = random_points(3)
         np.testing.assert_allclose(limit_gram(with_bias).matrix(p), limit_gram(without).matrix(p) + 1, rtol=1e-14)
+
+    def test_coefficients_of_any_kind_are_enclosed(self):
+        """Floats in an operator are decimal fractions; a modulus is a modulus; what is unknown is named."""
+        pytest.importorskip("flint")
+        point = {"interior": [["1/2", "-3/4"]]}
+        for diffusivity in (0.1, sympy.Abs(X) + sympy.atan(X)):
+            gram = limit_gram(pinn_neuron("relu3", ops.heat(T, [X], diffusivity=diffusivity)))
+            value = gram.matrix({"interior": [[0.5, -0.75]]})[0, 0]
+            assert abs(float(gram.matrix_balls(point)[0, 0]) - value) <= 1e-13 * value
+        gram = limit_gram(pinn_neuron("relu3", ops.heat(T, [X], diffusivity=sympy.Max(X, 1))))
+        with pytest.raises(NtkVerifyError, match=r"Max\(1, x\) can't be evaluated exactly"):
+            gram.matrix_balls(point)
 
     def test_bad_requests_name_both_sides(self):
         gram = heat_gram("tanh")
