@@ -16,18 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import sympy
-from numpy.typing import NDArray
-from scipy import optimize
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.derived import Derived, derived, isolate, solve_for
+from ntkverify.symbolic.optimum import floating_optimum, rounded_fraction
 from ntkverify.symbolic.requirements import DIGITS, Requirement, exact_values, holds, least_integer
 
 __all__ = ["DIGITS", "Chain", "Derived", "Requirement", "Split", "derived", "solve_for"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -132,13 +128,13 @@ class Chain:
         Raises
         ------
         NtkVerifyError
-            If a requirement can only be solved numerically (the unknown stands on both sides); use `width`.
+            If a requirement can only be solved numerically (the unknown stands on both sides); use `derivation`.
         """
         implicit = [name for name, expression in self.thresholds.items() if expression is None]
         if implicit:
             raise NtkVerifyError(
                 f"requirement {implicit[0]!r} has {self.unknown} on both sides and no closed form; "
-                "evaluate it at numbers with Chain.width."
+                "evaluate it at numbers with Chain.width, or Chain.derivation for the steps."
             )
         steps: list[tuple[str, sympy.Basic]] = [
             (f"definition of {symbol}", sympy.Eq(symbol, value)) for symbol, value in self.definitions.items()
@@ -191,6 +187,32 @@ class Chain:
             )
         return Split({symbol: exact[symbol] for symbol in self.free}, width, binding)
 
+    def derivation(self, values: Mapping[sympy.Symbol, Any]) -> Derived:
+        """How `width` comes about at exact values, fixed points included, step by step; prints as text and as LaTeX.
+
+        Parameters
+        ----------
+        values : mapping of sympy.Symbol to number
+            The given and the free symbols, for instance ``{**given, **chain.minimise(given, start=...).shares}``.
+        """
+        split, exact = self.width(values), exact_values(values)
+        steps: list[tuple[str, sympy.Basic]] = [(f"value of {s}", sympy.Eq(s, v)) for s, v in exact.items()]
+        steps += [(f"definition of {s}", sympy.Eq(s, v)) for s, v in self.definitions.items()]
+        for stated, requirement in zip(self.requirements, self._expanded, strict=True):
+            steps.append((f"{stated.name} ({stated.reason})", stated.inequality))
+            if requirement not in self._binding:
+                at = (requirement.left.subs(exact), requirement.right.subs(exact))
+                steps.append(("holds at these values", sympy.Le(*at, evaluate=False)))
+                continue
+            closed = self.thresholds[requirement.name]
+            if closed is not None:
+                steps.append((f"solved for {self.unknown}", sympy.Ge(self.unknown, closed)))
+            least = least_integer(requirement, self.unknown, closed, exact)
+            how = "closed form" if closed is not None else f"{self.unknown} on both sides, fixed point by search"
+            steps.append((f"least integer ({how})", sympy.Ge(self.unknown, sympy.Integer(least))))
+        steps.append((f"all requirements, {split.binding} decides", sympy.Eq(self.unknown, sympy.Integer(split.width))))
+        return Derived(sympy.Integer(split.width), tuple(steps))
+
     def minimise(self, values: Mapping[sympy.Symbol, Any], *, start: Mapping[sympy.Symbol, Any]) -> Split:
         """Choose the free parameters that make the sufficient width small.
 
@@ -223,12 +245,17 @@ class Chain:
         best = self.width({**exact, **origin})
         if not self.free:
             return best
-        optimum = self._optimum(exact, origin, best.width)
+        open_ends = [
+            Requirement(r.name, r.left.subs(exact), r.right.subs(exact), r.reason)
+            for r in self._expanded
+            if self.thresholds.get(r.name) is None
+        ]
+        closed = [e.subs(exact) for e in self.thresholds.values() if e is not None]
+        optimum = floating_optimum(open_ends, closed, self.unknown, origin, best.width)
         for pull in (0, 1, 4, 16, 64, 256):
             for towards in (round, math.floor):
-                shares = {
-                    s: _rounded(optimum[s] + (float(origin[s]) - optimum[s]) * pull / 1024, towards) for s in self.free
-                }
+                pulled = {s: optimum[s] + (float(origin[s]) - optimum[s]) * pull / 1024 for s in self.free}
+                shares = {s: rounded_fraction(value, towards) for s, value in pulled.items()}
                 if any(value <= 0 for value in shares.values()):
                     continue
                 try:
@@ -237,49 +264,3 @@ class Chain:
                     continue
                 best = min(best, found, key=lambda split: split.width)
         return best
-
-    def _optimum(
-        self, exact: Mapping[sympy.Symbol, Any], origin: Mapping[sympy.Symbol, Any], width: int
-    ) -> dict[sympy.Symbol, float]:
-        """The floating-point optimum: minimise t = log(unknown) subject to every requirement at exp(t).
-
-        A requirement enters as log(right) - log(left) >= 0 where both sides are positive, so that widths of any
-        size and radii of any size weigh alike; closed-form thresholds enter as t >= log(threshold).
-        """
-        ordered = [r for r in self._expanded if self.thresholds.get(r.name) is None]
-        sides = sympy.lambdify(
-            (*self.free, self.unknown), [[r.left.subs(exact), r.right.subs(exact)] for r in ordered], "numpy"
-        )
-        closed = sympy.lambdify(self.free, [e.subs(exact) for e in self.thresholds.values() if e is not None], "numpy")
-
-        def constraints(z: Array) -> Array:
-            parameters, t = np.exp(z[:-1]), z[-1]
-            with np.errstate(all="ignore"):
-                thresholds = t - np.log(np.asarray(closed(*parameters), float).ravel())
-                pairs = np.asarray(sides(*parameters, np.exp(t)), float).reshape(-1, 2)
-                left, right = pairs[:, 0], pairs[:, 1]
-                positive = (left > 0) & (right > 0)
-                gaps = np.where(positive, np.log(right) - np.log(left), right - left)
-            every = np.concatenate([thresholds, gaps])
-            return np.asarray(np.nan_to_num(every, nan=-1e3, posinf=1e3, neginf=-1e3))
-
-        z0 = np.log([*(float(origin[s]) for s in self.free), float(width)])
-        result = optimize.minimize(
-            lambda z: float(z[-1]),
-            list(z0),
-            constraints=optimize.NonlinearConstraint(constraints, 0, np.inf),
-            method="SLSQP",
-            options={"maxiter": 500, "ftol": 1e-12},
-        )
-        found = np.exp(np.clip(result.x[:-1], -600, 600))
-        return dict(zip(self.free, map(float, found), strict=True))
-
-
-def _rounded(value: float, towards: Callable[[float], int]) -> sympy.Rational:
-    """A positive float as a fraction with five significant digits."""
-    if not (math.isfinite(value) and value > 0):
-        return sympy.S.Zero
-    exponent = 4 - math.floor(math.log10(value))
-    return (
-        sympy.Rational(towards(sympy.Rational(value) * sympy.Integer(10) ** exponent)) / sympy.Integer(10) ** exponent
-    )

@@ -17,9 +17,11 @@ from ntkverify.symbolic.derivation import Derivation
 from ntkverify.symbolic.gaussian import half_space_power
 from ntkverify.symbolic.geometry import FloatArray, Frames, inner_products, pair_frames
 from ntkverify.symbolic.halfspace import PlaneMoments, angular_integral, radial_moment
-from ntkverify.symbolic.quadrature import HermiteTables, plane_expectations
+from ntkverify.symbolic.hermite import HermiteTables
+from ntkverify.symbolic.pieces import pieces_of
+from ntkverify.symbolic.quadrature import plane_expectations
 from ntkverify.symbolic.scalars import Arithmetic, evaluate, guard_bits
-from ntkverify.symbolic.smooth import LEFT, RIGHT, ArrayFunctions, Geometry, pieces_of, smooth_moment
+from ntkverify.symbolic.smooth import LEFT, RIGHT, ArrayFunctions, Geometry, smooth_moment
 from ntkverify.symbolic.terms import GroupKey, Groups
 from ntkverify.symbolic.wick import Coefficients, plane_polynomial
 

@@ -224,8 +224,11 @@ def _centres(expression: sympy.Expr, z: sympy.Symbol) -> set[tuple[sympy.Expr, s
             continue
         polynomial = sympy.Poly(argument, z)
         scale = sympy.N(abs(polynomial.LC()) ** sympy.Rational(-1, polynomial.degree()), 15)
-        for roots in (polynomial, polynomial.diff(z)):
-            found |= {(sympy.N(sympy.re(r), 15), scale) for r in (roots.nroots(n=15) if roots.degree() > 0 else ())}
+        for factor in (polynomial, polynomial.diff(z)):
+            # distinct roots, as multiple ones leave the iteration without convergence
+            distinct = factor.sqf_part() if factor.degree() > 0 else factor
+            roots = distinct.nroots(n=15) if distinct.degree() > 0 else ()
+            found |= {(sympy.N(sympy.re(r), 15), scale) for r in roots}
     return found
 
 

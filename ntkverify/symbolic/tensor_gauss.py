@@ -11,7 +11,7 @@ import numpy as np
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.functions import PositivePower
 from ntkverify.symbolic.geometry import FloatArray
-from ntkverify.symbolic.quadrature import compiled
+from ntkverify.symbolic.hermite import compiled
 from ntkverify.symbolic.terms import GroupKey
 
 _PANEL_NODES = 32

@@ -9,7 +9,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.functions import PositivePower, Z
-from ntkverify.symbolic.smooth import pieces_of
+from ntkverify.symbolic.pieces import pieces_of
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,9 @@ class TestSuprema:
     def test_critical_points_far_from_the_origin_are_found(self):
         far = Activation("far", sympy.tanh(Z - 100) + sympy.exp(-((Z - 40) ** 2))).supremum(1)
         assert float(far.value) == pytest.approx(1, abs=1e-12)
+        narrow = Activation("narrow", sympy.exp(-((Z - 7) ** 2)) * sympy.tanh(50 * (Z - 7))).supremum(0)
+        on_grid = max(np.exp(-(z**2)) * np.tanh(50 * z) for z in np.linspace(0, 1, 100_001))
+        assert float(narrow.value) == pytest.approx(on_grid, rel=1e-6)
 
     def test_a_function_that_is_not_finite_is_refused(self):
         with pytest.raises(NtkVerifyError, match="must be finite"):

@@ -86,6 +86,34 @@ class TestChain:
         with pytest.raises(NtkVerifyError, match="on both sides"):
             chain.sufficient()
 
+    def test_the_derivation_of_a_fixed_point_prints_step_by_step(self):
+        chain = Chain(
+            m,
+            [
+                Requirement("log", 10 * n * log(m) ** 2, m, "the weights stay below their level"),
+                Requirement("drift", 1 / sqrt(m), x, "no weight leaves the ball"),
+                Requirement("radius", x, Rational(1, 100), "the Gram matrix stays close"),
+            ],
+            definitions={n: Rational(2)},
+            free=(x,),
+        )
+        split = chain.minimise({}, start={x: Rational(1, 200)})
+        found = chain.derivation(split.shares)
+        assert found.expression == split.width == chain.width(split.shares).width
+        lines = found.text().splitlines()
+        assert lines[0] == "value of x: Eq(x, 1/100)"
+        assert "definition of n: Eq(n, 2)" in lines
+        assert "log (the weights stay below their level): 10*n*log(m)**2 <= m" in lines
+        position = next(i for i, line in enumerate(lines) if "fixed point by search" in line)
+        least = int(lines[position].split(">= ")[1])
+        assert 20 * log(least).evalf() ** 2 <= least
+        assert 20 * log(least - 1).evalf() ** 2 > least - 1
+        assert "solved for m: m >= x**(-2)" in lines
+        assert "least integer (closed form): m >= 10000" in lines
+        assert "holds at these values: 1/100 <= 1/100" in lines
+        assert lines[-1] == "all requirements, drift decides: Eq(m, 10000)"
+        assert r"\text{solved for m:} \quad m \geq \frac{1}{x^{2}}" in found.latex()
+
     def test_definitions_expand(self):
         chain = Chain(m, [Requirement("r", n / m, x, "")], definitions={x: y / 2, y: 1 / n})
         assert chain.thresholds["r"] == 2 * n**2

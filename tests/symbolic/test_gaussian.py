@@ -217,6 +217,16 @@ class TestGaussianExpectation:
         # by symmetry half of E[w_0^2 z^2] = |x|^2 + 2 x_0^2
         assert sympy.expand(got - (3 * x[0] ** 2 + x[1] ** 2) / 2) == 0
 
+    def test_proportional_directions(self):
+        (w,) = self.w[:1]
+        assert gaussian_expectation(PositivePower(w, 1) * PositivePower(-w, 1), [w]) == 0
+        # E w_+ (2w)_+ = 2/2
+        assert gaussian_expectation(PositivePower(w, 1) * PositivePower(2 * w, 1), [w]) == 1
+        x, y = sympy.symbols("x y", positive=True)
+        assert sympy.expand(
+            gaussian_expectation(PositivePower(x * w, 1) * PositivePower(y * w, 2), [w])
+        ) == sympy.expand(x * y**2 * sympy.sqrt(2 / sympy.pi))
+
     def test_two_directions_with_a_polynomial_agree_with_a_derivative_of_the_kernel(self):
         x, y = sympy.symbols("x_0 x_1", real=True), sympy.symbols("y_0 y_1", real=True)
         zx, zy = (self.w[0] * p[0] + self.w[1] * p[1] for p in (x, y))
