@@ -333,7 +333,7 @@ def mean_drift_bound(run):
     error=lambda run: 16 * ULP * run.eta / (1 - math.sqrt(1 - run.eta * run.lambda_0 / 2)) ** 2,
 )
 def geometric_sum(run):
-    return run.eta / (1 - math.sqrt(1 - run.eta * run.lambda_0 / 2))
+    return run.eta / (1 - np.sqrt(1 - run.eta * run.lambda_0 / 2))
 
 
 @theorem.lemma(
