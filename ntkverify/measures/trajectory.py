@@ -95,7 +95,7 @@ class Sweeper:
         """Each neuron's share of the outputs (N, m), and the Jacobian (p, N, m); both with m**-1/2."""
         count, width = self.terms.samples.total, self.width
         values, jacobian = np.empty((count, width)), np.empty((len(weights), count, width))
-        for lo in range(0, width, CHUNK):
+        for lo in self._starts:
             chunk = slice(lo, lo + CHUNK)
             value, gradient = self.terms.with_gradient(weights[:, chunk], self._frozen[:, chunk])
             values[:, chunk] = value
@@ -109,10 +109,19 @@ class Sweeper:
         """The Jacobian alone, (p, N, m)."""
         return self.values_and_jacobian(weights)[1]
 
+    def values(self, weights: Array) -> Array:
+        """Each neuron's share of the outputs alone, (N, m)."""
+        parts = [self.terms.at(weights[:, lo : lo + CHUNK], self._frozen[:, lo : lo + CHUNK]) for lo in self._starts]
+        return np.concatenate(parts, axis=1) / math.sqrt(self.width)
+
+    @property
+    def _starts(self) -> range:
+        return range(0, self.width, CHUNK)
+
     def rounding(self, weights: Array) -> Array:
         """Bound (N,) of the rounding errors of the residuals at `weights`."""
         total = np.zeros(self.terms.samples.total)
-        for lo in range(0, self.width, CHUNK):
+        for lo in self._starts:
             chunk = slice(lo, lo + CHUNK)
             total += self.terms.majorants(weights[:, chunk], self._frozen[:, chunk]).sum(axis=1)
         return np.asarray(self.relative * (total / math.sqrt(self.width) + np.abs(self.targets)))

@@ -53,17 +53,16 @@ def compiled(function: sympy.Expr) -> Callable[[FloatArray], FloatArray]:
 
 @lru_cache(maxsize=16)
 def _rule(panels: int) -> tuple[FloatArray, FloatArray]:
-    """Composite Gauss-Legendre on [-CUT, CUT], symmetric, with a panel boundary at 0 where kinks lie."""
+    """The positive half of a composite Gauss-Legendre rule on [-CUT, CUT], a panel boundary at 0 where kinks lie."""
     nodes, weights = np.polynomial.legendre.leggauss(_PANEL_NODES)
     width = _CUT / panels
     positive = (width * (np.arange(panels)[:, None] + (nodes + 1) / 2)).ravel()
-    masses = np.tile(weights * width / 2, panels)
-    return np.concatenate([-positive[::-1], positive]), np.concatenate([masses[::-1], masses])
+    return positive, np.tile(weights * width / 2, panels)
 
 
 @lru_cache(maxsize=10)
-def _hermite(panels: int, count: int) -> FloatArray:
-    """weight * h_k(u) phi(u) at the nodes, for k < count, shape (nodes, count)."""
+def _hermite(panels: int, count: int) -> tuple[FloatArray, FloatArray]:
+    """weight * h_k(u) phi(u) at the positive nodes, shape (nodes, k), for the even and for the odd k < count."""
     nodes, weights = _rule(panels)
     root = np.exp(-(nodes**2) / 4) / (2 * np.pi) ** 0.25
     # Hermite functions h_k phi^(1/2): bounded, and the recurrence upwards is stable on the whole line
@@ -72,30 +71,44 @@ def _hermite(panels: int, count: int) -> FloatArray:
     table[1] = nodes * root
     for k in range(1, count - 1):
         table[k + 1] = (nodes * table[k] - math.sqrt(k) * table[k - 1]) / math.sqrt(k + 1)
-    return np.ascontiguousarray((table * (weights * root)).T)
+    table *= weights * root
+    return np.ascontiguousarray(table[::2].T), np.ascontiguousarray(table[1::2].T)
 
 
-def coefficients(function: sympy.Expr, power: int, norms: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
+def coefficients(
+    functions: Sequence[tuple[sympy.Expr, int]], norms: FloatArray, count: int
+) -> list[tuple[FloatArray, FloatArray]]:
     """Hermite coefficients 0 .. count - 1 of u^power * function(norm u), and an estimate of their errors.
+
+    All (function, power) at once, for what it costs is one reading of the table of Hermite functions.
 
     Returns
     -------
-    values : array (points, count)
-    errors : array (points,)
-        The largest difference to a rule with panels half as wide, plus rounding.
+    list of (values, errors)
+        values : array (points, count)
+        errors : array (points,): the largest difference to a rule with panels half as wide, plus rounding.
     """
     # powers of two, so that the tables of Hermite functions are shared
     scale = 2.0 ** math.ceil(math.log2(max(1.0, float(np.max(norms, initial=0.0)), math.sqrt(count) / 6)))
     results = []
     for panels in (math.ceil(_CUT * scale / 2), 2 * math.ceil(_CUT * scale / 2)):
         nodes, _ = _rule(panels)
-        values = compiled(function)(norms[:, None] * nodes)
-        results.append((values * nodes**power if power else values) @ _hermite(panels, count))
-    fine = results[1]
-    size = np.sqrt(np.sum(fine**2, axis=1))
-    errors = np.max(np.abs(fine - results[0]), axis=1, initial=0.0) + 4 * _EPS * size
-    # what is below rounding is noise, which the factors sqrt((k + q)!/k!) would raise
-    return np.where(np.abs(fine) > 2 * _EPS * size[:, None], fine, 0.0), errors
+        at = norms[:, None] * nodes
+        result = np.empty((len(functions) * len(norms), count))
+        for parity, table in enumerate(_hermite(panels, count)):  # even polynomials see the even part of a function
+            folded = []
+            for function, power in functions:
+                call = compiled(function)
+                folded.append((call(at) + (-1) ** (power + parity) * call(-at)) * nodes**power)
+            result[:, parity::2] = np.concatenate(folded) @ table
+        results.append(result.reshape(len(functions), len(norms), count))
+    found = []
+    for coarse, fine in zip(*results, strict=True):
+        size = np.sqrt(np.sum(fine**2, axis=1))
+        errors = np.max(np.abs(fine - coarse), axis=1, initial=0.0) + 4 * _EPS * size
+        # what is below rounding is noise, which the factors sqrt((k + q)!/k!) would raise
+        found.append((np.where(np.abs(fine) > 2 * _EPS * size[:, None], fine, 0.0), errors))
+    return found
 
 
 def plane_expectations(
@@ -131,32 +144,35 @@ def plane_expectations(
     largest = max(float(np.max(n, initial=0.0)) for n in (norms_left, norms_right))
     if largest > _LARGEST_NORM:
         raise _too_large(requests[0], largest)
-    tables: dict[tuple[Any, ...], tuple[FloatArray, FloatArray]] = {}
-
-    def table(side: int, function: sympy.Expr, power: int, count: int) -> tuple[FloatArray, FloatArray]:
-        key = (side, function, power, count)
-        if key not in tables:
-            tables[key] = coefficients(function, power, (norms_left, norms_right)[side], count)
-        return tables[key]
-
     found: dict[Request, tuple[FloatArray, FloatArray]] = {}
-    for f, g, a in dict.fromkeys(request[:3] for request in requests):
-        powers = [b for *rest, b in requests if tuple(rest) == (f, g, a)]
-        count = _FIRST
-        while True:
-            left, right = table(0, f, a, count), table(1, g, 0, count)
+    pending = list(dict.fromkeys(request[:3] for request in requests))
+    count = _FIRST
+    while pending:
+        # one call a side for all that has not settled
+        sides = []
+        for norms, wanted in (
+            (norms_left, [(f, a) for f, _, a in pending]),
+            (norms_right, [(g, 0) for _, g, _ in pending]),
+        ):
+            unique = list(dict.fromkeys(wanted))
+            sides.append(dict(zip(unique, coefficients(unique, norms, count), strict=True)))
+        unsettled = []
+        for f, g, a in pending:
+            powers = [b for *rest, b in requests if tuple(rest) == (f, g, a)]
+            left, right = sides[0][f, a], sides[1][g, 0]
             estimates = [_estimates(left, right, b, cosine, sine) for b in powers]
-            unsettled = max(float(np.max(truncation / size, initial=0.0)) for truncation, size, _ in estimates)
-            if unsettled <= _SETTLED or count >= _MOST:
-                break
-            count *= 2
-        if unsettled > _ACCEPTED:
-            raise _too_large((f, g, a, 0), largest)
-        orders = dict.fromkeys(q for b in powers for q, _ in _hermite_parts(b))
-        sums = {q: _sum(left[0], right[0], q, cosine, sine) for q in orders}
-        for b, (truncation, _, rounding) in zip(powers, estimates, strict=True):
-            value = sum((factor * sums[q] for q, factor in _hermite_parts(b)), np.zeros(cosine.shape))
-            found[f, g, a, b] = value, truncation + rounding
+            off = max(float(np.max(truncation / size, initial=0.0)) for truncation, size, _ in estimates)
+            if off > _SETTLED and count < _MOST:
+                unsettled.append((f, g, a))
+                continue
+            if off > _ACCEPTED:
+                raise _too_large((f, g, a, 0), largest)
+            orders = dict.fromkeys(q for b in powers for q, _ in _hermite_parts(b))
+            sums = {q: _sum(left[0], right[0], q, cosine, sine) for q in orders}
+            for b, (truncation, _, rounding) in zip(powers, estimates, strict=True):
+                value = sum((factor * sums[q] for q, factor in _hermite_parts(b)), np.zeros(cosine.shape))
+                found[f, g, a, b] = value, truncation + rounding
+        pending, count = unsettled, 2 * count
     return [found[r][0] for r in requests], [found[r][1] for r in requests]
 
 

@@ -29,6 +29,7 @@ from ntkverify.problems.pinn import PinnRun
 from ntkverify.symbolic.activations import get_activation, positive_power
 from ntkverify.symbolic.bounds import derived, solve_for
 from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.suprema import in_radicals
 
 theorem = Theorem(
     "Stability of the Jacobian of physics-informed networks",
@@ -74,16 +75,6 @@ C_J = theorem.constant(
 )
 
 tanh = get_activation("tanh")
-
-
-def in_radicals(expression):
-    """Roots of biquadratic polynomials written out, so that they can be compiled."""
-
-    def closest(root):
-        return min(sympy.roots(root.poly), key=lambda candidate: abs(sympy.N(candidate - root)))
-
-    return expression.replace(lambda part: isinstance(part, sympy.CRootOf), closest)
-
 
 s_2, s_3, s_4 = (
     theorem.constant(
