@@ -149,6 +149,12 @@ def ladder(draw):
     return instance(draw, width=2 ** draw(st.sampled_from([6, 7, 11, 12])), steps=5, points=LADDER)
 
 
+@theorem.instances("corner sample", run=pinn(), quick=1)
+def corner():
+    """Where |psi| comes closest to its bound: 0.507 of it."""
+    return Instance(data={"interior": [[0.0, 1.0]], "boundary": [[0.0, 1.0]]}, width=10**5)
+
+
 @theorem.instances("step beyond stability", run=pinn(), quick=10)
 def unstable(draw):
     """2.5 / ||H^inf||."""
@@ -304,6 +310,15 @@ def step_fits(run):
 # ---- the drift ----------------------------------------------------------------------------------------------------
 
 B_measured = theorem.quantity("B", lambda run: run.trajectory.weight_norm.max())
+
+
+@theorem.lemma(
+    "sqrt(m) ||J_r||_F <= C_g |w_r|^2, every neuron", holds=always, bound=C_g, assumes=DATA, on="corner sample"
+)
+def neuron_bound(run):
+    weights = run.network.weights
+    blocks = np.sqrt(run.m * np.square(run.sweeper.jacobian(weights)).sum(axis=(0, 1)))
+    return (blocks / np.square(weights).sum(axis=0)).max()
 
 
 @theorem.lemma(

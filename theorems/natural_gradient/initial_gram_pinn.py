@@ -163,6 +163,12 @@ def any_width(draw):
     return instance(draw, width=2 ** draw(st.integers(4, 12)))
 
 
+@theorem.instances("corner sample", run=pinn(activation="relu3"), quick=1)
+def corner():
+    """Where |psi| comes closest to its bound: 0.507 of it."""
+    return Instance(data={"interior": [[0.0, 1.0]], "boundary": [[0.0, 1.0]]}, parameters={"delta": 0.2}, width=10**5)
+
+
 @theorem.instances("many samples", run=pinn(activation="relu3"), quick=20)
 def many_samples(draw):
     return instance(draw, width=1, largest=40)
@@ -320,7 +326,9 @@ def norm_without_n(run):
 # ---- one neuron ---------------------------------------------------------------------------------------------------
 
 
-@theorem.lemma("m ||J_r||_F^2 <= C_g^2 |w_r|^4, every neuron", holds=always, bound=C_g**2, on="any width")
+@theorem.lemma(
+    "m ||J_r||_F^2 <= C_g^2 |w_r|^4, every neuron", holds=always, bound=C_g**2, on=("any width", "corner sample")
+)
 def one_neuron(run):
     weights = run.network.weights
     blocks = run.m * np.square(run.sweeper.jacobian(weights)).sum(axis=(0, 1))

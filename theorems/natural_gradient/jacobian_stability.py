@@ -184,6 +184,12 @@ def relu_cubed(draw):
     return instance(draw, width=10**5, radius=draw(st.sampled_from([0.02, 0.05, 0.1])))
 
 
+@theorem.instances("corner sample", run=perturbed("relu3"), quick=1)
+def corner():
+    """Where |psi| comes closest to its bound: 0.507 of it."""
+    return Instance(data={"interior": [[0.0, 1.0]], "boundary": [[0.0, 1.0]]}, parameters={"R": 0.05}, width=10**5)
+
+
 @theorem.instances("tanh", run=perturbed("tanh"), quick=24)
 def smooth(draw):
     radius, space = draw(st.sampled_from([0.003, 0.01, 0.03, 0.1])), draw(st.integers(1, 3))
@@ -284,7 +290,7 @@ def few_flips(run):
     return run.near
 
 
-@theorem.lemma("|psi(w)| <= K |w|^2, every neuron of 1e5", holds=always, bound=K, on="ReLU^3")
+@theorem.lemma("|psi(w)| <= K |w|^2, every neuron of 1e5", holds=always, bound=K, on=("ReLU^3", "corner sample"))
 def one_neuron(run):
     interior = run.start[:, : run.n_1] * math.sqrt(run.m * run.n_1)
     return (np.linalg.norm(interior, axis=0) / np.square(run.network.weights).sum(axis=0)).max()

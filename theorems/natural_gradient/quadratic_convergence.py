@@ -120,6 +120,13 @@ def unsigned_ladder(draw):
     return rung(draw)
 
 
+@theorem.instances("corner sample", run=first_step(activation="tanh"), quick=1)
+def corner():
+    """Where |(psi, chi)| comes closest to its bound: 0.586 of it, at |w| = 1 near the space axis."""
+    data = {"interior": [[1.0, 0.0]], "boundary": [[1.0, 0.0]], "source": [0.0], "values": [0.0]}
+    return Instance(data=data, width=2**15, step=1.0, steps=1)
+
+
 @theorem.instances("one run", run=AlgebraRun, quick=1)
 def one_run():
     return Instance()
@@ -159,6 +166,13 @@ for order, supremum in zip((1, 2, 3, 4), (s_1, s_2, s_3, s_4), strict=True):
 B_measured = theorem.quantity("B", lambda run: max(1.0, run.trajectory.weight_norm.max()))
 least = theorem.quantity("least", lambda run: run.eigenvalues[:-1, 0])
 length = theorem.quantity("length", lambda run: run.trajectory.lengths)
+
+
+@theorem.lemma("||J_r||_F <= C_g max(1, |w_r|^2)/sqrt(m), every neuron", holds=always, bound=C_g, on="corner sample")
+def neuron_bound(run):
+    weights = run.network.weights
+    blocks = np.sqrt(run.m * np.square(run.sweeper.jacobian(weights)).sum(axis=(0, 1)))
+    return (blocks / np.maximum(1.0, np.square(weights).sum(axis=0))).max()
 
 
 @theorem.lemma("||J_r||_F <= C_g B^2/sqrt(m), every neuron", holds=always, bound=C_g * B**2 / sqrt(m), on="training")
