@@ -129,10 +129,10 @@ def training(draw):
 SEPARATED = {"interior": np.array([[0.2, 0.3], [0.8, 0.7]]), "boundary": np.array([[0.0, 0.5], [0.5, 1.0]])}
 
 
-@theorem.instances("separated", run=pinn(), quick=15)
+@theorem.instances("separated", run=pinn(), quick=12)
 def separated(draw):
     """Four samples far apart, 16384 neurons, the largest step; delta is the share of draws that may fail."""
-    return replace(instance(draw, width=2**14, steps=8, points=SEPARATED), parameters={"delta": 0.1})
+    return replace(instance(draw, width=2**14, steps=5, points=SEPARATED), parameters={"delta": 0.1})
 
 
 @theorem.instances("narrow", run=pinn(), quick=20)
@@ -146,7 +146,7 @@ LADDER = space_time_points(lambda strategy: 0, 2, 2, 1)
 
 @theorem.instances("ladder of widths", run=pinn(), quick=160)
 def ladder(draw):
-    return instance(draw, width=2 ** draw(st.sampled_from([6, 7, 11, 12])), steps=5, points=LADDER)
+    return instance(draw, width=2 ** draw(st.sampled_from([6, 7, 11, 12])), steps=3, points=LADDER)
 
 
 @theorem.instances("corner sample", run=pinn(), quick=1)
