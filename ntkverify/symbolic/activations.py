@@ -8,7 +8,7 @@ from functools import lru_cache
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower, Softplus, Z
+from ntkverify.symbolic.functions import PositivePower, Softplus, Z, exact_number
 from ntkverify.symbolic.suprema import Supremum, supremum_of
 
 
@@ -39,6 +39,19 @@ class Activation:
             )
         if self.expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
             raise NtkVerifyError(f"activation {self.name!r} must be finite, but its expression is {self.expression}.")
+        floats = self.expression.atoms(sympy.Float)
+        if floats:
+            raise NtkVerifyError(
+                f"activation {self.name!r} holds the float {min(floats, key=str)}, but its constants are exact: "
+                "write a fraction or a root."
+            )
+        foreign = _foreign_part(self.expression)
+        if foreign is not None:
+            raise NtkVerifyError(
+                f"activation {self.name!r} holds {foreign}, whose derivatives and kinks are not known; build it from "
+                "PositivePower(Z, k), Softplus, tanh, sin, cos, exp, erf, atan, sinh, cosh, their sums, products and "
+                "compositions, and powers and logarithms of what is positive."
+            )
 
     def __call__(self, argument: sympy.Expr, order: int = 0) -> sympy.Expr:
         """The derivative of the given order at `argument`."""
@@ -50,14 +63,12 @@ class Activation:
 
         ReLU^k has k: the next derivative holds a Dirac mass that almost-everywhere calculus loses.
         """
-        powers = [int(p.args[1]) for p in self.expression.atoms(PositivePower)]
-        kinks = [1] if self.expression.has(sympy.Abs, sympy.Piecewise, sympy.Max, sympy.Min) else []
-        return min(powers + kinks, default=float("inf"))
+        return min((int(p.args[1]) for p in self.expression.atoms(PositivePower)), default=float("inf"))
 
     @property
     def is_analytic(self) -> bool:
         """Whether the function is real analytic on the whole line."""
-        return not self.expression.has(PositivePower, sympy.Abs, sympy.Piecewise, sympy.Max, sympy.Min, sympy.sign)
+        return not self.expression.has(PositivePower)
 
     @property
     def is_polynomial(self) -> bool:
@@ -90,8 +101,12 @@ class Activation:
     def derivative_polynomial(self, order: int) -> sympy.Poly | None:
         """The derivative as a polynomial in the activation itself, or None where it is not one.
 
-        It exists for affine functions of tanh (tanh and the logistic sigmoid): tanh' = 1 - tanh^2.
+        It exists for affine functions of tanh (tanh and the logistic sigmoid), as tanh' = 1 - tanh^2, and where the
+        derivative is a multiple of the activation (exp, and sin and cos at even orders).
         """
+        if self.expression.has(sympy.sin, sympy.cos, sympy.exp) and not self.expression.has(sympy.tanh):
+            ratio = sympy.simplify(self.derivative(order) / self.expression)
+            return sympy.Poly(ratio * sympy.Symbol("sigma"), sympy.Symbol("sigma")) if ratio.is_number else None
         hyperbolic = self.expression.atoms(sympy.tanh)
         if len(hyperbolic) != 1 or not self.is_analytic:
             return None
@@ -106,6 +121,22 @@ class Activation:
     def supremum(self, order: int) -> Supremum:
         """sup over the line of |sigma^(order)| with the point where it is reached."""
         return supremum_of(self.derivative(order), Z)
+
+
+_ANALYTIC = (Softplus, sympy.tanh, sympy.sin, sympy.cos, sympy.exp, sympy.erf, sympy.atan, sympy.sinh, sympy.cosh)
+
+
+def _foreign_part(expression: sympy.Expr) -> sympy.Expr | None:
+    """A part that is neither a power of the positive part nor analytic on the whole line, or None."""
+    for part in sympy.preorder_traversal(expression):
+        if not part.has(Z) or part == Z or part.is_Add or part.is_Mul or isinstance(part, (*_ANALYTIC, PositivePower)):
+            continue
+        if part.is_Pow and (part.exp.is_number and ((part.exp.is_Integer and part.exp >= 0) or part.base.is_positive)):
+            continue
+        if isinstance(part, sympy.log) and part.args[0].is_positive:
+            continue
+        return part
+    return None
 
 
 @lru_cache(maxsize=256)
@@ -131,7 +162,7 @@ def positive_power(power: int) -> Activation:
 
 def leaky_relu(slope: sympy.Expr | int | str = "1/100") -> Activation:
     """``z`` for z >= 0 and ``slope * z`` below; give the slope as an exact number."""
-    exact = sympy.nsimplify(slope, rational=True)
+    exact = exact_number(slope)
     return Activation("leaky_relu", exact * Z + (1 - exact) * PositivePower(Z, sympy.Integer(1)))
 
 

@@ -45,7 +45,10 @@ def cached(kind: str, source: str, derive: Callable[[], T]) -> T:
         Makes the result, which must be picklable.
     """
     text = "\0".join((__version__, _source_digest(), sympy.__version__, kind, source))
-    path = cache_directory() / f"{kind}-{_DIGEST(text.encode()).hexdigest()}.pickle"
+    try:
+        path = cache_directory() / f"{kind}-{_DIGEST(text.encode()).hexdigest()}.pickle"
+    except RuntimeError:  # no home directory: nothing is kept
+        return derive()
     found = _load(path)
     if found is not None:
         return cast(T, found[0])

@@ -10,6 +10,19 @@ Z = sympy.Symbol("z", real=True)
 """The argument of an activation."""
 
 
+def exact_number(value: Any) -> sympy.Expr:
+    """`value` without floats: each counts as the decimal fraction that it prints as, the shortest that rounds to it.
+
+    Examples
+    --------
+    >>> exact_number(0.1), exact_number("1/3"), exact_number(0.5000000000000001) == sympy.Rational(1, 2)
+    (1/10, 1/3, False)
+    """
+    expression = sympy.sympify(value)
+    floats = (f for f in expression.atoms(sympy.Float) if f.is_finite)
+    return expression.xreplace({f: sympy.Rational(repr(float(f)) if f._prec <= 53 else str(f)) for f in floats})
+
+
 class PositivePower(sympy.Function):  # type: ignore[misc]
     """``PositivePower(z, k)`` is z_+^k: z**k where z >= 0, else 0; k = 0 is the step 1{z >= 0}.
 

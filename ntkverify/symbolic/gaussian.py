@@ -105,15 +105,18 @@ def _half_space_moment(
         return su[k] / sympy.sqrt(q11)
 
     if gap == 0:
-        if not sympy.expand(q11 - q12) == 0:
-            raise NtkVerifyError(
-                "the two linear forms are proportional but not equal; write the product as one function."
-            )
+        ratio = sympy.cancel(q12 / q11)  # the right form is this multiple of the left one
+        if ratio.is_negative:
+            return sympy.S.Zero  # the two half lines meet in a point
+        if not ratio.is_positive:
+            raise NtkVerifyError(f"the linear forms are proportional, but the sign of {ratio} is not known.")
+        scale = ratio**j
         # all terms hold powers of the norm of one parity; taking it out leaves a rational function of the coordinates
         parity = (len(monomial) + i + j) % 2
         polynomial = plane_polynomial(monomial, first, lambda k: sympy.S.Zero, sympy.S.One, covariance)
         total = sum((c * _half_line_moment(a + i + j) for (a, _), c in polynomial.items()), sympy.S.Zero)
-        return sympy.cancel(sympy.expand(total * sympy.sqrt(q11) ** (i + j - parity))) * sympy.sqrt(q11) ** parity
+        rational = sympy.cancel(sympy.expand(total * scale * sympy.sqrt(q11) ** (i + j - parity)))
+        return rational * sympy.sqrt(q11) ** parity
 
     def second(k: int) -> sympy.Expr:
         return (q11 * sv[k] - q12 * su[k]) / sympy.sqrt(q11 * gap)
@@ -149,7 +152,7 @@ def gaussian_expectation(
     Raises
     ------
     NtkVerifyError
-        If no closed form is known, or the covariance does not fit the variables.
+        If no closed form is known, the covariance does not fit the variables or is none.
 
     Examples
     --------
@@ -161,6 +164,8 @@ def gaussian_expectation(
     sigma = sympy.eye(size) if covariance is None else sympy.Matrix(covariance)
     if sigma.shape != (size, size) or not sigma.is_symmetric():
         raise NtkVerifyError(f"{size} variables need a symmetric ({size}, {size}) covariance, not shape {sigma.shape}.")
+    if not sigma.free_symbols and not sigma.is_positive_semidefinite:
+        raise NtkVerifyError(f"{sigma} is no covariance: it is not positive semidefinite.")
     splitter = Splitter(tuple(variables))
     total = sympy.S.Zero
     for coefficient, monomial, factors in splitter.split_products(expression):

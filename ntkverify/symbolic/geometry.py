@@ -40,7 +40,7 @@ class Frames:
     second: FloatArray | None
 
 
-def _two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+def two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Dekker: a*b = high + low exactly (no overflow for inputs below 1e150)."""
     high = a * b
     t = _SPLITTER * a
@@ -52,6 +52,20 @@ def _two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     return high, ((a_high * b_high - high) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
+def inner_products(left: FloatArray, right: FloatArray) -> FloatArray:
+    """All inner products of the rows of `left` (n, d) and `right` (n', d), as if computed in twice the precision."""
+    total = np.zeros((len(left), len(right)))
+    rest = np.zeros_like(total)
+    for a, b in zip(left.T, right.T, strict=True):
+        product, low = two_product(a[:, None], b[None, :])
+        added = total + product
+        # Knuth's two-sum: total + product = added + lost exactly
+        back = added - total
+        lost = (total - (added - back)) + (product - back)
+        total, rest = added, rest + (lost + low)
+    return total + rest
+
+
 def _orthogonal_part(x: FloatArray, y: FloatArray) -> FloatArray:
     """y minus its projection on x, row by row, with small relative error even if nearly parallel.
 
@@ -60,7 +74,7 @@ def _orthogonal_part(x: FloatArray, y: FloatArray) -> FloatArray:
     """
     squared = np.sum(x * x, axis=-1, keepdims=True)
     t = np.sum(x * y, axis=-1, keepdims=True) / squared
-    high, low = _two_product(np.broadcast_to(t, x.shape), x)
+    high, low = two_product(np.broadcast_to(t, x.shape), x)
     rest = (y - high) - low
     part: FloatArray = rest - (np.sum(rest * x, axis=-1, keepdims=True) / squared) * x
     return part

@@ -8,8 +8,11 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.derivation import Derivation, Slot
+from ntkverify.symbolic.functions import Z
 from ntkverify.symbolic.gaussian import Directions, half_space_power, moment_of_forms
 from ntkverify.symbolic.halfspace import plane_moment, theta_symbol
+from ntkverify.symbolic.terms import GroupKey
+from ntkverify.symbolic.uniform import Box, wave_moment, wave_pieces
 
 rho_left, rho_right = sympy.symbols("rho rho'", nonnegative=True)
 inner_product = sympy.Symbol("q", real=True)
@@ -43,7 +46,11 @@ def closed_form_kernel(
     for (monomial, a, form_a, b, form_b), pairs in derivation.groups(left, right, covariance=covariance).items():
         u = derivation.forms[form_a] if form_a >= 0 else zero
         v = tuple(c.xreplace(shift) for c in derivation.forms[form_b]) if form_b >= 0 else zero
-        moment = moment_of_forms(monomial, a, b, Directions.of(u, v, sympy.eye(size)))
+        if derivation.box is not None:
+            key = (monomial, a, form_a, b, form_b)
+            moment = _uniform_moment(key, u, v, derivation.box, same_point=same_point)
+        else:
+            moment = moment_of_forms(monomial, a, b, Directions.of(u, v, sympy.eye(size)))
         total.append(_coefficient(pairs, shift) * moment)
     return sympy.expand(sympy.Add(*total)) if same_point else sympy.Add(*total)
 
@@ -58,6 +65,10 @@ def invariant_kernel(
     NtkVerifyError
         If the feature has several linear forms (finite differences), or no closed form is known.
     """
+    if derivation.box is not None:
+        raise NtkVerifyError(
+            "under a uniform law the kernel is no function of norms and angle; use kernel_expression, in coordinates."
+        )
     shift = dict(zip(coordinates, primed(coordinates), strict=True))
     total = sympy.S.Zero
     for (monomial, a, form_a, b, form_b), pairs in derivation.groups(left, right).items():
@@ -81,6 +92,32 @@ def invariant_kernel(
             moment = moment_of_forms((), a, b, Directions(gram, (), (), sympy.eye(0)))
         total += coefficient * moment
     return total
+
+
+def _uniform_moment(
+    key: GroupKey, left: Sequence[sympy.Expr], right: Sequence[sympy.Expr], box: Box, *, same_point: bool
+) -> sympy.Expr:
+    """E[w^monomial A(l.w) B(l'.w)] over a box: waves and polynomials, and positive parts of one form."""
+    u, v = ([c * r for c, r in zip(form, box, strict=True)] for form in (left, right))
+    scale = sympy.Mul(*(box[i] for i in key[0]))
+    if wave_pieces(key) is not None:
+        return scale * wave_moment(key, u, v, lambda value: value, _sinc_derivative)
+    i, j = half_space_power(key[1]), half_space_power(key[3])
+    if i is not None and j is not None and same_point and len({key[2], key[4]} - {-1}) == 1:
+        degree = len(key[0]) + i + j
+        if degree % 2 == 0:
+            # the law does not change under w -> -w, which exchanges the two half spaces
+            even = (key[0], Z**i, 0, Z**j, 0)
+            form = u if key[2] >= 0 else v
+            return scale * wave_moment(even, form, form, lambda value: value, _sinc_derivative) / 2
+    raise NtkVerifyError(f"no closed form is known for {key[1]} times {key[3]} under a uniform law of the weights.")
+
+
+def _sinc_derivative(order: int, x: sympy.Expr) -> sympy.Expr:
+    if x == 0:
+        return sympy.Integer(-1) ** (order // 2) / sympy.Integer(order + 1) if order % 2 == 0 else sympy.S.Zero
+    t = sympy.Dummy("t")
+    return sympy.diff(sympy.sinc(t), t, order).subs(t, x)
 
 
 def _coefficient(pairs: Sequence[tuple[sympy.Expr, sympy.Expr]], shift: dict[sympy.Symbol, sympy.Symbol]) -> sympy.Expr:

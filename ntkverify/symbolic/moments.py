@@ -12,13 +12,16 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic import uniform
 from ntkverify.symbolic.derivation import Derivation
 from ntkverify.symbolic.gaussian import half_space_power
-from ntkverify.symbolic.geometry import FloatArray, Frames, pair_frames
+from ntkverify.symbolic.geometry import FloatArray, Frames, inner_products, pair_frames
 from ntkverify.symbolic.halfspace import PlaneMoments, angular_integral, radial_moment
+from ntkverify.symbolic.hermite import HermiteTables
+from ntkverify.symbolic.pieces import pieces_of
 from ntkverify.symbolic.quadrature import plane_expectations
 from ntkverify.symbolic.scalars import Arithmetic, evaluate, guard_bits
-from ntkverify.symbolic.smooth import LEFT, RIGHT, ArrayFunctions, Geometry, pieces_of, smooth_moment
+from ntkverify.symbolic.smooth import LEFT, RIGHT, ArrayFunctions, Geometry, smooth_moment
 from ntkverify.symbolic.terms import GroupKey, Groups
 from ntkverify.symbolic.wick import Coefficients, plane_polynomial
 
@@ -35,6 +38,7 @@ class ArrayMoments:
 
     derivation: Derivation
     coordinates: tuple[sympy.Symbol, ...]
+    _tables: HermiteTables = field(default_factory=HermiteTables)
 
     def kernel(self, groups: Groups, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Sum over the groups for the points x (n, d) and y (n', d), and the error estimate of what was integrated.
@@ -48,6 +52,11 @@ class ArrayMoments:
             by_forms.setdefault((key[2], key[4]), []).append((key, coefficient))
         for (left, right), members in by_forms.items():
             u, v = self.form_values(left, x), self.form_values(right, y)
+            if self.derivation.box is not None:
+                value, uncertain = uniform.array_sum(members, u, v, self.derivation.box)
+                total += value
+                error += uncertain
+                continue
             half = [(k, c) for k, c in members if None not in (half_space_power(k[1]), half_space_power(k[3]))]
             rest = [(k, c) for k, c in members if None in (half_space_power(k[1]), half_space_power(k[3]))]
             if half:
@@ -70,7 +79,7 @@ class ArrayMoments:
             for key, coefficient in closed:
                 total += coefficient * smooth_moment(key[0], key[1], key[3], geometry)
         if rest:
-            value, error = quadrature_sum(rest, u, v)
+            value, error = quadrature_sum(rest, u, v, self._tables)
             total += value
         return total, error
 
@@ -104,7 +113,8 @@ def array_geometry(u: FloatArray, v: FloatArray) -> Geometry:
     """All pairs of rows of u (n, d) and v (n', d) at once."""
     frames = pair_frames(u, v, with_second=False)
     q11, q22 = np.sum(u * u, axis=1)[:, None], np.sum(v * v, axis=1)[None, :]
-    forms = {(LEFT, LEFT): q11, (RIGHT, LEFT): u @ v.T, (RIGHT, RIGHT): q22}
+    # a kernel of one sign change, such as that of erf, is as accurate as the inner product that it changes sign with
+    forms = {(LEFT, LEFT): q11, (RIGHT, LEFT): inner_products(u, v), (RIGHT, RIGHT): q22}
 
     def covariance(a: int, b: int) -> Any:
         if a >= 0:
@@ -115,7 +125,7 @@ def array_geometry(u: FloatArray, v: FloatArray) -> Geometry:
 
 
 def quadrature_sum(
-    members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray
+    members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray, tables: HermiteTables
 ) -> tuple[FloatArray, FloatArray]:
     """sum of coefficient * E[w^monomial A(w.u) B(w.v)] over the groups, by Hermite series, and its error estimate."""
     frames = pair_frames(u, v, with_second=any(key[0] for key, _ in members))
@@ -124,7 +134,7 @@ def quadrature_sum(
         dict.fromkeys((key[1], key[3], a, b) for (key, _), p in zip(members, polynomials, strict=True) for a, b in p)
     )
     values, errors = plane_expectations(
-        requests, frames.norms_left, frames.norms_right, np.cos(frames.angle), np.sin(frames.angle)
+        requests, frames.norms_left, frames.norms_right, np.cos(frames.angle), np.sin(frames.angle), tables
     )
     known = dict(zip(requests, zip(values, errors, strict=True), strict=True))
     total, error = np.zeros((len(u), len(v))), np.zeros((len(u), len(v)))
@@ -189,7 +199,10 @@ class ScalarMoments:
         for key, pairs in groups.items():
             u, v = self.form_values(key[2], x), self.form_values(key[4], y)
             i, j = half_space_power(key[1]), half_space_power(key[3])
-            moment = self._smooth(key, u, v) if i is None or j is None else self._half_space(key[0], i, j, u, v)
+            if self.derivation.box is not None:
+                moment = uniform.exact_moment(key, u, v, self.derivation.box, self.arithmetic)
+            else:
+                moment = self._smooth(key, u, v) if i is None or j is None else self._half_space(key[0], i, j, u, v)
             with self.arithmetic.precision(0):
                 coefficient = sum(
                     (self._value(a, x) * self._value(b, y) for a, b in pairs), self.arithmetic.rational(Fraction(0))

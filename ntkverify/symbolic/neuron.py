@@ -158,6 +158,12 @@ def network_neuron(
     clash = {s for group in parts.values() for s in group} & set(points)
     if clash:
         raise NtkVerifyError(f"the coordinates {', '.join(map(str, clash))} have the names of weights; rename them.")
+    for name, operator in operators.items():
+        twice = {s for group in parts.values() for s in group} & set(operator.symbols)
+        if twice:
+            raise NtkVerifyError(
+                f"the unknowns of block {name!r} have the names of weights, {', '.join(map(str, twice))}; rename them."
+            )
     argument = sum((w * x for w, x in zip(parts["inner"], points, strict=True)), sympy.S.Zero)
     argument += sum(parts["inner_bias"], sympy.S.Zero)
     biases = parts["outer_bias"] or (sympy.S.Zero,) * outputs

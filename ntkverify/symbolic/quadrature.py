@@ -14,103 +14,51 @@ exp(-d sqrt(2k)); the truncation is checked on them, see `plane_expectations`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import sympy
-from scipy import special
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower, Z
+from ntkverify.symbolic.functions import PositivePower
 from ntkverify.symbolic.geometry import FloatArray
+from ntkverify.symbolic.hermite import HermiteTables
 
-# the integrands hold exp(-u^2/4) and more: exp(-CUT^2/4) is 4e-32, far below rounding for polynomials of degree 10
-_CUT = 17.0
-_PANEL_NODES = 16
 _FIRST, _MOST = 128, 2048
 _LARGEST_NORM = 16.0
 _EPS = float(np.finfo(float).eps)
 # a truncation estimate that is this small, relative to the size of the integral, is below what rounding leaves
 _SETTLED = 1e-14
+# rounding of a second moment and of a sum of squares
+_PARSEVAL = 16 * _EPS
+# entries of a block of pairs whose series are summed together
+_BLOCK = 16384
 _ACCEPTED = 1e-11
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "Softplus": lambda z: np.logaddexp(0.0, z),
-    "PositivePower": lambda z, k: np.where(z >= 0, z**k, 0.0),
-    "erf": special.erf,
-}
-
 Request = tuple[sympy.Expr, sympy.Expr, int, int]
 
 
-@lru_cache(maxsize=256)
-def compiled(function: sympy.Expr) -> Callable[[FloatArray], FloatArray]:
-    """A function of ``Z`` on arrays."""
-    call = sympy.lambdify(Z, function, [_FUNCTIONS, "numpy", "scipy"], cse=True)
-    return lambda z: np.broadcast_to(np.asarray(call(z), dtype=float), z.shape)
-
-
-@lru_cache(maxsize=16)
-def _rule(panels: int) -> tuple[FloatArray, FloatArray]:
-    """Composite Gauss-Legendre on [-CUT, CUT], symmetric, with a panel boundary at 0 where kinks lie."""
-    nodes, weights = np.polynomial.legendre.leggauss(_PANEL_NODES)
-    width = _CUT / panels
-    positive = (width * (np.arange(panels)[:, None] + (nodes + 1) / 2)).ravel()
-    masses = np.tile(weights * width / 2, panels)
-    return np.concatenate([-positive[::-1], positive]), np.concatenate([masses[::-1], masses])
-
-
-@lru_cache(maxsize=10)
-def _hermite(panels: int, count: int) -> FloatArray:
-    """weight * h_k(u) phi(u) at the nodes, for k < count, shape (nodes, count)."""
-    nodes, weights = _rule(panels)
-    root = np.exp(-(nodes**2) / 4) / (2 * np.pi) ** 0.25
-    # Hermite functions h_k phi^(1/2): bounded, and the recurrence upwards is stable on the whole line
-    table = np.empty((count, len(nodes)))
-    table[0] = root
-    table[1] = nodes * root
-    for k in range(1, count - 1):
-        table[k + 1] = (nodes * table[k] - math.sqrt(k) * table[k - 1]) / math.sqrt(k + 1)
-    return np.ascontiguousarray((table * (weights * root)).T)
-
-
-def coefficients(function: sympy.Expr, power: int, norms: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
-    """Hermite coefficients 0 .. count - 1 of u^power * function(norm u), and an estimate of their errors.
-
-    Returns
-    -------
-    values : array (points, count)
-    errors : array (points,)
-        The largest difference to a rule with panels half as wide, plus rounding.
-    """
-    # powers of two, so that the tables of Hermite functions are shared
-    scale = 2.0 ** math.ceil(math.log2(max(1.0, float(np.max(norms, initial=0.0)), math.sqrt(count) / 6)))
-    results = []
-    for panels in (math.ceil(_CUT * scale / 2), 2 * math.ceil(_CUT * scale / 2)):
-        nodes, _ = _rule(panels)
-        values = compiled(function)(norms[:, None] * nodes)
-        results.append((values * nodes**power if power else values) @ _hermite(panels, count))
-    fine = results[1]
-    size = np.sqrt(np.sum(fine**2, axis=1))
-    errors = np.max(np.abs(fine - results[0]), axis=1, initial=0.0) + 4 * _EPS * size
-    # what is below rounding is noise, which the factors sqrt((k + q)!/k!) would raise
-    return np.where(np.abs(fine) > 2 * _EPS * size[:, None], fine, 0.0), errors
-
-
 def plane_expectations(
-    requests: Sequence[Request], norms_left: FloatArray, norms_right: FloatArray, cosine: FloatArray, sine: FloatArray
+    requests: Sequence[Request],
+    norms_left: FloatArray,
+    norms_right: FloatArray,
+    cosine: FloatArray,
+    sine: FloatArray,
+    tables: HermiteTables | None = None,
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """E[u^a v^b A(rho u) B(rho' (u cosine + v sine))] for every request (A, B, a, b) and every pair.
 
-    The estimate of the truncation error is the Cauchy-Schwarz bound of the last quarter of the terms that were
-    summed: the coefficients decay, so that it is more than the rest of the series.
+    The rest of a series is bounded by Cauchy-Schwarz, with the sums of the squares of all later coefficients from
+    Parseval's identity: the second moment of the function less the squares summed. Where that difference is below
+    rounding, or a kink leaves no second moment of a derivative, the last quarter of the terms summed stands for the
+    rest. The one-dimensional integrals themselves carry an estimate, the difference of two rules.
 
     Parameters
     ----------
     requests : sequence of (sympy.Expr, sympy.Expr, int, int)
     norms_left, norms_right : arrays (n,), (n',)
     cosine, sine : arrays (n, n')
+    tables : HermiteTables, optional
+        Where to look up and leave one-dimensional integrals.
 
     Returns
     -------
@@ -131,25 +79,25 @@ def plane_expectations(
     largest = max(float(np.max(n, initial=0.0)) for n in (norms_left, norms_right))
     if largest > _LARGEST_NORM:
         raise _too_large(requests[0], largest)
-    tables: dict[tuple[Any, ...], tuple[FloatArray, FloatArray]] = {}
-
-    def table(side: int, function: sympy.Expr, power: int, count: int) -> tuple[FloatArray, FloatArray]:
-        key = (side, function, power, count)
-        if key not in tables:
-            tables[key] = coefficients(function, power, (norms_left, norms_right)[side], count)
-        return tables[key]
-
+    tables = tables or HermiteTables()
     found: dict[Request, tuple[FloatArray, FloatArray]] = {}
     for f, g, a in dict.fromkeys(request[:3] for request in requests):
         powers = [b for *rest, b in requests if tuple(rest) == (f, g, a)]
         count = _FIRST
         while True:
-            left, right = table(0, f, a, count), table(1, g, 0, count)
-            estimates = [_estimates(left, right, b, cosine, sine) for b in powers]
+            left, right = tables.coefficients(f, a, norms_left, count), tables.coefficients(g, 0, norms_right, count)
+            tails = {
+                q: _tails(
+                    left[0], right[0], q, tables.energies(f, a, 0, norms_left), tables.energies(g, 0, q, norms_right)
+                )
+                for q in {q for b in powers for q, _ in _hermite_parts(b)}
+            }
+            estimates = [_estimates(left, right, b, tails, cosine, sine) for b in powers]
             unsettled = max(float(np.max(truncation / size, initial=0.0)) for truncation, size, _ in estimates)
             if unsettled <= _SETTLED or count >= _MOST:
                 break
-            count *= 2
+            # the coefficients decay like exp(-d sqrt(2 k)): far from the mark, twice as many terms won't do
+            count = min(_MOST, count * (4 if unsettled > math.sqrt(_SETTLED) else 2))
         if unsettled > _ACCEPTED:
             raise _too_large((f, g, a, 0), largest)
         orders = dict.fromkeys(q for b in powers for q, _ in _hermite_parts(b))
@@ -183,29 +131,46 @@ def _ratios(q: int, count: int) -> FloatArray:
     return result
 
 
+def _tails(
+    alpha: FloatArray, beta: FloatArray, q: int, energy: FloatArray | None, lifted_energy: FloatArray | None
+) -> FloatArray:
+    """Bounds (n, n') of the rest of the series of E[He_q(v) A B] without its powers of the cosine."""
+    count = alpha.shape[1]
+    sides = ((alpha[:, : count - q], energy), (beta[:, q:] * _ratios(q, count), lifted_energy))
+    bounds = []
+    for summed, every in sides:
+        last = np.sqrt(np.sum(summed[:, 3 * (count - q) // 4 :] ** 2, axis=1))
+        if every is None:
+            bounds.append(last)
+            continue
+        # the difference is known to a few roundings of the whole
+        rest, unseen = every - np.sum(summed**2, axis=1), _PARSEVAL * every
+        bounds.append(np.where(rest > unseen, np.sqrt(rest.clip(0) + unseen), np.minimum(last, np.sqrt(2 * unseen))))
+    return np.asarray(np.multiply.outer(*bounds))
+
+
 def _estimates(
     left: tuple[FloatArray, FloatArray],
     right: tuple[FloatArray, FloatArray],
     b: int,
+    tails: dict[int, FloatArray],
     cosine: FloatArray,
     sine: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Estimate of the truncation, size of the expectation, and error from coefficients and rounding, per pair."""
+    """Bound of the truncation, size of the expectation, and error from coefficients and rounding, per pair."""
     (alpha, alpha_error), (beta, beta_error) = left, right
     count = alpha.shape[1]
-    decay = np.abs(cosine) ** (3 * count // 4)
     truncation, size, rounding = (np.zeros(cosine.shape) for _ in range(3))
     for q, factor in _hermite_parts(b):
         lifted, kept = beta[:, q:] * _ratios(q, count), alpha[:, : count - q]
-        last = slice(3 * (count - q) // 4, None)
-        tail = np.multiply.outer(*(np.sqrt(np.sum(c[:, last] ** 2, axis=1)) for c in (kept, lifted)))
         norm_left, norm_right = (np.sqrt(np.sum(c**2, axis=1)) for c in (kept, lifted))
         product = np.multiply.outer(norm_left, norm_right)
         angular = factor * np.abs(sine) ** q
         # a coefficient is uncertain by its error in every place
         ones_left, ones_right = (np.sum(np.abs(c), axis=1) for c in (kept * _ratios(q, count), lifted))
         spread = np.multiply.outer(alpha_error, ones_right) + np.multiply.outer(ones_left, beta_error)
-        truncation += angular * decay * tail
+        # what stands for the rest of a kinked series are terms from three quarters of it on
+        truncation += angular * np.abs(cosine) ** (3 * (count - q) // 4) * tails[q]
         rounding += angular * (spread + 16 * _EPS * product)
         size += factor * product
     return truncation, np.maximum(size, np.finfo(float).tiny), rounding
@@ -218,12 +183,18 @@ def _sum(alpha: FloatArray, beta: FloatArray, q: int, cosine: FloatArray, sine: 
     # odd and even functions have every second coefficient 0; what a small share of rounding drops is in the estimate
     weight = np.max(np.abs(kept), axis=1, initial=0.0) * np.max(np.abs(lifted), axis=1, initial=0.0)
     present = np.flatnonzero(weight > _EPS / 1000 * np.max(weight, initial=0.0))
-    gaps = np.diff(present, prepend=0)
-    powers = {int(gap): cosine ** int(gap) for gap in set(gaps.tolist())}
-    total, term = np.zeros(cosine.shape), np.empty(cosine.shape)
-    for k, gap in zip(present[::-1], gaps[::-1], strict=True):
-        np.multiply(kept[k][:, None], lifted[k][None, :], out=term)
-        total += term
-        if gap:
-            total *= powers[int(gap)]
+    gaps = np.diff(present, prepend=0).tolist()
+    total = np.empty(cosine.shape)
+    # as many rows at a time as the processor's cache holds
+    rows = max(1, _BLOCK // max(1, cosine.shape[1]))
+    for start in range(0, len(total), rows):
+        part, block = cosine[start : start + rows], slice(start, start + rows)
+        powers = {gap: part**gap for gap in set(gaps)}
+        sums, term = np.zeros(part.shape), np.empty(part.shape)
+        for k, gap in zip(present[::-1], gaps[::-1], strict=True):
+            np.multiply(kept[k, block][:, None], lifted[k][None, :], out=term)
+            sums += term
+            if gap:
+                sums *= powers[gap]
+        total[block] = sums
     return np.asarray(sine**q * total)

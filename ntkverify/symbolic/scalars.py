@@ -49,9 +49,20 @@ class MpmathArithmetic:
         """pi."""
         return +mpmath.pi
 
+    def knows(self, name: str) -> bool:
+        """Whether there is an elementary function of this name."""
+        return hasattr(mpmath, name)
+
     def call(self, name: str, *arguments: Any) -> Any:
         """An elementary function."""
         return getattr(mpmath, name)(*arguments)
+
+    def sinc_derivative(self, order: int, x: Any) -> Any:
+        """The derivative of the given order of sin(x)/x."""
+        first, parameters, square, odd = _sinc_series(order)
+        factor = mpmath.mpf(first.numerator) / first.denominator * (x if odd else 1)
+        a, b, c = (mpmath.mpf(p.numerator) / p.denominator for p in parameters)
+        return factor * mpmath.hyp1f2(a, b, c, -x * x / square)
 
 
 @dataclass(frozen=True)
@@ -84,11 +95,32 @@ class BallArithmetic:
         """An enclosure of pi."""
         return _flint().arb.pi()
 
+    def knows(self, name: str) -> bool:
+        """Whether there is an elementary function of this name."""
+        return hasattr(_flint().arb, name)
+
     def call(self, name: str, *arguments: Any) -> Any:
         """An elementary function."""
         if name == "atan2":
             return _flint().arb.atan2(*arguments)
         return getattr(arguments[0], name)(*arguments[1:])
+
+    def sinc_derivative(self, order: int, x: Any) -> Any:
+        """The derivative of the given order of sin(x)/x."""
+        first, parameters, square, odd = _sinc_series(order)
+        a, b, c = map(self.rational, parameters)
+        return self.rational(first) * (x if odd else 1) * (-x * x / square).hypgeom([a], [b, c])
+
+
+def _sinc_series(order: int) -> tuple[Fraction, tuple[Fraction, Fraction, Fraction], int, bool]:
+    """d^n sin(x)/x as first * (x if n is odd) * 1F2(a; b, c; -x^2/4), which is entire: no division by x.
+
+    sin(x)/x is the mean of cos(s x) over s in [0, 1], hence d^n that of s^n cos(s x) or s^n sin(s x), up to sign.
+    """
+    half, odd = Fraction(1, 2), bool(order % 2)
+    sign = (-1) ** ((order + 1) // 2)
+    low = Fraction(order + 1 + odd, 2)
+    return sign * Fraction(1, order + 1 + odd), (low, half + odd, low + 1), 4, odd
 
 
 Arithmetic = MpmathArithmetic | BallArithmetic
@@ -119,11 +151,17 @@ def evaluate(expression: sympy.Expr, values: dict[sympy.Symbol, Any], arithmetic
         if not power.is_Integer:
             base, power = arithmetic.call("sqrt", base), 2 * power
         return base ** int(power) if power >= 0 else 1 / base ** int(-power)
+    if expression.is_Float:
+        return arithmetic.rational(Fraction(int(sympy.Rational(expression).p), int(sympy.Rational(expression).q)))
     arguments = [evaluate(a, values, arithmetic) for a in expression.args]
     if expression.is_Add:
         return sum(arguments[1:], arguments[0])
     if expression.is_Mul:
         return math.prod(arguments[1:], start=arguments[0])
+    if isinstance(expression, sympy.Abs):
+        return abs(arguments[0])
+    if not expression.args or not arithmetic.knows(type(expression).__name__):
+        raise NtkVerifyError(f"{expression} can't be evaluated exactly; use the float64 matrix.")
     return arithmetic.call(type(expression).__name__, *arguments)
 
 

@@ -1,6 +1,6 @@
 r"""Gaussian moments of polynomials, sin, cos, Gaussians and erf, in any arithmetic.
 
-A function of one linear form is split into pieces z^p * (1, cos kz or sin kz) * e^{-c z^2} * (1 or erf(az)). For two
+A function of one linear form is split into `pieces`, z^p * (1, cos kz or sin kz) * e^{-c z^2} * (1 or erf(az)). For two
 of them the measure is tilted by the Gaussian factors; then Stein's identity E[w_i F] = sum_j Sigma_ij E[d_j F] takes
 one factor of the polynomial off at a time, and what remains is a characteristic function or
 
@@ -14,18 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.pieces import Piece, pieces_of
 
 LEFT, RIGHT = -1, -2
 Token = int
 """A weight's index, or LEFT or RIGHT for the linear form itself."""
+Wave = tuple[str, sympy.Expr]
+"""``"cos"`` or ``"sin"``, and the frequency."""
+_CONSTANT: Wave = ("cos", sympy.S.Zero)
 
 
 class Functions(Protocol):
@@ -35,7 +37,7 @@ class Functions(Protocol):
         """A sympy number in this arithmetic."""
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """sqrt, exp or atan."""
+        """sqrt, exp, cosh, sinh or atan."""
 
 
 class ArrayFunctions:
@@ -49,6 +51,19 @@ class ArrayFunctions:
         """By NumPy."""
         return getattr(np, {"atan": "arctan"}.get(name, name))(*arguments)
 
+    def damped(self, wave: str, decay: Any, q: Any) -> Any:
+        """exp(-decay) cosh(q) or exp(-decay) sinh(q), where either factor alone may overflow or underflow."""
+        size = np.abs(q)
+        if wave == "cos":
+            return np.exp(size - decay) * (1 + np.exp(-2 * size)) / 2
+        return np.copysign(np.exp(size - decay), q) * -np.expm1(-2 * size) / 2
+
+
+def _damped(functions: Functions, wave: str, decay: Any, q: Any) -> Any:
+    if isinstance(functions, ArrayFunctions):
+        return functions.damped(wave, decay, q)
+    return functions.call("exp", -decay) * functions.call(f"{wave}h", q)
+
 
 class SymbolicFunctions:
     """sympy expressions."""
@@ -60,74 +75,6 @@ class SymbolicFunctions:
     def call(self, name: str, *arguments: Any) -> Any:
         """By sympy."""
         return getattr(sympy, name)(*arguments)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """coefficient * z^power * wave(frequency z) * exp(-damping z^2) * (erf(scale z) if scale else 1).
-
-    The wave is ``"cos"`` or ``"sin"``; with frequency 0 it is ``"cos"``, which is 1.
-    """
-
-    coefficient: sympy.Expr
-    power: int = 0
-    wave: str = "cos"
-    frequency: sympy.Expr = sympy.S.Zero
-    damping: sympy.Expr = sympy.S.Zero
-    scale: sympy.Expr = sympy.S.Zero
-
-
-def has_smooth_pieces(function: sympy.Expr) -> bool:
-    """Whether a function of ``Z`` is a sum of pieces, so that closed forms exist."""
-    return pieces_of(function) is not None
-
-
-@lru_cache(maxsize=1024)
-def pieces_of(function: sympy.Expr) -> tuple[Piece, ...] | None:
-    """The function of ``Z`` as a sum of pieces, or None if it is none."""
-    i = sympy.I
-    waves = function.replace(sympy.sin, lambda a: (sympy.exp(i * a) - sympy.exp(-i * a)) / (2 * i))
-    waves = waves.replace(sympy.cos, lambda a: (sympy.exp(i * a) + sympy.exp(-i * a)) / 2)
-    collected: dict[tuple[Any, ...], sympy.Expr] = {}
-    for term in sympy.Add.make_args(sympy.expand(waves, power_exp=False)):
-        found = _one_piece(term)
-        if found is None:
-            return None
-        coefficient, *key = found
-        collected[tuple(key)] = collected.get(tuple(key), sympy.S.Zero) + coefficient
-    result = []
-    for (power, frequency, damping, scale), coefficient in collected.items():
-        if frequency == 0:
-            result.append(Piece(coefficient, power, "cos", sympy.S.Zero, damping, scale))
-        elif frequency > 0:
-            # c e^{ikz} and its conjugate at -k add up to 2 Re c cos kz - 2 Im c sin kz
-            real, imaginary = sympy.expand(coefficient).as_real_imag()
-            result.append(Piece(2 * real, power, "cos", frequency, damping, scale))
-            result.append(Piece(-2 * imaginary, power, "sin", frequency, damping, scale))
-    return tuple(p for p in result if p.coefficient != 0)
-
-
-def _one_piece(term: sympy.Expr) -> tuple[Any, ...] | None:
-    coefficient, exponent, scale, power = sympy.S.One, sympy.S.Zero, sympy.S.Zero, 0
-    for factor in sympy.Mul.make_args(term):
-        base, exp = factor.as_base_exp()
-        if not factor.has(Z):
-            coefficient *= factor
-        elif base is sympy.E:
-            exponent += exp
-        elif base == Z and exp.is_Integer and exp > 0:
-            power += int(exp)
-        elif isinstance(factor, sympy.erf) and scale == 0 and factor.args[0].coeff(Z) * Z == factor.args[0]:
-            scale = factor.args[0].coeff(Z)
-        else:
-            return None
-    if not exponent.is_polynomial(Z) or sympy.degree(exponent, Z) > 2:
-        return None
-    c0, c1, c2 = (exponent.coeff(Z, k) for k in range(3))
-    frequency = sympy.expand(-sympy.I * c1)
-    if not (frequency.is_real and (-c2).is_nonnegative):
-        return None
-    return coefficient * sympy.exp(c0), power, frequency, -c2, scale
 
 
 @dataclass
@@ -205,44 +152,42 @@ class Geometry:
             if left.frequency != 0 or right.frequency != 0:
                 raise NtkVerifyError("no closed form is known for the Gaussian expectation of erf times sin or cos.")
             return coefficient * factor * geometry._erf(every, left.scale, right.scale)
-        k, h = left.frequency, right.frequency
-        half = geometry.functions.number(sympy.Rational(1, 2))
-        # cos cos = (cos(-) + cos(+))/2, sin sin = (cos(-) - cos(+))/2, sin cos = (sin(-) + sin(+))/2, ...
-        wave = "cos" if left.wave == right.wave else "sin"
-        plus, minus = geometry._wave(every, k, h, wave), geometry._wave(every, k, -h, wave)
-        if left.wave == "cos":
-            return coefficient * factor * half * ((minus + plus) if right.wave == "cos" else (plus - minus))
-        return coefficient * factor * half * ((minus + plus) if right.wave == "cos" else (minus - plus))
+        waves = geometry._waves(every, (left.wave, left.frequency), (right.wave, right.frequency))
+        return coefficient * factor * waves
 
-    def _wave(self, tokens: tuple[Token, ...], k: sympy.Expr, h: sympy.Expr, wave: str) -> Any:
-        """E[tokens * wave(k z + h z')]."""
-        key = (tokens, k, h, wave)
+    def _waves(self, tokens: tuple[Token, ...], left: Wave, right: Wave) -> Any:
+        """E[tokens * left(k z) * right(h z')].
+
+        Without tokens it is exp(-(k^2 q11 + h^2 q22)/2) times cosh(k h q12) for two cosines, sinh for two sines (so
+        that nothing cancels for small arguments) and 0 for one of each.
+        """
+        key = (tokens, left, right)
         if key in self._moments:
             return self._moments[key]
-        number = self.functions.number
-        if not tokens:
-            if wave == "sin":
-                result = number(sympy.S.Zero)
-            elif k == 0 and h == 0:
-                result = number(sympy.S.One)
-            else:
-                squared = number(k**2) * self.entry(LEFT, LEFT) + number(h**2) * self.entry(RIGHT, RIGHT)
-                squared = squared + number(2 * k * h) * self.entry(LEFT, RIGHT)
-                result = self.functions.call("exp", -squared / 2)
-        else:
+        number, (k, h) = self.functions.number, (left[1], right[1])
+        if tokens:
             first, rest = tokens[0], tokens[1:]
-            result = self._paired(first, rest, lambda others: self._wave(others, k, h, wave))
-            if k != 0 or h != 0:
-                slope = number(k) * self.entry(first, LEFT) + number(h) * self.entry(first, RIGHT)
-                turned = self._wave(rest, k, h, "sin" if wave == "cos" else "cos")
-                result = result - slope * turned if wave == "cos" else result + slope * turned
+            result = self._paired(first, rest, lambda others: self._waves(others, left, right))
+            for side, (wave, frequency) in ((LEFT, left), (RIGHT, right)):
+                if frequency != 0:
+                    slope = number(frequency if wave == "sin" else -frequency) * self.entry(first, side)
+                    turned = ("cos" if wave == "sin" else "sin", frequency)
+                    others = (turned, right) if side == LEFT else (left, turned)
+                    result = result + slope * self._waves(rest, *others)
+        elif left[0] != right[0]:
+            result = number(sympy.S.Zero)
+        elif k == 0 and h == 0:
+            result = number(sympy.S.One)
+        else:
+            squares = number(k**2) * self.entry(LEFT, LEFT) + number(h**2) * self.entry(RIGHT, RIGHT)
+            result = _damped(self.functions, left[0], squares / 2, number(k * h) * self.entry(LEFT, RIGHT))
         self._moments[key] = result
         return result
 
     def _erf(self, tokens: tuple[Token, ...], a: sympy.Expr, b: sympy.Expr) -> Any:
         """E[tokens * erf(a z) * erf(b z')], where a scale of 0 stands for no factor."""
         if a == 0 and b == 0:
-            return self._wave(tokens, sympy.S.Zero, sympy.S.Zero, "cos")
+            return self._waves(tokens, _CONSTANT, _CONSTANT)
         key = (tokens, a, b)
         if key in self._moments:
             return self._moments[key]

@@ -10,8 +10,9 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.differential import Operator
+from ntkverify.symbolic.functions import exact_number
 from ntkverify.symbolic.geometry import FloatArray
-from ntkverify.symbolic.operators import Operator
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def check_spacings(
     operator: Operator, spacings: Mapping[sympy.Symbol, sympy.Expr | int | str]
 ) -> dict[sympy.Symbol, sympy.Expr]:
     """Spacings of all coordinates that the operator differentiates in, as exact positive expressions."""
-    exact = {v: sympy.nsimplify(h, rational=True) for v, h in spacings.items()}
+    exact = {v: exact_number(h) for v, h in spacings.items()}
     for variable, position in zip(operator.coordinates, range(operator.dimension), strict=True):
         if any(s.orders[position] for s in operator.slots) and variable not in exact:
             raise NtkVerifyError(

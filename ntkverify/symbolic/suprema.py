@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import mpmath
 import sympy
@@ -42,7 +44,8 @@ def supremum_of(expression: sympy.Expr, z: sympy.Symbol) -> Supremum:
     """Supremum of |expression| over real `z`.
 
     Exact for functions whose critical points solve a polynomial: polynomials in one tanh, trigonometric
-    polynomials, polynomials times a Gaussian (also with erf in the function itself), piecewise constants.
+    polynomials, polynomials times a Gaussian (also with erf in the function itself), and what is one of these between
+    any two kinks.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def supremum_of(expression: sympy.Expr, z: sympy.Symbol) -> Supremum:
     if not expression.has(z):
         return Supremum(sympy.Abs(expression), sympy.S.Zero)
     if expression.has(PositivePower):
-        return _step_supremum(expression, z)
+        return _piecewise_supremum(expression, z)
     pace = _common_frequency(expression, z)
     if pace != 1:
         slow = supremum_of(sympy.expand_trig(sympy.expand(expression.xreplace({z: z / pace}))), z)
@@ -130,15 +133,52 @@ def _wave_limit(expression: sympy.Expr, z: sympy.Symbol, sign: int) -> sympy.Exp
     return sympy.S.Zero
 
 
-def _step_supremum(expression: sympy.Expr, z: sympy.Symbol) -> Supremum:
-    """Largest modulus of a function that is polynomial on each half line."""
-    candidates = []
-    for sign in (-1, 1):
-        half = expression.replace(PositivePower, lambda a, k, sign=sign: a**k if sign > 0 else sympy.S.Zero)
-        if half.has(z):
-            return Supremum(sympy.oo, sign * sympy.oo)
-        candidates.append((half, sympy.Integer(sign)))
-    return Supremum(*_largest(reversed(candidates)))
+def _piecewise_supremum(expression: sympy.Expr, z: sympy.Symbol) -> Supremum:
+    """The largest of the suprema over the intervals between the kinks, where the function is smooth."""
+    kinks = set()
+    for argument in {p.args[0] for p in expression.atoms(PositivePower)}:
+        slope = sympy.diff(argument, z)
+        if slope.has(z) or not slope.is_real or slope == 0:
+            raise NtkVerifyError(f"no supremum is known for {expression}, as {argument} is not of the form a*z + b.")
+        kinks.add(sympy.cancel(z - argument / slope))
+    ends = [-sympy.oo, *sorted(kinks, key=lambda k: sympy.N(k, _DIGITS)), sympy.oo]
+    candidates, exact = [], True
+    # from the right, so that of two equal suprema the one at the larger point is reported
+    for low, high in reversed(list(itertools.pairwise(ends))):
+        inside = (low + high) / 2 if low.is_finite and high.is_finite else low + 1 if low.is_finite else high - 1
+        piece = expression.replace(PositivePower, lambda a, k, at=inside: a**k if a.subs(z, at) > 0 else sympy.S.Zero)
+        if not piece.has(z):
+            candidates.append((piece, inside))
+            continue
+        found = _interval_candidates(piece, z, low, high)
+        if found is None:
+            rising = not high.is_finite and not _limit(piece, z, 1).is_finite
+            return Supremum(sympy.oo, high if rising else low)
+        candidates += found[0]
+        exact = exact and found[1]
+    return Supremum(*_largest(candidates), exact=exact)
+
+
+def _interval_candidates(
+    piece: sympy.Expr, z: sympy.Symbol, low: sympy.Expr, high: sympy.Expr
+) -> tuple[list[tuple[sympy.Expr, sympy.Expr]], bool] | None:
+    """Values and points among which the largest modulus over [low, high] is; None if there is none."""
+    if piece.has(sympy.sin, sympy.cos):
+        raise NtkVerifyError(f"no supremum is known for waves with kinks, here {piece} between {low} and {high}.")
+    ends = []
+    for end, sign in ((low, -1), (high, 1)):
+        value = piece.subs(z, end) if end.is_finite else _limit(piece, z, sign)
+        if not value.is_finite:
+            return None
+        ends.append((value, end))
+    slope = sympy.diff(piece, z)
+    points = _critical_points(slope, z)
+    exact = points is not None
+    every = _transcendental_roots(slope, z) if points is None else points
+    within = [p for p in every if sympy.N(low, _DIGITS) < sympy.N(p, _DIGITS) < sympy.N(high, _DIGITS)]
+    # an end at infinity goes last: a supremum that is reached is reported where it is reached
+    ends.sort(key=lambda pair: not pair[1].is_finite)
+    return [*((piece.subs(z, p), p) for p in within), *ends], exact
 
 
 def _critical_points(slope: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr] | None:
@@ -185,8 +225,11 @@ def _centres(expression: sympy.Expr, z: sympy.Symbol) -> set[tuple[sympy.Expr, s
             continue
         polynomial = sympy.Poly(argument, z)
         scale = sympy.N(abs(polynomial.LC()) ** sympy.Rational(-1, polynomial.degree()), 15)
-        for roots in (polynomial, polynomial.diff(z)):
-            found |= {(sympy.N(sympy.re(r), 15), scale) for r in (roots.nroots(n=15) if roots.degree() > 0 else ())}
+        for factor in (polynomial, polynomial.diff(z)):
+            # distinct roots, as multiple ones leave the iteration without convergence
+            distinct = factor.sqf_part() if factor.degree() > 0 else factor
+            roots = distinct.nroots(n=15) if distinct.degree() > 0 else ()
+            found |= {(sympy.N(sympy.re(r), 15), scale) for r in roots}
     return found
 
 
@@ -207,3 +250,12 @@ def _transcendental_roots(slope: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr
             elif below * above < 0:
                 roots.append(mpmath.findroot(function, (left, right), solver="anderson"))
         return [sympy.Float(r, _DIGITS) for r in roots]
+
+
+def in_radicals(expression: sympy.Expr) -> sympy.Expr:
+    """Roots of biquadratic polynomials written out, so that an exact supremum can be compiled."""
+
+    def closest(root: Any) -> sympy.Expr:
+        return min(sympy.roots(root.poly), key=lambda candidate: abs(sympy.N(candidate - root)))
+
+    return expression.replace(lambda part: isinstance(part, sympy.CRootOf), closest)

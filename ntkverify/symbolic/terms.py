@@ -9,6 +9,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.functions import PositivePower, Z
+from ntkverify.symbolic.pieces import pieces_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Splitter:
         Raises
         ------
         NtkVerifyError
-            If a function's argument is not built from linear forms of the weights, or a term
+            If a function's argument is not built from linear forms of the weights (plus numbers), or a term
             multiplies functions of two different ones.
         """
         collected: dict[tuple[tuple[int, ...], sympy.Expr, int], list[sympy.Expr]] = {}
@@ -62,7 +63,7 @@ class Splitter:
             form, atom = next(iter(atoms.items()), (-1, sympy.S.One))
             collected.setdefault((monomial, atom, form), []).append(coefficient)
         summed = ((key, sympy.Add(*parts)) for key, parts in collected.items())
-        return tuple(Term(c, monomial, atom, form) for (monomial, atom, form), c in summed if c != 0)
+        return _with_whole_functions([Term(c, monomial, atom, form) for (monomial, atom, form), c in summed if c != 0])
 
     def split_products(
         self, expression: sympy.Expr
@@ -82,9 +83,9 @@ class Splitter:
     def _products(self, expression: sympy.Expr) -> Iterator[tuple[sympy.Expr, tuple[int, ...], dict[int, sympy.Expr]]]:
         positions = {w: i for i, w in enumerate(self.weights)}
         stand_ins: dict[sympy.Symbol, int] = {}
-        functions = {f for f in expression.atoms(sympy.Function) if f.has(*self.weights)}
-        outermost = [f for f in functions if not any(f is not g and g.has(f) for g in functions)]
-        renamed = {f: self._rename(f, stand_ins) for f in outermost}
+        functions = {f for f in expression.atoms(sympy.Function, sympy.Pow) if _is_opaque(f) and f.has(*self.weights)}
+        # xreplace goes from the outside in, so that a function inside another is replaced where it stands alone
+        renamed = {f: self._rename(f, stand_ins) for f in functions}
         for term in sympy.Add.make_args(sympy.expand(expression.xreplace(renamed))):
             coefficient, monomial = sympy.S.One, list[int]()
             atoms: dict[int, sympy.Expr] = {}
@@ -110,12 +111,14 @@ class Splitter:
         replaced = {}
         for part in _linear_parts(function, set(self.weights)):
             coefficients = tuple(sympy.diff(part, w) for w in self.weights)
-            if sympy.expand(part - sum((c * w for c, w in zip(coefficients, self.weights, strict=True)), sympy.S.Zero)):
+            linear = sum((c * w for c, w in zip(coefficients, self.weights, strict=True)), sympy.S.Zero)
+            offset = sympy.expand(part - linear)
+            if not offset.is_number:
                 raise NtkVerifyError(f"the argument {part} has a part without weights, but a linear form is needed.")
             index, scale = self._register(coefficients)
             symbol = next((s for s, i in stand_ins.items() if i == index), None) or sympy.Dummy("z", real=True)
             stand_ins[symbol] = index
-            replaced[part] = scale * symbol
+            replaced[part] = scale * symbol + offset
         return function.xreplace(replaced)
 
     def _register(self, form: tuple[sympy.Expr, ...]) -> tuple[int, sympy.Expr]:
@@ -130,6 +133,36 @@ class Splitter:
         scale = content if content.is_positive and not content.is_rational else sympy.S.One
         self.forms.append(tuple(sympy.expand(c / scale) for c in form))
         return len(self.forms) - 1, scale
+
+
+def _with_whole_functions(terms: Sequence[Term]) -> tuple[Term, ...]:
+    """Functions without closed form put together again where they were multiplied out, such as 1 - tanh^2.
+
+    Each is integrated numerically, at the same cost for a sum as for one of its terms.
+    """
+    result, sums = [], dict[tuple[tuple[int, ...], sympy.Expr], dict[int, sympy.Expr]]()
+    for term in terms:
+        if term.form >= 0 and (term.atom.has(PositivePower) or pieces_of(term.atom) is not None):
+            result.append(term)
+            continue
+        number, rest = term.coefficient.as_content_primitive()
+        if rest.could_extract_minus_sign():
+            number, rest = -number, -rest
+        atoms = sums.setdefault((term.monomial, rest), {})
+        atoms[term.form] = atoms.get(term.form, sympy.S.Zero) + number * term.atom
+    for (monomial, coefficient), atoms in sums.items():
+        constant, forms = atoms.pop(-1, sympy.S.Zero), list(atoms)
+        if len(forms) == 1:
+            atoms[forms[0]] += constant
+        elif constant != 0:
+            result.append(Term(constant * coefficient, monomial, sympy.S.One, -1))
+        result += [Term(coefficient, monomial, atom, form) for form, atom in atoms.items()]
+    return tuple(result)
+
+
+def _is_opaque(part: sympy.Expr) -> bool:
+    """Whether a part is a function that a product is not multiplied out into: no power with a natural exponent."""
+    return not (part.is_Pow and part.exp.is_Integer and part.exp >= 0)
 
 
 def _linear_parts(expression: sympy.Expr, weights: set[sympy.Symbol]) -> set[sympy.Expr]:

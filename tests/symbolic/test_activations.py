@@ -4,10 +4,12 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.activations import Activation, get_activation, leaky_relu, names, positive_power, register
-from ntkverify.symbolic.functions import PositivePower, Softplus, Z
+from ntkverify.symbolic.functions import PositivePower, Softplus, Z, exact_number
 
 SMOOTH = ["tanh", "erf", "sin", "cos", "sigmoid", "softplus", "swish", "gelu"]
 
@@ -39,6 +41,10 @@ class TestDerivatives:
             activation = get_activation(name)
             composed = activation.derivative_polynomial(4).as_expr().subs(s, activation.expression)
             assert sympy.expand(composed - activation.derivative(4)) == 0
+        assert get_activation("sin").derivative_polynomial(6) == sympy.Poly(-s, s)
+        assert get_activation("cos").derivative_polynomial(4) == sympy.Poly(s, s)
+        assert Activation("growth", sympy.exp(-Z / 2)).derivative_polynomial(3) == sympy.Poly(-s / 8, s)
+        assert get_activation("sin").derivative_polynomial(3) is None
         assert get_activation("swish").derivative_polynomial(1) is None
         assert get_activation("erf").derivative_polynomial(1) is None
 
@@ -98,10 +104,40 @@ class TestSuprema:
     def test_critical_points_far_from_the_origin_are_found(self):
         far = Activation("far", sympy.tanh(Z - 100) + sympy.exp(-((Z - 40) ** 2))).supremum(1)
         assert float(far.value) == pytest.approx(1, abs=1e-12)
+        narrow = Activation("narrow", sympy.exp(-((Z - 7) ** 2)) * sympy.tanh(50 * (Z - 7))).supremum(0)
+        on_grid = max(np.exp(-(z**2)) * np.tanh(50 * z) for z in np.linspace(0, 1, 100_001))
+        assert float(narrow.value) == pytest.approx(on_grid, rel=1e-6)
 
     def test_a_function_that_is_not_finite_is_refused(self):
         with pytest.raises(NtkVerifyError, match="must be finite"):
             Activation("bad", sympy.nan * Z)
+
+
+class TestSupremaBetweenKinks:
+    @pytest.mark.parametrize(
+        ("expression", "order", "value", "point"),
+        [
+            (PositivePower(Z, 1) - PositivePower(Z - 6, 1), 0, 6, 7),
+            (PositivePower(Z, 1) - PositivePower(Z - 6, 1), 1, 1, 3),
+            (PositivePower(Z + 1, 1) - 2 * PositivePower(Z, 1) + PositivePower(Z - 1, 1), 0, 1, 0),
+            (PositivePower(Z, 2) - PositivePower(Z - 1, 2) - 2 * PositivePower(Z - 2, 1), 1, 2, sympy.Rational(3, 2)),
+            (PositivePower(Z, 1) * sympy.exp(-Z), 0, sympy.exp(-1), 1),
+            (PositivePower(Z, 0) * sympy.tanh(Z), 0, 1, sympy.oo),
+            (PositivePower(-Z, 1), 0, sympy.oo, -sympy.oo),
+            (PositivePower(Z, 1) * sympy.exp(-(Z**2)), 0, sympy.exp(-sympy.Rational(1, 2)) / sympy.sqrt(2), None),
+        ],
+    )
+    def test_pieces_of_any_shape_and_kinks_anywhere(self, expression, order, value, point):
+        found = Activation("pieces", expression).supremum(order)
+        assert found.exact
+        assert found.value == value or found.value.equals(value)
+        assert point is None or found.point == point
+
+    def test_what_cannot_be_decided_is_refused(self):
+        with pytest.raises(NtkVerifyError, match=r"is not of the form a\*z \+ b"):
+            Activation("curved", PositivePower(Z**2 - 1, 1)).supremum(0)
+        with pytest.raises(NtkVerifyError, match="waves with kinks"):
+            Activation("wave", PositivePower(Z, 1) * sympy.sin(Z)).supremum(0)
 
 
 class TestProperties:
@@ -130,6 +166,31 @@ class TestRegistry:
         with pytest.raises(NtkVerifyError, match=r"'gaussian_bump'.*exp"):
             register(Activation("gaussian_bump", Z))
 
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            sympy.sign(Z),
+            1 / Z,
+            sympy.log(Z**2),
+            abs(Z),
+            sympy.Heaviside(Z),
+            sympy.floor(Z),
+            sympy.tan(Z),
+            sympy.sqrt(Z),
+        ],
+    )
+    def test_parts_without_known_kinks_and_derivatives_are_refused(self, expression):
+        with pytest.raises(
+            NtkVerifyError, match=r"'odd' holds .*, whose derivatives and kinks are not known; build it"
+        ):
+            Activation("odd", expression)
+
+    def test_analytic_parts_are_known(self):
+        for expression in (1 / (1 + Z**2), sympy.sqrt(1 + Z**2), 1 / sympy.cosh(Z), sympy.log(1 + sympy.exp(Z))):
+            assert Activation("fine", expression).is_analytic
+        with pytest.raises(NtkVerifyError, match=r"holds the float 0\.5.*write a fraction"):
+            Activation("half", Z / 2.0)
+
     def test_bad_definitions_name_both_sides(self):
         with pytest.raises(NtkVerifyError, match=r"unknown activation 'rleu'; known are relu"):
             get_activation("rleu")
@@ -140,3 +201,14 @@ class TestRegistry:
 
     def test_slopes_stay_exact(self):
         assert leaky_relu("1/7").derivative(1).subs(Z, -1) == sympy.Rational(1, 7)
+        assert leaky_relu(0.1).derivative(1).subs(Z, -1) == sympy.Rational(1, 10)
+
+    @given(st.floats(allow_nan=False, allow_infinity=False))
+    @example(0.5000000000000001)
+    @example(1.0000000000000004)
+    @example(123456789.12345679)
+    def test_floats_stay_the_decimal_fraction_that_they_print_as(self, value):
+        exact = exact_number(value)
+        assert exact.is_Rational
+        assert float(exact) == value
+        assert exact == sympy.Rational(repr(value))

@@ -86,6 +86,34 @@ class TestChain:
         with pytest.raises(NtkVerifyError, match="on both sides"):
             chain.sufficient()
 
+    def test_the_derivation_of_a_fixed_point_prints_step_by_step(self):
+        chain = Chain(
+            m,
+            [
+                Requirement("log", 10 * n * log(m) ** 2, m, "the weights stay below their level"),
+                Requirement("drift", 1 / sqrt(m), x, "no weight leaves the ball"),
+                Requirement("radius", x, Rational(1, 100), "the Gram matrix stays close"),
+            ],
+            definitions={n: Rational(2)},
+            free=(x,),
+        )
+        split = chain.minimise({}, start={x: Rational(1, 200)})
+        found = chain.derivation(split.shares)
+        assert found.expression == split.width == chain.width(split.shares).width
+        lines = found.text().splitlines()
+        assert lines[0] == "value of x: Eq(x, 1/100)"
+        assert "definition of n: Eq(n, 2)" in lines
+        assert "log (the weights stay below their level): 10*n*log(m)**2 <= m" in lines
+        position = next(i for i, line in enumerate(lines) if "fixed point by search" in line)
+        least = int(lines[position].split(">= ")[1])
+        assert 20 * log(least).evalf() ** 2 <= least
+        assert 20 * log(least - 1).evalf() ** 2 > least - 1
+        assert "solved for m: m >= x**(-2)" in lines
+        assert "least integer (closed form): m >= 10000" in lines
+        assert "holds at these values: 1/100 <= 1/100" in lines
+        assert lines[-1] == "all requirements, drift decides: Eq(m, 10000)"
+        assert r"\text{solved for m:} \quad m \geq \frac{1}{x^{2}}" in found.latex()
+
     def test_definitions_expand(self):
         chain = Chain(m, [Requirement("r", n / m, x, "")], definitions={x: y / 2, y: 1 / n})
         assert chain.thresholds["r"] == 2 * n**2
@@ -93,6 +121,12 @@ class TestChain:
     def test_comparisons_are_exact(self):
         # a width of exactly 3 is sufficient; rounding 1/3 would ask for 4
         assert Chain(m, [Requirement("r", 1 / m, Rational(1, 3), "")]).width({}).width == 3
+
+    def test_a_float_is_not_rounded(self):
+        # 15 digits of lambda = 0.5 + 1e-16 would be 1/2, of which 1/lambda = 2 is a width, which is a hair too small
+        chain = Chain(m, [Requirement("r", x, m, "")])
+        assert chain.width({x: 2.0}).width == 2
+        assert chain.width({x: 2.0000000000000004}).width == 3
 
     def test_tiny_sides_are_compared_relative_to_themselves(self):
         width = Chain(m, [Requirement("tail", exp(-m / 100), 1 / m**2, "")]).width({}).width

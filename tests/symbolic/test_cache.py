@@ -45,6 +45,16 @@ class TestCached:
         monkeypatch.setenv("NTKVERIFY_CACHE_DIR", str(blocked / "below"))
         assert cached("kind", "s", lambda: 5) == 5
 
+    def test_no_home_directory_costs_only_time(self, monkeypatch):
+        def homeless():
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.delenv("NTKVERIFY_CACHE_DIR")
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.delenv("LOCALAPPDATA", raising=False)
+        monkeypatch.setattr("pathlib.Path.home", homeless)
+        assert cached("kind", "s", lambda: 5) == 5
+
     def test_default_directory(self, tmp_path, monkeypatch):
         monkeypatch.delenv("NTKVERIFY_CACHE_DIR")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

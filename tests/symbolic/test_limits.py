@@ -4,9 +4,12 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from limit_references import check_by_sampling
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic import operators as ops
+from ntkverify.symbolic.activations import Activation
+from ntkverify.symbolic.functions import Z
 from ntkverify.symbolic.kernels import primed
 from ntkverify.symbolic.limits import limit_gram, operator_limit_gram
 from ntkverify.symbolic.neuron import (
@@ -96,26 +99,101 @@ def random_points(n, seed=0):
     return np.random.default_rng(seed).random((n, 2))
 
 
+PAIR = np.array([[0.3, 0.5], [-0.8, 0.4]])
+
+
 class TestAgainstSampling:
+    """A million neurons each. An entry is a false alarm with probability 6e-5, all 300 together with 2 per cent."""
+
     @pytest.mark.parametrize(
         "activation", ["relu3", "erf", "sin", "cos", "tanh", "sigmoid", "softplus", "swish", "gelu"]
     )
-    def test_a_million_neurons_of_a_physics_informed_network(self, activation):
+    def test_physics_informed_networks(self, activation):
         gram = heat_gram(activation, ("inner", "inner_bias", "outer"))
         points = {"interior": random_points(2), "boundary": random_points(1, 1)}
-        m, rng = 1_000_000, np.random.default_rng(7)
-        weights = rng.standard_normal((len(gram.neuron.weights), m))
-        rows = []
-        for block in gram.neuron.blocks:
-            gradient = gram.neuron.gradients[block.name][0]
-            function = sympy.lambdify((*gram.neuron.weights, T, X), gradient, MODULES, cse=True)
-            rows += [np.array([np.broadcast_to(g, (m,)) for g in function(*weights, *p)]) for p in points[block.name]]
-        limit = gram.matrix(points)
-        for i, u in enumerate(rows):
-            for j, v in enumerate(rows[: i + 1]):
-                products = np.sum(u * v, axis=0)
-                # 4 standard errors: false alarm 6e-5 per entry, 54 entries in all, and the seed is fixed
-                assert abs(products.mean() - limit[i, j]) <= 4 * products.std() / np.sqrt(m)
+        assert check_by_sampling(gram, points, seed=7) == 6
+
+    @pytest.mark.parametrize(
+        "activation",
+        [
+            *("relu", "relu2", "relu4", "leaky_relu", "erf", "sin", "cos", "gelu", "tanh", "identity"),
+            Activation("cubic", Z**3 - Z + 2),
+            Activation("shifted_bump", sympy.exp(1 - Z**2)),
+            Activation("shifted", sympy.tanh(Z - 1)),
+            Activation("root", sympy.sqrt(1 + Z**2)),
+            Activation("written_out", sympy.log(1 + sympy.exp(Z))),
+            Activation("wave_packet", Z**2 * sympy.sin(2 * Z) * sympy.exp(-(Z**2) / 2)),
+        ],
+    )
+    def test_regression_with_all_weights_trained(self, activation):
+        neuron = network_neuron(
+            activation,
+            {"data": identity((T, X))},
+            trainable=("inner", "inner_bias", "outer"),
+            inner_bias=True,
+        )
+        assert check_by_sampling(limit_gram(neuron), {"data": PAIR}, seed=8) == 3
+
+    @pytest.mark.parametrize("activation", ["sin", "relu3", "tanh"])
+    def test_random_features(self, activation):
+        neuron = random_features_neuron(
+            activation, {"interior": ops.laplacian((T, X)), "boundary": identity((T, X))}, inner_bias=True
+        )
+        assert check_by_sampling(limit_gram(neuron), {"interior": PAIR, "boundary": PAIR}, seed=9) == 10
+
+    @pytest.mark.parametrize(("activation", "accuracy"), [("relu", 2), ("relu3", 4), ("sin", 4), ("tanh", 2)])
+    def test_finite_difference_residuals(self, activation, accuracy):
+        h = sympy.Rational(1, 4)
+        blocks = {"interior": ops.heat(T, [X]), "boundary": identity((T, X))}
+        neuron = network_neuron(activation, blocks, spacings={T: h, X: h}, accuracy=accuracy)
+        assert check_by_sampling(limit_gram(neuron), {"interior": PAIR, "boundary": PAIR}, seed=10) == 10
+
+    @pytest.mark.parametrize("activation", ["sin", "tanh"])
+    def test_features_of_nonlinear_residuals(self, activation):
+        neuron = network_neuron(
+            activation,
+            {"r": ops.burgers(T, X, viscosity=sympy.Rational(1, 10))},
+            trainable=("inner", "inner_bias", "outer"),
+            inner_bias=True,
+        )
+        assert check_by_sampling(limit_gram(neuron), {"r": PAIR[:1]}, seed=11) == 10
+
+    @pytest.mark.parametrize(
+        ("activation", "operators"),
+        [
+            ("relu", {"data": identity((T, X))}),
+            ("relu3", {"interior": ops.heat(T, [X]), "boundary": identity((T, X))}),
+            ("tanh", {"interior": ops.heat(T, [X]), "boundary": identity((T, X))}),
+        ],
+        ids=["relu", "physics-informed relu3", "physics-informed tanh"],
+    )
+    def test_operator_networks(self, activation, operators):
+        """The Kronecker products against neurons of branch times trunk, whose branch is two neurons wide."""
+        neuron = operator_neuron("relu", activation, operators, sensors=2, branch_width=2, inner_bias=True)
+        trunk = network_neuron(activation, operators, trainable=("inner", "inner_bias"), inner_bias=True)
+        branch = regression_neuron("relu", dimension=2)
+        u, queries = random_points(2), {name: random_points(1, 1 + k) for k, name in enumerate(operators)}
+        limit = operator_limit_gram(branch, trunk).matrix(u, queries)
+        assert sampled_entries(neuron, u, queries, limit, seed=12) == len(limit) * (len(limit) + 1) // 2
+
+
+def sampled_entries(neuron, inputs, queries, limit, *, seed, m=1_000_000):
+    """Compare the limit of an operator network; rows are (input, query), and queries come block by block."""
+    rng = np.random.default_rng(seed)
+    weights = rng.standard_normal((len(neuron.weights), m))
+    signs = np.sign(rng.standard_normal((len(neuron.frozen), m)))
+    rows = []
+    for a in inputs:
+        for block in neuron.blocks:
+            arguments = (*neuron.weights, *neuron.frozen, *neuron.coordinates)
+            function = sympy.lambdify(arguments, neuron.gradients[block.name][0], MODULES, cse=True)
+            for b in queries[block.name]:
+                rows.append([np.broadcast_to(g, (m,)) for g in function(*weights, *signs, *a, *b)])
+    for i, u in enumerate(rows):
+        for j, v in enumerate(rows[: i + 1]):
+            products = sum(g * h for g, h in zip(u, v, strict=True))
+            assert abs(products.mean() - limit[i, j]) <= 4 * products.std() / np.sqrt(m)
+    return len(rows) * (len(rows) + 1) // 2
 
 
 class TestPhysicsInformed:
@@ -245,23 +323,11 @@ class TestOtherProblems:
         expected = difference @ plain.matrix(around) @ difference
         assert limit_gram(neuron).matrix(p)[0, 0] == pytest.approx(expected, rel=1e-13)
 
-    def test_operator_networks_are_kronecker_products_and_unbiased_for_every_branch_width(self):
+    def test_the_trace_of_an_operator_network_at_unit_points(self):
         gram = operator_limit_gram(regression_neuron("relu", dimension=2), regression_neuron("relu", dimension=2))
         u, y = (v / np.linalg.norm(v, axis=1)[:, None] for v in (random_points(2), random_points(2, 1)))
         limit = gram.matrix(u, y)
         assert np.trace(limit) == pytest.approx(2 * 4 / 4)  # N/4 each
-        neuron = operator_neuron("relu", "relu", {"data": identity((T, X))}, sensors=2, branch_width=2)
-        m, rng = 1_000_000, np.random.default_rng(3)
-        weights = rng.standard_normal((len(neuron.weights), m))
-        signs = np.sign(rng.standard_normal((2, m)))
-        function = sympy.lambdify(
-            (*neuron.weights, *neuron.frozen, *neuron.coordinates), neuron.gradients["data"][0], MODULES, cse=True
-        )
-        rows = [np.array(function(*weights, *signs, *a, *b)) for a in u for b in y]
-        for i in range(4):
-            for j in range(i + 1):
-                products = np.sum(rows[i] * rows[j], axis=0)
-                assert abs(products.mean() - limit[i, j]) <= 4 * products.std() / np.sqrt(m)
 
     def test_physics_informed_operators(self):
         trunk = pinn_neuron("relu3", ops.heat(T, [X]))
@@ -301,6 +367,18 @@ class TestOtherProblems:
         p = random_points(3)
         np.testing.assert_allclose(limit_gram(with_bias).matrix(p), limit_gram(without).matrix(p) + 1, rtol=1e-14)
 
+    def test_coefficients_of_any_kind_are_enclosed(self):
+        """Floats in an operator are decimal fractions; a modulus is a modulus; what is unknown is named."""
+        pytest.importorskip("flint")
+        point = {"interior": [["1/2", "-3/4"]]}
+        for diffusivity in (0.1, sympy.Abs(X) + sympy.atan(X)):
+            gram = limit_gram(pinn_neuron("relu3", ops.heat(T, [X], diffusivity=diffusivity)))
+            value = gram.matrix({"interior": [[0.5, -0.75]]})[0, 0]
+            assert abs(float(gram.matrix_balls(point)[0, 0]) - value) <= 1e-13 * value
+        gram = limit_gram(pinn_neuron("relu3", ops.heat(T, [X], diffusivity=sympy.Max(X, 1))))
+        with pytest.raises(NtkVerifyError, match=r"Max\(1, x\) can't be evaluated exactly"):
+            gram.matrix_balls(point)
+
     def test_bad_requests_name_both_sides(self):
         gram = heat_gram("tanh")
         with pytest.raises(NtkVerifyError, match=r"blocks interior, boundary; name the one"):
@@ -313,5 +391,5 @@ class TestOtherProblems:
             heat_gram("relu3").matrix_balls({"boundary": [[0]]})
         with pytest.raises(NtkVerifyError, match=r"finite rational numbers"):
             heat_gram("relu3").matrix_balls({"boundary": [[0, float("nan")]]})
-        with pytest.raises(NtkVerifyError, match=r"one of normal, sign, not 'cauchy' for b"):
+        with pytest.raises(NtkVerifyError, match=r"one of normal, sign or Uniform\(radius\), not 'cauchy' for b"):
             limit_gram(gram.neuron, laws={gram.neuron.weights[-1]: "cauchy"})

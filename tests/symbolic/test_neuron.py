@@ -108,6 +108,9 @@ class TestRefusals:
             regression_neuron("relu", dimension=0)
         with pytest.raises(NtkVerifyError, match="coordinates a have the names of weights"):
             network_neuron("tanh", {"u": identity(coordinates("a"))})
+        called_a = ops.unknown("a", (X,))
+        with pytest.raises(NtkVerifyError, match="unknowns of block 'r' have the names of weights, a; rename"):
+            network_neuron("tanh", {"r": ops.Operator.from_expression(called_a**2, [called_a], (X,))})
         with pytest.raises(NtkVerifyError, match="unknown activation 'elephant'"):
             regression_neuron("elephant", dimension=2)
         with pytest.raises(NtkVerifyError, match="has the blocks data, not 'date'"):

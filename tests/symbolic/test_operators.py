@@ -24,10 +24,31 @@ class TestReadyMade:
             (ops.advection(T, (X,), velocity=[X]), 2 * T * X**4 + Y + X * (4 * T**2 * X**3 + 6 * X * Y**4)),
             (ops.wave(T, (X,), speed=3), 2 * X**4 - 9 * (12 * T**2 * X**2 + 6 * Y**4)),
             (ops.squared_solution((X,)), POLYNOMIAL**2),
+            (ops.self_advection(X), POLYNOMIAL * (4 * T**2 * X**3 + 6 * X * Y**4)),
+            (ops.burgers(T, X), 2 * T * X**4 + Y + POLYNOMIAL * (4 * T**2 * X**3 + 6 * X * Y**4)),
+            (
+                ops.burgers(T, X, viscosity=sympy.Rational(1, 3)),
+                2 * T * X**4 + Y + POLYNOMIAL * (4 * T**2 * X**3 + 6 * X * Y**4) - 4 * T**2 * X**2 - 2 * Y**4,
+            ),
         ],
     )
     def test_exact_on_a_polynomial(self, operator, expected):
         assert sympy.expand(operator(POLYNOMIAL) - expected) == 0
+
+    @pytest.mark.parametrize("time", [None, T])
+    def test_navier_stokes_is_exact_on_polynomials(self, time):
+        u, v, p = T * X**2 * Y, X * Y**3 - T**2, X**2 + T * Y
+        equations = ops.navier_stokes((X, Y), reynolds=7, time=time)
+        unsteady = (X**2 * Y, -2 * T) if time is not None else (0, 0)
+        seventh = sympy.Rational(1, 7)
+        expected = {
+            "momentum_x": unsteady[0] + u * 2 * T * X * Y + v * T * X**2 + 2 * X - seventh * 2 * T * Y,
+            "momentum_y": unsteady[1] + u * Y**3 + v * 3 * X * Y**2 + T - seventh * 6 * X * Y,
+            "continuity": 2 * T * X * Y + 3 * X * Y**2,
+        }
+        assert equations.keys() == expected.keys()
+        for name, equation in equations.items():
+            assert sympy.expand(equation(u, v, p) - expected[name]) == 0
 
     def test_gradient(self):
         assert [d(POLYNOMIAL) for d in ops.gradient((T, Y))] == [
@@ -76,6 +97,22 @@ class TestReadyMade:
 
 
 class TestDefinition:
+    def test_derivatives_and_coordinates_of_like_names_stay_apart(self):
+        """u_xx is the second derivative in x, or the first in xx; and a coordinate may be called u_x."""
+        x, xx = coordinates("x xx")
+        u = unknown("u", (x, xx))
+        operator = Operator.from_expression(u.diff(x, 2) + 5 * u.diff(xx), [u], (x, xx))
+        assert operator.is_linear
+        assert operator(x**2 + xx) == 7
+        x, u_x = coordinates("x u_x")
+        u = unknown("u", (x, u_x))
+        operator = Operator.from_expression(u_x * u.diff(x), [u], (x, u_x))
+        assert operator.is_linear
+        assert operator(x * u_x) == u_x**2
+
+    def test_floats_in_coefficients_become_fractions(self):
+        assert ops.heat(T, (X,), diffusivity=0.1)(X**2) == -sympy.Rational(1, 5)
+
     def test_an_operator_the_library_has_never_seen(self):
         u = unknown("u", (T, X))
         kdv = Operator.from_expression(u.diff(T) + 6 * u * u.diff(X) + u.diff(X, 3), [u], (T, X))

@@ -11,6 +11,7 @@ from ntkverify.symbolic.operators import coordinates
 from ntkverify.symbolic.stencils import apply_difference, central_stencil, finite_difference
 
 X, Y = coordinates("x y")
+T = sympy.Symbol("t", real=True)
 ALL = [(p, q) for p in (1, 2, 3, 4) for q in (2, 4)]
 
 
@@ -91,3 +92,60 @@ class TestTwoDimensions:
             apply_difference(ops.laplacian((X, Y)), X, spacings={X: 1})
         with pytest.raises(NtkVerifyError, match="in x must be positive and finite, not -1"):
             apply_difference(ops.laplacian((X,)), X, spacings={X: -1})
+
+
+FLOW = (sympy.sin(T + X) * sympy.exp(2 * Y), sympy.cos(2 * X - T) * sympy.exp(-Y), sympy.sin(X * Y + T))
+EVERY_OPERATOR = {
+    "derivative": ops.derivative((T, X), 1, 3),
+    "gradient": ops.gradient((X, Y))[1],
+    "laplacian": ops.laplacian((X, Y)),
+    "biharmonic": ops.biharmonic((X, Y)),
+    "helmholtz": ops.helmholtz((X, Y), wavenumber=3),
+    "heat": ops.heat(T, (X, Y), diffusivity=1 + X**2),
+    "advection": ops.advection(T, (X, Y), velocity=[Y, -X]),
+    "wave": ops.wave(T, (X,), speed=2),
+    "self-advection": ops.self_advection(X),
+    "inviscid burgers": ops.burgers(T, X),
+    "viscous burgers": ops.burgers(T, X, viscosity=sympy.Rational(1, 10)),
+    **{f"steady {k}": op for k, op in ops.navier_stokes((X, Y), reynolds=10).items()},
+    **{f"unsteady {k}": op for k, op in ops.navier_stokes((X, Y), reynolds=10, time=T).items()},
+}
+
+
+class TestEveryOperator:
+    def test_none_is_left_out(self):
+        """All that the module makes, but those that differentiate nothing."""
+        made = {name for name in ops.__all__ if name[0].islower()} - {"coordinates", "unknown"}
+        assert made - {"identity", "squared_solution"} == {
+            "derivative", "gradient", "laplacian", "biharmonic", "helmholtz", "heat", "advection", "wave",
+            "self_advection", "burgers", "navier_stokes",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("accuracy", [2, 4])
+    @pytest.mark.parametrize("name", EVERY_OPERATOR)
+    def test_order_of_convergence(self, name, accuracy):
+        operator = EVERY_OPERATOR[name]
+        functions, at = FLOW[: operator.components], {T: sympy.Rational(1, 3), X: sympy.Rational(2, 5), Y: 1}
+        exact = sympy.N(operator(*functions).subs(at), 60)
+        errors = []
+        for n in (100, 200):
+            spacings = dict.fromkeys(operator.coordinates, sympy.Rational(1, n))
+            values = apply_difference(operator, *functions, spacings=spacings, accuracy=accuracy)
+            errors.append(sympy.N(values.subs(at), 60) - exact)
+        # the next term of the error is smaller by a factor of order h^2 times ratios of derivatives
+        assert float(sympy.log(abs(errors[0] / errors[1]), 2)) == pytest.approx(accuracy, abs=0.02)
+
+    @pytest.mark.parametrize("accuracy", [2, 4])
+    @pytest.mark.parametrize("name", EVERY_OPERATOR)
+    def test_exact_on_polynomials_of_low_degree(self, name, accuracy):
+        """A stencil for derivative p is exact below degree p + accuracy, in each coordinate."""
+        operator = EVERY_OPERATOR[name]
+        least = {
+            v: min((s.orders[i] for s in operator.slots if s.orders[i]), default=1)
+            for i, v in enumerate(operator.coordinates)
+        }
+        powers = [v ** (least[v] + accuracy - 1) for v in operator.coordinates]
+        functions = [sympy.Mul(*powers) + (k + 1) * sum(powers) - k for k in range(operator.components)]
+        spacings = dict.fromkeys(operator.coordinates, sympy.Rational(1, 3))
+        applied = apply_difference(operator, *functions, spacings=spacings, accuracy=accuracy)
+        assert sympy.expand(applied - operator(*functions)) == 0
