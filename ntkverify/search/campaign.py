@@ -88,6 +88,7 @@ class _Search:
         self.seen: dict[tuple[int, ...], Score] = {}
         self.scores: dict[str, Score] = {}  # by instance: many vectors stand for one
         self.settled: list[tuple[int, ...]] = []
+        self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
 
     def run(self) -> None:
@@ -118,14 +119,21 @@ class _Search:
                 raise Finished
             if key not in self.known:
                 self._evaluate(key)
-            record = max((s.margin for s in self.seen.values() if s.failed), default=VACUOUS)
             result = self.seen[key] = self.known[key]
             self.progress(self.cell, result)
-            if result.failed and self.cell.goal is not None and result.margin >= self.cell.goal:
-                raise _Closed
-            if result.failed and result.margin > record and len(self.settled) < SUSPECTS and self.cell.goal is None:
-                self._settle(key)
+            if result.failed:
+                self._suspect(key, result.margin)
         return self.seen[key].margin
+
+    def _suspect(self, key: tuple[int, ...], margin: float) -> None:
+        """Close the cell at its goal; without one, follow up the first few that fail by more than any before."""
+        if self.cell.goal is not None:
+            if margin >= self.cell.goal:
+                raise _Closed
+        elif margin > self.largest:
+            self.largest = margin
+            if len(self.settled) < SUSPECTS:
+                self._settle(key)
 
     def _evaluate(self, key: tuple[int, ...]) -> None:
         if self.cell.seconds is not None and self.spent >= self.cell.seconds:
