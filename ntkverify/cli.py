@@ -1,6 +1,7 @@
 """The command ``ntkverify``: search, necessity, frontier, replay, certify, runs.
 
-Exit status: 0 when nothing is wrong, 1 when a violation was found or a certificate is not CERTIFIED, 2 for bad input.
+Exit status of `search`: 1 when a violation was found; of `certify`: 1 when the answer is not CERTIFIED; else 0. 2 for
+bad input.
 """
 
 from __future__ import annotations

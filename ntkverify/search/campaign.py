@@ -28,6 +28,8 @@ from ntkverify.theorem import Theorem
 DRAWS = 4
 #: suspects that a cell follows up while it climbs, and as many of the best at the end, before it calls them noise
 SUSPECTS = 3
+#: times as many for a claim of probability, where a single failing draw makes a suspect
+NOISY = 4
 _PROPOSALS = 10  # proposals, repeated ones included, per evaluation of the budget
 
 Progress = Callable[[Cell, Score], object]
@@ -88,6 +90,8 @@ class _Search:
         self.seen: dict[tuple[int, ...], Score] = {}
         self.scores: dict[str, Score] = {}  # by instance: many vectors stand for one
         self.settled: list[tuple[int, ...]] = []
+        noisy = isinstance(claim.quantifier, WithProbability)
+        self.suspects = SUSPECTS * (NOISY if noisy else 1)
         self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
 
@@ -104,7 +108,7 @@ class _Search:
             if self.cell.goal is None:
                 left = [key for key, score in self.seen.items() if score.failed and key not in self.settled]
                 # noise fails early and often: what is best over the whole climb is the likeliest to be more
-                for key in sorted(left, key=lambda key: -self.seen[key].margin)[:SUSPECTS]:
+                for key in sorted(left, key=lambda key: -self.seen[key].margin)[: self.suspects]:
                     self._settle(key)
         except _Closed:
             return
@@ -132,7 +136,7 @@ class _Search:
                 raise _Closed
         elif margin > self.largest:
             self.largest = margin
-            if len(self.settled) < SUSPECTS:
+            if len(self.settled) < self.suspects:
                 self._settle(key)
 
     def _evaluate(self, key: tuple[int, ...]) -> None:

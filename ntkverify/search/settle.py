@@ -19,7 +19,7 @@ from ntkverify.search.shrink import attempts_for, shrink
 from ntkverify.search.violation import Violation, digest, versions
 from ntkverify.theorem import Theorem
 
-#: probability that one campaign calls a true claim of probability violated, per cell
+#: probability that one cell calls a true claim of probability violated
 ALPHA = 1e-6
 #: a violation is reported in these states only
 VIOLATED = ("certified", "confirmed")
@@ -76,7 +76,7 @@ def settle(
     vector, instance_of
         The coordinates of the instance and what turns them into one, to shrink inside the family first.
     attempt : int
-        How many suspects of this cell were settled before; the j-th gets the share 1/((j+1)(j+2)) of `ALPHA`.
+        How many suspects of this cell were settled before; the j-th gets the share 1/((2j+1)(2j+2)) of `ALPHA`.
     """
     template = Violation(theorem.id, str(path), digest(path), claim.name, relax, plants, instance, {}, versions())
     if isinstance(claim.quantifier, WithProbability):
