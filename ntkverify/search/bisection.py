@@ -246,7 +246,9 @@ class Bisection:
         if bool(at_bottom) == bool(at_top):
             return None
         met, unmet = (top, bottom) if at_bottom else (bottom, top)
-        for _ in range(200):
+        for _ in range(60):
+            if abs(met - unmet) <= 1e-12 * met:
+                break
             middle = math.sqrt(met * unmet)
             met, unmet = (met, middle) if self._unmet(instance, middle) - self.never else (middle, unmet)
         return math.ceil(met) if self.over == "width" else met
