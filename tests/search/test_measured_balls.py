@@ -63,7 +63,9 @@ def test_a_trajectory_in_balls_is_the_float64_trajectory(name, regime, attribute
     with flint.ctx.workprec(192):
         balls = ball_run(run)
         pairs = [(attribute, getattr(balls, attribute), getattr(run, attribute)) for attribute in attributes]
-        pairs += [(field, getattr(balls.trajectory, field), getattr(run.trajectory, field)) for field in TRAJECTORY]
+        # float64 follows the Jacobian for natural gradient descent only
+        fields = TRAJECTORY if run.method == "natural gradient" else TRAJECTORY[:8] + TRAJECTORY[11:]
+        pairs += [(field, getattr(balls.trajectory, field), getattr(run.trajectory, field)) for field in fields]
         size = float(np.max(np.abs(run.residuals)))
         for field, found, expected in pairs:
             # remainders cancel numbers of the size of the residuals, and steps amplify rounding by a condition
