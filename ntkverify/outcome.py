@@ -114,7 +114,8 @@ def _compare(
     worst = int(ratio.argmin())
     # a bound of zero has no fraction: there any excess counts as one whole
     scale = np.where(bound != 0, np.abs(bound), np.where(measured != 0, np.abs(measured), 1.0))
-    margin = np.where(lost, np.inf, excess / scale)
+    idle = (bound == 0) & (measured == 0)  # nothing happened: no more of an excess than zero below a positive bound
+    margin = np.where(lost, np.inf, np.where(idle, -1.0, excess / scale))
     return Outcome(
         vacuous=False,
         failed=bool(failed.any()),

@@ -54,6 +54,20 @@ def jax_step(kind: str, form: str, problem: dict[str, Any], weights: Any, a: Any
     return run
 
 
+def jax_outputs(kind: str, form: str, problem: dict[str, Any], a: Any) -> list[Any]:
+    """Per block a JAX function of the weights and one point: its residual but for the target."""
+    import jax.numpy as jnp
+
+    blocks = list(problem["points"])
+
+    def output(w, x, block):
+        here = {name: x[None] if name == block else jnp.zeros((1, x.size)) for name in blocks}
+        alone = {"points": here, "targets": dict.fromkeys(blocks, np.zeros(1)), "scale": problem["scale"]}
+        return jax_residuals(kind, form, alone, a)(w)[blocks.index(block)]
+
+    return [lambda w, x, block=block: output(w, x, block) for block in blocks]
+
+
 def jax_residuals(kind: str, form: str, problem: dict[str, Any], a: Any) -> Any:
     """Residuals of a problem as a JAX function of the weights."""
     import jax
@@ -115,16 +129,25 @@ def torch_step(kind: str, problem: dict[str, Any], weights: Any, a: Any, eta: fl
     return run
 
 
-def jax_gram(kind: str, form: str, problem: dict[str, Any], weights: Any, a: Any) -> Any:
-    """A function that contracts the jitted Jacobian with itself."""
+def jax_gram(kind: str, form: str, problem: dict[str, Any], weights: Any, a: Any, *, by_sample: bool) -> Any:
+    """A function that contracts the jitted Jacobian with itself.
+
+    The Jacobian is ``jax.jacobian`` of all residuals, which carries every sample's cotangent through every other
+    sample, or with `by_sample` the gradients of single samples batched by ``vmap``, which is the faster of the two.
+    """
     import jax
     import jax.numpy as jnp
 
+    rows = [jax.vmap(jax.grad(f), (None, 0)) for f in jax_outputs(kind, form, problem, a)]
+    points = [jnp.asarray(x) for x in problem["points"].values()]
     residuals = jax_residuals(kind, form, problem, a)
 
     @jax.jit
     def gram(w):
-        jacobian = jax.jacrev(residuals)(w).reshape(-1, w.size)
+        if by_sample:
+            jacobian = jnp.concatenate([f(w, x) for f, x in zip(rows, points, strict=True)]).reshape(-1, w.size)
+        else:
+            jacobian = jax.jacobian(residuals)(w).reshape(-1, w.size)
         return jacobian @ jacobian.T
 
     w = jnp.asarray(weights)

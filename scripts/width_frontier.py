@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.search.figures import phase_diagram
-from ntkverify.search.frontier import best_regime, first_conclusion, frontier
+from ntkverify.search.frontier import best_regime, first_conclusion, frontier, prescribes_width
 from ntkverify.search.frontier_command import lines, write_record
 from ntkverify.search.violation import versions
 
@@ -40,6 +40,9 @@ def arguments() -> argparse.Namespace:
 def study(path: str, options: argparse.Namespace) -> None:
     theorem = load_theorem(path)
     claim = first_conclusion(theorem)
+    if not prescribes_width(theorem, claim, entropy=options.entropy):
+        print(f"{theorem.title}: no assumption prescribes a width.")
+        return
     regime = best_regime(theorem, claim, against=options.against, entropy=options.entropy)
     with tqdm(desc=theorem.id, unit="width", leave=False) as bar:
         curve = frontier(
@@ -47,9 +50,6 @@ def study(path: str, options: argparse.Namespace) -> None:
             high=options.max_width, entropy=options.entropy, progress=lambda at, width: bar.update(),
         )  # fmt: skip
     print(f"\n{theorem.title}: {claim.name} (on {regime.name!r})")
-    if all(t.prescribed is None for t in curve):
-        print("no assumption prescribes a width.")
-        return
     print("\n".join(lines(curve, over="width", against=options.against)))
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)

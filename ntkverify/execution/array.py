@@ -71,11 +71,14 @@ class WalkingExecutor(Executor):
 
     def jacobian(self, weights: Any, frozen: Any = None) -> Any:
         weights, frozen = check_weights(self.neuron, weights, frozen)
-        parts = []
-        for b, slopes in zip(self.samples.blocks, self.slopes(self.forward(weights, frozen)), strict=True):
-            g = self._stack(self._gradients(b, slopes, weights, frozen), 0)  # (p, m, n)
-            parts.append(self._rows(g))
-        return self.concatenate(parts)
+        return self._jacobian_of(self.slopes(self.forward(weights, frozen)), weights, frozen)
+
+    def _jacobian_of(self, slopes: list[list[Any]], weights: Any, frozen: Any) -> Any:
+        """The Jacobian where the derivatives of the pointwise residuals are known."""
+        blocks = zip(self.samples.blocks, slopes, strict=True)
+        # each (p, m, n)
+        gradients = [self._stack(self._gradients(b, s, weights, frozen), 0) for b, s in blocks]
+        return self.concatenate([self._rows(g) for g in gradients])
 
     def _rows(self, array: Any) -> Any:
         """(p, m, n) to (n, m * p)."""

@@ -198,7 +198,7 @@ class CpuExecutor(Executor):
         weights, frozen = self._checked(weights, frozen)
         m, p = weights.shape
         refuse_beyond_memory(2 * 8 * self._padded * m * p, f"the Jacobian of {self.samples.total} residuals at m = {m}")
-        source, fill = self._panels(weights, frozen, factor=False)
+        source, fill, _ = self._panels(weights, frozen, factor=False)
         panel = np.empty((source.components, self._padded, m))
         fill(panel, 0, m)
         return panel[:, self._kept].transpose(1, 2, 0).reshape(self.samples.total, m * p)
@@ -206,9 +206,9 @@ class CpuExecutor(Executor):
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:
         """``J J^T`` from products of panels of neurons: J is never stored."""
         weights, frozen = self._checked(weights, frozen)
-        source, fill = self._panels(weights, frozen, factor=True)
+        source, fill, run = self._panels(weights, frozen, factor=True)
         vectors = self._vectors(source) if source.factored else None
-        gram = accumulate_gram(fill, source, self._padded, weights.shape[0], vectors, self.threads)
+        gram = accumulate_gram(fill, run, source, self._padded, weights.shape[0], vectors, self.threads)
         return gram[np.ix_(self._kept, self._kept)]
 
     @cached_property
@@ -228,8 +228,8 @@ class CpuExecutor(Executor):
         """Which of the padded rows are samples."""
         return np.concatenate([np.arange(r.start, r.stop) for r in self._rows])
 
-    def _panels(self, weights: Array, frozen: Array, *, factor: bool) -> tuple[PanelSource, Any]:
-        """The generated panels and a function that fills components for neurons start..stop."""
+    def _panels(self, weights: Array, frozen: Array, *, factor: bool) -> tuple[PanelSource, Any, Any]:
+        """The generated panels, and the functions ``fill`` and ``run`` of `accumulate_gram` at these weights."""
         source, module = self._factored_panel if factor else self._dense_panel
         if self.samples.is_linear:
             # the slopes are constants, so the sums need not be known
@@ -249,7 +249,10 @@ class CpuExecutor(Executor):
 
             share(work, len(edges) - 1, self.threads if (stop - start) * out.shape[1] > 50_000 else 1)
 
-        return source, fill
+        def run(room: Array, first: int, last: int, scalars: Array, dense: Array) -> None:
+            module.run(weights, frozen, self._points, cotangents, self._sizes, room, first, last, scalars, dense)
+
+        return source, fill, run
 
     def _vectors(self, source: PanelSource) -> Array:
         """The vectors that multiply the shared scalar, shape (padded rows, factored weights)."""

@@ -21,6 +21,7 @@ HALF_PI_1 = 1.57079632673412561417e00
 HALF_PI_2 = 6.07710050630396597660e-11
 HALF_PI_3 = 2.02226624879595063154e-21
 TWO_OVER_PI = 0.6366197723675814
+LARGEST_ANGLE = 2.0**20
 # 2**52 + 2**51: adding it rounds a small double to an integer in its low bits
 ROUNDER = 6755399441055744.0
 ROUNDER_BITS = 0x4338000000000000
@@ -143,7 +144,7 @@ def softplus(x: float) -> float:
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract"})  # type: ignore[untyped-decorator]
 def _sine_of_quadrant(x: float, shift: int) -> float:
-    """sin(x + shift * pi/2) for |x| < 2**20; beyond, the argument carries a rounding error of its own size."""
+    """sin(x + shift * pi/2) for |x| < 2**20; NaN beyond, where the reduction of the argument is no longer exact."""
     shifted = x * TWO_OVER_PI + ROUNDER
     k = shifted - ROUNDER
     r = ((x - k * HALF_PI_1) - k * HALF_PI_2) - k * HALF_PI_3
@@ -169,7 +170,9 @@ def _sine_of_quadrant(x: float, shift: int) -> float:
     c = c * q - 0.5
     c = 1.0 + q * c
     value = c if quadrant & 1 else s
-    result: float = -value if quadrant & 2 else value
+    value = -value if quadrant & 2 else value
+    # a comparison that NaN passes through as well
+    result: float = value if abs(x) < LARGEST_ANGLE else np.nan
     return result
 
 

@@ -37,6 +37,10 @@ def require_cupy() -> Any:
     return cupy
 
 
+# entries of the Jacobian of a chunk of neurons: half a GiB, and as much again in temporaries
+CHUNK_ENTRIES = 1 << 26
+
+
 class Namespace:
     """CuPy under the names of the array API, some of which its versions before 14 lack."""
 
@@ -59,7 +63,7 @@ class Namespace:
 
 
 class GpuExecutor(ArrayExecutor):
-    """Runs a problem in fused sweeps on one CUDA device; Jacobians and Gram matrices by the array evaluator.
+    """Runs a problem in fused sweeps on one CUDA device; Jacobians and Gram matrices by the array evaluator, in chunks.
 
     Weights are CuPy arrays (`step` changes them in place); draw them on the host, as for every other
     backend, and move them with ``cupy.asarray``.
@@ -93,6 +97,20 @@ class GpuExecutor(ArrayExecutor):
     def step(self, weights: Any, frozen: Any, forward: Forward, eta: Any) -> Forward:
         cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
         return self._sweep(weights, frozen, cotangents, float(eta), None, add=True)
+
+    def gram(self, weights: Any, frozen: Any = None) -> Any:
+        """``J J^T`` from the Jacobians of chunks of neurons: J as a whole is never stored."""
+        frozen = self._frozen(weights, frozen)
+        slopes = self.slopes(self.forward(weights, frozen))
+        m, total = weights.shape[0], self.samples.total
+        width = max(1, CHUNK_ENTRIES // (total * len(self.neuron.weights)))
+        result = self.xp.zeros((total, total))
+        for start in range(0, m, width):
+            chunk = slice(start, min(start + width, m))
+            rows = self._jacobian_of(slopes, weights[chunk, :], frozen[chunk, :])
+            # a chunk's Jacobian is scaled as if it were the whole network's
+            result += (rows @ rows.T) * ((chunk.stop - start) / m)
+        return result
 
     def _cotangents(self, forward: Forward, vector: Any, m: int) -> Any:
         result = self.xp.zeros((self._features, self.samples.total))

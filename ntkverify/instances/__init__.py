@@ -23,8 +23,13 @@ entropies = st.integers(0, 2**32 - 1)
 
 
 def generator(draw: Draw) -> np.random.Generator:
-    """A NumPy generator whose seed Hypothesis draws."""
-    return np.random.Generator(np.random.PCG64(draw(entropies)))
+    """A NumPy generator whose seed Hypothesis draws.
+
+    A ``draw`` with a method ``generator`` makes its own of that seed: a search has some of the numbers as coordinates.
+    """
+    make = getattr(draw, "generator", np.random.default_rng)
+    made: np.random.Generator = make(np.random.PCG64(draw(entropies)))
+    return made
 
 
 def orthonormal_inputs(n: int) -> Array:

@@ -48,7 +48,7 @@ class Measured:
     weight_norm : array (K+1,)
         max_r ||w_r(k)||.
     jacobian_change : array (K+1,)
-        ||J(k) - J(0)||_2.
+        ||J(k) - J(0)||_2; this and the next two are NaN for gradient descent, whose lemmas do not speak of J.
     path_change : array (K,)
         max over the middle and the end of step k of ||J(theta_s) - J(theta(k))||_2.
     path_from_start : array (K,)
@@ -95,7 +95,7 @@ class Sweeper:
         """Each neuron's share of the outputs (N, m), and the Jacobian (p, N, m); both with m**-1/2."""
         count, width = self.terms.samples.total, self.width
         values, jacobian = np.empty((count, width)), np.empty((len(weights), count, width))
-        for lo in range(0, width, CHUNK):
+        for lo in self._starts:
             chunk = slice(lo, lo + CHUNK)
             value, gradient = self.terms.with_gradient(weights[:, chunk], self._frozen[:, chunk])
             values[:, chunk] = value
@@ -109,10 +109,19 @@ class Sweeper:
         """The Jacobian alone, (p, N, m)."""
         return self.values_and_jacobian(weights)[1]
 
+    def values(self, weights: Array) -> Array:
+        """Each neuron's share of the outputs alone, (N, m)."""
+        parts = [self.terms.at(weights[:, lo : lo + CHUNK], self._frozen[:, lo : lo + CHUNK]) for lo in self._starts]
+        return np.concatenate(parts, axis=1) / math.sqrt(self.width)
+
+    @property
+    def _starts(self) -> range:
+        return range(0, self.width, CHUNK)
+
     def rounding(self, weights: Array) -> Array:
         """Bound (N,) of the rounding errors of the residuals at `weights`."""
         total = np.zeros(self.terms.samples.total)
-        for lo in range(0, self.width, CHUNK):
+        for lo in self._starts:
             chunk = slice(lo, lo + CHUNK)
             total += self.terms.majorants(weights[:, chunk], self._frozen[:, chunk]).sum(axis=1)
         return output_error(self._roundings, total, self.targets, self.width)
@@ -158,6 +167,7 @@ def follow(samples: Samples, *, seed: int, width: int, step: float, steps: int, 
     """
     if method not in METHODS:
         raise NtkVerifyError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}.")
+    natural = method == "natural gradient"
     p = len(samples.neuron.weights)
     # values, Jacobians and the solver's copies, six of each at the most
     refuse_beyond_memory(8 * width * 6 * samples.total * (p + 1), f"measuring a trajectory of {width} neurons")
@@ -178,14 +188,15 @@ def follow(samples: Samples, *, seed: int, width: int, step: float, steps: int, 
         kept["drift"].append(math.sqrt(moved.max()))
         kept["drift_rms"].append(math.sqrt(moved.mean()))
         kept["weight_norm"].append(math.sqrt(np.square(weights).sum(axis=0).max()))
-        kept["jacobian_change"].append(spectral_norm(jacobian - first) if jacobian is not first else 0.0)
+        moved_by = spectral_norm(jacobian - first) if natural and jacobian is not first else 0.0
+        kept["jacobian_change"].append(moved_by if natural else math.nan)
         return residual
 
     residual = see(values, jacobian)
     for _ in range(steps):
         gradient = np.einsum("pim,i->pm", jacobian, residual)
         change = -step * (gradient if method == "gradient" else least_norm_step(jacobian, residual))
-        middle = sweeper.jacobian(weights + change / 2)
+        middle = sweeper.jacobian(weights + change / 2) if natural else None
         weights += change
         after, turned = sweeper.values_and_jacobian(weights)
         linear = np.einsum("pim,pm->im", jacobian, change)
@@ -197,8 +208,12 @@ def follow(samples: Samples, *, seed: int, width: int, step: float, steps: int, 
         kept["remainders"].append((after - values - linear).sum(axis=1))
         kept["lengths"].append(length)
         kept["gradients"].append(math.sqrt(np.square(gradient).sum(axis=0).max()))
-        kept["path_from_start"].append(spectral_norm(middle - first))
-        kept["path_change"].append(max(spectral_norm(middle - jacobian), spectral_norm(turned - jacobian)))
+        if middle is not None:
+            kept["path_from_start"].append(spectral_norm(middle - first))
+            kept["path_change"].append(max(spectral_norm(middle - jacobian), spectral_norm(turned - jacobian)))
+        else:
+            kept["path_from_start"].append(math.nan)
+            kept["path_change"].append(math.nan)
         values, jacobian = after, turned
         residual = see(values, jacobian)
     arrays = {name: np.array(value, dtype=np.float64) for name, value in kept.items()}

@@ -51,6 +51,41 @@ class MeasuredRun(Run):
         """Values and Jacobians of the network at any weights (d, m)."""
         return Sweeper(self.samples, self.network.signs)
 
+    @functools.cached_property
+    def derivative_check(self) -> tuple[Array, Array, Array]:
+        """J(0) v for a random v, the central difference of the outputs along v, and a bound of how far they may differ.
+
+        The truncation error of the difference over h is judged neuron by neuron, by its change from 2h, which is three
+        times its error if it is smooth (none is where a kink is crossed); rounding is divided by h.
+        """
+        return self.shared(f"derivative {self.kind}", self._differences)
+
+    @functools.cached_property
+    def along_weights(self) -> tuple[Array, Array, Array]:
+        """J(0) theta(0), the outputs at theta(0), and a bound of the rounding error of either."""
+        return self.shared(f"along the weights {self.kind}", self._along_weights)
+
+    def _along_weights(self) -> tuple[Array, Array, Array]:
+        weights = self.network.weights
+        values, jacobian = self.sweeper.values_and_jacobian(weights)
+        # the terms of J theta are those of the outputs times a power
+        rounding = 2 * self.d * self.sweeper.rounding(weights)
+        return np.einsum("pim,pm->i", jacobian, weights), values.sum(axis=1), rounding
+
+    def _differences(self) -> tuple[Array, Array, Array]:
+        weights = self.network.weights
+        direction = np.random.default_rng(self.instance.seed).standard_normal(weights.shape)
+        step = 2.0**-12
+
+        def difference(h: float) -> Array:
+            ends = [self.sweeper.values(weights + sign * h * direction) for sign in (1, -1)]
+            return np.asarray((ends[0] - ends[1]) / (2 * h))
+
+        fine, coarse = difference(step), difference(2 * step)
+        product = np.einsum("pim,pm->i", self.sweeper.jacobian(weights), direction)
+        rounding = self.sweeper.rounding(np.abs(weights) + 2 * step * np.abs(direction))
+        return product, fine.sum(axis=1), np.abs(coarse - fine).sum(axis=1) + 2 * rounding / step
+
     # -- along the trajectory ---------------------------------------------------------------------------------------
 
     @functools.cached_property

@@ -146,6 +146,7 @@ class RegressionRun(Run):
 
     def initial(self, radius: float = 0.0) -> Initial:
         """Outputs, Gram matrix and share of pre-activations within `radius` of zero, one sweep."""
+        radius = float(radius)
         return self.shared(
             f"initial {radius!r}",
             lambda: initial_sweep(

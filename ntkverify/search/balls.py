@@ -34,6 +34,11 @@ def raw(value: Any) -> Any:
     return as_ball(value)
 
 
+def _is_array(value: Any) -> bool:
+    """Whether NumPy should go through the entries."""
+    return isinstance(value, np.ndarray) and value.ndim > 0
+
+
 class Ball:
     """A real number known to lie in a ball.
 
@@ -53,8 +58,10 @@ class Ball:
         return f"Ball({self.arb})"
 
     def _with(self, other: Any, operation: Callable[[Any, Any], Any]) -> Any:
-        if isinstance(other, np.ndarray) and other.ndim:
+        if isinstance(other, BallArray):
             return NotImplemented
+        if _is_array(other):
+            return ball_array(np.frompyfunc(lambda entry: operation(self.arb, raw(entry)), 1, 1)(other))
         return Ball(operation(self.arb, raw(other)))
 
     def __add__(self, other: Any) -> Any:
@@ -99,6 +106,8 @@ class Ball:
     # -- comparisons: decided or refused ----------------------------------------------------------------------------
 
     def __lt__(self, other: Any) -> bool:
+        if _is_array(other):
+            return NotImplemented
         b = raw(other)
         if self.arb < b:
             return True
@@ -107,6 +116,8 @@ class Ball:
         raise Undecided(f"{self.arb} < {b} is undecided")
 
     def __eq__(self, other: object) -> bool:
+        if _is_array(other):
+            return NotImplemented
         b = raw(other)
         if self.arb == b:  # both exact
             return True
@@ -115,6 +126,8 @@ class Ball:
         raise Undecided(f"{self.arb} == {b} is undecided")
 
     def __le__(self, other: Any) -> bool:
+        if _is_array(other):
+            return NotImplemented
         b = raw(other)
         if self.arb <= b:
             return True
@@ -123,10 +136,10 @@ class Ball:
         raise Undecided(f"{self.arb} <= {b} is undecided")
 
     def __gt__(self, other: Any) -> bool:
-        return not self <= other
+        return NotImplemented if _is_array(other) else not self <= other
 
     def __ge__(self, other: Any) -> bool:
-        return not self < other
+        return NotImplemented if _is_array(other) else not self < other
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -209,7 +222,25 @@ def power(base: Any, exponent: Any) -> Any:
 
 
 class BallArray(np.ndarray):
-    """An object array of `Ball`; NumPy's functions act element by element, maxima and minima are enclosed."""
+    """An object array of `Ball`; NumPy's functions act element by element, maxima and minima are enclosed.
+
+    Of ``np.linalg``, what is no sum or product of entries goes to `ntkverify.search.ball_linear`.
+    """
+
+    __array_priority__ = 200.0  # goes through its own entries, rather than leave that to a `Ball`
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from ntkverify.search.ball_linear import FUNCTIONS
+
+        if function in FUNCTIONS:
+            given = [raw_array(a) if isinstance(a, np.ndarray) else a for a in args]
+            found = FUNCTIONS[function](*given, **kwargs)
+            if found is not NotImplemented:
+                result = ball_array(found)
+                return result if result.ndim else result[()]
+        result = super().__array_function__(function, types, args, kwargs)
+        # many functions drop the subclass, with which maxima would be compared and not enclosed
+        return result.view(BallArray) if isinstance(result, np.ndarray) and result.dtype == object else result
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         plain = [np.asarray(i, dtype=object) if isinstance(i, BallArray) else i for i in inputs]

@@ -1,11 +1,10 @@
-"""A campaign: cells - one claim on one family by one engine - searched one after the other, everything on record."""
+"""A campaign: cells searched one after the other, everything on record."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,147 +14,21 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
 from ntkverify.parts import Claim, Regime
 from ntkverify.quantifiers import WithProbability
-from ntkverify.search.engines import DEFAULT_ENGINES, ENGINES, Finished, climb
-from ntkverify.search.margin import VACUOUS, Score, score, searchable
+from ntkverify.search.cells import Cell
+from ntkverify.search.engines import Finished, climb
+from ntkverify.search.margin import VACUOUS, Score, score
 from ntkverify.search.planted import planted
-from ntkverify.search.settle import FOUND, Finding, relevant, settle
+from ntkverify.search.settle import CLOSING, settle
 from ntkverify.search.space import GRID, Space, weight_seed
 from ntkverify.search.store import Store
 from ntkverify.search.stretch import Stretch, useful
-from ntkverify.search.violation import digest
 from ntkverify.theorem import Theorem
 
 #: draws that score a claim of probability
 DRAWS = 4
-#: suspects that a cell follows up before it calls them noise
-SUSPECTS = 6
-#: neurons that a search trains at most, so that one evaluation does not eat the budget
-MAX_WIDTH = 2**20
+#: suspects that a cell follows up while it climbs, and as many of the best at the end, before it calls them noise
+SUSPECTS = 3
 _PROPOSALS = 10  # proposals, repeated ones included, per evaluation of the budget
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One claim on one family of instances by one engine.
-
-    Parameters
-    ----------
-    theorem, sha256, claim, regime, engine : str
-        Which; the digest is of the theorem's module, so that a changed theorem is searched anew.
-    relax, plants : tuple of str
-        Assumptions dropped, and what was made wrong on purpose.
-    evaluations : int
-        Budget.
-    seconds : float or None
-        Budget in seconds of evaluation; the smaller of the two ends the cell.
-    entropy : int
-        Changes every draw.
-    """
-
-    theorem: str
-    sha256: str
-    claim: str
-    regime: str
-    engine: str
-    relax: tuple[str, ...]
-    plants: tuple[str, ...]
-    evaluations: int
-    seconds: float | None
-    entropy: int
-    max_width: int
-
-    def settings(self) -> dict[str, Any]:
-        """JSON-ready dictionary."""
-        return asdict(self)
-
-
-def cells_of(
-    theorem: Theorem,
-    *,
-    path: str | Path,
-    claims: Sequence[str] = (),
-    regimes: Sequence[str] = (),
-    relax: Sequence[str] = (),
-    plants: Sequence[str] = (),
-    engines: Sequence[str] = DEFAULT_ENGINES,
-    evaluations: int = 2000,
-    seconds: float | None = None,
-    entropy: int = 0,
-    max_width: int = MAX_WIDTH,
-) -> list[Cell]:
-    """The cells of a campaign on one theorem; each claim's budget is shared by its families and the engines.
-
-    Parameters
-    ----------
-    theorem, path
-        The theorem and its module.
-    claims, regimes : sequence of str
-        Restrict the campaign; by default all searchable claims but the controls, on all of their families.
-    relax, plants : sequence of str
-        Assumptions to drop; things to make wrong.
-    engines : sequence of str
-        Names in `ntkverify.search.engines.ENGINES`.
-    evaluations : int
-        Budget of each claim.
-    seconds : float, optional
-        Budget of each claim in seconds.
-    entropy : int
-        Changes every draw.
-    max_width : int
-        Wider instances are not run.
-
-    Raises
-    ------
-    NtkVerifyError
-        If a name is unknown or a budget is not positive.
-    """
-    for name in claims:
-        if name not in theorem.claims:
-            raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {name!r}.")
-        if not searchable(theorem.claims[name]):
-            raise NtkVerifyError(
-                f"{name!r} speaks of a population of runs, which no single instance violates; check it with pytest."
-            )
-    for name in regimes:
-        if name not in theorem.regimes:
-            raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {name!r}.")
-    for name in engines:
-        if name not in ENGINES:
-            raise NtkVerifyError(f"there is no engine {name!r}; choose one of {', '.join(ENGINES)}.")
-    relevant(theorem, tuple(relax))
-    if evaluations < 1 or (seconds is not None and not seconds > 0) or entropy < 0 or not engines:
-        raise NtkVerifyError("a search needs a positive budget, at least one engine and an entropy of at least 0.")
-    chosen = [
-        claim
-        for claim in theorem.claims.values()
-        if (claim.name in claims if claims else claim.kind != "control" and searchable(claim))
-    ]
-    sha256 = digest(path)
-    found = []
-    for claim in chosen:
-        if relax and not {a.name for a in theorem.assumptions_of(claim)} & set(relax):
-            continue
-        families = [r.name for r in theorem.regimes_of(claim) if not regimes or r.name in regimes]
-        share = len(families) * len(engines)
-        for family in families:
-            for engine in engines:
-                found.append(
-                    Cell(
-                        theorem.id,
-                        sha256,
-                        claim.name,
-                        family,
-                        engine,
-                        tuple(relax),
-                        tuple(plants),
-                        max(1, evaluations // share),
-                        None if seconds is None else seconds / share,
-                        entropy,
-                        max_width,
-                    )
-                )
-    return found
-
 
 Progress = Callable[[Cell, Score], object]
 
@@ -206,33 +79,34 @@ class _Search:
     ) -> None:
         self.theorem, self.claim, self.regime, self.cell, self.name = theorem, claim, regime, cell, name
         self.store, self.path, self.progress = store, path, progress
-        self.random = isinstance(claim.quantifier, WithProbability)
-        self.entropy = int.from_bytes(hashlib.sha256(f"{cell.entropy} {cell.claim}".encode()).digest()[:4], "little")
-        self.space = Space(
-            regime,
-            theorem.id,
-            entropy=self.entropy,
-            stretches=stretches_for(theorem, claim, regime, cell.relax, entropy=self.entropy),
-            weights=not self.random,
-        )
+        self.space = space_of(theorem, cell)
+        self.entropy = self.space.entropy
         self.seeds = tuple(weight_seed(self.entropy, j, salt=5) for j in range(DRAWS))
         self.known = store.evaluations(name)
         self.findings = store.findings(name)
         self.spent = store.seconds(name)
-        self.seen: set[tuple[int, ...]] = set()
-        self.settled: set[tuple[int, ...]] = set()
+        self.seen: dict[tuple[int, ...], Score] = {}
+        self.scores: dict[str, Score] = {}  # by instance: many vectors stand for one
+        self.settled: list[tuple[int, ...]] = []
         self.proposals = 0
-        self.suspects = 0
 
     def run(self) -> None:
-        """Climb to the end of the budget or to a violation."""
-        climb(
-            self.cell.engine,
-            self,
-            self.space.dimension,
-            entropy=self.entropy % 2**20,
-            evaluations=self.cell.evaluations,
-        )
+        """Climb to the end of the budget or to a violation, then follow up the best suspects that are left."""
+        try:
+            climb(
+                self.cell.engine,
+                self,
+                self.space.dimension,
+                entropy=self.entropy % 2**20,
+                evaluations=self.cell.evaluations,
+            )
+            if self.cell.goal is None:
+                left = [key for key, score in self.seen.items() if score.failed and key not in self.settled]
+                # noise fails early and often: what is best over the whole climb is the likeliest to be more
+                for key in sorted(left, key=lambda key: -self.seen[key].margin)[:SUSPECTS]:
+                    self._settle(key)
+        except _Closed:
+            return
 
     def __call__(self, vector: Sequence[int]) -> float:
         key = tuple(int(c) for c in vector)
@@ -244,27 +118,30 @@ class _Search:
                 raise Finished
             if key not in self.known:
                 self._evaluate(key)
-            self.seen.add(key)
-            self.progress(self.cell, self.known[key])
-        result = self.known[key]
-        if result.failed and key not in self.settled and self.suspects < SUSPECTS:
-            self.settled.add(key)
-            if self._settle(key) in FOUND:
-                raise Finished
-        return result.margin
+            record = max((s.margin for s in self.seen.values() if s.failed), default=VACUOUS)
+            result = self.seen[key] = self.known[key]
+            self.progress(self.cell, result)
+            if result.failed and self.cell.goal is not None and result.margin >= self.cell.goal:
+                raise _Closed
+            if result.failed and result.margin > record and len(self.settled) < SUSPECTS and self.cell.goal is None:
+                self._settle(key)
+        return self.seen[key].margin
 
     def _evaluate(self, key: tuple[int, ...]) -> None:
         if self.cell.seconds is not None and self.spent >= self.cell.seconds:
             raise Finished
-        started = time.perf_counter()
+        started = time.process_time()  # a loaded machine searches no less
         instance, reason = self._instance(key)
         if instance is None:
             result = Score(VACUOUS, reason=reason)
         else:
-            result = score(
-                self.theorem, self.claim, self.regime, instance, relax=self.cell.relax, seeds=self.seeds
-            )  # fmt: skip
-        seconds = time.perf_counter() - started
+            text = instance.to_json()
+            if text not in self.scores:
+                self.scores[text] = score(
+                    self.theorem, self.claim, self.regime, instance, relax=self.cell.relax, seeds=self.seeds
+                )
+            result = self.scores[text]
+        seconds = time.process_time() - started
         self.spent += seconds
         self.store.add(self.name, key, result, seconds)
         self.known[key] = result
@@ -278,7 +155,8 @@ class _Search:
         except NtkVerifyError as error:
             return None, str(error)
 
-    def _settle(self, key: tuple[int, ...]) -> str:
+    def _settle(self, key: tuple[int, ...]) -> None:
+        """Follow up a suspect; a violation, or an excess that nothing here can decide, closes the cell."""
         if key not in self.findings:
             instance, _ = self._instance(key)
             assert instance is not None
@@ -291,15 +169,35 @@ class _Search:
                 relax=self.cell.relax,
                 plants=self.cell.plants,
                 seeds=self.seeds,
-                entropy=self.entropy + 2 * self.suspects,
+                # a confirmation may use two streams of fresh seeds
+                entropy=self.entropy + 2 * len(self.settled),
                 vector=key,
                 instance_of=lambda vector: self._instance(tuple(vector))[0],
-                attempt=self.suspects,
+                attempt=len(self.settled),
             )
             self.store.add_finding(self.name, key, finding.status, finding.violation.content())
             self.findings[key] = finding.status, finding.violation.content()
-        self.suspects += 1
-        return self.findings[key][0]
+        self.settled.append(key)
+        if self.findings[key][0] in CLOSING:
+            raise _Closed
+
+
+class _Closed(Finished):
+    """The question that the cell asks is answered."""
+
+
+def space_of(theorem: Theorem, cell: Cell) -> Space:
+    """The vectors that a cell searches, and the instances that they stand for."""
+    claim, regime = theorem.claims[cell.claim], theorem.regimes[cell.regime]
+    entropy = int.from_bytes(hashlib.sha256(f"{cell.entropy} {cell.claim}".encode()).digest()[:4], "little")
+    return Space(
+        regime,
+        theorem.id,
+        entropy=entropy,
+        stretches=stretches_for(theorem, claim, regime, cell.relax, entropy=entropy),
+        # a claim of probability is scored by several draws of one instance
+        weights=not isinstance(claim.quantifier, WithProbability),
+    )
 
 
 def stretches_for(
@@ -321,30 +219,6 @@ def stretches_for(
     return useful(theorem, regime, drawn, theorem.assumptions_of(claim), relax)
 
 
-def search(
-    theorems: Mapping[str | Path, Theorem],
-    cells: Sequence[tuple[str | Path, Cell]],
-    store: Store,
-    *,
-    progress: Progress = lambda cell, score: None,
-) -> None:
-    """Search all cells that no other process is searching, then wait for nobody.
-
-    Parameters
-    ----------
-    theorems : mapping from path to Theorem
-        The modules.
-    cells : sequence of (path, Cell)
-        What to search.
-    store : Store
-        The record.
-    progress : callable
-        Called with the cell and the score after every evaluation.
-    """
-    for path, cell in cells:
-        search_cell(theorems[path], cell, store, path=path, progress=progress)
-
-
 def results(store: Store, cells: Sequence[Cell]) -> Iterator[tuple[Cell, dict[str, Any]]]:
     """Each cell with its row of the record and its findings, as any process sees them."""
     rows = {row["cell"]: row for row in store.summary()}
@@ -353,6 +227,3 @@ def results(store: Store, cells: Sequence[Cell]) -> Iterator[tuple[Cell, dict[st
         row = dict(rows.get(name, {}))
         row["violations"] = [(status, content) for status, content in store.findings(name).values()]
         yield cell, row
-
-
-__all__ = ["Cell", "Finding", "cells_of", "results", "search", "search_cell", "stretches_for"]

@@ -25,8 +25,9 @@ from ntkverify.instance import Instance
 from ntkverify.outcome import DEFAULT_ROUNDING
 from ntkverify.parts import Claim, Regime
 from ntkverify.quantifiers import always, identity
-from ntkverify.search.ball_runs import ball_run_class
+from ntkverify.search.ball_counterparts import ball_run
 from ntkverify.search.balls import NoEnclosure, raw, raw_array
+from ntkverify.search.margin import outcome_of
 from ntkverify.theorem import Theorem
 
 Status = Literal["CERTIFIED", "REFUTED", "UNDECIDED"]
@@ -89,15 +90,19 @@ def certify(
         Assumptions that were dropped.
     bits, limit : int
         First and largest precision.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the instance can't be run in float64 either.
     """
     if claim.quantifier is not always and claim.quantifier is not identity:
         return Certificate(
             "UNDECIDED", f"{claim.quantifier.name} is a statement about probability: no single run refutes it", 0
         )
-    arrays = (np.asarray(value, dtype=np.float64) for value in instance.data.values())
-    work = instance.width * (instance.steps + 1) * max((a.size for a in arrays), default=1)
-    if work > _MOST_WORK:
-        return Certificate("UNDECIDED", f"{work:.1e} neuron updates are too many for balls; shrink the instance", 0)
+    if too_large := _too_large(instance, 1.0):
+        return Certificate("UNDECIDED", too_large, 0)
+    outcome_of(theorem, claim, regime, instance, relax=relax)  # an instance that can't be run is the user's mistake
     last = [bits]
 
     def attempt(precision: int) -> Certificate:
@@ -114,11 +119,18 @@ def certify(
         return error.certificate
     except Undecided as error:
         return Certificate("UNDECIDED", f"{error} with {last[0]} bits", last[0])
-    except NoEnclosure as error:
+    except NtkVerifyError as error:  # no enclosure, no counterpart, no closed form: more bits will not help
         return Certificate("UNDECIDED", str(error), last[0])
     except (TypeError, AttributeError, NotImplementedError) as error:
         # a measure is any Python function; one that asks NumPy for what object arrays can't do has no enclosure
         return Certificate("UNDECIDED", f"the claim can't be evaluated in balls ({error})", last[0])
+
+
+def _too_large(instance: Instance, cost: float) -> str:
+    """Why an instance is not tried; empty if it is."""
+    arrays = (np.asarray(value, dtype=np.float64) for value in instance.data.values())
+    work = cost * instance.width * (instance.steps + 1) * max((a.size for a in arrays), default=1)
+    return f"{work:.1e} neuron updates are too many for balls; shrink the instance" if work > _MOST_WORK else ""
 
 
 class _Open(Undecided):
@@ -132,7 +144,9 @@ class _Open(Undecided):
 def _attempt(
     theorem: Theorem, claim: Claim, regime: Regime, instance: Instance, relax: Collection[str], bits: int
 ) -> Certificate:
-    run = ball_run_class(regime.run)(instance, theorem)
+    run = ball_run(regime.run(instance, theorem))
+    if too_large := _too_large(instance, run.cost):
+        raise NoEnclosure(too_large)
     for assumption in theorem.assumptions_of(claim):
         if assumption.name in relax:
             continue

@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ntkverify.check import load_theorem
 from ntkverify.errors import NtkVerifyError
 from ntkverify.quantifiers import WithProbability
 from ntkverify.report.table import render
 from ntkverify.search import workers
-from ntkverify.search.campaign import Cell, cells_of, results
+from ntkverify.search.cells import Cell, cells_of
 from ntkverify.search.certify import certify as certify_instance
 from ntkverify.search.confirm import combined_log_e, confirm
 from ntkverify.search.engines import DEFAULT_ENGINES
 from ntkverify.search.export import write_csv, write_parquet
 from ntkverify.search.planted import planted
 from ntkverify.search.replay import replay as replay_violation
-from ntkverify.search.settle import ALPHA, FOUND
+from ntkverify.search.settle import ALPHA
 from ntkverify.search.store import Store
+from ntkverify.search.tables import describe, summarise, without_assumption
 from ntkverify.search.violation import Violation, digest
 from ntkverify.theorem import Theorem
-
-#: what a finding is called in tables
-WORDS = {
-    "certified": "violated (certified)",
-    "float64": "violated (float64 only)",
-    "confirmed": "violated (fresh seeds)",
-}
 
 
 def search(options: argparse.Namespace) -> int:
@@ -53,7 +45,7 @@ def search(options: argparse.Namespace) -> int:
                 regimes=options.regime,
                 relax=options.relax,
                 plants=options.plant,
-                engines=tuple(options.engine or DEFAULT_ENGINES),
+                engines=options.engine or DEFAULT_ENGINES,
                 evaluations=options.evaluations,
                 entropy=options.entropy,
                 max_width=options.max_width,
@@ -64,65 +56,25 @@ def search(options: argparse.Namespace) -> int:
         raise NtkVerifyError("there is nothing to search: no claim matches what was asked for.")
     with Store(options.store) as store:
         workers.run(theorems, cells, store, processes=options.processes)
-        rows, files = tabulate(store, [cell for _, cell in cells], Path(options.out))
-    print("\n".join(render(rows, ("claim", "verdict", "best margin", "evaluations", "vacuous", "seconds"), width=130)))
-    for file in files:
-        print(f"written: {file}")
-    return 1 if files else 0
+        summary = summarise(store, [cell for _, cell in cells], Path(options.out))
+    summary.show()
+    return 1 if summary.violated else 0
 
 
 def with_minutes(cells: list[tuple[str, Cell]], minutes: float | None) -> list[tuple[str, Cell]]:
-    """Give each claim (with what is dropped for it) an even share of the minutes, its cells even shares of that."""
+    """Give each claim (with what is dropped for it) an even share of the minutes, split as its evaluations are."""
     if minutes is None:
         return cells
     if not minutes > 0:
         raise NtkVerifyError("--minutes must be positive.")
-    count = Counter((path, cell.claim, cell.relax) for path, cell in cells)
-    whole = 60 * minutes / max(len(count), 1)
-    return [(path, replace(cell, seconds=whole / count[path, cell.claim, cell.relax])) for path, cell in cells]
-
-
-def tabulate(store: Store, cells: Sequence[Cell], folder: Path) -> tuple[list[tuple[str, ...]], list[Path]]:
-    """One line per claim, and the violations as files."""
-    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for cell, row in results(store, cells):
-        grouped.setdefault((cell.theorem, cell.claim), []).append(row)
-    lines: list[tuple[str, ...]] = []
-    files: list[Path] = []
-    for (_, claim), rows in grouped.items():
-        violations = [v for row in rows for v in row["violations"] if v[0] in FOUND]
-        files += [write_violation(content, folder) for _, content in violations]
-        states = {status for status, _ in violations}
-        verdict = next((WORDS[s] for s in ("certified", "confirmed", "float64") if s in states), "not found")
-        if not states and all(row["evaluations"] == row["vacuous"] for row in rows):
-            verdict = "never exercised"
-            reason = max((row["reason"] for row in rows), default="")
-            verdict += f" ({reason[:60]})" if reason else ""
-        margins = [row["best_margin"] for row in rows if row["best_margin"] is not None]
-        lines.append(
-            (
-                claim,
-                verdict,
-                f"{max(margins):+.3g}" if margins else "-",
-                str(sum(row["evaluations"] for row in rows)),
-                str(sum(row["vacuous"] for row in rows)),
-                f"{sum(row['seconds'] for row in rows):.1f}",
-            )
-        )
-    return lines, sorted(set(files))
-
-
-def write_violation(content: dict[str, Any], folder: Path) -> Path:
-    """Write a violation under a name that its content determines."""
-    text = json.dumps(content, indent=1, allow_nan=False)
-    stem = f"{Path(content['path']).stem}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{stem}.json"
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise NtkVerifyError(f"violations can't be written to {folder} ({error}); choose another --out.") from None
-    return path
+    claims = Counter[tuple[str, str, tuple[str, ...]]]()
+    for path, cell in cells:
+        claims[path, cell.claim, cell.relax] += cell.evaluations
+    whole = 60 * minutes / max(len(claims), 1)
+    return [
+        (path, replace(cell, seconds=whole * cell.evaluations / claims[path, cell.claim, cell.relax]))
+        for path, cell in cells
+    ]
 
 
 def necessity(options: argparse.Namespace) -> int:
@@ -147,7 +99,7 @@ def necessity(options: argparse.Namespace) -> int:
         rows, files = [], []
         for name in names:
             chosen = [cell for _, cell in cells if cell.relax == (name,)]
-            line, written = _needed(store, name, chosen, Path(options.out))
+            line, written = without_assumption(store, name, chosen, Path(options.out))
             rows.append(line)
             files += written
     headings = ("assumption", "without it", "claim", "smallest instance", "evaluations")
@@ -155,39 +107,6 @@ def necessity(options: argparse.Namespace) -> int:
     for file in files:
         print(f"written: {file}")
     return 0
-
-
-def _needed(store: Store, name: str, cells: Sequence[Cell], folder: Path) -> tuple[tuple[str, ...], list[Path]]:
-    count, found = 0, []
-    for _, row in results(store, cells):
-        count += row["evaluations"]
-        found += [v for v in row["violations"] if v[0] in FOUND]
-    if not found:
-        return (name, "not found in the budget" if cells else "no such claim assumes it", "-", "-", str(count)), []
-    order = {"certified": 0, "confirmed": 1, "float64": 2}
-    status, content = min(found, key=lambda v: (order[v[0]], size_of(v[1]["instance"])))
-    sizes = describe(content["instance"])
-    return (name, WORDS[status], content["claim"], sizes, str(count)), [write_violation(content, folder)]
-
-
-def size_of(instance: dict[str, Any]) -> tuple[int, ...]:
-    """What makes an instance small: its data, its network, its steps."""
-    entries = sum(_entries(value) for value in instance["data"].values())
-    return entries, instance["width"], instance["steps"]
-
-
-def _entries(value: Any) -> int:
-    return sum(map(_entries, value)) if isinstance(value, list) else 1
-
-
-def describe(instance: dict[str, Any]) -> str:
-    """Sizes of an instance in a few characters."""
-    shapes = []
-    for name, value in instance["data"].items():
-        rows = len(value) if isinstance(value, list) else 1
-        columns = len(value[0]) if isinstance(value, list) and value and isinstance(value[0], list) else None
-        shapes.append(f"{name} {rows}" + ("" if columns is None else f"x{columns}"))
-    return ", ".join([*shapes, f"m={instance['width']}", f"steps={instance['steps']}"])
 
 
 def _theorem_of(violation: Violation, module: str | None) -> Theorem:

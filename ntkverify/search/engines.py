@@ -7,6 +7,7 @@ what lets a killed campaign resume: its past evaluations are answered from the r
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -25,6 +26,7 @@ Engine = Callable[..., None]
 # Hypothesis now and then draws an integer constant that stands in some imported module, so that its draws depend on
 # what is loaded; no module has constants up here, and equal entropy gives equal proposals in every process
 _FAR = 3**60
+_ELITE = 6  # vectors that `mutate` starts from
 
 
 class Finished(BaseException):
@@ -88,12 +90,41 @@ def hypothesize(objective: Objective, dimension: int, *, entropy: int, evaluatio
     climb()
 
 
+def mutate(objective: Objective, dimension: int, *, entropy: int, evaluations: int) -> None:
+    """Uniform vectors at first, then copies of the best few with a few coordinates changed, by steps of all scales.
+
+    Keeps what is good and moves little at a time, so that it climbs where the dimension is high and where some
+    coordinates, such as seeds, mean nothing to their neighbours. It may stay on the wrong hill: one vector in
+    eight is uniform to the end.
+    """
+    rng = np.random.default_rng([entropy, 14])
+    best: list[tuple[float, list[int]]] = []
+    start = max(evaluations // 6, 4)
+    for count in itertools.count():
+        if count < start or rng.random() < 1 / 8:
+            vector = rng.integers(0, GRID, dimension).tolist()
+        else:
+            _, parent = best[int(len(best) * rng.random() ** 2)]
+            vector = list(parent)
+            for index in rng.choice(dimension, min(int(rng.choice([1, 1, 2, 4])), dimension), replace=False):
+                if rng.random() < 1 / 5:
+                    vector[index] = int(rng.integers(GRID))
+                else:
+                    step = int(np.ceil(GRID * 2.0 ** -rng.uniform(1, 16))) * int(rng.choice([-1, 1]))
+                    vector[index] = min(max(vector[index] + step, 0), GRID - 1)
+        value = objective(vector)
+        # the newer of two equals goes first, to drift where the margin is flat
+        best = sorted([(value, vector), *best], key=lambda pair: -pair[0])[:_ELITE]
+
+
 ENGINES: Mapping[str, Engine] = {
     "differential-evolution": evolve,
     "hypothesis": hypothesize,
+    "mutation": mutate,
     "random": random_search,
 }
-DEFAULT_ENGINES = ("differential-evolution", "hypothesis")
+#: with their shares of a budget: mutation found most where something was to be climbed, the others find what it misses
+DEFAULT_ENGINES: Mapping[str, int] = {"differential-evolution": 1, "mutation": 3, "hypothesis": 1}
 
 
 def climb(engine: str, objective: Objective, dimension: int, *, entropy: int, evaluations: int) -> None:
@@ -118,5 +149,6 @@ def climb(engine: str, objective: Objective, dimension: int, *, entropy: int, ev
             return
         for attempt in range(100):
             ENGINES[engine](objective, dimension, entropy=1000 * entropy + attempt, evaluations=evaluations)
-    except Finished:
-        return
+    except Finished as end:
+        if type(end) is not Finished:  # it says more than that the budget is used up
+            raise

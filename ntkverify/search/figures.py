@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.frontier import Threshold
+from ntkverify.search.bisection import Threshold
 
 
 def phase_diagram(

@@ -1,111 +1,21 @@
-"""Frontiers: where a conclusion starts to hold when one setting is varied, against where the theorem prescribes it.
-
-At a value of the varied setting the claim is put to independent draws until an exact (Clopper-Pearson) interval of the
-share in which it holds excludes the wanted fraction, or the draws run out. Bisection in the logarithm finds the
-threshold; the confidence band runs from the last value that certainly fails to the first that certainly holds, all
-intervals of a curve sharing one error level.
-"""
+"""Frontiers: where a conclusion starts to hold when one setting is varied, along any quantity of a run."""
 
 from __future__ import annotations
 
-import functools
 import itertools
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
 from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
-from ntkverify.parts import Assumption, Claim, Regime
-from ntkverify.search.margin import outcome_of
-from ntkverify.search.space import weight_seed
+from ntkverify.parts import Claim, Regime
+from ntkverify.search.bisection import Bisection, Threshold, setter
 from ntkverify.theorem import Theorem
 
-LEVEL = 0.05  #: error level that all intervals of one threshold share
-LARGEST_WIDTH = 2**14  #: widths that are trained unless more is asked for
-_HALVINGS = 10
-_BATCH = 20
 _POOL = 160  # instances drawn to find enough for every value of the horizontal axis
-_SALT = 7
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One value of the varied setting.
-
-    Parameters
-    ----------
-    value : float
-        The setting.
-    held, draws : int
-        In how many draws the claim held.
-    low, high : float
-        Confidence interval of the share in which it holds.
-    """
-
-    value: float
-    held: int
-    draws: int
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """The threshold at one place of the horizontal axis.
-
-    Parameters
-    ----------
-    at : float
-        The place.
-    value : float or None
-        The threshold; None if the claim does not change within the range.
-    low, high : float or None
-        Confidence band; None where it is open.
-    prescribed : float or None
-        Where the theorem's assumptions begin to be met.
-    samples : tuple of Sample
-        Everything that was evaluated.
-    relaxed : tuple of str
-        Assumptions that were dropped: those that the setting decides, and those that the family never meets.
-    """
-
-    at: float
-    value: float | None
-    low: float | None
-    high: float | None
-    prescribed: float | None
-    samples: tuple[Sample, ...] = field(repr=False)
-    relaxed: tuple[str, ...] = ()
-
-
-def setter(over: str) -> Callable[[Instance, float], Instance]:
-    """How a value of the varied setting enters an instance."""
-    if over == "width":
-        return lambda i, v: replace(i, width=max(1, round(v)))
-    if over == "step":
-        return lambda i, v: replace(i, step=v)
-
-    def parameter(instance: Instance, value: float) -> Instance:
-        if over not in instance.parameters:
-            raise NtkVerifyError(
-                f"instances of {instance.regime!r} have no parameter {over!r}; vary width, step or one of "
-                f"{sorted(instance.parameters)}."
-            )
-        return replace(instance, parameters={**instance.parameters, over: value})
-
-    return parameter
-
-
-def _present(instance: Instance, over: str) -> float:
-    if over == "width":
-        return float(instance.width)
-    return instance.step if over == "step" else float(instance.parameters[over])
 
 
 def groups(
@@ -195,148 +105,9 @@ def frontier(
     setter(over)
     result = []
     for at, instances in groups(theorem, regime, against=against, values=values, entropy=entropy).items():
-        search = _Bisection(theorem, claim, regime, instances, over, fraction, draws, entropy)
+        search = Bisection(theorem, claim, regime, instances, over, fraction, draws, entropy)
         result.append(search.threshold(at, *search.range(low, high), progress))
     return result
-
-
-class _Bisection:
-    """One threshold."""
-
-    def __init__(
-        self,
-        theorem: Theorem,
-        claim: Claim,
-        regime: Regime,
-        instances: list[Instance],
-        over: str,
-        fraction: float,
-        draws: int,
-        entropy: int,
-    ) -> None:
-        self.theorem, self.claim, self.regime, self.instances = theorem, claim, regime, instances
-        self.over, self.set, self.fraction, self.draws, self.entropy = over, setter(over), fraction, draws, entropy
-        self.samples: dict[float, Sample] = {}
-        self.relax: set[str] = set()
-        self.never: set[str] = set()
-
-    def range(self, low: float | None, high: float | None) -> tuple[float, float]:
-        """Where to look."""
-        if self.over == "width":
-            default = (1.0, float(LARGEST_WIDTH))
-        else:
-            self.set(self.instances[0], 1.0)
-            present = float(np.median([_present(i, self.over) for i in self.instances]))
-            if not present > 0:
-                raise NtkVerifyError(f"{self.over!r} is not positive in these instances; give --low and --high.")
-            default = (present / 64, min(present * 64, 1 - 2.0**-10) if self.over == "delta" else present * 64)
-        low, high = default[0] if low is None else low, default[1] if high is None else high
-        if not 0 < low < high:
-            raise NtkVerifyError(f"the range of {self.over} must satisfy 0 < low < high, not {low:g} and {high:g}.")
-        return low, high
-
-    def threshold(self, at: float, low: float, high: float, progress: Callable[[float, float], object]) -> Threshold:
-        """Bisect in the logarithm between an end that fails and one that holds."""
-        prescribed = self._prescribed(low, high)
-        for value in (low, high):
-            progress(at, value)
-            self._sample(value)
-        ends = (self._holds(low), self._holds(high))
-        if ends[0] == ends[1]:
-            return self._finish(at, None, prescribed, rising=ends[0])
-        rising = ends[1]
-        fails, holds = (low, high) if rising else (high, low)
-        for _ in range(_HALVINGS):
-            middle = math.sqrt(fails * holds)
-            middle = float(round(middle)) if self.over == "width" else middle
-            if middle in (fails, holds) or max(fails, holds) / min(fails, holds) < 1.05:
-                break
-            progress(at, middle)
-            self._sample(middle)
-            fails, holds = (fails, middle) if self._holds(middle) else (middle, holds)
-        return self._finish(at, holds, prescribed, rising=rising)
-
-    def _finish(self, at: float, value: float | None, prescribed: float | None, *, rising: bool) -> Threshold:
-        samples = tuple(self.samples[v] for v in sorted(self.samples))
-        failing = [s.value for s in samples if s.high < self.fraction]
-        holding = [s.value for s in samples if s.low > self.fraction]
-        low = (max(failing, default=None) if rising else max(holding, default=None)) if value is not None else None
-        high = (min(holding, default=None) if rising else min(failing, default=None)) if value is not None else None
-        return Threshold(at, value, low, high, prescribed, samples, tuple(sorted(self.relax)))
-
-    def _holds(self, value: float) -> bool:
-        sample = self.samples[value]
-        return sample.held >= self.fraction * sample.draws and sample.draws > 0
-
-    def _sample(self, value: float) -> None:
-        held = tried = 0
-        level = LEVEL / (_HALVINGS + 2)
-        low, high = 0.0, 1.0
-        for index in range(self.draws):
-            instance = self.set(self.instances[index % len(self.instances)], value)
-            # every value has a stream of its own, so that two values are independent
-            seed = weight_seed(self.entropy, index + 2**32 * len(self.samples), salt=_SALT)
-            try:
-                outcome = outcome_of(self.theorem, self.claim, self.regime, instance.with_seed(seed), relax=self.relax)
-            except NtkVerifyError:
-                continue
-            if outcome.vacuous:
-                continue
-            tried += 1
-            held += not outcome.failed
-            if tried % _BATCH == 0 or index == self.draws - 1:
-                # the looks at one value share its level as well
-                interval = stats.binomtest(held, tried).proportion_ci(
-                    1 - level / max(1, self.draws // _BATCH), method="exact"
-                )
-                low, high = float(interval.low), float(interval.high)
-                if low > self.fraction or high < self.fraction:
-                    break
-        self.samples[value] = Sample(value, held, tried, low, high)
-
-    def _prescribed(self, low: float, high: float) -> float | None:
-        """Where all assumptions begin to be met, the median over a few instances; notes which the setting decides."""
-        count = len(self.instances)
-        chosen = [self.instances[i] for i in sorted({0, count // 4, count // 2, (3 * count) // 4, count - 1})]
-        # an assumption that this family never meets, whatever the setting, would leave nothing to look at
-        present = [_present(i, self.over) for i in chosen]
-        self.never = _common(self._unmet(i, v) for i, v in zip(chosen, present, strict=True))
-        for value in (low, high):
-            self.never &= _common(self._unmet(i, value) for i in chosen)
-        if self.over == "width":
-            self.never &= _common(self._unmet(i, 1e15) for i in chosen)
-        self.relax |= self.never
-        found = [v for v in (self._prescribed_for(i, low, high) for i in chosen) if v is not None]
-        return float(np.median(found)) if found else None
-
-    def _prescribed_for(self, instance: Instance, low: float, high: float) -> float | None:
-        bottom, top = (1.0, 1e15) if self.over == "width" else (low / 64, high * 64 if self.over != "delta" else high)
-        at_bottom = self._unmet(instance, bottom) - self.never
-        at_top = self._unmet(instance, top) - self.never
-        inside = self._unmet(instance, low) | self._unmet(instance, high)
-        self.relax |= (at_bottom ^ at_top) | (inside - (at_bottom & at_top))
-        if bool(at_bottom) == bool(at_top):
-            return None
-        met, unmet = (top, bottom) if at_bottom else (bottom, top)
-        for _ in range(60):
-            middle = math.sqrt(met * unmet)
-            met, unmet = (met, middle) if self._unmet(instance, middle) - self.never else (middle, unmet)
-        return math.ceil(met) if self.over == "width" else met
-
-    def _unmet(self, instance: Instance, value: float) -> set[str]:
-        needed = self.theorem.assumptions_of(self.claim)
-        try:
-            run: Any = self.regime.run(self.set(instance, value), self.theorem)
-        except NtkVerifyError:
-            return set()  # no such instance: it says nothing about the assumptions
-        return {a.name for a in needed if not _is_met(a, run)}
-
-
-def _is_met(assumption: Assumption, run: Any) -> bool:
-    try:
-        return bool(assumption.margin(run) >= 0)
-    except NtkVerifyError:
-        return False
 
 
 def best_regime(theorem: Theorem, claim: Claim, *, against: str, entropy: int) -> Regime:
@@ -368,21 +139,16 @@ def first_conclusion(theorem: Theorem) -> Claim:
     return next(claim for claim in theorem.claims.values() if claim.kind == "conclusion" and claim.bound is not None)
 
 
-def table_rows(curve: Iterable[Threshold]) -> list[tuple[str, ...]]:
-    """Cells of the table: place, threshold, band, prescribed, and how much more is prescribed than needed."""
-    rows: list[tuple[str, ...]] = []
-    for t in curve:
-        ratio = "-" if t.value is None or t.prescribed is None else f"{t.prescribed / t.value:.3g}"
-        rows.append(
-            (f"{t.at:g}", _number(t.value), f"{_number(t.low)} .. {_number(t.high)}", _number(t.prescribed), ratio)
-        )
-    return rows
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def _common(names: Iterable[set[str]]) -> set[str]:
-    """What all sets share."""
-    return functools.reduce(lambda one, other: one & other, names)
+def prescribes_width(theorem: Theorem, claim: Claim, *, entropy: int = 0) -> bool:
+    """Whether the assumptions of a claim ask for a width on one of its families."""
+    for regime in theorem.regimes_of(claim):
+        drawn = [
+            replace(instance, theorem=theorem.id, regime=regime.name)
+            for instance in draw_instances(regime, 3, entropy=entropy)
+            if instance.width > 0
+        ]
+        if drawn:
+            search = Bisection(theorem, claim, regime, drawn, "width", 0.5, 1, entropy)
+            if search.prescribed(*search.range(None, None)) is not None:
+                return True
+    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,29 +13,19 @@ from tqdm import tqdm
 
 from ntkverify.check import load_theorem
 from ntkverify.errors import NtkVerifyError
+from ntkverify.parts import Claim, Regime
 from ntkverify.report.table import render
+from ntkverify.search.bisection import Threshold
 from ntkverify.search.figures import phase_diagram
-from ntkverify.search.frontier import Threshold, best_regime, first_conclusion, frontier, table_rows
+from ntkverify.search.frontier import best_regime, first_conclusion, frontier
 from ntkverify.search.violation import versions
+from ntkverify.theorem import Theorem
 
 
 def frontier_command(options: argparse.Namespace) -> int:
     """Draw a frontier, write its data, and print its table."""
     theorem = load_theorem(options.theorem)
-    if options.claim is not None and options.claim not in theorem.claims:
-        raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {options.claim!r}.")
-    claim = theorem.claims[options.claim] if options.claim else first_conclusion(theorem)
-    if claim.bound is None or claim.is_symbolic:
-        raise NtkVerifyError(
-            f"claim {claim.name!r} has no bound, so that there is nothing to hold from a threshold on."
-        )
-    if options.regime is not None and options.regime not in theorem.regimes:
-        raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {options.regime!r}.")
-    regime = (
-        theorem.regimes[options.regime]
-        if options.regime
-        else best_regime(theorem, claim, against=options.against, entropy=options.entropy)
-    )
+    claim, regime = _chosen(options, theorem)
     with tqdm(unit="value", leave=False) as bar:
 
         def show(at: float, value: float) -> None:
@@ -77,6 +67,25 @@ def frontier_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def _chosen(options: argparse.Namespace, theorem: Theorem) -> tuple[Claim, Regime]:
+    """The claim and the family of instances that were asked for, or those that suit best."""
+    if options.claim is not None and options.claim not in theorem.claims:
+        raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {options.claim!r}.")
+    claim = theorem.claims[options.claim] if options.claim else first_conclusion(theorem)
+    if claim.bound is None or claim.is_symbolic:
+        raise NtkVerifyError(
+            f"claim {claim.name!r} has no bound, so that there is nothing to hold from a threshold on."
+        )
+    if options.regime is not None and options.regime not in theorem.regimes:
+        raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {options.regime!r}.")
+    regime = (
+        theorem.regimes[options.regime]
+        if options.regime
+        else best_regime(theorem, claim, against=options.against, entropy=options.entropy)
+    )
+    return claim, regime
+
+
 def lines(curve: Sequence[Threshold], *, over: str, against: str) -> list[str]:
     """The table of a frontier."""
     return render(
@@ -99,3 +108,18 @@ def _numbers(text: str | None) -> list[float] | None:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise NtkVerifyError(f"--values {text!r} are no numbers separated by commas.") from None
+
+
+def table_rows(curve: Iterable[Threshold]) -> list[tuple[str, ...]]:
+    """Cells of the table: place, threshold, band, prescribed, and how much more is prescribed than needed."""
+    rows: list[tuple[str, ...]] = []
+    for t in curve:
+        ratio = "-" if t.value is None or t.prescribed is None else f"{t.prescribed / t.value:.3g}"
+        rows.append(
+            (f"{t.at:g}", _number(t.value), f"{_number(t.low)} .. {_number(t.high)}", _number(t.prescribed), ratio)
+        )
+    return rows
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -97,7 +97,7 @@ def score(
             outcomes.append(outcome)
             if outcome.vacuous and claim.given is None:
                 break  # assumptions do not depend on the draw of the weights
-    except NtkVerifyError as error:
+    except (NtkVerifyError, ArithmeticError, np.linalg.LinAlgError) as error:
         return Score(VACUOUS, reason=str(error))
     return _selected([_of(o) for o in outcomes if not o.vacuous], _allowed(theorem, claim, regime, instance))
 

@@ -8,21 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
 from ntkverify.parts import Claim, Regime
 from ntkverify.quantifiers import WithProbability
 from ntkverify.search.certify import certify
 from ntkverify.search.confirm import combined_log_e, confirm
-from ntkverify.search.margin import outcome_of, score
-from ntkverify.search.shrink import attempts_for, shrink, shrink_vector
+from ntkverify.search.lower import lower
+from ntkverify.search.margin import Score, outcome_of, score
+from ntkverify.search.shrink import attempts_for, shrink
 from ntkverify.search.violation import Violation, digest, versions
 from ntkverify.theorem import Theorem
 
 #: probability that one campaign calls a true claim of probability violated, per cell
 ALPHA = 1e-6
-#: a violation is final in these states
-FOUND = ("certified", "float64", "confirmed")
+#: a violation is reported in these states only
+VIOLATED = ("certified", "confirmed")
+#: these end the search of a cell: balls that could not decide one excess will not decide the next either
+CLOSING = (*VIOLATED, "undecided")
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Finding:
     Parameters
     ----------
     status : str
-        "certified", "float64" (certificate undecided), "refuted" (by balls), "confirmed" or "unconfirmed" (a claim of
-        probability, by fresh seeds).
+        "certified", "undecided" (an excess in float64, no violation: balls could not decide), "refuted" (by balls),
+        "confirmed" or "unconfirmed" (a claim of probability, by fresh seeds).
     violation : Violation
         The instance with its evidence.
     """
@@ -90,35 +92,40 @@ def settle(
             instance_of=instance_of,
         )
 
-    def violates(candidate: Instance) -> bool:
-        return score(theorem, claim, regime, candidate, relax=relax).failed
+    def measure(candidate: Instance) -> Score:
+        return score(theorem, claim, regime, candidate, relax=relax)
 
-    small = _smallest(instance, violates, vector, instance_of)
-    for candidate in dict.fromkeys((small.to_json(), instance.to_json())):
-        chosen = Instance.from_json(candidate)
-        certificate = certify(theorem, claim, regime, chosen, relax=relax)
-        if certificate.status == "CERTIFIED":
-            break
+    lowered = _lowered(instance, measure, vector, instance_of)
+    chosen = _shrunk(lowered, measure)
+    certificate = certify(theorem, claim, regime, chosen, relax=relax)
+    if chosen != lowered:
+        # a family may mean more than the assumptions say: what balls refute there is no violation elsewhere either
+        inside = certify(theorem, claim, regime, lowered, relax=relax)
+        if inside.status == "REFUTED" or certificate.status != "CERTIFIED":
+            chosen, certificate = lowered, inside
+    status = {"CERTIFIED": "certified", "UNDECIDED": "undecided", "REFUTED": "refuted"}[certificate.status]
     evidence = {**_float64(theorem, claim, regime, chosen, relax), **certificate.record()}
-    violation = replace(template, instance=chosen)
-    if certificate.status == "CERTIFIED":
-        return Finding("certified", violation.with_evidence(kind="certified", **evidence))
-    status = "refuted" if certificate.status == "REFUTED" else "float64"
-    return Finding(status, violation.with_evidence(kind="float64", **evidence))
+    kind = "certified" if status == "certified" else "float64"
+    return Finding(status, replace(template, instance=chosen).with_evidence(kind=kind, **evidence))
 
 
-def _smallest(
+def _lowered(
     instance: Instance,
-    violates: Callable[[Instance], bool],
+    measure: Callable[[Instance], Score],
     vector: tuple[int, ...],
     instance_of: Callable[[Sequence[int]], Instance | None] | None,
 ) -> Instance:
-    most = attempts_for(instance)
+    """The smallest instance of the family that still violates."""
     if vector and instance_of is not None:
-        lowered = instance_of(shrink_vector(vector, instance_of, violates, most=most))
-        if lowered is not None:
-            instance = lowered
-    return shrink(instance, violates, most=max(most, attempts_for(instance)))
+        return instance_of(lower(vector, instance_of, measure, most=attempts_for(instance))) or instance
+    return instance
+
+
+def _shrunk(instance: Instance, measure: Callable[[Instance], Score]) -> Instance:
+    """A network made smaller than its family makes them."""
+    if instance.width == 0:  # linear algebra: outside its family there may be nothing that the claim speaks of
+        return instance
+    return shrink(instance, lambda candidate: measure(candidate).failed, most=attempts_for(instance))
 
 
 def _float64(
@@ -144,14 +151,14 @@ def _by_fresh_seeds(
 ) -> Finding:
     relax = template.relax
 
-    def likely(candidate: Instance) -> bool:
-        return score(theorem, claim, regime, candidate, relax=relax, seeds=seeds).failed
+    def measure(candidate: Instance) -> Score:
+        return score(theorem, claim, regime, candidate, relax=relax, seeds=seeds)
 
     alpha = ALPHA / ((2 * attempt + 1) * (2 * attempt + 2))
     first = confirm(theorem, claim, regime, template.instance, entropy=entropy, alpha=alpha, relax=relax)
     chosen, result = template.instance, first
     if first.log_e >= -math.log(alpha):
-        small = _smallest(template.instance, likely, vector, instance_of)
+        small = _shrunk(_lowered(template.instance, measure, vector, instance_of), measure)
         if small != template.instance:
             again = confirm(theorem, claim, regime, small, entropy=entropy + 1, alpha=alpha / 2, relax=relax)
             if again.log_e >= -math.log(alpha / 2):
@@ -159,12 +166,3 @@ def _by_fresh_seeds(
     evidence = {"alpha": alpha, "confirmations": [result.record()], "log_e": combined_log_e([result.record()])}
     violation = replace(template, instance=chosen).with_evidence(kind="probability", **evidence)
     return Finding("confirmed" if first.log_e >= -math.log(alpha) else "unconfirmed", violation)
-
-
-def relevant(theorem: Theorem, names: tuple[str, ...]) -> None:
-    """Refuse names of assumptions that the theorem does not have."""
-    for name in names:
-        if name not in theorem.assumptions:
-            raise NtkVerifyError(
-                f"theorem {theorem.id!r} has no assumption {name!r}; choose one of {sorted(theorem.assumptions)}."
-            )

@@ -1,14 +1,16 @@
 """Shrinking: from a violation to the smallest sizes and the simplest numbers that still violate.
 
-First the coordinates of the family are lowered, which keeps an instance inside its family (a width prescribed for
-three samples becomes the one for two); then the instance itself is made smaller by passes that know only
-what an `Instance` is: steps, width, samples, dimensions, rounded numbers, the seed. A pass keeps a change when the
-result still violates, so nothing here has to know the theorem.
+First the coordinates of the family are lowered (`ntkverify.search.lower`), which keeps an instance inside its family:
+a width prescribed for three samples becomes the one for two. Then the instance of a network is made smaller by passes
+that know only what an `Instance` is: steps, width, samples, dimensions, rounded numbers, the seed. A pass keeps a
+change when the result still violates, so nothing here has to know the theorem. What may happen to the data of a
+network the theorem's assumptions say; the arrays of a claim of linear algebra are tied to each other by their family
+alone - singular vectors are orthonormal, say - so that they are left as the family made them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +45,8 @@ class _Budget:
             if key not in self._known:
                 self.left -= 1
                 self._known[key] = self._violates(instance)
-        except NtkVerifyError:
+        except (NtkVerifyError, ArithmeticError, ValueError, LookupError, TypeError):
+            # a measure is any function of arrays, and need not take what is left of them
             return None
         return instance if self._known[key] else None
 
@@ -53,33 +56,6 @@ def attempts_for(instance: Instance) -> int:
     entries = sum(np.size(value) for value in instance.data.values())
     work = max(instance.width * (instance.steps + 1) * entries, 1)
     return int(np.clip(_WORK / work, 10, _MOST))
-
-
-def shrink_vector(
-    vector: Sequence[int], instance_of: Callable[[Sequence[int]], Instance | None], violates: Violates, *, most: int
-) -> tuple[int, ...]:
-    """Lower each coordinate, by bisection, as far as the instance still violates."""
-    test = _Budget(violates, most)
-    best = [int(c) for c in vector]
-    for index in range(len(best)):
-
-        def at(value: int, index: int = index) -> Instance | None:
-            return instance_of([*best[:index], value, *best[index + 1 :]])
-
-        low, high = 0, best[index]
-        if test(lambda at=at: at(0)) is not None:  # type: ignore[misc]
-            best[index] = 0
-            continue
-        for _ in range(12):
-            middle = (low + high) // 2
-            if high - low <= 1 or middle in (low, high):
-                break
-            if test(lambda at=at, middle=middle: at(middle)) is not None:  # type: ignore[misc]
-                high = middle
-            else:
-                low = middle
-        best[index] = high
-    return tuple(best)
 
 
 def shrink(instance: Instance, violates: Violates, *, most: int = _MOST) -> Instance:

@@ -4,6 +4,10 @@ A family is a function of Hypothesis' ``draw``. Here that function is interprete
 elementary choice (an integer, a boolean, an element, a float) that any strategy makes reads the next coordinate.
 Hypothesis lets other sources of choices stand in for its own (`PrimitiveProvider`), so all strategies work, mapped
 and filtered ones included. A coordinate lives on a grid of `GRID` points, coarse enough for Hypothesis' ``target``.
+
+Most families take their numbers from a NumPy generator, of which Hypothesis draws the seed only, and nothing climbs
+over a seed. So the first of those numbers have coordinates too, that shift them; every value that such a coordinate
+gives them is one that the generator could have drawn, so that the instance stays in its family.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +25,8 @@ from hypothesis.control import BuildContext
 from hypothesis.errors import StopTest, UnsatisfiedAssumption
 from hypothesis.internal.conjecture.data import ConjectureData
 from hypothesis.internal.conjecture.providers import PrimitiveProvider
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
@@ -30,19 +36,31 @@ from ntkverify.search.stretch import Stretch
 GRID = 2**20  #: points of a coordinate
 _PROBES = 8  # random vectors that find out how many choices a family makes
 _MOST = 256  # choices at most; a family that makes more reads zeros for the rest
+_SHIFTS = 24  # numbers of generators that have a coordinate
 
 
 class _GridProvider(PrimitiveProvider):
     """Answers every choice with the next coordinate, scaled to what is allowed; 0 is the simplest."""
 
-    def __init__(self, conjecturedata: Any, /, *, coordinates: Sequence[int]) -> None:
+    def __init__(self, conjecturedata: Any, /, *, coordinates: Sequence[int], shifts: Sequence[int]) -> None:
         super().__init__(conjecturedata)
         self._coordinates = coordinates
+        self._shifts = shifts
+        self.shifted = 0
         self.used = 0
 
     def _next(self) -> int:
         self.used += 1
         return self._coordinates[self.used - 1] if self.used <= len(self._coordinates) else 0
+
+    def shift(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Numbers uniform in (0, 1), moved around that circle by the next coordinates; 0 leaves them alone."""
+        part = np.zeros(shares.size)
+        known = self._shifts[self.shifted : self.shifted + shares.size]
+        part[: len(known)] = known
+        self.shifted += shares.size
+        moved: NDArray[np.float64] = (shares + part.reshape(shares.shape) / GRID) % 1.0
+        return moved
 
     def draw_boolean(self, p: float = 0.5) -> bool:
         return self._next() >= (1 - p) * GRID
@@ -86,10 +104,54 @@ class _GridProvider(PrimitiveProvider):
         return bytes(min_size)
 
 
+class _ShiftedGenerator(np.random.Generator):
+    """A generator some of whose uniform and normal numbers are moved by coordinates; the others come as they are."""
+
+    def __init__(self, bits: np.random.BitGenerator, provider: _GridProvider) -> None:
+        super().__init__(bits)
+        self._provider = provider
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        drawn = super().uniform(low, high, size)
+        if np.ndim(low) or np.ndim(high) or not high > low:
+            return drawn
+        shares = np.clip((np.asarray(drawn, dtype=np.float64) - low) / (high - low), 0, 1 - 2.0**-53)
+        return self._as(drawn, shares, lambda moved: low + (high - low) * moved)
+
+    def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+        drawn = super().standard_normal(size, dtype, out)
+        if out is not None or dtype is not np.float64:
+            return drawn
+        # the ends of the circle are infinite
+        return self._as(drawn, ndtr(drawn), lambda moved: ndtri(np.clip(moved, 2.0**-40, 1 - 2.0**-40)))
+
+    def _as(self, drawn: Any, shares: Any, back: Callable[[Any], Any]) -> Any:
+        shares = np.asarray(shares, dtype=np.float64)
+        moved = self._provider.shift(shares)
+        # what no coordinate moves stays as drawn, to the last bit
+        result = np.where(moved == shares, drawn, back(moved))
+        return result if np.ndim(drawn) else float(result)
+
+
+class _Draw:
+    """What a family draws with."""
+
+    def __init__(self, draw: Callable[[Any], Any], provider: _GridProvider) -> None:
+        self._draw = draw
+        self._provider = provider
+
+    def __call__(self, strategy: Any) -> Any:
+        return self._draw(strategy)
+
+    def generator(self, bits: np.random.BitGenerator) -> np.random.Generator:
+        return _ShiftedGenerator(bits, self._provider)
+
+
 class Space:
     """Vectors of integers that stand for the instances of one family.
 
-    A vector holds the family's choices, one coordinate per stretch, and with ``weights=True`` one for the seed.
+    A vector holds the family's choices, shifts of the first numbers that its generators give, one coordinate per
+    stretch, and with ``weights=True`` one for the seed of the weights.
 
     Parameters
     ----------
@@ -118,19 +180,18 @@ class Space:
         self.theorem = theorem
         self.entropy = entropy
         self.stretches = tuple(stretches)
-        self._strategy = (
-            st.composite(regime.build)() if inspect.signature(regime.build).parameters else st.builds(regime.build)
-        )
+        self._plain = not inspect.signature(regime.build).parameters
         rng = np.random.default_rng([entropy, 1])
-        probes = [self._draw(rng.integers(0, GRID, _MOST).tolist()) for _ in range(_PROBES)]
-        self.choices = max((used for _, used in probes), default=0)
-        found = [instance for instance, _ in probes if instance is not None]
+        probes = [self._draw(rng.integers(0, GRID, _MOST).tolist(), ()) for _ in range(_PROBES)]
+        self.choices = max((used for _, used, _ in probes), default=0)
+        self.shifts = max((shifted for _, _, shifted in probes), default=0)
+        found = [instance for instance, _, _ in probes if instance is not None]
         self.seeded = weights and any(instance.width > 0 for instance in found)
 
     @property
     def dimension(self) -> int:
         """Number of coordinates."""
-        return self.choices + len(self.stretches) + self.seeded
+        return self.choices + self.shifts + len(self.stretches) + self.seeded
 
     def instance(self, vector: Sequence[int]) -> Instance | None:
         """The instance that a vector stands for; None where the family refuses these choices.
@@ -140,26 +201,34 @@ class Space:
         NtkVerifyError
             If the family or a stretch makes an instance that can't be.
         """
-        instance, _ = self._draw([int(c) for c in vector[: self.choices]])
+        plain = self.choices + self.shifts
+        chosen = [int(c) for c in vector[:plain]]
+        instance, _, _ = self._draw(chosen[: self.choices], chosen[self.choices :])
         if instance is None:
             return None
         instance = replace(instance, theorem=self.theorem, regime=self.regime.name, seed=0)
-        for stretch, c in zip(self.stretches, vector[self.choices :], strict=False):
+        for stretch, c in zip(self.stretches, vector[plain:], strict=False):
             instance = stretch.apply(instance, int(c) / GRID)
         return instance.with_seed(weight_seed(self.entropy, int(vector[-1]) if self.seeded else 0))
 
-    def _draw(self, coordinates: Sequence[int]) -> tuple[Instance | None, int]:
-        data = ConjectureData(random=None, provider=_GridProvider, provider_kw={"coordinates": coordinates})
+    def _draw(self, coordinates: Sequence[int], shifts: Sequence[int]) -> tuple[Instance | None, int, int]:
+        """The instance, and how many coordinates and shifts it could use."""
+        options = {"coordinates": coordinates, "shifts": shifts}
+        data = ConjectureData(random=None, provider=_GridProvider, provider_kw=options)
         provider = data.provider
         assert isinstance(provider, _GridProvider)
+
+        def build(draw: Callable[[Any], Any]) -> Instance:
+            made: Instance = self.regime.build() if self._plain else self.regime.build(_Draw(draw, provider))
+            return made
+
+        instance = None
         try:
             with BuildContext(data, is_final=False, wrapped_test=self.regime.build):
-                instance = data.draw(self._strategy)
-        except (StopTest, UnsatisfiedAssumption):
-            return None, min(provider.used, _MOST)
-        except NtkVerifyError:
-            return None, min(provider.used, _MOST)
-        return instance, min(provider.used, _MOST)
+                instance = data.draw(st.composite(build)())
+        except (StopTest, UnsatisfiedAssumption, NtkVerifyError):
+            pass
+        return instance, min(provider.used, _MOST), min(provider.shifted, _SHIFTS)
 
 
 def weight_seed(entropy: int, index: int, *, salt: int = 2) -> int:

@@ -114,7 +114,7 @@ def _met(assumption: Assumption, run: Any) -> bool:
     try:
         with np.errstate(all="ignore"):
             return bool(assumption.margin(run) >= 0)
-    except NtkVerifyError:
+    except (NtkVerifyError, ArithmeticError, np.linalg.LinAlgError):
         return False
 
 

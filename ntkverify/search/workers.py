@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from ntkverify.check import load_theorem
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.campaign import Cell, search_cell
+from ntkverify.search.campaign import Progress, search_cell
+from ntkverify.search.cells import Cell
 from ntkverify.search.margin import Score
 from ntkverify.search.store import Store
 from ntkverify.theorem import Theorem
@@ -80,14 +81,14 @@ def _work(paths: list[str], cells: list[tuple[str, Cell]], store: str, share: fl
         _drain(theorems, cells[start:] + cells[:start], record, lambda cell, score: None)
 
 
-def _drain(theorems: Mapping[str, Theorem], cells: Sequence[tuple[str, Cell]], store: Store, show: object) -> None:
+def _drain(theorems: Mapping[str, Theorem], cells: Sequence[tuple[str, Cell]], store: Store, show: Progress) -> None:
     """Go round the cells until all are finished; those of another process are waited for, or taken over if it dies."""
     pending = list(cells)
     while pending:
         left = [
             (path, cell)
             for path, cell in pending
-            if not search_cell(theorems[path], cell, store, path=path, progress=show)  # type: ignore[arg-type]
+            if not search_cell(theorems[path], cell, store, path=path, progress=show)
         ]
         if len(left) == len(pending):
             time.sleep(_POLL)

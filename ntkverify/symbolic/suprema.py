@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import mpmath
 import sympy
@@ -249,3 +250,12 @@ def _transcendental_roots(slope: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr
             elif below * above < 0:
                 roots.append(mpmath.findroot(function, (left, right), solver="anderson"))
         return [sympy.Float(r, _DIGITS) for r in roots]
+
+
+def in_radicals(expression: sympy.Expr) -> sympy.Expr:
+    """Roots of biquadratic polynomials written out, so that an exact supremum can be compiled."""
+
+    def closest(root: Any) -> sympy.Expr:
+        return min(sympy.roots(root.poly), key=lambda candidate: abs(sympy.N(candidate - root)))
+
+    return expression.replace(lambda part: isinstance(part, sympy.CRootOf), closest)

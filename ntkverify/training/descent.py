@@ -186,8 +186,9 @@ def lbfgs(
     count = [0]
 
     def see(flat: Any) -> None:
-        w = executor.from_host(flat.reshape(shape))
-        recorder.see(count[0], float(count[0]), w, executor.forward(w, frozen))
+        if count[0] % every == 0:  # a forward pass only for moments that are kept
+            w = executor.from_host(flat.reshape(shape))
+            recorder.see(count[0], float(count[0]), w, executor.forward(w, frozen))
         count[0] += 1
 
     start = executor.to_host(weights).ravel()

@@ -172,8 +172,9 @@ def levenberg_marquardt(
 
     A step solves ``(J^T J + lam) v = -J^T r`` and is taken if the gain ratio
     ``2 (L(theta) - L(theta + v)) / <v, lam v - grad L>``, which is 1 for linear residuals, is at least `accept`;
-    otherwise lam doubles. An accepted step divides lam by 3 and adds a/2 where ``2 |a| <= acceleration |v|``, with
-    ``(J^T J + lam) a = -J^T (v^T H_i v)_i`` (Transtrum and Sethna, arXiv:1201.5885, with J^T in the right-hand side).
+    otherwise lam doubles. An accepted step divides lam by 3 and adds a/2 where ``2 |a| <= acceleration |v|`` and the
+    loss is then no larger than without, with ``(J^T J + lam) a = -J^T (v^T H_i v)_i`` (Transtrum and Sethna,
+    arXiv:1201.5885, with J^T in the right-hand side).
 
     Parameters
     ----------
@@ -227,12 +228,16 @@ def levenberg_marquardt(
             solution = scipy.linalg.cho_solve(factor, executor.to_host(curvature))
             a = -executor.vjp(w, frozen, forward, executor.from_host(solution))
             if 4 * executor.dot(a, a) <= acceleration**2 * executor.dot(v, v):
-                v = v + a / 2
+                # what is taken is what was tried: where the curvature misleads, the plain step stays
+                bent = executor.forward(w + (v + a / 2), frozen)
+                if float(bent.loss) <= float(trial.loss):
+                    v, trial = v + a / 2, bent
+                    gain = 2 * float(forward.loss - trial.loss) / predicted
         dampings.append(damping)
         gains.append(gain)
         damping = max(damping / 3, 1 / most_damping)
         w += v
-        forward = executor.forward(w, frozen)
+        forward = trial
         recorder.see(k, float(k), w, forward)
     return recorder.finish(
         w,

@@ -42,3 +42,10 @@ def test_far_out(name, at_minus_infinity, at_infinity):
 def test_not_a_number_passes_through_the_waves():
     assert np.isnan(fastmath.sin(np.nan))
     assert np.isnan(fastmath.cos(np.inf))
+
+
+def test_beyond_exact_reduction_there_is_no_wrong_value():
+    for x in (2.0**20, -1e16, 1e18):
+        assert np.isnan(fastmath.sin(x))
+        assert np.isnan(fastmath.cos(x))
+    assert np.isfinite(fastmath.sin(2.0**20 - 1))

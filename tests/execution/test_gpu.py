@@ -58,12 +58,23 @@ def test_every_kernel_compiles(family, tmp_path):
     file = tmp_path / "kernels.cu"
     file.write_text(sources[0] + "".join(s.replace(helpers, "") for s in sources[1:]))
     done = subprocess.run(
-        ["nvcc", "--ptx", "-std=c++17", "-Werror", "all-warnings", "-o", tmp_path / "kernels.ptx", file],
+        # down to machine code, where shared memory and registers are limited
+        ["nvcc", "-cubin", "-arch=sm_90", "-std=c++17", "-Werror", "all-warnings", "-Xptxas", "-v", "-o",
+         tmp_path / "kernels.cubin", file],
         capture_output=True,
         text=True,
-    )
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "kernels.ptx").read_text().count(".entry") == len(makers) > 0
+    assert done.stderr.count("Compiling entry function") == len(makers) > 0
+    spills = [line for line in done.stderr.splitlines() if "bytes spill stores" in line]
+    assert len(spills) >= len(makers)
+    assert all(" 0 bytes spill stores" in line for line in spills)
+
+
+def test_more_coordinates_than_shared_memory_holds():
+    assert tile_size(relu_regression(500)) >= 1
+    with pytest.raises(NtkVerifyError, match=r"6000 coordinates.*use backend='cpu'"):
+        tile_size(relu_regression(6000))
 
 
 @pytest.fixture
@@ -80,7 +91,7 @@ def simulated(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["heat", "advection", "softplus"])
-def test_the_kernels_run_by_the_threads_of_the_host(kind, simulated):
+def test_the_kernels_run_by_the_threads_of_the_host(kind, simulated, monkeypatch):
     neuron = KINDS[kind]()
     # more samples than a tile holds, not a whole number of tiles; blocks of threads that are not full
     sizes = [tile_size(neuron) + 5, 3][: len(neuron.blocks)]
@@ -90,6 +101,8 @@ def test_the_kernels_run_by_the_threads_of_the_host(kind, simulated):
     a, g = array.forward(weights, frozen), gpu.forward(w, f)
     assert relative(g.residuals.get(), a.residuals) < 1e-12
     assert relative(gpu.gradient(w, f, g).get(), array.gradient(weights, frozen, a)) < 1e-12
+    assert relative(gpu.gram(w, f).get(), array.gram(weights, frozen)) < 1e-12
+    monkeypatch.setattr("ntkverify.execution.gpu.CHUNK_ENTRIES", 40 * sum(sizes) * weights.shape[1])
     assert relative(gpu.gram(w, f).get(), array.gram(weights, frozen)) < 1e-12
     before = weights.copy()
     a, g = array.step(weights, frozen, a, 0.01), gpu.step(w, f, g, 0.01)

@@ -11,7 +11,8 @@ from ntkverify import Instance, load_theorem  # noqa: E402
 from ntkverify.draws import draw_instances  # noqa: E402
 from ntkverify.execution.ball import Undecided  # noqa: E402
 from ntkverify.instances import orthonormal_inputs  # noqa: E402
-from ntkverify.search.ball_runs import BallRegressionRun, ball_run_class, eigenvalue_balls  # noqa: E402
+from ntkverify.search.ball_counterparts import ball_run  # noqa: E402
+from ntkverify.search.ball_linear import eigenvalue_balls  # noqa: E402
 from ntkverify.search.balls import Ball, NoEnclosure, ball_array, raw_array  # noqa: E402
 from ntkverify.search.certify import certify  # noqa: E402
 from ntkverify.search.planted import planted  # noqa: E402
@@ -78,7 +79,7 @@ def test_a_regression_run_in_balls_is_the_float64_run_without_rounding(regressio
     )
     run = regime.run(instance, regression)
     with flint.ctx.workprec(128):
-        balls = BallRegressionRun(instance, regression)
+        balls = ball_run(run)
         for name in (
             "residuals", "losses", "gram_drift", "eigenvalues", "remainder", "drift", "largest_gradient",
             "linear_step", "limit_gram", "lambda_0", "limit_norm", "initial_outputs", "initial_gram_error",
@@ -139,12 +140,17 @@ class TestCertificate:
         assert "too many" in certify(regression, claim, regime, huge).reason
 
 
-def test_only_runs_that_balls_know_have_a_counterpart():
+def test_only_runs_that_balls_know_have_a_counterpart(regression):
     from ntkverify.problems.regression import RegressionRun
+    from ntkverify.run import Run
 
-    other = type("Other", (RegressionRun,), {"activation": "tanh"})
-    assert ball_run_class(other).activation == "tanh"
+    instance = small()
+    other = type("Other", (RegressionRun,), {"activation": "tanh", "half": property(lambda run: run.eta / 2)})
+    found = ball_run(other(instance, regression))
+    assert found.activation == "tanh"
+    assert isinstance(found.half, Ball)  # what a class adds is computed with balls
     measured = type("Measured", (RegressionRun,), {"drift": property(lambda run: 0)})
-    for unknown in (measured, lambda instance, theorem: None):
-        with pytest.raises(NoEnclosure, match="no counterpart"):
-            ball_run_class(unknown)
+    with pytest.raises(NoEnclosure, match="redefine 'drift'"):
+        ball_run(measured(instance, regression))
+    with pytest.raises(NoEnclosure, match="no counterpart"):
+        ball_run(Run(instance, regression))

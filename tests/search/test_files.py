@@ -3,10 +3,12 @@
 import json
 import shutil
 import sqlite3
+import sys
 
 import pytest
 
 from ntkverify.cli import main
+from ntkverify.search.export import COLUMNS
 from ntkverify.search.store import FORMAT, Store
 
 CLAIM = "squares sum to n at most"
@@ -166,11 +168,25 @@ def test_runs_lists_and_exports(written, tmp_path, capsys):
     with Store(written / "s.sqlite") as store:
         count, _ = store.progress()
     assert len(out.read_text().splitlines()) == count + 1
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        target = tmp_path / "all.parquet"
-        assert "pyarrow" in _one_sentence(capsys, ["runs", written / "s.sqlite", "--parquet", target])
+
+
+def test_a_missing_pyarrow_is_one_sentence(written, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert "pyarrow" in _one_sentence(capsys, ["runs", written / "s.sqlite", "--parquet", tmp_path / "all.parquet"])
+
+
+def test_parquet_holds_every_evaluation(written, tmp_path, capsys):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    out = tmp_path / "all.parquet"
+    assert main(["runs", str(written / "s.sqlite"), "--parquet", str(out)]) == 0
+    capsys.readouterr()
+    table = parquet.read_table(out)
+    with Store(written / "s.sqlite") as store:
+        rows = list(store.rows())
+    assert table.num_rows == len(rows) > 0
+    assert table.column_names == list(COLUMNS)
+    assert table.to_pylist() == rows
+    _one_sentence(capsys, ["runs", written / "s.sqlite", "--parquet", tmp_path / "no" / "such" / "folder.parquet"])
 
 
 def test_replay_and_certify_end_in_the_right_words(written, capsys):
@@ -183,11 +199,11 @@ def test_replay_and_certify_end_in_the_right_words(written, capsys):
 
 def test_confirmations_of_a_probability_claim_multiply(written, tmp_path, capsys):
     claim = "a fair coin"
-    status = main(
-        ["search", str(written / "vectors.py"), "--claim", claim, "--plant", f"{claim} * 1/10", "--evaluations", "20",
-         "--engine", "random", "--store", str(tmp_path / "s.sqlite"), "--out", str(tmp_path / "out")]
-    )  # fmt: skip
-    assert status == 1
+    command = [
+        "search", str(written / "vectors.py"), "--claim", claim, "--plant", f"{claim} * 1/10", "--evaluations", "20",
+        "--engine", "random", "--store", str(tmp_path / "s.sqlite"), "--out", str(tmp_path / "out"),
+    ]  # fmt: skip
+    assert main(command) == 1
     (file,) = (tmp_path / "out").iterdir()
     before = json.loads(file.read_text())["evidence"]
     assert main(["certify", str(file)]) == 1  # no certificate: statistics
@@ -195,5 +211,7 @@ def test_confirmations_of_a_probability_claim_multiply(written, tmp_path, capsys
     first, second = after["confirmations"]
     assert first["entropy"] != second["entropy"]
     assert after["log_e"] == pytest.approx(before["log_e"] + second["log_e"])
+    assert main(command) == 1  # the campaign resumes from its record, and what was added since stays
+    assert json.loads(file.read_text())["evidence"] == after
     capsys.readouterr()
     _one_sentence(capsys, ["certify", file, "--entropy", second["entropy"]])

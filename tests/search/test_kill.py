@@ -9,7 +9,8 @@ import sys
 import time
 
 from ntkverify import load_theorem
-from ntkverify.search.campaign import cells_of, results, search_cell
+from ntkverify.search.campaign import results, search_cell
+from ntkverify.search.cells import cells_of
 from ntkverify.search.store import Store
 
 #: the whole study is NTKVERIFY_KILLS=20; one keeps the suite short

@@ -5,13 +5,17 @@ import pytest
 from hypothesis import strategies as st
 
 from ntkverify import Instance, NtkVerifyError
+from ntkverify.cli import main
+from ntkverify.instances import generator
+from ntkverify.outcome import assess
 from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.search.campaign import cells_of, results, search_cell
+from ntkverify.search.campaign import results, search_cell
+from ntkverify.search.cells import cells_of
 from ntkverify.search.engines import ENGINES, Finished, climb
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.planted import plants_of
-from ntkverify.search.settle import FOUND
+from ntkverify.search.settle import CLOSING
 from ntkverify.search.space import GRID, Space
 from ntkverify.search.store import Store
 
@@ -24,7 +28,7 @@ def hunt(theorem, module, *, store=None, evaluations=200, engines=("differential
     for cell in cells:
         assert search_cell(theorem, cell, store, path=module)
     return [
-        (cell, row, [(status, content) for status, content in row["violations"] if status in FOUND])
+        (cell, row, [(status, content) for status, content in row["violations"] if status in CLOSING])
         for cell, row in results(store, cells)
     ]
 
@@ -51,6 +55,34 @@ class TestSpace:
         assert len(space.instance([0] * space.dimension).data["x"]) == 1
         assert len(space.instance([GRID - 1] * space.dimension).data["x"]) == 6
         assert not space.seeded
+
+    def test_numbers_of_a_generator_move_with_coordinates_and_stay_in_their_range(self):
+        def build(draw):
+            rng = generator(draw)
+            data = {
+                "normal": rng.standard_normal((2, 3)),
+                "uniform": rng.uniform(2, 3, 4),
+                "sign": rng.choice([-1.0, 1.0], 2),
+            }
+            return Instance(data={**data, "one": [rng.uniform()]})
+
+        space = Space(Regime("r", build, AlgebraRun, {}), "t")
+        assert (space.choices, space.shifts) == (1, 11)
+        plain = space.instance([7, *[0] * 11])
+        expected = np.random.default_rng(np.random.PCG64(7 * 2**32 // GRID))
+        assert np.array_equal(plain.data["normal"], expected.standard_normal((2, 3)))
+        assert np.array_equal(plain.data["uniform"], expected.uniform(2, 3, 4))
+        moved = space.instance([7, *[0] * 6, GRID // 2, *[0] * 4])
+        assert moved.data["normal"] == plain.data["normal"]
+        assert moved.data["uniform"][1:] == plain.data["uniform"][1:]
+        assert abs(moved.data["uniform"][0] - plain.data["uniform"][0]) == pytest.approx(0.5)
+        rng = np.random.default_rng(0)
+        drawn = [space.instance([7, *rng.integers(0, GRID, 11).tolist()]) for _ in range(400)]
+        assert all(2 <= x <= 3 for i in drawn for x in i.data["uniform"])
+        # a uniform shift makes a uniform number: mean and variance are within five of their deviations
+        normals = np.array([i.data["normal"] for i in drawn])
+        assert abs(normals.mean()) < 5 / np.sqrt(normals.size)
+        assert abs(normals.var() - 1) < 5 * np.sqrt(2 / normals.size)
 
     def test_a_network_has_its_seed_as_a_coordinate(self):
         regime = Regime("r", lambda: Instance(width=3), AlgebraRun, {})
@@ -98,6 +130,51 @@ class TestCampaign:
                 assert content["evidence"]["status"] == "CERTIFIED"
                 assert content["plants"] == [plant]
 
+    def test_early_noise_hides_no_violation(self, theorem, module, monkeypatch):
+        """The first suspects come to nothing; the one with the largest margin is looked at all the same."""
+        from ntkverify.search import campaign
+        from ntkverify.search.settle import Finding, settle
+
+        tried = []
+
+        def doubting(*args, **options):
+            tried.append(options["vector"])
+            found = settle(*args, **options)
+            return found if len(tried) > campaign.SUSPECTS else Finding("refuted", found.violation)
+
+        monkeypatch.setattr(campaign, "settle", doubting)
+        options = {"claims": [SQUARES], "plants": [f"{SQUARES} * 1/4"], "engines": ["random"], "evaluations": 100}
+        ((_, row, found),) = hunt(theorem, module, **options)
+        assert [status for status, _ in found] == ["certified"]
+        assert row["evaluations"] == 100
+        assert len(tried) == len(set(tried)) == campaign.SUSPECTS + 1
+
+    def test_a_goal_is_climbed_to_and_nothing_is_followed_up(self, theorem, module):
+        plant = f"{SQUARES} * 3/5"
+        options = {"claims": [SQUARES], "plants": [plant], "engines": ["mutation"], "evaluations": 2000}
+        ((_, row, _),) = hunt(theorem, module, goal=0.3, **options)
+        assert row["violations"] == []
+        assert row["best_margin"] >= 0.3
+        assert row["evaluations"] < 2000
+
+    def test_vectors_that_stand_for_one_instance_are_run_once(self, theorem, module):
+        runs = []
+
+        class Counted(AlgebraRun):
+            def __init__(self, instance, theorem):
+                runs.append(instance)
+                super().__init__(instance, theorem)
+
+        build = lambda draw: Instance(data={"x": [draw(st.sampled_from([0.1, 0.2, 0.3]))]})  # noqa: E731
+        theorem.regimes["vectors"] = Regime("vectors", build, Counted, {})
+        ((_, row, _),) = hunt(theorem, module, claims=[SQUARES], engines=["random"], evaluations=50)
+        assert row["evaluations"] == 50
+        assert len(runs) == 3
+
+    def test_zero_below_a_bound_of_zero_is_no_summit(self, theorem):
+        run = AlgebraRun(Instance(data={"x": [0.0]}, parameters={"scale": 1.0}), theorem)
+        assert assess(theorem, theorem.claims["the root squared is the square"], run).margin == -1
+
     def test_plants_are_made_for_every_symbol_of_a_bound(self, theorem):
         assert plants_of(theorem.claims[SQUARES]) == [
             f"{SQUARES} * 1/2",
@@ -105,11 +182,16 @@ class TestCampaign:
             f"{SQUARES} with n**2",
         ]
 
-    def test_what_has_no_enclosure_is_labelled_float64(self, theorem, module):
+    def test_an_excess_that_balls_can_not_decide_is_no_violation(self, theorem, module, tmp_path, capsys):
         claim = "rounds an enclosed number"
         _, _, found = hunt(theorem, module, claims=[claim], plants=[f"{claim} * 1/6"])[0]
-        assert [status for status, _ in found] == ["float64"]
+        assert [status for status, _ in found] == ["undecided"]
         assert "no enclosure" in found[0][1]["evidence"]["reason"]
+        command = ["search", str(module), "--claim", claim, "--plant", f"{claim} * 1/6", "--evaluations", "100"]
+        assert main([*command, "--store", str(tmp_path / "s.sqlite"), "--out", str(tmp_path / "out")]) == 0
+        out = capsys.readouterr().out
+        assert "float64 excess, undecided" in out
+        assert "violated" not in out
 
     def test_a_relaxed_assumption_is_left_and_the_others_are_kept(self, theorem, module):
         rows = hunt(theorem, module, relax=["scale at most 2"], claims=["the scaled largest entry"])

@@ -183,7 +183,7 @@ def wide(run):
 
 @theorem.assumption("split admissible")
 def split_admissible(run):
-    return min(float(run.evaluate(r.right - r.left)) for r in chain.static) + 4 * ULP
+    return min(run.evaluate(r.right - r.left) for r in chain.static) + 4 * ULP
 
 
 DATA = ("unit inputs", "no two inputs parallel", "targets at most C")
@@ -453,7 +453,7 @@ def few_flips(run):
 
 def within_reach(run):
     """Largest share of neurons, over the samples, whose sign the run's own drift could have switched."""
-    return run.initial(float(run.drift.max())).near.max()
+    return run.initial(run.drift.max()).near.max()
 
 
 near = theorem.quantity("near", within_reach)

@@ -2,14 +2,15 @@ r"""The Jacobian of a wide physics-informed network moves little while every neu
 
 Network     u(x) = m^(-1/2) sum_r a_r sigma(w_r . (x, 1)),  w_r(0) ~ N(0, I), a_r = +-1 fair and frozen
 Residuals   ((u_t - Lap u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2))
-Guarantee   ||J(w) - J(0)|| <= C_J B^2 sqrt(R) for sigma = ReLU^3, and <= C R for smooth sigma  (upper)
+Guarantee   ||J(w) - J(0)|| <= C_J B^2 sqrt(R) for sigma = ReLU^3, and <= C_D R for smooth sigma  (upper)
 Hypotheses  |w_r - w_r(0)| <= R <= 1 for every neuron, max(2, |w_r|) <= B; no more neurons near a sign change than twice
             their expected share
 
 Lemma 4.6 of arXiv 2408.00573, with the constants derived. The radius is per neuron: a ball in all weights together
-would allow one neuron to move far. The exponents are those of the worst case, which is checked: for ReLU^3 each
-neuron within R of the hyperplane of a sample is carried across it, which switches its third derivative; for a smooth
-activation every neuron moves by R towards a sample.
+would allow one neuron to move far. The exponents are reached, which is checked with moves against the first sample:
+for ReLU^3 each neuron within R of its hyperplane is carried across, which switches its third derivative; for a smooth
+activation every neuron moves by R towards it. C is of the order of the number D of a neuron's weights, by the moments
+of |w|^4 and Markov's inequality.
 """
 
 import math
@@ -19,7 +20,7 @@ import sympy
 from hypothesis import strategies as st
 from sympy import Rational, exp, sqrt
 
-from ntkverify import Source, Theorem, always, with_probability
+from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import m
 from ntkverify.instance import Instance
 from ntkverify.instances import space_time_points
@@ -29,13 +30,15 @@ from ntkverify.problems.pinn import PinnRun
 from ntkverify.symbolic.activations import get_activation, positive_power
 from ntkverify.symbolic.bounds import derived, solve_for
 from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.suprema import in_radicals
 
 theorem = Theorem(
     "Stability of the Jacobian of physics-informed networks",
     source=Source(arxiv="2408.00573", version=4, where="Lemma 4.6", provenance="derived"),
     statement=r"""
         If $\|w_r-w_r(0)\| \le R \le 1$ for every $r$: $\|J(w)-J(0)\|_F \le C_J B^2\sqrt{R}$ for ReLU$^3$ with
-        probability at least $1-\delta$, and $\|J(w)-J(0)\|_F \le C R$ for smooth activations.
+        probability at least $1-\delta$, and $\|J(w)-J(0)\|_F \le C_D R$, $C_D = O(D)$, for smooth activations with the
+        same probability.
     """,
 )
 
@@ -75,16 +78,6 @@ C_J = theorem.constant(
 
 tanh = get_activation("tanh")
 
-
-def in_radicals(expression):
-    """Roots of biquadratic polynomials written out, so that they can be compiled."""
-
-    def closest(root):
-        return min(sympy.roots(root.poly), key=lambda candidate: abs(sympy.N(candidate - root)))
-
-    return expression.replace(lambda part: isinstance(part, sympy.CRootOf), closest)
-
-
 s_2, s_3, s_4 = (
     theorem.constant(
         f"s_{order}", derived(in_radicals(tanh.supremum(order).value), "critical points"), f"sup |tanh^({order})|"
@@ -101,11 +94,28 @@ MEAN_SLOPE = sum(
     for (power,), coefficient in square.terms()
 )
 
+# the same in expectation, with R <= 1 and E|w|^k <= (D (D + 2))^(k/4) for k <= 4; Markov's inequality
+D = sympy.Symbol("D", positive=True)  # number of weights of a neuron: time, space and bias
+size_4 = sympy.Symbol("size_4", positive=True)  # (D (D + 2))^(1/4)
+EXPECTED = sympy.expand(sum(c * (1 + size_4) ** power for (power,), c in square.terms()))
+C_D = theorem.constant(
+    "C_D",
+    derived(
+        sqrt(EXPECTED.subs(size_4, (D * (D + 2)) ** Rational(1, 4)) / delta + (s_2 * rho**2) ** 2), "moments of |w|"
+    ),
+    "||J(w) - J(0)||_F <= C_D R with probability 1 - delta",
+)
+
 # ---- the run: a network and perturbations of its neurons ----------------------------------------------------------
 
 
 class PerturbedRun(PinnRun):
     """A freshly drawn network whose neurons are moved by at most R each, towards the worst."""
+
+    @property
+    def D(self):
+        """Number of weights of a neuron."""
+        return self.d
 
     @property
     def n_1(self):
@@ -164,19 +174,26 @@ def perturbed(activation):
 # ---- instances ----------------------------------------------------------------------------------------------------
 
 
-def instance(draw, *, width, radius, **parameters):
-    points = space_time_points(draw, draw(st.integers(1, 2)), draw(st.integers(1, 2)), 1)
+def instance(draw, *, width, radius, space=1, **parameters):
+    points = space_time_points(draw, draw(st.integers(1, 2)), draw(st.integers(1, 2)), space)
     return Instance(data=points, parameters={"R": radius, **parameters}, width=width)
 
 
-@theorem.instances("ReLU^3", run=perturbed("relu3"), quick=8)
+@theorem.instances("ReLU^3", run=perturbed("relu3"), quick=10)
 def relu_cubed(draw):
     return instance(draw, width=10**5, radius=draw(st.sampled_from([0.02, 0.05, 0.1])))
 
 
-@theorem.instances("tanh", run=perturbed("tanh"), quick=6)
+@theorem.instances("corner sample", run=perturbed("relu3"), quick=1)
+def corner():
+    """Where |psi| comes closest to its bound: 0.507 of it."""
+    return Instance(data={"interior": [[0.0, 1.0]], "boundary": [[0.0, 1.0]]}, parameters={"R": 0.05}, width=10**5)
+
+
+@theorem.instances("tanh", run=perturbed("tanh"), quick=24)
 def smooth(draw):
-    return instance(draw, width=10**4, radius=draw(st.sampled_from([0.003, 0.01, 0.03, 0.1])))
+    radius, space = draw(st.sampled_from([0.003, 0.01, 0.03, 0.1])), draw(st.integers(1, 3))
+    return instance(draw, width=2000, radius=radius, space=space, delta=0.1)
 
 
 flips_width = solve_for(m, sympy.Le(n_1 * exp(-kappa * m * R / 3), delta)).expression  # Chernoff, doubled mean
@@ -273,11 +290,17 @@ def few_flips(run):
     return run.near
 
 
+@theorem.lemma("|psi(w)| <= K |w|^2, every neuron of 1e5", holds=always, bound=K, on=("ReLU^3", "corner sample"))
+def one_neuron(run):
+    interior = run.start[:, : run.n_1] * math.sqrt(run.m * run.n_1)
+    return (np.linalg.norm(interior, axis=0) / np.square(run.network.weights).sum(axis=0)).max()
+
+
 # ---- conclusions: ReLU^3 ------------------------------------------------------------------------------------------
 
 
-def worst(run):
-    """Frobenius norms of J(w) - J(0): neurons carried across a hyperplane, and all neurons moved."""
+def moved(run):
+    """Frobenius norms of J(w) - J(0): neurons carried across the first sample's hyperplane; all moved towards it."""
     return np.array([np.linalg.norm(run.change(w)) for w in (run.across(run.R), run.towards(run.R))])
 
 
@@ -288,7 +311,7 @@ def worst(run):
     on="ReLU^3",
 )
 def relu_cubed_bound(run):
-    return worst(run)
+    return moved(run)
 
 
 @theorem.conclusion(
@@ -299,7 +322,7 @@ def relu_cubed_bound(run):
     given=lambda run: run.near <= 2 * run.kappa * run.R,
 )
 def relu_cubed_root(run):
-    return worst(run)
+    return moved(run)
 
 
 def measured_exponent(run, perturb):
@@ -309,10 +332,14 @@ def measured_exponent(run, perturb):
 
 
 tenth = Rational(1, 10)  # the share near a hyperplane is a binomial count: hundreds of neurons, a few per cent of noise
+mostly = with_probability(Rational(9, 10))
 
 
 @theorem.conclusion(
-    "ReLU^3: the exponent 1/2 is reached when neurons are carried across", holds=always, bound=tenth, on="ReLU^3"
+    "ReLU^3: the exponent 1/2 is reached up to 1/10 when neurons are carried across",
+    holds=mostly,
+    bound=tenth,
+    on="ReLU^3",
 )
 def relu_cubed_exponent(run):
     return abs(measured_exponent(run, run.across) - 1 / 2)
@@ -328,10 +355,27 @@ def relu_cubed_exponent(run):
     on="tanh",
 )
 def smooth_bound(run):
-    return worst(run)
+    return moved(run)
 
 
-@theorem.conclusion("smooth: the exponent 1 is reached", holds=always, bound=tenth, on="tanh")
+@theorem.conclusion(
+    "smooth: ||J(w) - J(0)||_F <= C_D R, C_D of the order of the number of weights of a neuron",
+    holds=with_probability(1 - delta),
+    bound=C_D * R,
+    on="tanh",
+)
+def smooth_dimension(run):
+    return moved(run).max()
+
+
+@theorem.lemma("C_D grows like D: C_D^2/(D (D + 2)) tends to (s_4 rho^2)^2/delta", holds=identity)
+def dimension_growth():
+    a, share = sympy.symbols("a share", positive=True)  # s_4 and delta
+    leading = sympy.Poly(EXPECTED, size_4).coeff_monomial(size_4**4).subs(s_4, a) / share
+    return sympy.simplify(leading - (a * rho**2) ** 2 / share), sympy.S.Zero
+
+
+@theorem.conclusion("smooth: the exponent 1 is reached up to 1/10", holds=mostly, bound=tenth, on="tanh")
 def smooth_exponent(run):
     return abs(measured_exponent(run, run.towards) - 1)
 
@@ -339,12 +383,12 @@ def smooth_exponent(run):
 # ---- controls: false on purpose -----------------------------------------------------------------------------------
 
 
-@theorem.control("ReLU^3: the exponent is 1", holds=always, bound=tenth, on="ReLU^3")
+@theorem.control("ReLU^3: the exponent is 1", holds=mostly, bound=tenth, on="ReLU^3")
 def relu_cubed_lipschitz(run):
     return abs(measured_exponent(run, run.across) - 1)
 
 
-@theorem.control("smooth: the exponent is 1/2", holds=always, bound=tenth, on="tanh")
+@theorem.control("smooth: the exponent is 1/2", holds=mostly, bound=tenth, on="tanh")
 def smooth_root(run):
     return abs(measured_exponent(run, run.towards) - 1 / 2)
 
@@ -360,10 +404,10 @@ def too_few_flips(run):
 
 
 @theorem.control(
-    "smooth: the slope without the activation's fourth derivative",
+    "smooth: ||J(w) - J(0)||_F <= R sup|tanh''|/8, which forgets the weights and the points",
     holds=always,
     bound=R * s_2 / 8,
     on="tanh",
 )
 def slope_too_small(run):
-    return worst(run)
+    return moved(run)

@@ -20,8 +20,8 @@ import sympy
 from hypothesis import strategies as st
 from sympy import sqrt
 
-from ntkverify import Source, Theorem, always, identity
-from ntkverify.glossary import eta, k, loss, loss_0, residual_0
+from ntkverify import Source, Theorem, always, identity, with_probability
+from ntkverify.glossary import delta, eta, k, loss, loss_0, residual_0
 from ntkverify.instance import Instance
 from ntkverify.instances import bounded_targets, generator, unit_inputs
 from ntkverify.measures.sweep import as_samples, initial_sweep
@@ -120,6 +120,18 @@ def training(draw):
         width=2 ** draw(st.integers(9, 13)),
         step=draw(st.sampled_from([0.1, 1.0])) * largest_step(constant),
         steps=10,
+    )
+
+
+@theorem.instances("wide", run=NaturalRegressionRun, quick=10)
+def wide(draw):
+    """8192 neurons, three orthonormal inputs, initial residuals of size 1; 0.1 is the share of draws that may fail."""
+    return Instance(
+        data={"inputs": np.eye(3), "start": generator(draw).choice([-1.0, 1.0], 3) / np.sqrt(3)},
+        parameters={"c": 0.45, "delta": 0.1},
+        width=2**13,
+        step=largest_step(0.45),
+        steps=6,
     )
 
 
@@ -291,6 +303,26 @@ def step_contracts(run):
 
 def loss_error(run):
     return run.losses_error + run.losses_error[0]
+
+
+@theorem.conclusion(
+    "8192 neurons: Condition 2 holds at all weights visited, the middles of the steps included",
+    holds=with_probability(1 - delta),
+    bound=share * sigma_0,
+    on="wide",
+)
+def condition_met(run):
+    return max(run.trajectory.jacobian_change.max(), run.trajectory.path_from_start.max())
+
+
+@theorem.conclusion(
+    "8192 neurons: ||r(k)||^2 <= (1 - eta)^k ||r(0)||^2 for all k, nothing measured",
+    holds=with_probability(1 - delta),
+    bound=(1 - eta) ** k * loss_0,
+    on="wide",
+)
+def linear_rate_at_width(run):
+    return run.losses
 
 
 @theorem.conclusion(

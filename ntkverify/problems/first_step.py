@@ -1,0 +1,77 @@
+"""The first natural gradient step of a freshly drawn network, for laws over many draws: what a trajectory repeats."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkverify.measures.sweep import Network
+from ntkverify.measures.trajectory import least_norm_step
+from ntkverify.problems.pinn import BLOCKS, Equation, PinnRun, heat_equation
+from ntkverify.symbolic.activations import Activation
+
+Array = NDArray[np.float64]
+
+
+class FirstStepRun(PinnRun):
+    """A step of length 1 from residuals that the instance gives: -source/sqrt(n_1) and -values/sqrt(n_2).
+
+    Parameters
+    ----------
+    random_signs : bool
+        Whether the frozen outer weights are fair signs; all are +1 otherwise.
+    """
+
+    def __init__(self, *args: Any, random_signs: bool = True, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.random_signs = random_signs
+
+    @functools.cached_property
+    def network(self) -> Network:
+        """The weights as drawn, and the signs."""
+        drawn = super().network
+        return drawn if self.random_signs else replace(drawn, signs=np.ones_like(drawn.signs))
+
+    @property
+    def start(self) -> Array:
+        """r(0), (N,)."""
+        names = dict(zip(BLOCKS, ("source", "values"), strict=True))
+        return np.concatenate([-self.instance.array(names[b]) / np.sqrt(len(self.points[b])) for b in BLOCKS])
+
+    @property
+    def residual_0(self) -> float:
+        """||r(0)||."""
+        return float(np.linalg.norm(self.start))
+
+    @functools.cached_property
+    def first_step(self) -> tuple[float, float, float]:
+        """||r(1)|| from r(0) and from r(0)/2, and a bound of the rounding error of either.
+
+        Both steps are along one direction. r(1) is summed neuron by neuron: what the values move beyond
+        their linearisation.
+        """
+        return self.shared(f"first step {self.kind} {self.random_signs}", self._measure)
+
+    def _measure(self) -> tuple[float, float, float]:
+        weights = self.network.weights
+        values, jacobian = self.sweeper.values_and_jacobian(weights)
+        change = -least_norm_step(jacobian, self.start)
+        linear = np.einsum("pim,pm->im", jacobian, change)
+        found = []
+        for share in (1.0, 0.5):
+            after = self.sweeper.values(weights + share * change)
+            found.append(float(np.linalg.norm((after - values - share * linear).sum(axis=1))))
+        rounding = 8 * float(np.linalg.norm(self.sweeper.rounding(weights)))
+        return found[0], found[1], rounding
+
+
+def first_step(
+    *, activation: str | Activation, equation: Equation = heat_equation, random_signs: bool = True
+) -> Callable[..., FirstStepRun]:
+    """What ``run=`` of a family of instances takes: a `FirstStepRun` with these options."""
+    return functools.partial(FirstStepRun, activation=activation, equation=equation, random_signs=random_signs)

@@ -1,0 +1,160 @@
+"""Cells: one claim on one family of instances by one engine, with a budget; what a campaign consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.search.engines import DEFAULT_ENGINES, ENGINES
+from ntkverify.search.margin import searchable
+from ntkverify.search.violation import digest
+from ntkverify.theorem import Theorem
+
+#: neurons that a search trains at most, so that one evaluation does not eat the budget
+MAX_WIDTH = 2**20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One claim on one family of instances by one engine.
+
+    Parameters
+    ----------
+    theorem, sha256, claim, regime, engine : str
+        Which; the digest is of the theorem's module, so that a changed theorem is searched anew.
+    relax, plants : tuple of str
+        Assumptions dropped, and what was made wrong on purpose.
+    evaluations : int
+        Budget.
+    seconds : float or None
+        Budget in seconds of processor time; whichever of the two is used up first ends the cell.
+    entropy : int
+        Changes every draw.
+    max_width : int
+        Wider instances are not run.
+    goal : float or None
+        Only climb, until the margin of a failing instance is this large; nothing is shrunk, certified or drawn anew.
+    """
+
+    theorem: str
+    sha256: str
+    claim: str
+    regime: str
+    engine: str
+    relax: tuple[str, ...]
+    plants: tuple[str, ...]
+    evaluations: int
+    seconds: float | None
+    entropy: int
+    max_width: int
+    goal: float | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """JSON-ready dictionary."""
+        return asdict(self)
+
+
+def cells_of(
+    theorem: Theorem,
+    *,
+    path: str | Path,
+    claims: Sequence[str] = (),
+    regimes: Sequence[str] = (),
+    relax: Sequence[str] = (),
+    plants: Sequence[str] = (),
+    engines: Sequence[str] | Mapping[str, int] = DEFAULT_ENGINES,
+    evaluations: int = 2000,
+    seconds: float | None = None,
+    entropy: int = 0,
+    max_width: int = MAX_WIDTH,
+    goal: float | None = None,
+) -> list[Cell]:
+    """The cells of a campaign on one theorem; each claim's budget is shared by its families and the engines.
+
+    Parameters
+    ----------
+    theorem, path
+        The theorem and its module.
+    claims, regimes : sequence of str
+        Restrict the campaign; by default all searchable claims but the controls, on all of their families.
+    relax, plants : sequence of str
+        Assumptions to drop; things to make wrong.
+    engines : sequence of str, or mapping of str to int
+        Names in `ntkverify.search.engines.ENGINES`; with their shares of the budget, equal ones by default.
+    evaluations : int
+        Budget of each claim.
+    seconds : float, optional
+        Budget of each claim in seconds of processor time.
+    entropy : int
+        Changes every draw.
+    max_width, goal
+        As in `Cell`.
+
+    Raises
+    ------
+    NtkVerifyError
+        If a name is unknown or a budget is not positive.
+    """
+    weights = engines if isinstance(engines, Mapping) else dict.fromkeys(engines, 1)
+    _refuse_mistakes(theorem, claims, regimes, relax, list(weights))
+    if evaluations < 1 or (seconds is not None and not seconds > 0) or entropy < 0:
+        raise NtkVerifyError("a search needs a positive budget and an entropy of at least 0.")
+    chosen = [
+        claim
+        for claim in theorem.claims.values()
+        if (claim.name in claims if claims else claim.kind != "control" and searchable(claim))
+    ]
+    sha256 = digest(path)
+    found: list[Cell] = []
+    for claim in chosen:
+        if relax and not {a.name for a in theorem.assumptions_of(claim)} & set(relax):
+            continue
+        families = [r.name for r in theorem.regimes_of(claim) if not regimes or r.name in regimes]
+        whole = len(families) * sum(weights.values())
+        found += [
+            Cell(
+                theorem=theorem.id,
+                sha256=sha256,
+                claim=claim.name,
+                regime=family,
+                engine=engine,
+                relax=tuple(relax),
+                plants=tuple(plants),
+                evaluations=max(1, weight * evaluations // whole),
+                seconds=None if seconds is None else weight * seconds / whole,
+                entropy=entropy,
+                max_width=max_width,
+                goal=goal,
+            )
+            for family in families
+            for engine, weight in weights.items()
+        ]
+    return found
+
+
+def _refuse_mistakes(
+    theorem: Theorem, claims: Sequence[str], regimes: Sequence[str], relax: Sequence[str], engines: Sequence[str]
+) -> None:
+    for name in claims:
+        if name not in theorem.claims:
+            raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {name!r}.")
+        if not searchable(theorem.claims[name]):
+            raise NtkVerifyError(
+                f"{name!r} speaks of a population of runs, which no single instance violates; check it with pytest."
+            )
+    for name in regimes:
+        if name not in theorem.regimes:
+            raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {name!r}.")
+    for name in engines:
+        if name not in ENGINES:
+            raise NtkVerifyError(f"there is no engine {name!r}; choose one of {', '.join(ENGINES)}.")
+    for name in relax:
+        if name not in theorem.assumptions:
+            raise NtkVerifyError(
+                f"theorem {theorem.id!r} has no assumption {name!r}; choose one of {sorted(theorem.assumptions)}."
+            )
+    if not engines:
+        raise NtkVerifyError("a search needs at least one engine.")

@@ -1,0 +1,279 @@
+"""What the search finds of falsehoods that were planted on purpose, random sampling beside it.
+
+    python scripts/planted_falsehoods.py --evaluations 2000 --seconds 60 --json planted.json
+
+Of each theorem some claims are searched with ten times the budget and other seeds, by every engine and by random
+sampling. On the true theorem that must find no violation; the best margin that it reaches says how sharp the claim is.
+The variants:
+
+tightened   the bound scaled so that the instance with the best margin exceeds it by 5, 10, 20 or 50%
+exponent    a symbol of the bound squared or its root taken
+dropped     an assumption no longer asked for
+control     the claims that the theorem itself lists as false
+
+A variant counts as false by 5% when there is a witness: an instance that exceeds the bound by 5% or more, beyond
+rounding. For a tightened one that is the instance of the long search, for the others a search with other seeds and
+twice the budget finds it or not. The searches that are measured never see a witness. A control of probability
+counts as false, since `pytest` refutes it. Everything is on record: the same command resumes, and several processes
+may share the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ntkverify import NtkVerifyError, load_theorem
+from ntkverify.parts import Claim
+from ntkverify.pytest_plugin import is_theorem_module
+from ntkverify.quantifiers import WithProbability, always
+from ntkverify.report.table import render
+from ntkverify.search.campaign import results, search_cell, space_of
+from ntkverify.search.cells import Cell, cells_of
+from ntkverify.search.engines import DEFAULT_ENGINES
+from ntkverify.search.margin import score, searchable
+from ntkverify.search.planted import planted, plants_of
+from ntkverify.search.settle import CLOSING
+from ntkverify.search.space import GRID, Space
+from ntkverify.search.store import Store
+from ntkverify.search.violation import versions
+from ntkverify.theorem import Theorem
+
+GRADES = (0.05, 0.1, 0.2, 0.5)
+LONGER = 10  # times the budget, on the true theorem
+ALL = (*DEFAULT_ENGINES, "random")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("theorems", nargs="*", help="theorem modules; default: all below theorems/")
+    parser.add_argument("--evaluations", type=int, default=2000, help="budget of each variant")
+    parser.add_argument("--seconds", type=float, default=60, help="budget of each variant, whatever ends first")
+    parser.add_argument("--long-seconds", type=float, help="budget of each true claim; default: ten times that")
+    parser.add_argument("--claims", type=int, default=3, help="claims of each theorem that are made wrong")
+    parser.add_argument("--only", metavar="TEXT", help="claims to be made wrong: those whose name contains TEXT")
+    parser.add_argument("--widely", type=int, default=1, help="those that get wrong exponents and lose assumptions too")
+    parser.add_argument("--certify", action="store_true", help="shrink and certify what is found, for minutes each")
+    parser.add_argument("--max-width", type=int, default=2**14, help="wider instances are not run")
+    parser.add_argument("--entropy", type=int, default=0, help="changes every draw")
+    parser.add_argument("--store", default="planted.sqlite", help="record; the same command again resumes it")
+    parser.add_argument("--json", metavar="FILE", help="also write all variants to FILE")
+    return parser.parse_args()
+
+
+class Study:
+    """One theorem's variants under one budget."""
+
+    def __init__(self, path: str, options: argparse.Namespace, store: Store) -> None:
+        self.path, self.options, self.store = path, options, store
+        self.long_seconds: float = options.long_seconds or LONGER * options.seconds
+        self.theorem: Theorem = load_theorem(path)
+
+    def cells(
+        self, claim: str, engines: Sequence[str] | Mapping[str, int], *, times: int = 1, other: int = 0, **wrong: Any
+    ) -> list[Cell]:
+        """The cells of a search with `times` the budget; `other` seeds for what must be independent of it."""
+        seconds = self.options.seconds if times == 1 else times * self.long_seconds / LONGER
+        return cells_of(
+            self.theorem,
+            path=self.path,
+            claims=[claim],
+            engines=engines,
+            evaluations=times * self.options.evaluations,
+            seconds=seconds,
+            entropy=2 * self.options.entropy + other,
+            max_width=self.options.max_width,
+            **wrong,
+        )
+
+    def finish(self, cell: Cell) -> dict[str, Any]:
+        """Search a cell, or wait until another process has; its row of the record."""
+        while not search_cell(self.theorem, cell, self.store, path=self.path):
+            time.sleep(0.3)
+        ((_, row),) = results(self.store, [cell])
+        return row
+
+    def claims(self) -> list[Claim]:
+        """The claims to be made wrong: the cheapest, at least one conclusion among them where one can be run."""
+        ranked = []
+        for claim in self.theorem.claims.values():
+            if claim.kind == "control" or claim.quantifier is not always or claim.bound in (None, 0):
+                continue
+            if self.options.only and self.options.only not in claim.name:
+                continue
+            works = [self.work(claim, regime.name) for regime in self.theorem.regimes_of(claim)]
+            if all(works):
+                # a bound that most instances reach is no test of a search
+                ranked.append((claim.attained, max(works), claim.name, claim))
+        ranked.sort(key=lambda entry: entry[:3])
+        chosen = [entry[-1] for entry in ranked]
+        first = next((claim for claim in chosen if claim.kind == "conclusion"), None)
+        chosen = chosen[: self.options.claims]
+        if first is not None and first not in chosen:
+            chosen[-1] = first
+        return chosen
+
+    def work(self, claim: Claim, regime: str) -> tuple[bool, float] | None:
+        """Whether there is nothing to vary, and neurons times steps times data; None where nothing is run."""
+        space = Space(self.theorem.regimes[regime], self.theorem.id)
+        rng = np.random.default_rng(0)
+        drawn = [space.instance(rng.integers(0, GRID, space.dimension).tolist()) for _ in range(8)]
+        known = [i for i in drawn if i is not None and i.width <= self.options.max_width]
+        sizes = [max(i.width, 1) * (i.steps + 1) * (1 + sum(np.size(v) for v in i.data.values())) for i in known]
+        return (space.dimension == 0, float(np.median(sizes))) if sizes else None
+
+    def variants(self) -> Iterator[dict[str, Any]]:
+        """Every variant with what is known of its falsehood."""
+        for rank, claim in enumerate(self.claims()):
+            yield from self.tightened(claim)
+            if rank < self.options.widely:
+                for plant in plants_of(claim)[1:]:
+                    yield self.witnessed("exponent", claim.name, plants=[plant])
+                for assumption in self.theorem.assumptions_of(claim):
+                    yield self.witnessed("dropped", claim.name, relax=[assumption.name])
+        for claim in self.theorem.claims.values():
+            if claim.kind == "control" and searchable(claim):
+                if not all(self.work(claim, regime.name) for regime in self.theorem.regimes_of(claim)):
+                    continue
+                if isinstance(claim.quantifier, WithProbability):
+                    yield {"kind": "control", "claim": claim.name, "false by": None, "false": True}
+                else:
+                    yield self.witnessed("control", claim.name)
+
+    def tightened(self, claim: Claim) -> Iterator[dict[str, Any]]:
+        """The true claim searched for long, and the variants that its best instance violates by a given share."""
+        best, vector, count, found = -np.inf, (), 0, []
+        home = None
+        for cell in self.cells(claim.name, ALL, times=LONGER, other=1):
+            row = self.finish(cell)
+            count += row["evaluations"]
+            found += [status for status, _ in row["violations"]]
+            for key, one in self.store.evaluations(row["cell"]).items():
+                if not one.vacuous and one.margin > best:
+                    best, vector, home = one.margin, key, cell
+        yield {
+            "kind": "true", "claim": claim.name, "best margin": float(best), "evaluations": count, "statuses": found,
+        }  # fmt: skip
+        if home is None or abs(best) >= 1:
+            return  # never exercised, or measured zero
+        witness = space_of(self.theorem, home).instance(vector)
+        assert witness is not None
+        for grade in GRADES:
+            # measured / bound is 1 + best, or 1 - best for a lower bound
+            factor = (1 - best) / (1 - grade) if claim.from_below else (1 + best) / (1 + grade)
+            plant = f"{claim.name} * {Fraction(f'{factor:.6g}')}"
+            with planted(self.theorem, [plant]):
+                regime = self.theorem.regimes[home.regime]
+                seen = score(self.theorem, self.theorem.claims[claim.name], regime, witness)
+            yield {
+                "kind": f"tightened {grade:.0%}", "claim": claim.name, "plants": [plant], "false by": seen.margin,
+                "false": seen.failed and seen.margin >= 0.99 * grade,
+            }  # fmt: skip
+
+    def witnessed(self, kind: str, claim: str, **wrong: Any) -> dict[str, Any]:
+        """A variant with the best margin that other seeds and twice the budget reach, until 5%."""
+        best = -np.inf
+        for cell in self.cells(claim, ALL, times=2, other=1, goal=GRADES[0], **wrong):
+            self.finish(cell)
+            name = self.store.open_cell(cell.settings())
+            best = max([best, *(s.margin for s in self.store.evaluations(name).values() if s.failed)])
+            if best >= GRADES[0]:
+                break
+        return {
+            "kind": kind, "claim": claim, **wrong, "false by": None if np.isinf(best) else best,
+            "false": bool(best >= GRADES[0]),
+        }  # fmt: skip
+
+    def measured(self, variant: dict[str, Any]) -> dict[str, Any]:
+        """What the search and random sampling find of a false variant."""
+        wrong = {key: variant[key] for key in ("plants", "relax") if key in variant}
+        random = isinstance(self.theorem.claims[variant["claim"]].quantifier, WithProbability)
+        if not random and not self.options.certify:
+            wrong["goal"] = 0.0  # the first instance that exceeds the bound beyond rounding
+        for label, engines in (("search", DEFAULT_ENGINES), ("random", ("random",))):
+            count, found = 0, []
+            for cell in self.cells(variant["claim"], engines, **wrong):
+                row = self.finish(cell)
+                count += row["evaluations"]
+                found = [status for status, _ in row["violations"] if status in CLOSING]
+                if "goal" in wrong:
+                    known = self.store.evaluations(row["cell"]).values()
+                    found = ["exceeded" for one in known if one.failed and one.margin >= 0]
+                if found:
+                    break
+            variant[label] = found[0] if found else None
+            variant[f"{label} evaluations"] = count
+        return variant
+
+
+def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """All variants of all theorems, written as they are known."""
+    found = Path(__file__).parents[1].glob("theorems/**/*.py")
+    rows: list[dict[str, Any]] = []
+    settings = {
+        key: getattr(options, key)
+        for key in ("evaluations", "seconds", "long_seconds", "claims", "widely", "max_width", "entropy")
+    }
+    with Store(options.store) as store, tqdm(unit="variant") as bar:
+        for path in options.theorems or sorted(str(p) for p in found if is_theorem_module(p)):
+            study = Study(path, options, store)
+            bar.set_postfix_str(Path(path).stem)
+            for variant in study.variants():
+                rows.append({"theorem": Path(path).stem, **variant})
+                if variant.get("false"):
+                    study.measured(rows[-1])
+                bar.update()
+                if options.json:
+                    record = {"settings": settings, "versions": versions(), "variants": rows}
+                    Path(options.json).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return rows
+
+
+def _share(rows: Sequence[dict[str, Any]], label: str) -> str:
+    return f"{sum(row[label] is not None for row in rows)} of {len(rows)}"
+
+
+def table(rows: Sequence[dict[str, Any]], key: str) -> list[str]:
+    """False variants grouped by theorem or by kind: how many each of the two found."""
+    lines = []
+    groups = dict.fromkeys(row[key] for row in rows if row.get("false"))
+    for name in (*groups, "all"):
+        group = [row for row in rows if row.get("false") and name in (row[key], "all")]
+        work = [f"{np.median([row[f'{label} evaluations'] for row in group]):g}" for label in ("search", "random")]
+        lines.append((name, _share(group, "search"), work[0], _share(group, "random"), work[1]))
+    headings = (key, "search finds", "median evaluations", "random finds", "median evaluations")
+    return render(lines, headings, width=120)
+
+
+def true_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The true claims under ten times the budget."""
+    lines = [
+        (row["theorem"], row["claim"], f"{row['best margin']:+.3g}", str(row["evaluations"]),
+         ", ".join(s for s in row["statuses"] if s in CLOSING) or "nothing")
+        for row in rows if row["kind"] == "true"
+    ]  # fmt: skip
+    return render(lines, ("theorem", "true claim", "best margin", "evaluations", "found"), width=150)
+
+
+def main() -> None:
+    rows = collect(arguments())
+    print("\n".join([*true_table(rows), "", *table(rows, "theorem"), "", *table(rows, "kind")]))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NtkVerifyError as error:
+        print(f"planted_falsehoods: {error}", file=sys.stderr)
+        sys.exit(2)

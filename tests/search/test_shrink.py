@@ -1,0 +1,91 @@
+"""Violations become small: inside their family, and networks beyond it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from ntkverify import Instance, load_theorem
+from ntkverify.instances import generator
+from ntkverify.parts import Regime
+from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.search.campaign import results, search_cell
+from ntkverify.search.cells import cells_of
+from ntkverify.search.lower import lower
+from ntkverify.search.margin import VACUOUS, Score, score
+from ntkverify.search.planted import planted
+from ntkverify.search.settle import settle
+from ntkverify.search.space import GRID, Space
+from ntkverify.search.store import Store
+
+REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
+GRADIENT = "max_r ||dL/dw_r|| <= sqrt(n/m) ||r||"
+
+
+def test_a_smaller_size_is_searched_with_other_numbers():
+    """Two numbers with a sum beyond 1.6 violate as well as six with a sum beyond 4.8, but the first two need not."""
+
+    def build(draw):
+        return Instance(data={"x": generator(draw).uniform(0, 1, draw(st.integers(1, 6)))})
+
+    space = Space(Regime("r", build, AlgebraRun, {}), "t")
+
+    def measure(instance):
+        x = np.array(instance.data["x"])
+        return Score(VACUOUS) if len(x) < 2 else Score(x.mean() - 0.8, failed=x.mean() > 0.8)
+
+    rng = np.random.default_rng(0)
+    while True:
+        vector = rng.integers(0, GRID, space.dimension).tolist()
+        if len(space.instance(vector).data["x"]) == 6 and measure(space.instance(vector)).failed:
+            break
+    small = space.instance(lower(vector, space.instance, measure, most=400))
+    assert len(small.data["x"]) == 2
+    assert measure(small).failed
+
+
+def test_a_planted_falsehood_about_networks_ends_with_one_sample_one_dimension_and_few_neurons():
+    """Nine tenths of the gradient bound fail for a single active neuron on a single input: nothing is smaller."""
+    pytest.importorskip("flint")
+    theorem = load_theorem(REGRESSION)
+    plant = f"{GRADIENT} * 9/10"
+    (cell,) = cells_of(
+        theorem, path=REGRESSION, claims=[GRADIENT], regimes=["any width"], plants=[plant], engines=["mutation"],
+        evaluations=60,
+    )  # fmt: skip
+    with Store(None) as store:
+        assert search_cell(theorem, cell, store, path=REGRESSION)
+        ((_, row),) = results(store, [cell])
+    ((status, content),) = row["violations"]
+    assert status == "certified"
+    instance = content["instance"]
+    assert np.shape(instance["data"]["inputs"]) == (1, 1)
+    assert (instance["width"], instance["steps"]) == (1, 1)
+    with planted(theorem, [plant]):
+        claim, regime = theorem.claims[GRADIENT], theorem.regimes["any width"]
+        restored = Instance(**{key: value for key, value in instance.items() if key != "format"})
+        assert score(theorem, claim, regime, restored).failed
+
+
+def test_what_balls_refute_inside_the_family_is_no_violation_beyond_it(theorem, module, monkeypatch):
+    """A shrunk network that violates does not stand for an instance of the family that does not."""
+    pytest.importorskip("flint")
+    from ntkverify.search import settle as module_of_settle
+    from ntkverify.search.certify import Certificate
+
+    claim = theorem.claims["squares sum to n at most"]
+    family = Instance(data={"x": [2.0]}, parameters={"scale": 1.0}, width=4, theorem=theorem.id, regime="vectors")
+    seen = []
+
+    def answer(theorem, claim, regime, instance, **options):
+        seen.append(instance.width)
+        return Certificate("REFUTED" if instance.width == 4 else "CERTIFIED", "", 128)
+
+    monkeypatch.setattr(module_of_settle, "certify", answer)
+    found = settle(
+        theorem, claim, theorem.regimes["vectors"], family, path=module, relax=("entries at most 1",), plants=(),
+        seeds=(), entropy=0, attempt=0,
+    )  # fmt: skip
+    assert seen == [1, 4]
+    assert found.status == "refuted"
