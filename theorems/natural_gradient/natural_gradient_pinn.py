@@ -8,10 +8,11 @@ Hypotheses  lambda_min(H(0)) >= 3/4 lambda_0 and ||J(w) - J(0)|| <= gamma sqrt((
             step by step, ||E(k)|| <= epsilon(eta) eta ||r(k)||, E = r(k+1) - (1 - eta) r(k)
 
 Theorem 4.7 of arXiv 2408.00573. The rate is independent of lambda_0, n_1 and n_2; only the width that grants the
-hypotheses depends on them. What is conditional, and why: the width that the deterministic chain prescribes, written out
-(`prescribed_width` below), is beyond 1e17 neurons even for two samples, for it goes through the largest weight to the
-twelfth power. So the lemmas assert the implication, with the hypotheses measured on each run; the conclusions assert,
-with probability and with nothing measured, that at the stated width of each family the hypotheses and the rate hold.
+hypotheses depends on them. What is conditional, and why: for ReLU^3 the width that the deterministic chain prescribes
+is 3e20 neurons for two samples and ||r(0)|| = 1 (`scripts/prescribed_widths.py`), for it goes through the largest
+weight to the twelfth power. So the lemmas assert the implication, with the hypotheses measured on each run; the
+conclusions assert, with probability and with nothing measured, that at the stated width of each family the hypotheses
+and the rate hold. `natural_gradient_width.py` has the prescribed width of the smooth case itself, for two samples.
 """
 
 from dataclasses import replace
