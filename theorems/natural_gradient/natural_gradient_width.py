@@ -9,8 +9,8 @@ Hypotheses  m >= 8 C_L^2 B^4 ||r(0)||^2/(gamma^2 (1 - eta) lambda_0^2), B^2 the 
 
 Theorem 4.7 of arXiv 2408.00573, smooth case, with a width derived here: the steps add up to
 2 ||r(0)||/sqrt(lambda_0/2), and the blocks of the Jacobian change in l^2 by C_L B^2/sqrt(m) of it, so that neither C_g
-nor lambda_0^-3 is needed. For two samples and ||r(0)|| = 0.004 this is below 1e5 neurons, and run. The condition on H(0)
-has a width of its own (Lemma 3.3); at this one it is claimed by itself.
+nor lambda_0^-3 is needed. For two samples and ||r(0)|| = 0.004 this is below 1e5 neurons, and run. The condition on
+H(0) has a width of its own (Lemma 3.3); at this one it is claimed by itself.
 """
 
 import math
