@@ -137,8 +137,9 @@ def _symbolic(claim: Claim) -> _Tally:
         return _Tally(tried=1, evidence="equal symbolically")
     at = {s: sympy.Rational(7 + 3 * i, 11) for i, s in enumerate(sorted(gap.free_symbols, key=str))}
     number = gap.subs(at).evalf(50)
-    if not number.is_Matrix and number.is_number and abs(number) > sympy.Float("1e-40"):
-        return _Tally(status="violated", tried=1, evidence=f"the two sides differ by {number.evalf(5)} at {at}")
+    for entry in number if number.is_Matrix else (number,):
+        if entry.is_number and abs(entry) > sympy.Float("1e-40"):
+            return _Tally(status="violated", tried=1, evidence=f"the two sides differ by {entry.evalf(5)} at {at}")
     return _Tally(status="inconclusive", tried=1, evidence=f"simplification left {gap}")
 
 

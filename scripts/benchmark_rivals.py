@@ -108,16 +108,16 @@ def jax_residuals(kind: str, form: str, problem: dict[str, Any], a: Any) -> Any:
     return by_hand if form == "by hand" else by_differentiation
 
 
-def torch_step(kind: str, problem: dict[str, Any], weights: Any, a: Any, eta: float) -> Any:
-    """A function that does one eager step."""
+def torch_step(kind: str, problem: dict[str, Any], weights: Any, a: Any, eta: float, device: str = "cpu") -> Any:
+    """A function that does one eager step on a device and waits for it."""
     import torch
 
     names = list(problem["points"])
-    points = [torch.from_numpy(problem["points"][n]) for n in names] + [None]
-    targets = [torch.from_numpy(problem["targets"][n]) for n in names]
+    points = [torch.from_numpy(problem["points"][n]).to(device) for n in names] + [None]
+    targets = [torch.from_numpy(problem["targets"][n]).to(device) for n in names]
     scales = [problem["scale"][n] for n in names]
-    outer, root = torch.from_numpy(a), 1 / np.sqrt(len(a))
-    w = torch.from_numpy(weights.copy()).requires_grad_(True)
+    outer, root = torch.from_numpy(a).to(device), 1 / np.sqrt(len(a))
+    w = torch.from_numpy(weights.copy()).to(device).requires_grad_(True)
 
     def run() -> None:
         parts = MATRIX_FORMS[kind](torch, torch.relu, w, outer, points[0], points[1], root)
@@ -125,6 +125,8 @@ def torch_step(kind: str, problem: dict[str, Any], weights: Any, a: Any, eta: fl
         (gradient,) = torch.autograd.grad(loss, w)
         with torch.no_grad():
             w.sub_(eta * gradient)
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return run
 

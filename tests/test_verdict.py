@@ -125,6 +125,8 @@ class TestIdentity:
 
         assert both(sympy.sin(x) ** 2 + sympy.cos(x) ** 2, 1) == "holds"
         assert both(x**2, x**2 + sympy.Rational(1, 10**9)) == "violated"
+        assert both(sympy.Matrix([1, x]), sympy.Matrix([1, x])) == "holds"
+        assert both(sympy.Matrix([1, x]), sympy.Matrix([1, x + 1])) == "violated"
 
 
 def failing(rng, draws, rate):

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 
 from ntkverify.errors import NtkVerifyError
 
+# the memory that a container grants its processes, and what they use of it
+_GROUP = Path("/sys/fs/cgroup")
+
 
 def free_memory() -> int:
-    """Bytes of memory that a new array could take without swapping."""
-    return int(psutil.virtual_memory().available)
+    """Bytes of memory that a new array could take without swapping, within what a container grants."""
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit, used = ((_GROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        return min(free, max(int(limit) - int(used), 0))
+    except (OSError, ValueError):  # no such limit, or "max"
+        return free
 
 
 def refuse_beyond_memory(needed: int, what: str) -> None:

@@ -97,6 +97,11 @@ class PinnRun(MeasuredRun):
         store: RecordStore | None = None,
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
+        if backend not in ("auto", "array"):
+            raise NtkVerifyError(
+                "physics-informed runs measure whole Jacobians by the reference evaluator: their backends are auto and "
+                f"array, not {backend!r}."
+            )
         self.activation, self.equation, self.method, self.relative = activation, equation, method, relative
         where = f"instance of {instance.theorem or 'a theorem'}"
         self.points: dict[str, Array] = {name: np.atleast_2d(instance.array(name)) for name in BLOCKS}

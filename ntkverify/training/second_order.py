@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import scipy.linalg
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
 from ntkverify.execution.directional import directional_neuron
+from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.training.descent import integrate
 from ntkverify.training.trajectory import Measurements, Recorder, Trajectory, check_finite, prepare
 
@@ -73,6 +75,11 @@ def least_norm(
                 f"J J^T has condition number {condition:.2g}, beyond {CHOLESKY_LIMIT:.0e}, where its Cholesky factor "
                 "is noise in float64; use solver='qr' or 'auto'"
             )
+    refuse_beyond_memory(
+        # J, its transpose laid out for LAPACK, Q, and the factorisation's own copy
+        4 * 8 * len(right) * math.prod(weights.shape),
+        f"QR of the Jacobian of {len(right)} residuals of {weights.shape[0]} neurons",
+    )
     jacobian = executor.to_host(executor.jacobian(weights, frozen))
     q, r = np.linalg.qr(jacobian.T)
     singular = np.linalg.svd(r, compute_uv=False)

@@ -179,3 +179,15 @@ def test_the_pass_at_the_end_of_a_step_is_the_pass_at_the_new_weights():
     after = executor.step(weights, frozen, executor.forward(weights, frozen), 0.1)
     np.testing.assert_array_equal(after.residuals, executor.residuals(weights, frozen))
     np.testing.assert_allclose(after.loss, (after.residuals**2).sum() / 2)
+
+
+def test_a_container_limits_the_free_memory(tmp_path, monkeypatch):
+    from ntkverify.execution import memory
+
+    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    everything = memory.free_memory()
+    (tmp_path / "memory.current").write_text("1000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.free_memory() > everything / 2
+    (tmp_path / "memory.max").write_text("5000\n")
+    assert memory.free_memory() == 4000

@@ -151,3 +151,9 @@ def test_mistakes_are_named():
 
 def test_the_heat_neuron_has_a_weight_per_coordinate_and_a_bias():
     assert [str(w) for w in problem_neuron("relu3", heat_equation, 3).weights] == ["w_0", "w_1", "w_2", "b"]
+
+
+def test_a_backend_that_does_not_measure_it_is_refused():
+    instance = Instance(data=DATA, width=30, step=0.05, steps=3, seed=7)
+    with pytest.raises(NtkVerifyError, match="auto and array, not 'gpu'"):
+        pinn()(instance, THEOREM, backend="gpu")

@@ -1,0 +1,124 @@
+"""Time the fused CUDA executor against JAX and PyTorch on the same device, side by side in one run.
+
+    python scripts/benchmark_gpu.py
+    python scripts/benchmark_gpu.py --json results.json --width 1000000
+
+Needs CuPy, and JAX and PyTorch built for CUDA. Times are medians of five, the contestants taking turns; the device's
+peaks (a loop of fused multiply-adds, a copy) are the best seen in the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from benchmark import draw, race, show
+from benchmark_machine import best_time, describe_machine
+from benchmark_rivals import jax_step, torch_step
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.execution import make_executor
+from ntkverify.execution.gpu import require_cupy
+
+CASES = [("heat", (200, 50), 1), ("poisson", (200, 50), 1), ("relu", (200,), 3)]
+CHAINS, ROUNDS = 8, 2048
+
+FMA_SOURCE = f"""
+extern "C" __global__ void multiply_add(double* x) {{
+  const double v = x[blockIdx.x * blockDim.x + threadIdx.x];
+  double a[{CHAINS}];
+#pragma unroll
+  for (int c = 0; c < {CHAINS}; ++c) a[c] = v + c;
+  for (int r = 0; r < {ROUNDS}; ++r) {{
+#pragma unroll
+    for (int c = 0; c < {CHAINS}; ++c) a[c] = a[c] * v + v;
+  }}
+  double total = 0.0;
+#pragma unroll
+  for (int c = 0; c < {CHAINS}; ++c) total += a[c];
+  x[blockIdx.x * blockDim.x + threadIdx.x] = total;
+}}
+"""
+
+
+def device_peaks(cupy: Any) -> dict[str, float]:
+    """Measured rates of the device: multiply-adds in GFLOP/s, copying in GB/s, read plus written."""
+    blocks, threads = 4096, 256
+    x = cupy.full(blocks * threads, 0.5)
+    kernel = cupy.RawKernel(FMA_SOURCE, "multiply_add")
+    source = cupy.ones(1 << 27)
+    target = cupy.empty_like(source)
+
+    def finished(work: Any) -> Any:
+        def run() -> None:
+            work()
+            cupy.cuda.get_current_stream().synchronize()
+
+        return run
+
+    fma = best_time(finished(lambda: kernel((blocks,), (threads,), (x,))), 7)
+    moved = best_time(finished(lambda: cupy.copyto(target, source)), 7)
+    return {
+        "fma_gflops": 2 * CHAINS * ROUNDS * blocks * threads / fma / 1e9,
+        "copy_gbytes_per_s": 2 * source.nbytes / moved / 1e9,
+    }
+
+
+def step_case(cupy: Any, kind: str, sizes: tuple[int, ...], d: int, m: int, peaks: dict[str, float]) -> dict[str, Any]:
+    """One step of gradient descent on the device."""
+    eta = 1e-6
+    neuron, problem, weights, a = draw(kind, sizes, d, m)
+    arrays = (problem["points"], problem["targets"])
+    executor = make_executor(neuron, *arrays, scale=problem["scale"], backend="gpu")
+    mine, frozen = cupy.asarray(weights), cupy.asarray(a)
+    state = [executor.forward(mine, frozen)]
+
+    def fused() -> None:
+        state[0] = executor.step(mine, frozen, state[0], eta)
+        cupy.cuda.get_current_stream().synchronize()
+
+    contestants = {"ntkverify": fused}
+    for form in ["by hand"] if kind == "relu" else ["by hand", "by differentiation"]:
+        contestants[f"jax, {form}"] = jax_step(kind, form, problem, weights, a[:, 0], eta)
+    contestants["torch"] = torch_step(kind, problem, weights, a[:, 0], eta, device="cuda")
+    times = race(contestants)
+    own = times["ntkverify"]
+    operations = make_executor(neuron, *arrays, scale=problem["scale"], backend="cpu").operations_per_step(m)
+    moved = 8 * m * (2 * weights.shape[1] + 1)
+    return {
+        "case": f"{kind} step n={sizes} d={d} m={m}",
+        "seconds": times,
+        "ratio": {name: t / own for name, t in times.items() if name != "ntkverify"},
+        "gflops": operations / own / 1e9,
+        "share_of_fma_peak": operations / own / 1e9 / peaks["fma_gflops"],
+        "share_of_copy_peak": moved / own / 1e9 / peaks["copy_gbytes_per_s"],
+    }
+
+
+def main(arguments: list[str]) -> None:
+    """Parse the command line and run all cases."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=1_000_000, help="neurons (default: 1000000)")
+    parser.add_argument("--json", help="file to write the figures to")
+    chosen = parser.parse_args(arguments)
+    try:
+        cupy = require_cupy()
+    except NtkVerifyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    device = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    peaks, rows = device_peaks(cupy), []
+    print(device, ", ".join(f"{k} {v:.1f}" for k, v in peaks.items()), flush=True)
+    for kind, sizes, d in CASES:
+        rows.append(step_case(cupy, kind, sizes, d, chosen.width, peaks))
+        show(rows[-1])
+        if chosen.json:
+            with open(chosen.json, "w") as file:
+                record = {"machine": describe_machine() | {"device": device}, "peaks": peaks, "rows": rows}
+                json.dump(record, file, indent=1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
