@@ -1,6 +1,7 @@
 """The command ``ntkverify``: search, necessity, frontier, replay, certify, runs.
 
-Exit status: 0 when nothing is wrong, 1 when a violation was found or a certificate is not CERTIFIED, 2 for bad input.
+Exit status of `search`: 1 when a violation was found; of `certify`: 1 when the answer is not CERTIFIED; else 0. 2 for
+bad input.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
@@ -42,6 +43,13 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--store", default="ntkverify.sqlite", help="record; the same command again resumes it")
     search.add_argument("--out", default="violations", metavar="FOLDER", help="where violations are written")
 
+    _necessity(add)
+    _frontier(add)
+    _files(add)
+    return parser
+
+
+def _necessity(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     necessity = add("necessity", "necessity", "drop each assumption in turn: violated without it, or not found")
     necessity.add_argument("theorem", metavar="THEOREM", help="theorem module")
     necessity.add_argument("--assumption", action="append", default=[], help="only this one; repeatable")
@@ -53,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     necessity.add_argument("--store", default="ntkverify.sqlite", help="record; the same command again resumes it")
     necessity.add_argument("--out", default="violations", metavar="FOLDER", help="where violations are written")
 
+
+def _frontier(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     frontier = add("frontier", "frontier_command", "the threshold at which a conclusion starts to hold")
     frontier.add_argument("theorem", metavar="THEOREM", help="theorem module")
     frontier.add_argument("--over", default="width", help="width, step, or a parameter of the instances")
@@ -68,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     frontier.add_argument("--data", default="frontier.json", metavar="FILE", help="where the data go")
     frontier.add_argument("--png", metavar="FILE", help="also draw the phase diagram")
 
+
+def _files(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Commands on what a search wrote."""
     for name, text in (
         ("replay", "repeat a violation in float64 and show it against its bound"),
         ("certify", "repeat a violation in balls, preconditions included"),
@@ -84,7 +97,6 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("store", nargs="?", default="ntkverify.sqlite", help="record of a campaign")
     runs.add_argument("--csv", metavar="FILE", help="export every evaluation")
     runs.add_argument("--parquet", metavar="FILE", help="export every evaluation; needs pyarrow")
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """What the search finds of falsehoods that were planted on purpose, random sampling beside it.
 
     python scripts/planted_falsehoods.py --evaluations 2000 --seconds 60 --json planted.json
+    python scripts/planted_falsehoods.py --tables planted.json
 
 Of each theorem some claims are searched with ten times the budget and other seeds, by every engine and by random
 sampling. On the true theorem that must find no violation; the best margin that it reaches says how sharp the claim is.
@@ -69,6 +70,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--entropy", type=int, default=0, help="changes every draw")
     parser.add_argument("--store", default="planted.sqlite", help="record; the same command again resumes it")
     parser.add_argument("--json", metavar="FILE", help="also write all variants to FILE")
+    parser.add_argument("--tables", nargs="+", metavar="FILE", help="search nothing, show what these --json files hold")
     return parser.parse_args()
 
 
@@ -267,7 +269,11 @@ def true_table(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def main() -> None:
-    rows = collect(arguments())
+    options = arguments()
+    if options.tables:
+        rows = [row for file in options.tables for row in json.loads(Path(file).read_text("utf-8"))["variants"]]
+    else:
+        rows = collect(options)
     print("\n".join([*true_table(rows), "", *table(rows, "theorem"), "", *table(rows, "kind")]))
 
 

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.instance import Instance
 from ntkverify.measures.fused import descend_fused
-from ntkverify.measures.sweep import Descent, Initial, Shift, descend, initial_sweep, network_bytes, worst_shift
+from ntkverify.measures.sweep import Descent, Initial, Shift, descend, initial_sweep, worst_shift
 from ntkverify.run import RecordStore, Run
 from ntkverify.symbolic.limits import limit_gram
 from ntkverify.symbolic.neuron import Neuron, regression_neuron
@@ -115,7 +114,6 @@ class RegressionRun(Run):
             raise NtkVerifyError(f"{where}: {self.n} inputs but targets of shape {self.targets.shape}; give one each.")
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
-        refuse_beyond_memory(network_bytes(instance.width, self.d), f"a network of {instance.width} neurons")
 
     @property
     def n(self) -> int:

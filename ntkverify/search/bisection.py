@@ -27,6 +27,8 @@ from ntkverify.theorem import Theorem
 LEVEL = 0.05  #: error level that all intervals of one threshold share
 LARGEST_WIDTH = 2**14  #: widths that are trained unless more is asked for
 _HALVINGS = 10
+_WIDEST = 1e40  # asked about, never run
+_EXERCISED = 10  # draws that must exercise the claim on either side of a threshold
 _BATCH = 20
 _SALT = 7
 
@@ -175,6 +177,9 @@ class Bisection:
             progress(at, middle)
             self._sample(middle)
             fails, holds = (fails, middle) if self._holds(middle) else (middle, holds)
+        few = min(_EXERCISED, self.draws)
+        if min(self.samples[fails].draws, self.samples[holds].draws) < few:
+            return self._finish(at, None, prescribed, rising=rising)  # decided by what hardly ever happened
         return self._finish(at, holds, prescribed, rising=rising)
 
     def _finish(self, at: float, value: float | None, prescribed: float | None, *, rising: bool) -> Threshold:
@@ -225,13 +230,15 @@ class Bisection:
         for value in (low, high):
             self.never &= _common(self._unmet(i, value) for i in chosen)
         if self.over == "width":
-            self.never &= _common(self._unmet(i, 1e15) for i in chosen)
+            self.never &= _common(self._unmet(i, _WIDEST) for i in chosen)
         self.relax |= self.never
         found = [v for v in (self._prescribed_for(i, low, high) for i in chosen) if v is not None]
         return float(np.median(found)) if found else None
 
     def _prescribed_for(self, instance: Instance, low: float, high: float) -> float | None:
-        bottom, top = (1.0, 1e15) if self.over == "width" else (low / 64, high * 64 if self.over != "delta" else high)
+        bottom, top = (
+            (1.0, _WIDEST) if self.over == "width" else (low / 64, high * 64 if self.over != "delta" else high)
+        )
         at_bottom = self._unmet(instance, bottom) - self.never
         at_top = self._unmet(instance, top) - self.never
         inside = self._unmet(instance, low) | self._unmet(instance, high)
@@ -240,6 +247,8 @@ class Bisection:
             return None
         met, unmet = (top, bottom) if at_bottom else (bottom, top)
         for _ in range(60):
+            if abs(met - unmet) <= 1e-12 * met:
+                break
             middle = math.sqrt(met * unmet)
             met, unmet = (met, middle) if self._unmet(instance, middle) - self.never else (middle, unmet)
         return math.ceil(met) if self.over == "width" else met
@@ -249,7 +258,7 @@ class Bisection:
         try:
             run: Any = self.regime.run(self.set(instance, value), self.theorem)
         except NtkVerifyError:
-            return set()  # no such instance: it says nothing about the assumptions
+            return set()  # no such instance, at any value: it says nothing about the assumptions
         return {a.name for a in needed if not _is_met(a, run)}
 
 

@@ -28,6 +28,8 @@ from ntkverify.theorem import Theorem
 DRAWS = 4
 #: suspects that a cell follows up while it climbs, and as many of the best at the end, before it calls them noise
 SUSPECTS = 3
+#: times as many for a claim of probability, where a single failing draw makes a suspect
+NOISY = 4
 _PROPOSALS = 10  # proposals, repeated ones included, per evaluation of the budget
 
 Progress = Callable[[Cell, Score], object]
@@ -88,6 +90,9 @@ class _Search:
         self.seen: dict[tuple[int, ...], Score] = {}
         self.scores: dict[str, Score] = {}  # by instance: many vectors stand for one
         self.settled: list[tuple[int, ...]] = []
+        noisy = isinstance(claim.quantifier, WithProbability)
+        self.suspects = SUSPECTS * (NOISY if noisy else 1)
+        self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
 
     def run(self) -> None:
@@ -103,7 +108,7 @@ class _Search:
             if self.cell.goal is None:
                 left = [key for key, score in self.seen.items() if score.failed and key not in self.settled]
                 # noise fails early and often: what is best over the whole climb is the likeliest to be more
-                for key in sorted(left, key=lambda key: -self.seen[key].margin)[:SUSPECTS]:
+                for key in sorted(left, key=lambda key: -self.seen[key].margin)[: self.suspects]:
                     self._settle(key)
         except _Closed:
             return
@@ -118,14 +123,21 @@ class _Search:
                 raise Finished
             if key not in self.known:
                 self._evaluate(key)
-            record = max((s.margin for s in self.seen.values() if s.failed), default=VACUOUS)
             result = self.seen[key] = self.known[key]
             self.progress(self.cell, result)
-            if result.failed and self.cell.goal is not None and result.margin >= self.cell.goal:
-                raise _Closed
-            if result.failed and result.margin > record and len(self.settled) < SUSPECTS and self.cell.goal is None:
-                self._settle(key)
+            if result.failed:
+                self._suspect(key, result.margin)
         return self.seen[key].margin
+
+    def _suspect(self, key: tuple[int, ...], margin: float) -> None:
+        """Close the cell at its goal; without one, follow up the first few that fail by more than any before."""
+        if self.cell.goal is not None:
+            if margin >= self.cell.goal:
+                raise _Closed
+        elif margin > self.largest:
+            self.largest = margin
+            if len(self.settled) < self.suspects:
+                self._settle(key)
 
     def _evaluate(self, key: tuple[int, ...]) -> None:
         if self.cell.seconds is not None and self.spent >= self.cell.seconds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,23 +102,15 @@ def cells_of(
     _refuse_mistakes(theorem, claims, regimes, relax, list(weights))
     if evaluations < 1 or (seconds is not None and not seconds > 0) or entropy < 0:
         raise NtkVerifyError("a search needs a positive budget and an entropy of at least 0.")
-    chosen = [
-        claim
-        for claim in theorem.claims.values()
-        if (claim.name in claims if claims else claim.kind != "control" and searchable(claim))
-    ]
     sha256 = digest(path)
     found: list[Cell] = []
-    for claim in chosen:
-        if relax and not {a.name for a in theorem.assumptions_of(claim)} & set(relax):
-            continue
-        families = [r.name for r in theorem.regimes_of(claim) if not regimes or r.name in regimes]
+    for claim, families in _searched(theorem, claims, regimes, relax):
         whole = len(families) * sum(weights.values())
         found += [
             Cell(
                 theorem=theorem.id,
                 sha256=sha256,
-                claim=claim.name,
+                claim=claim,
                 regime=family,
                 engine=engine,
                 relax=tuple(relax),
@@ -133,6 +125,16 @@ def cells_of(
             for engine, weight in weights.items()
         ]
     return found
+
+
+def _searched(
+    theorem: Theorem, claims: Sequence[str], regimes: Sequence[str], relax: Sequence[str]
+) -> Iterator[tuple[str, list[str]]]:
+    """Claims to search, with their families; those that assume nothing of what is relaxed are left out."""
+    for claim in theorem.claims.values():
+        wanted = claim.name in claims if claims else claim.kind != "control" and searchable(claim)
+        if wanted and (not relax or {a.name for a in theorem.assumptions_of(claim)} & set(relax)):
+            yield claim.name, [r.name for r in theorem.regimes_of(claim) if not regimes or r.name in regimes]
 
 
 def _refuse_mistakes(

@@ -26,7 +26,7 @@ from ntkverify.outcome import DEFAULT_ROUNDING
 from ntkverify.parts import Claim, Regime
 from ntkverify.quantifiers import always, identity
 from ntkverify.search.ball_counterparts import ball_run
-from ntkverify.search.balls import NoEnclosure, raw, raw_array
+from ntkverify.search.balls import Ball, NoEnclosure, raw, raw_array
 from ntkverify.search.margin import outcome_of
 from ntkverify.theorem import Theorem
 
@@ -121,7 +121,7 @@ def certify(
         return Certificate("UNDECIDED", f"{error} with {last[0]} bits", last[0])
     except NtkVerifyError as error:  # no enclosure, no counterpart, no closed form: more bits will not help
         return Certificate("UNDECIDED", str(error), last[0])
-    except (TypeError, AttributeError, NotImplementedError) as error:
+    except (TypeError, AttributeError, NotImplementedError, ArithmeticError, ValueError, LookupError) as error:
         # a measure is any Python function; one that asks NumPy for what object arrays can't do has no enclosure
         return Certificate("UNDECIDED", f"the claim can't be evaluated in balls ({error})", last[0])
 
@@ -189,12 +189,22 @@ def _attempt(
 
 def _sides(theorem: Theorem, claim: Claim, run: Any) -> tuple[Any, Any]:
     if claim.quantifier is identity:
-        left, right = (raw_array(side) for side in claim.measure(run))
+        left, right = (_enclosed(side) for side in claim.measure(run))
         measured = _array(np.frompyfunc(abs, 1, 1)(left - right))
         return measured, _array(np.zeros(measured.shape))
-    measured = _array(claim.measure(run))
+    measured = _array(_enclosed(claim.measure(run)))
     bound = _array(run.evaluate(theorem.bound_of(claim)))
     return measured, np.broadcast_to(bound, measured.shape)
+
+
+def _enclosed(values: Any) -> Any:
+    """python-flint balls of what a measure returned, which must be balls or integers: floats have been rounded."""
+    import flint
+
+    for value in np.asarray(values, dtype=object).ravel():
+        if not isinstance(value, Ball | flint.arb | int | np.integer):
+            raise NoEnclosure("the claim measures in float64 what does not come from the run")
+    return raw_array(values)
 
 
 def _array(values: Any) -> Any:
@@ -214,12 +224,11 @@ def _tolerance(
     if claim.error is None:
         middle = np.frompyfunc(lambda b: float(abs(b).mid()), 1, 1)(measured)
         return DEFAULT_ROUNDING * np.asarray(middle, dtype=np.float64)
-    try:
-        with np.errstate(all="ignore"):
-            error = np.asarray(claim.error(make(instance, theorem)), dtype=np.float64)
-    except NtkVerifyError:
-        return np.zeros(())
-    return np.where(np.isfinite(error), error, 0.0)
+    with np.errstate(all="ignore"):
+        error = np.asarray(claim.error(make(instance, theorem)), dtype=np.float64)
+    if not np.isfinite(error).all():
+        raise NoEnclosure("the rounding error that the claim states is not finite here")
+    return error
 
 
 def _ends(ball: Any) -> tuple[str, str]:

@@ -102,7 +102,7 @@ def necessity(options: argparse.Namespace) -> int:
             line, written = without_assumption(store, name, chosen, Path(options.out))
             rows.append(line)
             files += written
-    headings = ("assumption", "without it", "claim", "smallest instance", "evaluations")
+    headings = ("assumption", "without it", "claim", "smallest instance", "exercised")
     print("\n".join(render(rows, headings, width=160)))
     for file in files:
         print(f"written: {file}")

@@ -36,6 +36,14 @@ class Finished(BaseException):
     """
 
 
+class _Carried(BaseException):
+    """An error of the objective on its way through an engine: scipy takes a ValueError for one of its own."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 def random_search(objective: Objective, dimension: int, *, entropy: int, evaluations: int) -> None:
     """Independent uniform vectors, the baseline."""
     rng = np.random.default_rng([entropy, 11])
@@ -143,12 +151,21 @@ def climb(engine: str, objective: Objective, dimension: int, *, entropy: int, ev
     evaluations : int
         How many proposals to plan for.
     """
+
+    def carried(vector: Sequence[int]) -> float:
+        try:
+            return objective(vector)
+        except Exception as error:
+            raise _Carried(error) from error
+
     try:
         if dimension == 0:
             objective([])
             return
         for attempt in range(100):
-            ENGINES[engine](objective, dimension, entropy=1000 * entropy + attempt, evaluations=evaluations)
+            ENGINES[engine](carried, dimension, entropy=1000 * entropy + attempt, evaluations=evaluations)
+    except _Carried as carrier:
+        raise carrier.error from None
     except Finished as end:
         if type(end) is not Finished:  # it says more than that the budget is used up
             raise

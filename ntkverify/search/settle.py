@@ -19,7 +19,7 @@ from ntkverify.search.shrink import attempts_for, shrink
 from ntkverify.search.violation import Violation, digest, versions
 from ntkverify.theorem import Theorem
 
-#: probability that one campaign calls a true claim of probability violated, per cell
+#: probability that one cell calls a true claim of probability violated
 ALPHA = 1e-6
 #: a violation is reported in these states only
 VIOLATED = ("certified", "confirmed")
@@ -76,7 +76,7 @@ def settle(
     vector, instance_of
         The coordinates of the instance and what turns them into one, to shrink inside the family first.
     attempt : int
-        How many suspects of this cell were settled before; the j-th gets the share 1/((j+1)(j+2)) of `ALPHA`.
+        How many suspects of this cell were settled before; the j-th gets the share 1/((2j+1)(2j+2)) of `ALPHA`.
     """
     template = Violation(theorem.id, str(path), digest(path), claim.name, relax, plants, instance, {}, versions())
     if isinstance(claim.quantifier, WithProbability):
@@ -92,10 +92,25 @@ def settle(
             instance_of=instance_of,
         )
 
+    return _by_balls(theorem, claim, regime, template, vector=vector, instance_of=instance_of)
+
+
+def _by_balls(
+    theorem: Theorem,
+    claim: Claim,
+    regime: Regime,
+    template: Violation,
+    *,
+    vector: tuple[int, ...],
+    instance_of: Callable[[Sequence[int]], Instance | None] | None,
+) -> Finding:
+    """Shrink a violation of an ``always`` claim or an identity, and certify it."""
+    relax = template.relax
+
     def measure(candidate: Instance) -> Score:
         return score(theorem, claim, regime, candidate, relax=relax)
 
-    lowered = _lowered(instance, measure, vector, instance_of)
+    lowered = _lowered(template.instance, measure, vector, instance_of)
     chosen = _shrunk(lowered, measure)
     certificate = certify(theorem, claim, regime, chosen, relax=relax)
     if chosen != lowered:

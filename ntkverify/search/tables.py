@@ -88,17 +88,21 @@ def without_assumption(
     store: Store, name: str, cells: Sequence[Cell], folder: Path
 ) -> tuple[tuple[str, ...], list[Path]]:
     """The line of the assumption `name` in the table of necessity, and the smallest finding as a file."""
-    count, found = 0, []
+    count, exercised, found, reason = 0, 0, [], ""
     for _, row in results(store, cells):
         count += row["evaluations"]
+        exercised += row["evaluations"] - row["vacuous"]
+        reason = max(reason, row["reason"])
         found += [v for v in row["violations"] if v[0] in CLOSING]
+    work = f"{exercised} of {count}"
     if not found:
-        return (name, "not found in the budget" if cells else "no such claim assumes it", "-", "-", str(count)), []
+        word = "not found in the budget" if exercised else "never exercised" + (f" ({reason[:60]})" if reason else "")
+        return (name, word if cells else "no such claim assumes it", "-", "-", work), []
     order = list(WORDS)
     status, content = min(found, key=lambda v: (order.index(v[0]), size_of(v[1]["instance"])))
     word = WORDS[status] if status in VIOLATED else f"not found ({WORDS[status]})"
     sizes = describe(content["instance"])
-    return (name, word, content["claim"], sizes, str(count)), [write_violation(content, folder)]
+    return (name, word, content["claim"], sizes, work), [write_violation(content, folder)]
 
 
 def write_violation(content: dict[str, Any], folder: Path) -> Path:

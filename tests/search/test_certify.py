@@ -5,6 +5,7 @@ import pytest
 
 flint = pytest.importorskip("flint")
 
+from dataclasses import replace  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from ntkverify import Instance, load_theorem  # noqa: E402
@@ -131,6 +132,25 @@ class TestCertificate:
         claim, regime = theorem.claims["the root squared is the square"], theorem.regimes["vectors"]
         instance = Instance(data={"x": [0.3, 0.7]}, parameters={"scale": 1.0})
         assert certify(theorem, claim, regime, instance).status == "REFUTED"
+
+    def test_a_number_rounded_by_the_measure_itself_certifies_nothing(self, theorem):
+        """(1e16 + 3) - 1e16 is 3, and 4 in float64: the claim is true."""
+        regime = theorem.regimes["vectors"]
+        claim = replace(
+            theorem.claims["rounds an enclosed number"], measure=lambda run: (np.float64(1e16) + 3.0) - 1e16
+        )
+        instance = Instance(data={"x": [0.3, 0.7]}, parameters={"scale": 1.0})
+        found = certify(theorem, claim, regime, instance)
+        assert found.status == "UNDECIDED"
+        assert "float64" in found.reason
+
+    def test_an_error_in_a_measure_is_undecided(self, theorem):
+        def fails(run):
+            return 1.0 if isinstance(run.x[0], float) else np.linalg.cholesky(np.array([[-1.0]]))
+
+        claim = replace(theorem.claims["rounds an enclosed number"], measure=fails)
+        instance = Instance(data={"x": [0.3, 0.7]}, parameters={"scale": 1.0})
+        assert certify(theorem, claim, theorem.regimes["vectors"], instance).status == "UNDECIDED"
 
     def test_probability_and_large_runs_are_undecided(self, regression, theorem):
         coin = theorem.claims["a fair coin"]

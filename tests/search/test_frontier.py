@@ -2,17 +2,20 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ntkverify import Instance, NtkVerifyError
+from ntkverify import Instance, NtkVerifyError, load_theorem
 from ntkverify.cli import main
 from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.search.frontier import best_regime, first_conclusion, frontier
+from ntkverify.search.bisection import Bisection
+from ntkverify.search.frontier import best_regime, first_conclusion, frontier, prescribes_width
 from ntkverify.search.shrink import shrink
 
+REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
 LARGEST = "the scaled largest entry"
 
 
@@ -41,6 +44,38 @@ def test_a_threshold_in_probability_lies_in_its_band(theorem):
     assert found.low < 90 < found.high
     assert found.low <= found.value <= found.high
     assert found.prescribed is None
+
+
+def test_a_width_beyond_memory_is_prescribed_all_the_same():
+    """Three inputs in a plane ask for more neurons than any machine holds."""
+    theorem = load_theorem(REGRESSION)
+    claim, regime = first_conclusion(theorem), theorem.regimes["any width"]
+    angles = np.array([0.0, 0.2, 1.5])
+    inputs = np.column_stack([np.cos(angles), np.sin(angles)])
+    data = {"inputs": inputs, "targets": [1.0, 0.0, -1.0]}
+    shares = {"tau": 0.25, "sigma": 0.25, "zeta": 1.0, "share_gram": 0.25, "share_flips": 0.25, "share_output": 0.25}
+    instance = Instance(
+        theorem=theorem.id, regime=regime.name, data=data, parameters={"C": 1.0, "delta": 0.1, **shares}, width=8,
+        step=0.1, steps=2,
+    )  # fmt: skip
+    needed = float(regime.run(instance, theorem).m_0)
+    assert needed > 1e12
+    search = Bisection(theorem, claim, regime, [instance], "width", 0.9, 20, 0)
+    assert search.prescribed(1, 100) == pytest.approx(needed, rel=1e-9)
+    assert prescribes_width(theorem, claim)
+
+
+def test_a_threshold_that_hardly_any_draw_exercises_is_none(theorem):
+    """The event happens in every twentieth draw only, too seldom to say anything."""
+    build = lambda: Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1)  # noqa: E731
+    regime = theorem.regimes["vectors"] = Regime("vectors", build, AlgebraRun, {})
+    claim = replace(
+        theorem.claims["a fair coin"],
+        measure=lambda run: 1.0 / run.m,
+        given=lambda run: np.random.default_rng(run.instance.seed).random() < 0.05,
+    )
+    (found,) = frontier(theorem, claim, regime, over="width", high=1000, draws=60)
+    assert found.value is None
 
 
 def test_the_family_with_the_most_values_is_taken(theorem):

@@ -1,10 +1,13 @@
 """Spaces, engines and campaigns: what is found, what must not be, and that a record resumes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import sympy
 from hypothesis import strategies as st
 
-from ntkverify import Instance, NtkVerifyError
+from ntkverify import Instance, NtkVerifyError, with_probability
 from ntkverify.cli import main
 from ntkverify.instances import generator
 from ntkverify.outcome import assess
@@ -112,6 +115,15 @@ def test_engines_climb_a_narrow_ridge_and_repeat_themselves(engine):
     assert max(first) > -0.1
 
 
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_an_error_of_the_objective_passes_through_every_engine(engine):
+    def objective(vector):
+        raise ValueError("of its own")
+
+    with pytest.raises(ValueError, match="of its own"):
+        climb(engine, objective, 3, entropy=0, evaluations=20)
+
+
 class TestCampaign:
     def test_true_claims_stay_unviolated_and_rounding_is_no_violation(self, theorem, module):
         rows = {(cell.claim, cell.engine): (row, found) for cell, row, found in hunt(theorem, module)}
@@ -148,6 +160,25 @@ class TestCampaign:
         assert [status for status, _ in found] == ["certified"]
         assert row["evaluations"] == 100
         assert len(tried) == len(set(tried)) == campaign.SUSPECTS + 1
+
+    def test_noise_does_not_hide_a_claim_of_probability_that_fails_on_some_instances(self, theorem, module):
+        """Nine instances of ten fail as often as is allowed or less, so that every second one is a suspect."""
+        claim = "a fair coin"
+
+        def build(draw):
+            return Instance(data={"x": [1.0]}, parameters={"scale": draw(st.integers(0, 999)) / 1000})
+
+        def measure(run):
+            fails = 0.9 if run.scale >= 0.9 else 0.19
+            return float(np.random.default_rng(run.instance.seed).random() < fails)
+
+        theorem.regimes["vectors"] = Regime("vectors", build, AlgebraRun, {})
+        theorem.claims[claim] = replace(
+            theorem.claims[claim], measure=measure, quantifier=with_probability(sympy.Rational(4, 5))
+        )
+        for entropy in range(3):
+            rows = hunt(theorem, module, claims=[claim], evaluations=200, entropy=entropy)
+            assert any(status == "confirmed" for _, _, found in rows for status, _ in found)
 
     def test_a_goal_is_climbed_to_and_nothing_is_followed_up(self, theorem, module):
         plant = f"{SQUARES} * 3/5"

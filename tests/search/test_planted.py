@@ -1,0 +1,51 @@
+"""The study of planted falsehoods on a theorem of a few lines: what is false, what is found, and that it resumes."""
+
+import argparse
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts/planted_falsehoods.py"
+
+
+@pytest.fixture(scope="module")
+def study():
+    spec = importlib.util.spec_from_file_location("planted_falsehoods", SCRIPT)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, capsys):
+    options = argparse.Namespace(
+        theorems=[str(module)], evaluations=60, seconds=60, long_seconds=None, claims=2, only=None, widely=2,
+        certify=False, max_width=2**14, entropy=0, store=str(tmp_path / "p.sqlite"), json=str(tmp_path / "p.json"),
+    )  # fmt: skip
+    rows = study.collect(options)
+    # of the claims with numbers as bounds the two that take least work: both have single numbers as data at least
+    truths = [row for row in rows if row["kind"] == "true"]
+    assert len(truths) == 2
+    assert "squares sum to n at most" in {row["claim"] for row in truths}
+    assert all(row["statuses"] == [] for row in truths)
+    tightened = [row for row in rows if row["kind"].startswith("tightened")]
+    assert len(tightened) == 8
+    for row in tightened:
+        assert row["false"]
+        # the witness exceeds the tightened bound by the share that was asked for
+        assert row["false by"] == pytest.approx(float(row["kind"].split()[1].rstrip("%")) / 100, rel=1e-3)
+    # |x|^2 <= n^2 is true where |x|^2 <= n is, |x|^2 <= sqrt(n) is not
+    exponents = {row["plants"][0].split(" with ")[1]: row["false"] for row in rows if row["kind"] == "exponent"}
+    assert exponents == {"n**1/2": True, "n**2": False}
+    assert any(row["kind"] == "control" and row["false"] for row in rows)
+    dropped = [row for row in rows if row["kind"] == "dropped" and row["claim"] == "squares sum to n at most"]
+    assert [(row["relax"], row["false"]) for row in dropped] == [(["entries at most 1"], True)]
+    false = [row for row in rows if row.get("false")]
+    assert sum(row["search"] is not None for row in false) >= 0.95 * len(false)
+    assert json.loads((tmp_path / "p.json").read_text())["variants"] == rows
+    assert study.collect(options) == rows  # answered from the record
+    capsys.readouterr()
+    lines = study.table(rows, "kind")
+    assert any(line.startswith("all") for line in lines)
+    assert len(study.true_table(rows)) == 3
