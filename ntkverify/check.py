@@ -16,6 +16,7 @@ from ntkverify import statistics
 from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import BACKENDS
+from ntkverify.execution.threads import one_blas_thread
 from ntkverify.parts import Claim, Regime
 from ntkverify.run import RecordStore
 from ntkverify.theorem import PROFILES, Theorem
@@ -132,7 +133,8 @@ class Check:
         """Judge one claim; `alpha` defaults to this theorem's share of the session's budget."""
         if alpha is None:
             alpha = statistics.share_budget(count_tests([self.theorem]))
-        with np.errstate(over="ignore", invalid="ignore"):  # a diverging control may overflow; that is its verdict
+        # a diverging control may overflow, that is its verdict; threads of BLAS only spin on matrices this small
+        with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
             return judge(self.theorem, claim, self._runs_of(claim), alpha=alpha)
 
     def verdicts(self) -> Iterator[Verdict]:

@@ -160,12 +160,13 @@ class Study:
 
 def settings(options: argparse.Namespace) -> str:
     """What the paper does not say, chosen here."""
+    multiples = ", ".join(f"{x:.3g}" for x in PILOT_STEPS["GD"])
     return "\n".join(
         [
             "tanh, outer signs frozen, 1/sqrt(m), residual blocks over sqrt(n_b), Chebyshev points in up to two",
-            f"dimensions and uniform ones above; NGD undamped, by QR of J^T; {options.seeds} seeds. GD (for the",
-            f"paper's SGD) and Adam full batch, constant steps (at most {options.baseline_steps}), chosen out of",
-            f"{PILOT_STEPS['GD']} / ||H(0)|| and {PILOT_STEPS['Adam']} by pilot runs on another seed;",
+            f"dimensions and uniform ones above; NGD undamped, by QR of J^T; {options.seeds} seeds. GD (the paper's",
+            f"SGD) and Adam full batch, constant steps (at most {options.baseline_steps}), chosen by pilot runs",
+            f"on another seed out of {multiples} / ||H(0)|| and {PILOT_STEPS['Adam']};",
             f"L-BFGS at most {options.lbfgs_steps} iterations, memory 10. One thread; seconds are processor time.",
             "",
             *(f"- {PROBLEMS[key].settings}" for key in options.problems),

@@ -15,13 +15,14 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic import uniform
 from ntkverify.symbolic.derivation import Derivation
 from ntkverify.symbolic.gaussian import half_space_power
-from ntkverify.symbolic.geometry import FloatArray, Frames, inner_products, pair_frames
+from ntkverify.symbolic.geometry import FloatArray, Frames, pair_frames
 from ntkverify.symbolic.halfspace import PlaneMoments, angular_integral, radial_moment
 from ntkverify.symbolic.hermite import HermiteTables
 from ntkverify.symbolic.pieces import pieces_of
+from ntkverify.symbolic.plane import PlaneGeometry
 from ntkverify.symbolic.quadrature import plane_expectations
 from ntkverify.symbolic.scalars import Arithmetic, evaluate, guard_bits
-from ntkverify.symbolic.smooth import LEFT, RIGHT, ArrayFunctions, Geometry, smooth_moment
+from ntkverify.symbolic.smooth import LEFT, RIGHT, Geometry, smooth_moment
 from ntkverify.symbolic.terms import GroupKey, Groups
 from ntkverify.symbolic.wick import Coefficients, plane_polynomial
 
@@ -75,9 +76,15 @@ class ArrayMoments:
         closed = [m for m in members if has_smooth_form(m[0])]
         rest = [m for m in members if not has_smooth_form(m[0])]
         if closed:
-            geometry = array_geometry(u, v)
+            frames = pair_frames(u, v, with_second=any(key[0] for key, _ in closed))
+            geometry = PlaneGeometry.of(u, v, frames)
+            known: dict[tuple[Any, ...], Any] = {}
             for key, coefficient in closed:
-                total += coefficient * smooth_moment(key[0], key[1], key[3], geometry)
+                for powers, c in _pair_polynomial(key[0], frames).items():
+                    request = (key[1], key[3], powers)
+                    if request not in known:
+                        known[request] = smooth_moment(geometry.tokens(*powers), key[1], key[3], geometry)
+                    total += coefficient * c * known[request]
         if rest:
             value, error = quadrature_sum(rest, u, v, self._tables)
             total += value
@@ -107,21 +114,6 @@ def has_smooth_form(key: GroupKey) -> bool:
         return False
     every = (*left, *right)
     return not (any(p.scale != 0 for p in every) and any(p.frequency != 0 for p in every))
-
-
-def array_geometry(u: FloatArray, v: FloatArray) -> Geometry:
-    """All pairs of rows of u (n, d) and v (n', d) at once."""
-    frames = pair_frames(u, v, with_second=False)
-    q11, q22 = np.sum(u * u, axis=1)[:, None], np.sum(v * v, axis=1)[None, :]
-    # a kernel of one sign change, such as that of erf, is as accurate as the inner product that it changes sign with
-    forms = {(LEFT, LEFT): q11, (RIGHT, LEFT): inner_products(u, v), (RIGHT, RIGHT): q22}
-
-    def covariance(a: int, b: int) -> Any:
-        if a >= 0:
-            return float(a == b)
-        return forms[a, b] if b < 0 else (u[:, b][:, None] if a == LEFT else v[:, b][None, :])
-
-    return Geometry(ArrayFunctions(), covariance, q11 * q22 * np.sin(frames.angle) ** 2)
 
 
 def quadrature_sum(

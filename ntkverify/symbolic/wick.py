@@ -36,20 +36,25 @@ def plane_polynomial(
     dict
         Exponents (a, b) of u^a v^b to coefficients.
     """
-    if not monomial:
-        return {(0, 0): one}
-    i, *rest = monomial
-    result: Coefficients = {}
+    known: dict[tuple[int, ...], Coefficients] = {(): {(0, 0): one}}
 
-    def add(key: tuple[int, int], value: Any) -> None:
-        result[key] = result[key] + value if key in result else value
+    def expanded(indices: tuple[int, ...]) -> Coefficients:
+        if indices in known:
+            return known[indices]
+        i, *rest = indices
+        result: Coefficients = {}
 
-    for (a, b), value in plane_polynomial(rest, first, second, one, covariance).items():
-        add((a + 1, b), first(i) * value)
-        add((a, b + 1), second(i) * value)
-    for position, k in enumerate(rest):
-        free = covariance(i, k) - first(i) * first(k) - second(i) * second(k)
-        others = rest[:position] + rest[position + 1 :]
-        for key, value in plane_polynomial(others, first, second, one, covariance).items():
-            add(key, free * value)
-    return result
+        def add(key: tuple[int, int], value: Any) -> None:
+            result[key] = result[key] + value if key in result else value
+
+        for (a, b), value in expanded(tuple(rest)).items():
+            add((a + 1, b), first(i) * value)
+            add((a, b + 1), second(i) * value)
+        for position, k in enumerate(rest):
+            free = covariance(i, k) - first(i) * first(k) - second(i) * second(k)
+            for key, value in expanded(tuple(rest[:position] + rest[position + 1 :])).items():
+                add(key, free * value)
+        known[indices] = result
+        return result
+
+    return expanded(tuple(monomial))

@@ -134,7 +134,7 @@ PROBLEMS = {
     # small weights make the network nearly polynomial of low degree, as the solution is; most points on the boundary,
     # which holds nearly all of a box in ten dimensions
     "poisson-10d": Problem(
-        "10-D Poisson", 10, _minus_laplacian,
+        "10-D Poisson (f = 0)", 10, _minus_laplacian,
         lambda *x: sum(x[i] * x[i + 1] for i in range(0, 10, 2)),
         300, 700, (), 200, (0.1, 1), 0.5, 20,
         {"GD": 1.35e-2, "Adam": 3.15e-3, "L-BFGS": float("nan"), "NGD": 9.91e-4}, 2000,

@@ -13,18 +13,18 @@ Records = list[dict[str, Any]]
 
 
 def quantiles(values: Sequence[float]) -> str:
-    """Median with the 10% and 90% quantiles."""
+    """Median with the 10% and 90% quantiles; what did not finish counts as infinite."""
     low, middle, high = np.quantile(values, [0.1, 0.5, 0.9], method="inverted_cdf")
     return f"{middle:.2e} ({low:.1e} .. {high:.1e})"
 
 
 def cell(records: Records, column: str = "error") -> str:
-    """Quantiles of the runs that finished, with the number of those that did not."""
+    """Quantiles of the runs, with the number of those that did not finish."""
     if not records:
         return "-"
-    errors = [r[column] for r in records if r.get(column) is not None and np.isfinite(r[column])]
-    lost = len(records) - len(errors)
-    return (quantiles(errors) if errors else "nan") + (f", {lost} of {len(records)} failed" if lost else "")
+    errors = [r[column] if r.get(column) is not None and np.isfinite(r[column]) else np.inf for r in records]
+    lost = int(np.isinf(errors).sum())
+    return quantiles(errors) + (f", {lost} of {len(records)} failed" if lost else "")
 
 
 def selected(runs: Records, **wanted: Any) -> Records:

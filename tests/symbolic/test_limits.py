@@ -4,7 +4,8 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
-from limit_references import check_by_sampling
+from hypothesis import example, given
+from limit_references import COUNT, INSTANCES, TINY, angles, check_by_sampling, norms, points_at
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic import operators as ops
@@ -255,6 +256,29 @@ class TestPhysicsInformed:
             # E r^4 = 8 for a standard normal vector of the plane
             by_hand = 8 * mpmath.quad(angular, [start, stop], method="gauss-legendre") / (2 * mpmath.pi)
             assert abs(by_hand - exact[0][1]) <= mpmath.mpf(10) ** -30 * mpmath.sqrt(exact[0][0] * exact[1][1])
+
+    @pytest.mark.parametrize("activation", ["relu3", "relu4", "erf", "sin", "cos", "gelu"])
+    def test_float64_agrees_with_the_closed_form_in_50_digits(self, activation):
+        """Two hundred pairs of points each, with the heat operator and the value itself, without biases."""
+        gram = limit_gram(pinn_neuron(activation, ops.heat(T, [X]), trainable=("inner",), inner_bias=False))
+        counted = []
+
+        @INSTANCES
+        @example(1.0, 1.0, TINY)
+        @example(1.0, 1.0, np.pi - TINY)
+        @given(norms, norms, angles)
+        def run(rho, rho2, angle):
+            left, right = points_at(rho, rho2, angle)
+            named = {"interior": [left], "boundary": [right]}
+            matrix, exact = gram.matrix(named), gram.matrix_mpmath(named, 50)
+            scale = mpmath.sqrt(exact[0][0] * exact[1][1])
+            assert abs(matrix[0, 1] - exact[0][1]) <= 1e-12 * scale
+            counted.append(abs(matrix[0, 1] - exact[0][1]) <= 1e-12 * abs(exact[0][1]))
+
+        run()
+        assert len(counted) >= COUNT
+        # the others are zeros of the kernel
+        assert sum(counted) / len(counted) >= 0.95
 
     @pytest.mark.parametrize("dimension", [1, 2, 3])
     def test_exact_moments_of_the_cubed_relu(self, dimension):

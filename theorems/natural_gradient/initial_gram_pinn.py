@@ -35,6 +35,7 @@ from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, problem_limit,
 from ntkverify.symbolic.activations import positive_power
 from ntkverify.symbolic.bounds import derived, solve_for
 from ntkverify.symbolic.functions import PositivePower
+from ntkverify.symbolic.heat_bounds import interior_bound
 
 theorem = Theorem(
     "Initial Gram matrix of a ReLU^3 physics-informed network",
@@ -101,7 +102,7 @@ first, second, third = (positive_power(3)(rho, order) for order in (1, 2, 3))  #
 
 K = theorem.constant(
     "K",
-    derived(second * rho + first + third * rho + 2 * second, "triangle inequality for psi at |w| = 1"),
+    derived(interior_bound(first, second, third, rho), "triangle inequality for psi at |w| = 1"),
     "||psi(w)|| <= K |w|^2",
 )
 C_g = theorem.constant(

@@ -30,6 +30,7 @@ from ntkverify.problems.pinn import PinnRun
 from ntkverify.symbolic.activations import get_activation, positive_power
 from ntkverify.symbolic.bounds import derived, solve_for
 from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.heat_bounds import interior_bound
 from ntkverify.symbolic.suprema import in_radicals
 
 theorem = Theorem(
@@ -56,7 +57,7 @@ kappa = theorem.constant(
 first, second, third = (positive_power(3)(rho, order) for order in (1, 2, 3))
 K = theorem.constant(
     "K",
-    derived(second * rho + first + third * rho + 2 * second, "triangle inequality for psi at |w| = 1"),
+    derived(interior_bound(first, second, third, rho), "triangle inequality for psi at |w| = 1"),
     "|psi(w)| <= K |w|^2",
 )
 # psi is a quadratic form in w on each side of its hyperplane: 2 K B R while the sign stays, K B^2 where it changes;

@@ -28,6 +28,7 @@ from ntkverify.problems.pinn import pinn
 from ntkverify.symbolic.activations import get_activation
 from ntkverify.symbolic.bounds import derived
 from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.heat_bounds import block_bound, block_slope
 from ntkverify.symbolic.suprema import in_radicals
 
 theorem = Theorem(
@@ -51,18 +52,14 @@ s_1, s_2, s_3, s_4 = (
     )
     for order in (1, 2, 3, 4)
 )
-# psi = sigma''(z) w_0 x + sigma'(z) e_0 - sigma'''(z) |w_1|^2 x - 2 sigma''(z) w_1, chi = sigma'(z) y; B >= 1
 C_g = theorem.constant(
     "C_g",
-    derived(sqrt((rho * s_2 + s_1 + rho * s_3 + 2 * s_2) ** 2 + (rho * s_1) ** 2), "triangle inequality, term by term"),
+    derived(block_bound(s_1, s_2, s_3, rho), "triangle inequality, term by term"),
     "||J_r||_F <= C_g B^2/sqrt(m)",
 )
 C_L = theorem.constant(
     "C_L",
-    derived(
-        sqrt((rho**2 * (s_3 + s_4) + 2 * rho * s_2 + 4 * rho * s_3 + 2 * s_2) ** 2 + (rho**2 * s_2) ** 2),
-        "each term of psi and chi differentiated in w",
-    ),
+    derived(block_slope(s_2, s_3, s_4, rho), "each term of psi and chi differentiated in w"),
     "||J_r(w) - J_r(w')||_F <= C_L B^2 |w_r - w'_r|/sqrt(m)",
 )
 

@@ -1,0 +1,28 @@
+"""Bounds of one neuron's gradients under the heat operator, from bounds of the activation's derivatives.
+
+With z = w . (x, 1), |(x, 1)| <= rho, and w_0, w_1 the time and space parts of w,
+
+    psi = sigma''(z) w_0 x + sigma'(z) e_0 - sigma'''(z) |w_1|^2 x - 2 sigma''(z) w_1,      chi = sigma'(z) y
+
+are the gradients of an interior and of a boundary sample.
+"""
+
+from __future__ import annotations
+
+import sympy
+
+
+def interior_bound(first: sympy.Expr, second: sympy.Expr, third: sympy.Expr, rho: sympy.Expr) -> sympy.Expr:
+    """|psi| at |w| = 1 by the triangle inequality, from bounds of sigma', sigma'', sigma'''."""
+    return second * rho + first + third * rho + 2 * second
+
+
+def block_bound(first: sympy.Expr, second: sympy.Expr, third: sympy.Expr, rho: sympy.Expr) -> sympy.Expr:
+    """sqrt(|psi|^2 + |chi|^2) at |w| = 1, the means over the samples of each block included."""
+    return sympy.sqrt(interior_bound(first, second, third, rho) ** 2 + (first * rho) ** 2)
+
+
+def block_slope(second: sympy.Expr, third: sympy.Expr, fourth: sympy.Expr, rho: sympy.Expr) -> sympy.Expr:
+    """Lipschitz constant in w of (psi, chi) over B^2, where 1 <= |w| <= B: each term differentiated."""
+    interior = rho**2 * (third + fourth) + 2 * rho * second + 4 * rho * third + 2 * second
+    return sympy.sqrt(interior**2 + (rho**2 * second) ** 2)
