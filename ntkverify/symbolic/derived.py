@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sympy
 from sympy.core.relational import Relational
@@ -48,6 +49,7 @@ def derived(expression: sympy.Expr, reason: str, *earlier: Derived) -> Derived:
     return Derived(expression, (*steps, (reason, expression)))
 
 
+@lru_cache(maxsize=256)  # families of instances ask for their width at every draw
 def solve_for(symbol: sympy.Symbol, inequality: Relational) -> Derived:
     """Solve ``left <= right`` for `symbol` at equality.
 
