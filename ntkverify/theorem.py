@@ -48,6 +48,7 @@ class Theorem:
     quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     errata: list[str] = field(default_factory=list)
     _factors: dict[str, float] = field(default_factory=dict, repr=False)
+    _expansions: dict[Any, sympy.Expr] = field(default_factory=dict, repr=False, compare=False)
 
     # -- building ---------------------------------------------------------------------------------------------------
 
@@ -201,12 +202,17 @@ class Theorem:
 
     def expand(self, expression: sympy.Expr) -> sympy.Expr:
         """`expression` with the theorem's constants written out (scaled where `mutated` says so)."""
-        table = {c.symbol: self._factor(name) * c.expression for name, c in self.constants.items()}
-        for _ in range(len(table)):
-            if not expression.free_symbols & table.keys():
-                break
-            expression = expression.xreplace(table)
-        return expression
+        # every run asks for the same few, and sympy takes milliseconds over each; constants are only ever added
+        key = (expression, len(self.constants), tuple(sorted((n, str(f)) for n, f in self._factors.items())))
+        if key not in self._expansions:
+            table = {c.symbol: self._factor(name) * c.expression for name, c in self.constants.items()}
+            written = expression
+            for _ in range(len(table)):
+                if not written.free_symbols & table.keys():
+                    break
+                written = written.xreplace(table)
+            self._expansions[key] = written
+        return self._expansions[key]
 
     def value(self, expression: sympy.Expr, values: Mapping[sympy.Symbol, Any]) -> sympy.Float:
         """`expression` at exact values of its symbols, to 50 digits.
