@@ -3,6 +3,7 @@
     python scripts/benchmark.py                       all steps
     python scripts/benchmark.py --only pinn gram      some groups of cases
     python scripts/benchmark.py --only literal        the first theorem's literal checks, with their peak memory
+    python scripts/benchmark.py --only vast           5e8 neurons, 12 GiB; only when asked for
     python scripts/benchmark.py --json results.json   write the figures, with the machine described
 
 Times are medians of five, the contestants taking turns within each round, so that another
@@ -246,11 +247,13 @@ GRAMS = [
 
 # the widths that the first theorem prescribes for two and three samples
 WIDE = [(2, 2, 11_200_000, 12), (3, 3, 60_300_000, 8)]
+VAST = [(2, 2, 500_000_000, 1)]
 
 # samples, dimension, width and steps of the literal checks; the smaller first, since the memory is a running peak
 LITERAL = [(2, 2, 11_190_496, 12), (3, 3, 60_260_026, 12)]
 
 GROUPS = ["literal", *STEPS, "wide", "batch", "gram"]
+LARGE = ["vast"]
 
 
 def show(row: dict[str, Any]) -> None:
@@ -264,7 +267,7 @@ def show(row: dict[str, Any]) -> None:
 def main(arguments: list[str]) -> None:
     """Parse the command line and run the chosen cases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS)
+    parser.add_argument("--only", nargs="+", choices=GROUPS + LARGE, default=GROUPS)
     parser.add_argument("--json", help="file to write the figures to")
     chosen = parser.parse_args(arguments)
     peaks = measured_peaks()
@@ -291,8 +294,9 @@ def main(arguments: list[str]) -> None:
         if group in STEPS:
             for kind, sizes, d, m in STEPS[group]:
                 keep(step_case(kind, sizes, d, m, current()))
-    for options in WIDE if "wide" in chosen.only else []:
-        keep(wide_case(*options))
+    for name, sizes in (("wide", WIDE), ("vast", VAST)):
+        for options in sizes if name in chosen.only else []:
+            keep(wide_case(*options))
     if "batch" in chosen.only:
         keep(batch_case())
     if "gram" in chosen.only:

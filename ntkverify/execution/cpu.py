@@ -21,8 +21,8 @@ from ntkverify.execution.threads import available_threads, share
 
 Array = npt.NDArray[np.float64]
 
-# one chunk should outlast the tens of microseconds that handing it to a thread takes
-CHUNK_OPERATIONS = 4_000_000
+# one chunk, some 200 microseconds of work, should outlast the tens of microseconds that handing it to a thread takes
+CHUNK_OPERATIONS = 1_000_000
 MOST_CHUNKS = 64
 
 
