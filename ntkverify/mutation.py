@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import sympy
 
 from ntkverify.check import Check
 from ntkverify.errors import NtkVerifyError
+from ntkverify.parts import Claim
 from ntkverify.run import RecordStore
 from ntkverify.theorem import Theorem
 
@@ -32,15 +33,24 @@ class Fate:
     ----------
     mutant : Mutant
         Which.
-    killed_by : str or None
-        First claim whose verdict failed; None if the mutant survived.
+    status : {"refuted", "control lost", "inconclusive", "error", "survived"}
+        "refuted": a claim is violated. Otherwise the first of these that happened: a control is no longer refuted, a
+        verdict cannot be reached, a claim cannot be evaluated; or none of them.
+    claim : str or None
+        The claim that showed it.
     evidence : str
-        That claim's verdict (or error) and evidence, or the slack that the mutant left.
+        Its evidence or error, or the slack that the mutant left.
     """
 
     mutant: Mutant
-    killed_by: str | None
+    status: str
+    claim: str | None
     evidence: str
+
+    @property
+    def refuted(self) -> bool:
+        """Whether a claim of the mutant is violated; nothing less counts."""
+        return self.status == "refuted"
 
 
 def mutants(theorem: Theorem) -> Iterator[Mutant]:
@@ -53,19 +63,48 @@ def mutants(theorem: Theorem) -> Iterator[Mutant]:
             yield Mutant(claim.name, FACTORS[1] if claim.from_below else FACTORS[0], False)
 
 
+def _claims_of(theorem: Theorem, mutant: Mutant) -> list[Claim]:
+    """The claims that a mutant may change."""
+    return list(theorem.claims.values()) if mutant.is_constant else [theorem.claims[mutant.name]]
+
+
+def check_original(
+    theorem: Theorem, chosen: Iterable[Mutant], *, profile: str, store: RecordStore, entropy: int = 0
+) -> None:
+    """Check the claims as they stand: one that fails unmutated would seem to refute every mutant.
+
+    Raises
+    ------
+    NtkVerifyError
+        If a verdict fails.
+    """
+    check = Check(theorem, profile=profile, entropy=entropy, store=store)
+    for claim in {claim.name: claim for mutant in chosen for claim in _claims_of(theorem, mutant)}.values():
+        verdict = check.verdict(claim)
+        if not verdict.passed:
+            raise NtkVerifyError(
+                f"theorem {theorem.id or theorem.title!r}: {verdict.claim!r} is {verdict.shown} without any mutation; "
+                "mend the theorem first."
+            )
+
+
 def fate(theorem: Theorem, mutant: Mutant, *, profile: str, store: RecordStore, entropy: int = 0) -> Fate:
-    """Check a mutant until the first verdict fails; records of unchanged runs come from `store`."""
+    """Check a mutant until a claim is violated; records of unchanged runs come from `store`."""
+    weaker: Fate | None = None
+    slack = ""
     with theorem.mutated(mutant.name, mutant.factor):
         check = Check(theorem, profile=profile, entropy=entropy, store=store)
-        claims = [theorem.claims[mutant.name]] if not mutant.is_constant else list(theorem.claims.values())
-        slack = ""
-        for claim in claims:
+        for claim in _claims_of(theorem, mutant):
             try:
                 verdict = check.verdict(claim)
             except NtkVerifyError as error:
-                return Fate(mutant, claim.name, f"error: {error}")
+                weaker = weaker or Fate(mutant, "error", claim.name, str(error))
+                continue
             if not verdict.passed:
-                return Fate(mutant, claim.name, f"{verdict.shown}: {verdict.evidence}")
-            if not mutant.is_constant and verdict.slack is not None:
+                if verdict.status == "violated":
+                    return Fate(mutant, "refuted", claim.name, verdict.evidence)
+                status = "control lost" if claim.kind == "control" else "inconclusive"
+                weaker = weaker or Fate(mutant, status, claim.name, verdict.evidence)
+            elif not mutant.is_constant and verdict.slack is not None:
                 slack = f"still true with slack {verdict.slack:.3g} on {verdict.instances} instances"
-    return Fate(mutant, None, slack)
+    return weaker or Fate(mutant, "survived", None, slack)

@@ -11,13 +11,14 @@ import argparse
 import json
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
-from ntkverify.mutation import fate, mutants
+from ntkverify.mutation import check_original, fate, mutants
 from ntkverify.run import RecordStore
 from ntkverify.theorem import PROFILES
 
@@ -36,12 +37,17 @@ def main() -> None:
     fates = []
     with tempfile.TemporaryDirectory() as folder:
         store = RecordStore(Path(folder))
+        check_original(theorem, chosen, profile=options.profile, store=store)
         for mutant in tqdm(chosen, desc="mutants", unit="mutant", leave=False):
             f = fate(theorem, mutant, profile=options.profile, store=store)
             fates.append(f)
-            word = "survived" if f.killed_by is None else f"refuted by {f.killed_by!r}"
+            word = f.status if f.claim is None else f"{f.status}: {f.claim!r}"
             tqdm.write(f"{f.mutant.name} * {f.mutant.factor}: {word}" + (f" ({f.evidence})" if f.evidence else ""))
-    print(f"\n{sum(f.killed_by is not None for f in fates)} of {len(fates)} mutants refuted")
+    others = Counter(f.status for f in fates if not f.refuted)
+    print(
+        f"\n{sum(f.refuted for f in fates)} of {len(fates)} mutants refuted"
+        + "".join(f", {count} {status}" for status, count in sorted(others.items()))
+    )
     if options.json:
         Path(options.json).write_text(json.dumps([asdict(f) for f in fates], default=str, indent=1), encoding="utf-8")
 

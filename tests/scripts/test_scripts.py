@@ -58,4 +58,4 @@ def test_mutate_reports_every_mutant(tmp_path):
     done = call("mutate.py", THEOREM, "--only", "at the largest step", "--json", tmp_path / "fates.json")
     assert done.returncode == 0, done.stderr
     assert "1 of 1 mutants refuted" in done.stdout
-    assert json.loads((tmp_path / "fates.json").read_text())[0]["killed_by"] == "eta ||H(k)|| <= 1 at the largest step"
+    assert json.loads((tmp_path / "fates.json").read_text())[0]["claim"] == "eta ||H(k)|| <= 1 at the largest step"

@@ -1,0 +1,67 @@
+"""What became of a mutant: only a violated claim counts as a refutation."""
+
+import numpy as np
+import pytest
+import sympy
+
+from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, with_probability
+from ntkverify.mutation import Mutant, check_original, fate, mutants
+from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.run import RecordStore
+
+HALF = sympy.Rational(1, 2)
+
+
+@pytest.fixture
+def theorem():
+    made = Theorem("toy", source=Source(provenance="derived"), statement="s")
+    c = made.constant("c", sympy.Integer(1), "the largest value")
+
+    @made.instances("values", run=AlgebraRun, quick=30)
+    def values():
+        return Instance(parameters={"x": 1.0})
+
+    made.lemma("at most c", holds=always, bound=c)(lambda run: run.x)
+    made.lemma("seldom above 1", holds=with_probability(HALF), bound=sympy.Integer(1))(lambda run: run.x)
+    made.lemma("far below", holds=always, bound=10 * c)(lambda run: run.x)
+    made.control("control: at most half", holds=always, bound=c / 2)(lambda run: run.x)
+    return made
+
+
+def became(theorem, tmp_path, name, factor, *, is_constant):
+    return fate(theorem, Mutant(name, factor, is_constant), profile="quick", store=RecordStore(tmp_path))
+
+
+def test_every_constant_and_bound_is_scaled(theorem):
+    found = [(m.name, m.factor) for m in mutants(theorem)]
+    assert found == [("c", HALF), ("c", 2), ("at most c", HALF), ("seldom above 1", HALF), ("far below", HALF)]
+
+
+def test_refuted_survived_and_a_control_that_is_lost(theorem, tmp_path):
+    halved = became(theorem, tmp_path, "c", HALF, is_constant=True)
+    assert (halved.status, halved.claim, halved.refuted) == ("refuted", "at most c", True)
+    doubled = became(theorem, tmp_path, "c", sympy.Integer(2), is_constant=True)
+    assert (doubled.status, doubled.claim, doubled.refuted) == ("control lost", "control: at most half", False)
+    loose = became(theorem, tmp_path, "far below", HALF, is_constant=False)
+    assert (loose.status, loose.claim) == ("survived", None)
+    assert "slack 5" in loose.evidence
+
+
+def test_an_error_is_no_refutation(theorem, tmp_path):
+    def unknown(run):
+        raise NtkVerifyError("cannot be measured")
+
+    theorem.lemma("unknown", holds=always, bound=sympy.Integer(1))(unknown)
+    assert became(theorem, tmp_path, "unknown", HALF, is_constant=False).status == "error"
+    # but it does not hide one
+    assert became(theorem, tmp_path, "c", HALF, is_constant=True).status == "refuted"
+
+
+def test_a_theorem_that_fails_as_it_stands_is_not_mutated(theorem, tmp_path):
+    store, chosen = RecordStore(tmp_path), list(mutants(theorem))
+    check_original(theorem, chosen, profile="quick", store=store)
+    theorem.lemma("false", holds=always, bound=sympy.Integer(1))(lambda run: 2 * np.float64(run.x))
+    with pytest.raises(NtkVerifyError, match="'false' is violated without any mutation"):
+        check_original(theorem, mutants(theorem), profile="quick", store=store)
+    # nobody asks for what no chosen mutant changes
+    check_original(theorem, [Mutant("at most c", HALF, False)], profile="quick", store=store)
