@@ -12,7 +12,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -29,10 +29,16 @@ def main() -> None:
     )
     parser.add_argument("theorem", help="theorem module")
     parser.add_argument("--profile", choices=PROFILES, default="quick", help="how many instances to draw")
+    parser.add_argument("--draws", type=int, metavar="N", help="draw N instances of every family instead")
     parser.add_argument("--only", metavar="TEXT", help="mutants whose name contains TEXT")
     parser.add_argument("--json", metavar="FILE", help="also write the table to FILE")
     options = parser.parse_args()
     theorem = load_theorem(options.theorem)
+    if options.draws is not None:
+        if options.draws < 1:
+            parser.error(f"--draws must be at least 1, not {options.draws}")
+        for name, regime in theorem.regimes.items():
+            theorem.regimes[name] = replace(regime, counts=dict.fromkeys(PROFILES, options.draws))
     chosen = [mutant for mutant in mutants(theorem) if not options.only or options.only in mutant.name]
     fates = []
     with tempfile.TemporaryDirectory() as folder:

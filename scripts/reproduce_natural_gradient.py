@@ -169,6 +169,8 @@ def settings(options: argparse.Namespace) -> str:
             f"on another seed out of {multiples} / ||H(0)|| and {PILOT_STEPS['Adam']};",
             f"L-BFGS at most {options.lbfgs_steps} iterations, memory 10. One thread; seconds are processor time.",
             "",
+            "Widths, scales and NGD's steps were chosen by NGD's error on seeds 0 and 1, which are among those below:",
+            "",
             *(f"- {PROBLEMS[key].settings}" for key in options.problems),
         ]
     )

@@ -210,7 +210,8 @@ def impossible():
 
 @theorem.lemma("impossible lemma", holds=always, bound=1, on="impossible")
 def impossible_lemma(run):
-    return run.lambda_0
+    # a width beyond memory can be asked for its limit, but not for the network
+    return run.lambda_0 + 0 * run.residual_0
 """
         module = small(extra=extra).replace("bound=sympy.Integer(1))", 'bound=sympy.Integer(1), on="some")')
         result = folder("--verdicts", "v.jsonl", mine=module)
