@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkverify.execution.memory import refuse_beyond_memory
+
 #: neurons that share one random stream; part of what a seed means, so changing it changes every draw
 BLOCK = 2**16
+#: what handing one block to a thread takes, weights apart
+BLOCK_BYTES = 1024
 
 
 def draw_block(seed: int, block: int, count: int, dimension: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
@@ -35,5 +39,12 @@ def draw_block(seed: int, block: int, count: int, dimension: int) -> tuple[NDArr
 
 
 def blocks(width: int) -> list[tuple[int, int, int]]:
-    """``(block, first neuron, past-the-last neuron)`` for every block of a network."""
+    """``(block, first neuron, past-the-last neuron)`` for every block of a network.
+
+    Raises
+    ------
+    NtkVerifyError
+        If not even the list of what is to be done for each block fits in memory.
+    """
+    refuse_beyond_memory(-(-width // BLOCK) * BLOCK_BYTES, f"a sweep over {width} neurons, block by block,")
     return [(b, lo, min(lo + BLOCK, width)) for b, lo in enumerate(range(0, width, BLOCK))]

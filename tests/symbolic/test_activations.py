@@ -210,5 +210,6 @@ class TestRegistry:
     def test_floats_stay_the_decimal_fraction_that_they_print_as(self, value):
         exact = exact_number(value)
         assert exact.is_Rational
-        assert float(exact) == value
+        # by Python's division of integers, which rounds once; mpmath rounds twice where floats are subnormal
+        assert int(exact.p) / int(exact.q) == value
         assert exact == sympy.Rational(repr(value))
