@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,28 @@ from ntkverify.problems.pinn import BLOCKS, Equation, PinnRun, heat_equation
 from ntkverify.symbolic.activations import Activation
 
 Array = NDArray[np.float64]
+
+
+class FirstStep(NamedTuple):
+    """What the first natural gradient step leaves, and how far it moves the weights.
+
+    Parameters
+    ----------
+    whole, half : float
+        ||r(1)|| from r(0) and from r(0)/2.
+    rounding : float
+        Bound of the rounding error of either.
+    cubes : float
+        sum_r |w_r(1) - w_r(0)|^3 of the whole step.
+    weight_norm : float
+        Largest |w_r| on the whole step.
+    """
+
+    whole: float
+    half: float
+    rounding: float
+    cubes: float
+    weight_norm: float
 
 
 class FirstStepRun(PinnRun):
@@ -49,15 +71,14 @@ class FirstStepRun(PinnRun):
         return float(np.linalg.norm(self.start))
 
     @functools.cached_property
-    def first_step(self) -> tuple[float, float, float]:
-        """||r(1)|| from r(0) and from r(0)/2, and a bound of the rounding error of either.
+    def first_step(self) -> FirstStep:
+        """The step from r(0) and the one from r(0)/2, along one direction.
 
-        Both steps are along one direction. r(1) is summed neuron by neuron: what the values move beyond
-        their linearisation.
+        r(1) is summed neuron by neuron: what the values move beyond their linearisation.
         """
         return self.shared(f"first step {self.kind} {self.random_signs}", self._measure)
 
-    def _measure(self) -> tuple[float, float, float]:
+    def _measure(self) -> FirstStep:
         weights = self.network.weights
         values, jacobian = self.sweeper.values_and_jacobian(weights)
         change = -least_norm_step(jacobian, self.start)
@@ -67,7 +88,10 @@ class FirstStepRun(PinnRun):
             after = self.sweeper.values(weights + share * change)
             found.append(float(np.linalg.norm((after - values - share * linear).sum(axis=1))))
         rounding = 8 * float(np.linalg.norm(self.sweeper.rounding(weights)))
-        return found[0], found[1], rounding
+        moved = np.linalg.norm(change, axis=0)
+        # a norm is convex: largest at an end of the segment
+        reach = max(np.linalg.norm(w, axis=0).max() for w in (weights, weights + change))
+        return FirstStep(found[0], found[1], rounding, float((moved**3).sum()), float(reach))
 
 
 def first_step(

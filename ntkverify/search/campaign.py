@@ -104,6 +104,7 @@ class _Search:
                 self.space.dimension,
                 entropy=self.entropy % 2**20,
                 evaluations=self.cell.evaluations,
+                smooth=self.space.smooth,
             )
             if self.cell.goal is None:
                 left = [key for key, score in self.seen.items() if score.failed and key not in self.settled]

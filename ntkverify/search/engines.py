@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings, target
 from hypothesis import strategies as st
-from scipy.optimize import differential_evolution
+from numpy.typing import NDArray
+from scipy.optimize import differential_evolution, minimize
 from scipy.stats import qmc
 
 from ntkverify.search.margin import VACUOUS
@@ -44,14 +45,16 @@ class _Carried(BaseException):
         self.error = error
 
 
-def random_search(objective: Objective, dimension: int, *, entropy: int, evaluations: int) -> None:
+def random_search(
+    objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int]
+) -> None:
     """Independent uniform vectors, the baseline."""
     rng = np.random.default_rng([entropy, 11])
     while True:
         objective(rng.integers(0, GRID, dimension).tolist())
 
 
-def evolve(objective: Objective, dimension: int, *, entropy: int, evaluations: int) -> None:
+def evolve(objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int]) -> None:
     """Differential evolution by scipy, on the integers.
 
     The population is small where the budget is, so that there are some thirty generations. Good at ridges in a few
@@ -73,7 +76,7 @@ def evolve(objective: Objective, dimension: int, *, entropy: int, evaluations: i
     )
 
 
-def hypothesize(objective: Objective, dimension: int, *, entropy: int, evaluations: int) -> None:
+def hypothesize(objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int]) -> None:
     """Hypothesis with ``target(margin)`` on the integer grid.
 
     Its own bias towards small, repeated and extreme coordinates finds corners; its hill climbing moves one
@@ -98,7 +101,7 @@ def hypothesize(objective: Objective, dimension: int, *, entropy: int, evaluatio
     climb()
 
 
-def mutate(objective: Objective, dimension: int, *, entropy: int, evaluations: int) -> None:
+def mutate(objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int]) -> None:
     """Uniform vectors at first, then copies of the best few with a few coordinates changed, by steps of all scales.
 
     Keeps what is good and moves little at a time, so that it climbs where the dimension is high and where some
@@ -125,17 +128,56 @@ def mutate(objective: Objective, dimension: int, *, entropy: int, evaluations: i
         best = sorted([(value, vector), *best], key=lambda pair: -pair[0])[:_ELITE]
 
 
+def simplex(objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int]) -> None:
+    """Uniform vectors at first, then scipy's Nelder-Mead from the best of them, over the coordinates in `smooth`.
+
+    What it leaves alone are the seeds and the sizes, which it takes from the start: it finds the top of a narrow hill
+    of which a uniform vector has met the foot.
+    """
+    rng = np.random.default_rng([entropy, 15])
+    drawn = [rng.integers(0, GRID, dimension).tolist() for _ in range(max(evaluations // 4, 4))]
+    ranked = sorted(((objective(vector), vector) for vector in drawn), key=lambda pair: -pair[0])
+    free = list(smooth)
+    if not free:
+        return
+    steps = max(evaluations // 8, 8 * len(free))
+    for value, vector in ranked[:_ELITE]:
+        if value == VACUOUS:
+            return
+
+        def moved(x: NDArray[np.float64], vector: list[int] = vector) -> list[int]:
+            result = list(vector)
+            for index, share in zip(free, x, strict=True):
+                result[index] = int(np.clip(np.rint(share * GRID), 0, GRID - 1))
+            return result
+
+        best = np.array([vector[index] / GRID for index in free])
+        for size in (1 / 16, 1 / 256):
+            corners = np.vstack([best, best + np.where(best < 0.5, size, -size) * np.eye(len(free))])
+            options = {"initial_simplex": corners, "maxfev": steps, "xatol": 1 / GRID, "fatol": 0.0, "adaptive": True}
+            best = minimize(lambda x: -objective(moved(x)), best, method="Nelder-Mead", options=options).x
+
+
 ENGINES: Mapping[str, Engine] = {
     "differential-evolution": evolve,
     "hypothesis": hypothesize,
     "mutation": mutate,
     "random": random_search,
+    "simplex": simplex,
 }
 #: with their shares of a budget: mutation found most where something was to be climbed, the others find what it misses
-DEFAULT_ENGINES: Mapping[str, int] = {"differential-evolution": 1, "mutation": 3, "hypothesis": 1}
+DEFAULT_ENGINES: Mapping[str, int] = {"differential-evolution": 1, "mutation": 2, "hypothesis": 1, "simplex": 1}
 
 
-def climb(engine: str, objective: Objective, dimension: int, *, entropy: int, evaluations: int) -> None:
+def climb(
+    engine: str,
+    objective: Objective,
+    dimension: int,
+    *,
+    entropy: int,
+    evaluations: int,
+    smooth: Sequence[int] = (),
+) -> None:
     """Run an engine, again and again with other entropy, until the objective has had enough.
 
     Parameters
@@ -150,6 +192,8 @@ def climb(engine: str, objective: Objective, dimension: int, *, entropy: int, ev
         Changes every proposal.
     evaluations : int
         How many proposals to plan for.
+    smooth : sequence of int
+        Coordinates whose small changes change an instance a little; not seeds or sizes.
     """
 
     def carried(vector: Sequence[int]) -> float:
@@ -163,7 +207,9 @@ def climb(engine: str, objective: Objective, dimension: int, *, entropy: int, ev
             objective([])
             return
         for attempt in range(100):
-            ENGINES[engine](carried, dimension, entropy=1000 * entropy + attempt, evaluations=evaluations)
+            ENGINES[engine](
+                carried, dimension, entropy=1000 * entropy + attempt, evaluations=evaluations, smooth=smooth
+            )
     except _Carried as carrier:
         raise carrier.error from None
     except Finished as end:

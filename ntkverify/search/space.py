@@ -48,6 +48,7 @@ class _GridProvider(PrimitiveProvider):
         self._shifts = shifts
         self.shifted = 0
         self.used = 0
+        self.floats: set[int] = set()  # coordinates that were read as floats
 
     def _next(self) -> int:
         self.used += 1
@@ -90,6 +91,7 @@ class _GridProvider(PrimitiveProvider):
         allow_nan: bool = True,
         smallest_nonzero_magnitude: float,
     ) -> float:
+        self.floats.add(self.used)
         share = self._next() / (GRID - 1)
         # an open end is cut at a decade that no instance needs more of
         low = min_value if math.isfinite(min_value) else min(-1e3, max_value - 1e3)
@@ -183,15 +185,22 @@ class Space:
         self._plain = not inspect.signature(regime.build).parameters
         rng = np.random.default_rng([entropy, 1])
         probes = [self._draw(rng.integers(0, GRID, _MOST).tolist(), ()) for _ in range(_PROBES)]
-        self.choices = max((used for _, used, _ in probes), default=0)
-        self.shifts = max((shifted for _, _, shifted in probes), default=0)
-        found = [instance for instance, _, _ in probes if instance is not None]
+        self.choices = max(min(read.used, _MOST) for _, read in probes)
+        self.shifts = max(min(read.shifted, _SHIFTS) for _, read in probes)
+        # a coordinate may be read as a float in one instance and as a seed in another
+        self._floats = [c for c in range(self.choices) if all(c in read.floats or c >= read.used for _, read in probes)]
+        found = [instance for instance, _ in probes if instance is not None]
         self.seeded = weights and any(instance.width > 0 for instance in found)
 
     @property
     def dimension(self) -> int:
         """Number of coordinates."""
         return self.choices + self.shifts + len(self.stretches) + self.seeded
+
+    @property
+    def smooth(self) -> list[int]:
+        """Coordinates whose small changes change the instance a little: floats, shifts and stretches."""
+        return self._floats + list(range(self.choices, self.dimension - self.seeded))
 
     def instance(self, vector: Sequence[int]) -> Instance | None:
         """The instance that a vector stands for; None where the family refuses these choices.
@@ -203,7 +212,7 @@ class Space:
         """
         plain = self.choices + self.shifts
         chosen = [int(c) for c in vector[:plain]]
-        instance, _, _ = self._draw(chosen[: self.choices], chosen[self.choices :])
+        instance, _ = self._draw(chosen[: self.choices], chosen[self.choices :])
         if instance is None:
             return None
         instance = replace(instance, theorem=self.theorem, regime=self.regime.name, seed=0)
@@ -211,8 +220,8 @@ class Space:
             instance = stretch.apply(instance, int(c) / GRID)
         return instance.with_seed(weight_seed(self.entropy, int(vector[-1]) if self.seeded else 0))
 
-    def _draw(self, coordinates: Sequence[int], shifts: Sequence[int]) -> tuple[Instance | None, int, int]:
-        """The instance, and how many coordinates and shifts it could use."""
+    def _draw(self, coordinates: Sequence[int], shifts: Sequence[int]) -> tuple[Instance | None, _GridProvider]:
+        """The instance, and what it was read from."""
         options = {"coordinates": coordinates, "shifts": shifts}
         data = ConjectureData(random=None, provider=_GridProvider, provider_kw=options)
         provider = data.provider
@@ -228,7 +237,7 @@ class Space:
                 instance = data.draw(st.composite(build)())
         except (StopTest, UnsatisfiedAssumption, NtkVerifyError):
             pass
-        return instance, min(provider.used, _MOST), min(provider.shifted, _SHIFTS)
+        return instance, provider
 
 
 def weight_seed(entropy: int, index: int, *, salt: int = 2) -> int:

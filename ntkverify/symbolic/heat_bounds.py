@@ -26,3 +26,9 @@ def block_slope(second: sympy.Expr, third: sympy.Expr, fourth: sympy.Expr, rho: 
     """Lipschitz constant in w of (psi, chi) over B^2, where 1 <= |w| <= B: each term differentiated."""
     interior = rho**2 * (third + fourth) + 2 * rho * second + 4 * rho * third + 2 * second
     return sympy.sqrt(interior**2 + (rho**2 * second) ** 2)
+
+
+def block_curvature(third: sympy.Expr, fourth: sympy.Expr, fifth: sympy.Expr, rho: sympy.Expr) -> sympy.Expr:
+    """Bound of the second derivative in w of (psi, chi) over B^2, 1 <= |w| <= B: each term differentiated twice."""
+    interior = rho**3 * (fourth + fifth) + 3 * rho**2 * third + 6 * rho**2 * fourth + 6 * rho * third
+    return sympy.sqrt(interior**2 + (rho**3 * third) ** 2)

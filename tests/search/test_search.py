@@ -106,13 +106,40 @@ def test_engines_climb_a_narrow_ridge_and_repeat_themselves(engine):
             seen.append(-sum(abs(c / GRID - 0.9) for c in vector))
             return seen[-1]
 
-        climb(engine, objective, 4, entropy=0, evaluations=budget)
+        climb(engine, objective, 4, entropy=0, evaluations=budget, smooth=range(4))
         return seen
 
     first = best(600)
     assert first == best(600)
     # uniform draws come within 0.1 of the ridge with probability 2 * 0.1^4 / 3 or less per draw
     assert max(first) > -0.1
+
+
+def test_the_simplex_leaves_seeds_alone_and_climbs_what_is_smooth():
+    """A hill a thousandth wide in two coordinates, of which every seed has its own."""
+    seen = []
+
+    def objective(vector):
+        if len(seen) == 500:
+            raise Finished
+        top = np.random.default_rng(vector[0]).uniform(0.2, 0.8, 2)
+        seen.append(-float(np.abs(np.array(vector[1:]) / GRID - top).sum()))
+        return seen[-1]
+
+    climb("simplex", objective, 3, entropy=0, evaluations=500, smooth=[1, 2])
+    # 500 uniform vectors come that near with probability 500 * 2 * 0.001^2 = 0.001
+    assert max(seen) > -0.001
+
+
+def test_the_smooth_coordinates_are_floats_shifts_and_stretches():
+    def build(draw):
+        rng = generator(draw)
+        size = draw(st.floats(0, 1))
+        return Instance(data={"x": rng.uniform(0, 1, 2)}, parameters={"size": size}, width=3)
+
+    space = Space(Regime("r", build, AlgebraRun, {}), "t")
+    # seed of the generator, float, two shifts, seed of the weights
+    assert (space.dimension, space.smooth) == (5, [1, 2, 3])
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))
