@@ -7,16 +7,17 @@ Of each theorem some claims are searched with ten times the budget and other see
 sampling. On the true theorem that must find no violation; the best margin that it reaches says how sharp the claim is.
 The variants:
 
-tightened   the bound scaled so that the instance with the best margin exceeds it by 5, 10, 20 or 50%
+tightened   the bound scaled so that the instance with the best margin exceeds it by 5, 10, 20 or 50%; that of a claim
+            of probability by the first three powers of two that make drawn instances refute it
 exponent    a symbol of the bound squared or its root taken
 dropped     an assumption no longer asked for
 control     the claims that the theorem itself lists as false
 
 A variant counts as false by 5% when there is a witness: an instance that exceeds the bound by 5% or more, beyond
 rounding. For a tightened one that is the instance of the long search, for the others a search with other seeds and
-twice the budget finds it or not. The searches that are measured never see a witness. A control of probability
-counts as false, since `pytest` refutes it. Everything is on record: the same command resumes, and several processes
-may share the work.
+twice the budget finds it or not. The searches that are measured never see a witness. A claim of probability, whether
+tightened or a control, counts as false where the statistical test of `pytest` refutes it. Everything is on record: the
+same command resumes.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
+from ntkverify.check import Check
 from ntkverify.parts import Claim
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.quantifiers import WithProbability, always
 from ntkverify.report.table import render
+from ntkverify.run import RecordStore
 from ntkverify.search.campaign import results, search_cell, space_of
 from ntkverify.search.cells import Cell, cells_of
 from ntkverify.search.engines import DEFAULT_ENGINES
@@ -51,6 +55,7 @@ from ntkverify.theorem import Theorem
 
 GRADES = (0.05, 0.1, 0.2, 0.5)
 LONGER = 10  # times the budget, on the true theorem
+HALVINGS, PROBABLE = 12, 3  # of the bound of a claim of probability: tried, and kept
 ALL = (*DEFAULT_ENGINES, "random")
 
 
@@ -66,7 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="TEXT", help="claims to be made wrong: those whose name contains TEXT")
     parser.add_argument("--widely", type=int, default=1, help="those that get wrong exponents and lose assumptions too")
     parser.add_argument("--certify", action="store_true", help="shrink and certify what is found, for minutes each")
-    parser.add_argument("--max-width", type=int, default=2**14, help="wider instances are not run")
+    parser.add_argument("--max-width", type=int, default=2**15, help="wider instances are not run")
     parser.add_argument("--entropy", type=int, default=0, help="changes every draw")
     parser.add_argument("--store", default="planted.sqlite", help="record; the same command again resumes it")
     parser.add_argument("--json", metavar="FILE", help="also write all variants to FILE")
@@ -106,11 +111,11 @@ class Study:
         ((_, row),) = results(self.store, [cell])
         return row
 
-    def claims(self) -> list[Claim]:
-        """The claims to be made wrong: the cheapest, at least one conclusion among them where one can be run."""
+    def ranked(self, wanted: Callable[[Claim], bool]) -> list[Claim]:
+        """The claims with a bound that a search can be put to, the cheapest first."""
         ranked = []
         for claim in self.theorem.claims.values():
-            if claim.kind == "control" or claim.quantifier is not always or claim.bound in (None, 0):
+            if claim.kind == "control" or claim.bound in (None, 0) or not wanted(claim):
                 continue
             if self.options.only and self.options.only not in claim.name:
                 continue
@@ -119,9 +124,13 @@ class Study:
                 # a bound that most instances reach is no test of a search
                 ranked.append((claim.attained, max(works), claim.name, claim))
         ranked.sort(key=lambda entry: entry[:3])
-        chosen = [entry[-1] for entry in ranked]
-        first = next((claim for claim in chosen if claim.kind == "conclusion"), None)
-        chosen = chosen[: self.options.claims]
+        return [entry[-1] for entry in ranked]
+
+    def claims(self) -> list[Claim]:
+        """The claims of all instances to be made wrong: the cheapest, a conclusion among them where there is one."""
+        found = self.ranked(lambda claim: claim.quantifier is always)
+        chosen = found[: self.options.claims]
+        first = next((claim for claim in found if claim.kind == "conclusion"), None)
         if first is not None and first not in chosen:
             chosen[-1] = first
         return chosen
@@ -144,6 +153,8 @@ class Study:
                     yield self.witnessed("exponent", claim.name, plants=[plant])
                 for assumption in self.theorem.assumptions_of(claim):
                     yield self.witnessed("dropped", claim.name, relax=[assumption.name])
+        for claim in self.ranked(lambda c: c.kind == "conclusion" and isinstance(c.quantifier, WithProbability))[:1]:
+            yield from self.halved(claim)
         for claim in self.theorem.claims.values():
             if claim.kind == "control" and searchable(claim):
                 if not all(self.work(claim, regime.name) for regime in self.theorem.regimes_of(claim)):
@@ -153,8 +164,8 @@ class Study:
                 else:
                     yield self.witnessed("control", claim.name)
 
-    def tightened(self, claim: Claim) -> Iterator[dict[str, Any]]:
-        """The true claim searched for long, and the variants that its best instance violates by a given share."""
+    def true(self, claim: Claim) -> tuple[dict[str, Any], Cell | None, tuple[int, ...]]:
+        """The true claim searched for long: its row, and the cell and the vector of the best margin."""
         best, vector, count, found = -np.inf, (), 0, []
         home = None
         for cell in self.cells(claim.name, ALL, times=LONGER, other=1):
@@ -164,9 +175,16 @@ class Study:
             for key, one in self.store.evaluations(row["cell"]).items():
                 if not one.vacuous and one.margin > best:
                     best, vector, home = one.margin, key, cell
-        yield {
+        row = {
             "kind": "true", "claim": claim.name, "best margin": float(best), "evaluations": count, "statuses": found,
         }  # fmt: skip
+        return row, home, vector
+
+    def tightened(self, claim: Claim) -> Iterator[dict[str, Any]]:
+        """The true claim, and the variants that its best instance violates by a given share."""
+        row, home, vector = self.true(claim)
+        yield row
+        best = row["best margin"]
         if home is None or abs(best) >= 1:
             return  # never exercised, or measured zero
         witness = space_of(self.theorem, home).instance(vector)
@@ -182,6 +200,28 @@ class Study:
                 "kind": f"tightened {grade:.0%}", "claim": claim.name, "plants": [plant], "false by": seen.margin,
                 "false": seen.failed and seen.margin >= 0.99 * grade,
             }  # fmt: skip
+
+    def halved(self, claim: Claim) -> Iterator[dict[str, Any]]:
+        """The true claim of probability, and the halvings of its bound that drawn instances refute."""
+        row, _, _ = self.true(claim)
+        yield row
+        with tempfile.TemporaryDirectory() as folder:
+            records = RecordStore(Path(folder))  # halving a bound trains nothing anew
+            kept = 0
+            for power in range(1, HALVINGS + 1):
+                plant = f"{claim.name} * {2**power}" if claim.from_below else f"{claim.name} * 1/{2**power}"
+                with planted(self.theorem, [plant]):
+                    check = Check(self.theorem, entropy=2 * self.options.entropy + 1, store=records)
+                    verdict = check.verdict(self.theorem.claims[claim.name])
+                if verdict.status != "violated":
+                    continue
+                yield {
+                    "kind": "tightened, probability", "claim": claim.name, "plants": [plant], "false by": None,
+                    "false": True, "evidence": verdict.evidence,
+                }  # fmt: skip
+                kept += 1
+                if kept == PROBABLE:
+                    return
 
     def witnessed(self, kind: str, claim: str, **wrong: Any) -> dict[str, Any]:
         """A variant with the best margin that other seeds and twice the budget reach, until 5%."""
