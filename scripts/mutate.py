@@ -2,7 +2,9 @@
 
     python scripts/mutate.py theorems/natural_gradient/gradient_descent_regression.py
 
-A mutant that survives is either still true (its slack says by how much) or shows where the check is blind.
+A mutant that survives is either still true (its slack says by how much) or shows where the check is blind. With
+``--survivors`` each is put to the thorough profile, and what passes that too to the search: "missed" is a mutant that
+the search violates and the check does not.
 """
 
 from __future__ import annotations
@@ -18,9 +20,25 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
-from ntkverify.mutation import check_original, fate, mutants
+from ntkverify.mutation import Fate, check_original, fate, mutants
 from ntkverify.run import RecordStore
-from ntkverify.theorem import PROFILES
+from ntkverify.search.survivors import hunts
+from ntkverify.theorem import PROFILES, Theorem
+
+
+def again(theorem: Theorem, survivor: Fate, *, path: str, seconds: float, store: RecordStore) -> Fate:
+    """A survivor under the thorough profile and, should it survive that, in the search."""
+    thorough = fate(theorem, survivor.mutant, profile="thorough", store=store)
+    if thorough.refuted:
+        return replace(thorough, evidence=f"{thorough.evidence}; thorough profile")
+    said = [survivor.evidence] if survivor.evidence else []
+    for hunt in hunts(theorem, survivor.mutant, path=path, seconds=seconds):
+        reached = "nothing exercised" if hunt.reached is None else f"{hunt.reached:.3g} of the bound reached"
+        text = f"{hunt.claim!r}: {reached} in a search of {hunt.evaluations} instances"
+        if hunt.violated:
+            return replace(survivor, status="missed", claim=hunt.claim, evidence=text)
+        said.append(text)
+    return replace(survivor, evidence="; ".join(said))
 
 
 def main() -> None:
@@ -31,6 +49,8 @@ def main() -> None:
     parser.add_argument("--profile", choices=PROFILES, default="quick", help="how many instances to draw")
     parser.add_argument("--draws", type=int, metavar="N", help="draw N instances of every family instead")
     parser.add_argument("--only", metavar="TEXT", help="mutants whose name contains TEXT")
+    parser.add_argument("--survivors", action="store_true", help="put them to the thorough profile and to the search")
+    parser.add_argument("--seconds", type=float, default=60, help="budget of that search for each claim")
     parser.add_argument("--json", metavar="FILE", help="also write the table to FILE")
     options = parser.parse_args()
     theorem = load_theorem(options.theorem)
@@ -46,6 +66,8 @@ def main() -> None:
         check_original(theorem, chosen, profile=options.profile, store=store)
         for mutant in tqdm(chosen, desc="mutants", unit="mutant", leave=False):
             f = fate(theorem, mutant, profile=options.profile, store=store)
+            if options.survivors and not f.refuted:
+                f = again(theorem, f, path=options.theorem, seconds=options.seconds, store=store)
             fates.append(f)
             word = f.status if f.claim is None else f"{f.status}: {f.claim!r}"
             tqdm.write(f"{f.mutant.name} * {f.mutant.factor}: {word}" + (f" ({f.evidence})" if f.evidence else ""))

@@ -37,6 +37,7 @@ from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.check import Check
+from ntkverify.instance import Instance
 from ntkverify.parts import Claim
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.quantifiers import WithProbability, always
@@ -45,7 +46,7 @@ from ntkverify.run import RecordStore
 from ntkverify.search.campaign import results, search_cell, space_of
 from ntkverify.search.cells import Cell, cells_of
 from ntkverify.search.engines import DEFAULT_ENGINES
-from ntkverify.search.margin import score, searchable
+from ntkverify.search.margin import VACUOUS, score, searchable
 from ntkverify.search.planted import planted, plants_of
 from ntkverify.search.settle import CLOSING
 from ntkverify.search.space import GRID, Space
@@ -128,7 +129,8 @@ class Study:
 
     def claims(self) -> list[Claim]:
         """The claims of all instances to be made wrong: the cheapest, a conclusion among them where there is one."""
-        found = self.ranked(lambda claim: claim.quantifier is always)
+        # a comparison of constants, alike on every instance, is no test of a search
+        found = [claim for claim in self.ranked(lambda claim: claim.quantifier is always) if self.varies(claim)]
         chosen = found[: self.options.claims]
         first = next((claim for claim in found if claim.kind == "conclusion"), None)
         if first is not None and first not in chosen:
@@ -137,12 +139,25 @@ class Study:
 
     def work(self, claim: Claim, regime: str) -> tuple[bool, float] | None:
         """Whether there is nothing to vary, and neurons times steps times data; None where nothing is run."""
+        drawn = self.drawn(regime)
+        sizes = [max(i.width, 1) * (i.steps + 1) * (1 + sum(np.size(v) for v in i.data.values())) for i in drawn]
+        return (all(i == drawn[0] for i in drawn), float(np.median(sizes))) if sizes else None
+
+    def drawn(self, regime: str) -> list[Instance]:
+        """A few instances of a family that are not too wide."""
         space = Space(self.theorem.regimes[regime], self.theorem.id)
         rng = np.random.default_rng(0)
-        drawn = [space.instance(rng.integers(0, GRID, space.dimension).tolist()) for _ in range(8)]
-        known = [i for i in drawn if i is not None and i.width <= self.options.max_width]
-        sizes = [max(i.width, 1) * (i.steps + 1) * (1 + sum(np.size(v) for v in i.data.values())) for i in known]
-        return (space.dimension == 0, float(np.median(sizes))) if sizes else None
+        found = [space.instance(rng.integers(0, GRID, space.dimension).tolist()) for _ in range(8)]
+        return [i for i in found if i is not None and i.width <= self.options.max_width]
+
+    def varies(self, claim: Claim) -> bool:
+        """Whether instances differ in their margin."""
+        margins = {
+            score(self.theorem, claim, regime, instance).margin
+            for regime in self.theorem.regimes_of(claim)
+            for instance in self.drawn(regime.name)
+        }
+        return len(margins - {VACUOUS}) > 1
 
     def variants(self) -> Iterator[dict[str, Any]]:
         """Every variant with what is known of its falsehood."""
@@ -153,7 +168,8 @@ class Study:
                     yield self.witnessed("exponent", claim.name, plants=[plant])
                 for assumption in self.theorem.assumptions_of(claim):
                     yield self.witnessed("dropped", claim.name, relax=[assumption.name])
-        for claim in self.ranked(lambda c: c.kind == "conclusion" and isinstance(c.quantifier, WithProbability))[:1]:
+        probable = self.ranked(lambda claim: isinstance(claim.quantifier, WithProbability))
+        for claim in sorted(probable, key=lambda claim: claim.kind != "conclusion")[:1]:
             yield from self.halved(claim)
         for claim in self.theorem.claims.values():
             if claim.kind == "control" and searchable(claim):

@@ -4,12 +4,44 @@ import numpy as np
 import pytest
 import sympy
 
-from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, with_probability
+from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, load_theorem, with_probability
 from ntkverify.mutation import Mutant, check_original, fate, mutants
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.run import RecordStore
+from ntkverify.search.survivors import hunts
 
 HALF = sympy.Rational(1, 2)
+CORNER = """
+import sympy
+from hypothesis import strategies as st
+from ntkverify import Instance, Source, Theorem, always
+from ntkverify.glossary import n
+from ntkverify.problems.algebra import AlgebraRun
+
+theorem = Theorem("Corner", source=Source(), statement="a sharp bound that random vectors stay away from")
+theorem.quantity("n", lambda run: len(run.x))
+c = theorem.constant("c", sympy.Integer(1), "largest entry squared")
+
+
+@theorem.instances("vectors", run=AlgebraRun, quick=20)
+def vectors(draw):
+    return Instance(data={"x": draw(st.lists(st.floats(0, 1), min_size=6, max_size=6))})
+
+
+@theorem.conclusion("squares sum to n at most", holds=always, bound=n)
+def squares(run):
+    return run.x @ run.x
+
+
+@theorem.lemma("at most c n", holds=always, bound=c * n)
+def scaled(run):
+    return run.x @ run.x
+
+
+@theorem.control("a hundredth of n", holds=always, bound=n / 100)
+def false(run):
+    return run.x @ run.x
+"""
 
 
 @pytest.fixture
@@ -65,3 +97,39 @@ def test_a_theorem_that_fails_as_it_stands_is_not_mutated(theorem, tmp_path):
         check_original(theorem, mutants(theorem), profile="quick", store=store)
     # nobody asks for what no chosen mutant changes
     check_original(theorem, [Mutant("at most c", HALF, False)], profile="quick", store=store)
+
+
+class TestSurvivors:
+    """What the drawn instances do not refute is put to the search."""
+
+    def found(self, vectors, factor):
+        theorem, path = vectors
+        mutant = Mutant("squares sum to n at most", factor, False)
+        return list(hunts(theorem, mutant, path=path, evaluations=400))
+
+    @pytest.fixture
+    def vectors(self, tmp_path):
+        path = tmp_path / "corner.py"
+        path.write_text(CORNER)
+        return load_theorem(path), path
+
+    def test_a_false_mutant_that_random_draws_miss_is_found(self, vectors, tmp_path):
+        theorem, _ = vectors
+        mutant = Mutant("squares sum to n at most", sympy.Rational(9, 10), False)
+        assert fate(theorem, mutant, profile="quick", store=RecordStore(tmp_path)).status == "survived"
+        (hunt,) = self.found(vectors, mutant.factor)
+        assert hunt.violated
+        assert hunt.reached >= 1
+
+    def test_a_true_mutant_is_not_and_its_reach_is_told(self, vectors):
+        (hunt,) = self.found(vectors, sympy.Rational(11, 10))
+        assert not hunt.violated
+        assert 0.8 < hunt.reached < 1 / 1.1 + 1e-9
+        assert hunt.evaluations > 0
+
+    def test_a_constant_is_searched_where_it_tightens_a_bound(self, vectors):
+        theorem, path = vectors
+        assert not list(hunts(theorem, Mutant("c", sympy.Integer(2), True), path=path))
+        (hunt,) = hunts(theorem, Mutant("c", HALF, True), path=path, evaluations=400)
+        assert hunt.violated
+        assert hunt.claim == "at most c n"

@@ -106,12 +106,18 @@ def mutate(objective: Objective, dimension: int, *, entropy: int, evaluations: i
 
     Keeps what is good and moves little at a time, so that it climbs where the dimension is high and where some
     coordinates, such as seeds, mean nothing to their neighbours. It may stay on the wrong hill: one vector in
-    eight is uniform to the end.
+    eight is uniform to the end. The last third of the budget goes to `simplex` if that is enough for it: from the
+    best vector of all, and from the best of the uniform ones, whose seeds are others.
     """
     rng = np.random.default_rng([entropy, 14])
     best: list[tuple[float, list[int]]] = []
+    uniform: list[tuple[float, list[int]]] = []
     start = max(evaluations // 6, 4)
+    steps = max(evaluations // 9, 10 * len(smooth))
+    climbs = bool(smooth) and 2 * steps <= evaluations // 3
     for count in itertools.count():
+        if climbs and count >= 2 * evaluations // 3:
+            break
         if count < start or rng.random() < 1 / 8:
             vector = rng.integers(0, GRID, dimension).tolist()
         else:
@@ -126,36 +132,30 @@ def mutate(objective: Objective, dimension: int, *, entropy: int, evaluations: i
         value = objective(vector)
         # the newer of two equals goes first, to drift where the margin is flat
         best = sorted([(value, vector), *best], key=lambda pair: -pair[0])[:_ELITE]
+        if count == start - 1:
+            uniform = list(best)
+    for value, vector in (best[0], *uniform):
+        if value != VACUOUS:
+            simplex(objective, vector, smooth, steps=steps)
 
 
-def simplex(objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int]) -> None:
-    """Uniform vectors at first, then scipy's Nelder-Mead from the best of them, over the coordinates in `smooth`.
+def simplex(objective: Objective, start: Sequence[int], smooth: Sequence[int], *, steps: int) -> None:
+    """scipy's Nelder-Mead over the coordinates in `smooth`, half its steps from a wide and half from a narrow simplex.
 
-    What it leaves alone are the seeds and the sizes, which it takes from the start: it finds the top of a narrow hill
-    of which a uniform vector has met the foot.
+    It leaves seeds and sizes as they are: the top of a narrow hill, of which mutation has met the slope.
     """
-    rng = np.random.default_rng([entropy, 15])
-    drawn = [rng.integers(0, GRID, dimension).tolist() for _ in range(max(evaluations // 4, 4))]
-    ranked = sorted(((objective(vector), vector) for vector in drawn), key=lambda pair: -pair[0])
-    free = list(smooth)
-    if not free:
-        return
-    steps = max(evaluations // 8, 8 * len(free))
-    for value, vector in ranked[:_ELITE]:
-        if value == VACUOUS:
-            return
 
-        def moved(x: NDArray[np.float64], vector: list[int] = vector) -> list[int]:
-            result = list(vector)
-            for index, share in zip(free, x, strict=True):
-                result[index] = int(np.clip(np.rint(share * GRID), 0, GRID - 1))
-            return result
+    def moved(x: NDArray[np.float64]) -> list[int]:
+        result = list(start)
+        for index, share in zip(smooth, x, strict=True):
+            result[index] = int(np.clip(np.rint(share * GRID), 0, GRID - 1))
+        return result
 
-        best = np.array([vector[index] / GRID for index in free])
-        for size in (1 / 16, 1 / 256):
-            corners = np.vstack([best, best + np.where(best < 0.5, size, -size) * np.eye(len(free))])
-            options = {"initial_simplex": corners, "maxfev": steps, "xatol": 1 / GRID, "fatol": 0.0, "adaptive": True}
-            best = minimize(lambda x: -objective(moved(x)), best, method="Nelder-Mead", options=options).x
+    best = np.array([start[index] / GRID for index in smooth])
+    for size in (1 / 16, 1 / 256):
+        corners = np.vstack([best, best + np.where(best < 0.5, size, -size) * np.eye(len(best))])
+        options = {"initial_simplex": corners, "maxfev": steps // 2, "xatol": 1 / GRID, "fatol": 0.0, "adaptive": True}
+        best = minimize(lambda x: -objective(moved(x)), best, method="Nelder-Mead", options=options).x
 
 
 ENGINES: Mapping[str, Engine] = {
@@ -163,10 +163,9 @@ ENGINES: Mapping[str, Engine] = {
     "hypothesis": hypothesize,
     "mutation": mutate,
     "random": random_search,
-    "simplex": simplex,
 }
 #: with their shares of a budget: mutation found most where something was to be climbed, the others find what it misses
-DEFAULT_ENGINES: Mapping[str, int] = {"differential-evolution": 1, "mutation": 2, "hypothesis": 1, "simplex": 1}
+DEFAULT_ENGINES: Mapping[str, int] = {"differential-evolution": 1, "mutation": 3, "hypothesis": 1}
 
 
 def climb(

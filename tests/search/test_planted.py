@@ -24,12 +24,13 @@ def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, caps
         certify=False, max_width=2**14, entropy=0, store=str(tmp_path / "p.sqlite"), json=str(tmp_path / "p.json"),
     )  # fmt: skip
     rows = study.collect(options)
-    # of the claims with numbers as bounds the two that take least work: both have single numbers as data at least
+    # the two claims about all instances that take least work, and one of probability
     truths = [row for row in rows if row["kind"] == "true"]
-    assert len(truths) == 2
+    assert len(truths) == 3
+    assert truths[-1]["claim"] == "a fair coin"
     assert "squares sum to n at most" in {row["claim"] for row in truths}
-    assert all(row["statuses"] == [] for row in truths)
-    tightened = [row for row in rows if row["kind"].startswith("tightened")]
+    assert not {status for row in truths for status in row["statuses"]} & set(study.CLOSING)
+    tightened = [row for row in rows if row["kind"].startswith("tightened") and row["kind"].endswith("%")]
     assert len(tightened) == 8
     for row in tightened:
         assert row["false"]
@@ -48,4 +49,21 @@ def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, caps
     capsys.readouterr()
     lines = study.table(rows, "kind")
     assert any(line.startswith("all") for line in lines)
-    assert len(study.true_table(rows)) == 3
+    assert len(study.true_table(rows)) == 4
+
+
+def test_a_claim_of_probability_is_halved_until_drawn_instances_refute_it(study, tmp_path, vectors_source):
+    fair = "holds=with_probability(sympy.Rational(2, 5)), bound=sympy.Rational(1, 2)"
+    rare = "holds=with_probability(sympy.Rational(9, 10)), bound=sympy.Rational(19, 20)"
+    module = tmp_path / "rare.py"
+    module.write_text(vectors_source.replace(fair, rare))
+    options = argparse.Namespace(
+        theorems=[str(module)], evaluations=60, seconds=60, long_seconds=None, claims=1, only="a fair coin", widely=0,
+        certify=False, max_width=2**14, entropy=0, store=str(tmp_path / "p.sqlite"), json=None,
+    )  # fmt: skip
+    rows = [row for row in study.collect(options) if row["claim"] == "a fair coin"]
+    assert [row["kind"] for row in rows] == ["true", *["tightened, probability"] * 3]
+    # 10% may fail; 52% do so above 19/40, which 20 draws may or may not tell, 76% above 19/80, which they tell
+    assert [row["plants"][0].split(" * ")[1] for row in rows[1:]] in (["1/2", "1/4", "1/8"], ["1/4", "1/8", "1/16"])
+    assert rows[0]["statuses"].count("confirmed") == 0
+    assert all(row["search"] == "confirmed" for row in rows[1:])

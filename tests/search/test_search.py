@@ -115,7 +115,7 @@ def test_engines_climb_a_narrow_ridge_and_repeat_themselves(engine):
     assert max(first) > -0.1
 
 
-def test_the_simplex_leaves_seeds_alone_and_climbs_what_is_smooth():
+def test_mutation_ends_with_a_simplex_that_climbs_what_is_smooth_and_leaves_seeds_alone():
     """A hill a thousandth wide in two coordinates, of which every seed has its own."""
     seen = []
 
@@ -126,7 +126,7 @@ def test_the_simplex_leaves_seeds_alone_and_climbs_what_is_smooth():
         seen.append(-float(np.abs(np.array(vector[1:]) / GRID - top).sum()))
         return seen[-1]
 
-    climb("simplex", objective, 3, entropy=0, evaluations=500, smooth=[1, 2])
+    climb("mutation", objective, 3, entropy=0, evaluations=500, smooth=[1, 2])
     # 500 uniform vectors come that near with probability 500 * 2 * 0.001^2 = 0.001
     assert max(seen) > -0.001
 

@@ -1,0 +1,108 @@
+"""Mutants that the check lets pass, put to the search: is the statement still true, or is the check blind?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import sympy
+
+from ntkverify.mutation import Mutant
+from ntkverify.parts import Claim
+from ntkverify.quantifiers import always
+from ntkverify.search.campaign import search_cell
+from ntkverify.search.cells import MAX_WIDTH, cells_of
+from ntkverify.search.store import Store
+from ntkverify.theorem import Theorem
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What a search finds of one mutated claim.
+
+    Parameters
+    ----------
+    claim : str
+        Which.
+    violated : bool
+        Whether an instance inside the assumptions exceeds the mutated bound beyond rounding.
+    reached : float or None
+        Largest measured/bound, bound/measured for a lower bound; None where nothing was exercised.
+    evaluations : int
+        Instances tried.
+    """
+
+    claim: str
+    violated: bool
+    reached: float | None
+    evaluations: int
+
+
+def hunts(
+    theorem: Theorem,
+    mutant: Mutant,
+    *,
+    path: str | Path,
+    evaluations: int = 2000,
+    seconds: float = 60,
+    entropy: int = 0,
+    max_width: int = MAX_WIDTH,
+) -> Iterator[Hunt]:
+    """Search every claim about all instances whose bound the mutant tightens, until one is violated.
+
+    A bound that is only scaled the other way is implied by the old one, and not searched.
+
+    Parameters
+    ----------
+    theorem, path
+        The theorem as it stands, and its module.
+    mutant : Mutant
+        What is scaled.
+    evaluations, seconds : int, float
+        Budget of each claim, in instances and seconds of processor time.
+    entropy : int
+        Changes every draw.
+    max_width : int
+        Wider instances are not run.
+    """
+    plant = f"{mutant.name} * {mutant.factor}"
+    for claim in _changed(theorem, mutant):
+        store = Store(None)
+        best, count, violated = None, 0, False
+        cells = cells_of(
+            theorem, path=path, claims=[claim.name], plants=[plant], evaluations=evaluations, seconds=seconds,
+            entropy=entropy, max_width=max_width, goal=0.0,
+        )  # fmt: skip
+        for cell in cells:
+            search_cell(theorem, cell, store, path=path)
+            for one in store.evaluations(store.open_cell(cell.settings())).values():
+                count += 1
+                if not one.vacuous:
+                    best = one.margin if best is None else max(best, one.margin)
+                violated = violated or (one.failed and one.margin >= 0)
+            if violated:
+                break
+        # the margin of a lower bound is 1 - measured/bound
+        reached = None if best is None else 1 / (1 - best) if claim.from_below and best < 1 else 1 + best
+        yield Hunt(claim.name, violated, reached, count)
+        if violated:
+            return
+
+
+def _changed(theorem: Theorem, mutant: Mutant) -> list[Claim]:
+    """Claims about all instances whose bound the mutant tightens, or changes in a way that is not plain."""
+    known = [c for c in theorem.claims.values() if c.quantifier is always and c.kind != "control" and not c.is_symbolic]
+    if not mutant.is_constant:
+        return [claim for claim in known if claim.name == mutant.name]
+    before = {claim.name: theorem.bound_of(claim) for claim in known}
+    with theorem.mutated(mutant.name, mutant.factor):
+        return [claim for claim in known if not _implied(before[claim.name], theorem.bound_of(claim), claim.from_below)]
+
+
+def _implied(before: sympy.Expr, after: sympy.Expr, from_below: bool) -> bool:
+    """Whether the changed bound is the old one or a weaker one; a ratio that is no number decides nothing."""
+    if before == after:
+        return True
+    ratio = sympy.cancel(after / before) if before != 0 else sympy.nan
+    return bool(ratio.is_number and ratio.is_positive and (ratio <= 1 if from_below else ratio >= 1))
