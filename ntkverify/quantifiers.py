@@ -46,8 +46,9 @@ class ScalesAs(Quantifier):
     exponent : float
         Claimed exponent.
     tolerance : float
-        Deviation of the fitted exponent that finite widths may cause; the claim is violated when the
-        confidence interval lies outside ``exponent +- tolerance`` and inconclusive when it is wider than that band.
+        Deviation of the fitted exponent that finite widths may cause. The claim is violated when the confidence
+        interval lies outside ``exponent +- tolerance``; it is inconclusive when that interval is wider than the band,
+        or when the fitted exponent itself lies outside and the interval touches.
     """
 
     exponent: float

@@ -78,6 +78,8 @@ class Run:
         # only reached when the attribute does not exist: parameters, data, then what the theorem defines
         if name.startswith("_") or name in ("instance", "theorem"):
             raise AttributeError(name)
+        if hasattr(type(self), name):  # a property that failed: its own error is the one to show
+            return object.__getattribute__(self, name)
         if name in self.instance.parameters:
             return self.instance.parameters[name]
         if name in self.instance.data:

@@ -258,7 +258,7 @@ def _distributional(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: 
     low, high = quantifier.exponent - quantifier.tolerance, quantifier.exponent + quantifier.tolerance
     if slope.high < low or slope.low > high:
         tally.status = "violated"
-    elif slope.resolution > 2 * quantifier.tolerance:
+    elif slope.resolution > 2 * quantifier.tolerance or not low <= slope.slope <= high:
         tally.status = "inconclusive"
     tally.evidence = (
         f"exponent {slope.slope:.3f} in [{slope.low:.3f}, {slope.high:.3f}] over {slope.draws} draws, "

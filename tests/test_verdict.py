@@ -190,6 +190,12 @@ class TestScalesAs:
             result = verdict(values, scales_as(exponent, tolerance=0.05), bound=None, width=widths)
             assert result.status == status
 
+    def test_a_fit_outside_the_band_whose_interval_touches_it_is_inconclusive(self):
+        widths, values = self.sample(-0.5, noise=0.2)
+        result = verdict(values, scales_as(-0.62, tolerance=0.1), bound=None, width=widths)
+        assert result.status == "inconclusive"
+        assert verdict(values, scales_as(-0.55, tolerance=0.1), bound=None, width=widths).status == "holds"
+
     def test_several_numbers_of_one_run_are_refused(self):
         with pytest.raises(NtkVerifyError, match="one number per run"):
             verdict([[1.0, 1.0]] * 5, scales_as(0, tolerance=0.1), bound=None)

@@ -339,7 +339,8 @@ def linear_step(draw, top):
 @theorem.instances("step beyond stability", run=RegressionRun, quick=20)
 def unstable(draw):
     targets = bounded_targets(draw, 2, 1.0)
-    return instance(orthonormal_inputs(2), targets, width=4096, fraction=6.0, steps=5)
+    # eta ||H^inf|| = 3 doubles the residual, and the claimed rate is a half
+    return instance(orthonormal_inputs(2), targets, width=4096, fraction=4.5, steps=5)
 
 
 @theorem.instances("narrow network", run=RegressionRun, quick=60)
@@ -821,7 +822,7 @@ def too_fast(run):
 
 
 @theorem.control(
-    "the same rate at six times the largest step",
+    "the same rate at four and a half times the largest step",
     holds=with_probability(1 - delta),
     bound=sympy.Abs(1 - eta * lambda_0 / 2) ** k * loss_0,
     assumes=DATA,
