@@ -92,6 +92,16 @@ class TestAlways:
         with pytest.raises(NtkVerifyError, match="does not know 'mystery'"):
             verdict([[0.5]], bound=sympy.Symbol("mystery"))
 
+    def test_a_property_that_fails_shows_its_own_error(self):
+        class Broken(AlgebraRun):
+            @property
+            def half(self):
+                return self.instance.no_such_field / 2
+
+        theorem, _ = make(always)
+        with pytest.raises(AttributeError, match="no_such_field"):
+            Broken(Instance(), theorem).half  # noqa: B018
+
     def test_an_infinite_bound_is_refused(self):
         with pytest.raises(NtkVerifyError, match="not finite"):
             verdict([[0.5]], bound=1 / (bound - 1))
