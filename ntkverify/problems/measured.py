@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from ntkverify.errors import NtkVerifyError
 from ntkverify.measures.sweep import Network, draw_network
 from ntkverify.measures.trajectory import Measured, Method, Sweeper, follow
-from ntkverify.run import Run
+from ntkverify.problems.trained import TrainedRun
 
 Array = NDArray[np.float64]
 
 
-class MeasuredRun(Run):
+class MeasuredRun(TrainedRun):
     """A wide network trained by gradient or natural gradient descent; subclasses say on which samples."""
 
     method: Method = "gradient"
@@ -104,34 +104,9 @@ class MeasuredRun(Run):
         )
 
     @property
-    def residuals(self) -> Array:
-        """||r(k)||, (K+1,)."""
-        return np.asarray(np.linalg.norm(self.trajectory.residuals, axis=1))
-
-    @property
-    def residuals_error(self) -> Array:
-        """Bound of the rounding error of ||r(k)||, (K+1,)."""
-        return np.asarray(np.linalg.norm(self.trajectory.residuals_error, axis=1))
-
-    @property
-    def losses(self) -> Array:
-        """L(k) = ||r(k)||^2 / 2, (K+1,)."""
-        return np.asarray(self.residuals**2 / 2)
-
-    @property
-    def losses_error(self) -> Array:
-        """Bound of the rounding error of L(k), (K+1,)."""
-        return np.asarray(self.residuals * self.residuals_error + self.residuals_error**2)
-
-    @property
-    def residual(self) -> Array:
-        """||r(k)|| before each step, (K,)."""
-        return self.residuals[:-1]
-
-    @property
-    def loss(self) -> Array:
-        """L(k) before each step, (K,)."""
-        return self.losses[:-1]
+    def record(self) -> Measured:
+        """The same."""
+        return self.trajectory
 
     @property
     def residual_0(self) -> float:
@@ -143,31 +118,10 @@ class MeasuredRun(Run):
         """L(0)."""
         return float(self.losses[0])
 
-    @functools.cached_property
-    def eigenvalues(self) -> Array:
-        """Eigenvalues of H(k) in ascending order, (K+1, n)."""
-        return np.asarray(np.linalg.eigvalsh(self.trajectory.grams), np.float64)
-
-    @property
-    def gram_drift(self) -> Array:
-        """||H(k) - H(0)||_F, (K+1,)."""
-        grams = self.trajectory.grams
-        return np.asarray(np.linalg.norm(grams - grams[0], axis=(1, 2)))
-
-    @property
-    def remainder(self) -> Array:
-        """||r(k+1) - r(k) - J(k) (theta(k+1) - theta(k))||, (K,)."""
-        return np.asarray(np.linalg.norm(self.trajectory.remainders, axis=1))
-
     @property
     def remainder_error(self) -> Array:
         """Bound of the rounding error of `remainder`, (K,): it cancels two outputs and a linear term of their size."""
         return np.asarray(4 * (self.residuals_error[1:] + self.residuals_error[:-1]))
-
-    @property
-    def drift(self) -> Array:
-        """max_r ||w_r(k) - w_r(0)||, (K+1,)."""
-        return self.trajectory.drift
 
     @property
     def drift_rms(self) -> Array:

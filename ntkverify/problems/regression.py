@@ -12,7 +12,8 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
 from ntkverify.measures.fused import descend_fused
 from ntkverify.measures.sweep import Descent, Initial, Shift, descend, initial_sweep, worst_shift
-from ntkverify.run import RecordStore, Run
+from ntkverify.problems.trained import TrainedRun
+from ntkverify.run import RecordStore
 from ntkverify.symbolic.limits import limit_gram
 from ntkverify.symbolic.neuron import Neuron, regression_neuron
 from ntkverify.theorem import Theorem
@@ -90,7 +91,7 @@ def _closest(matrix: Array) -> tuple[int, int]:
     return int(min(i, j)), int(max(i, j))
 
 
-class RegressionRun(Run):
+class RegressionRun(TrainedRun):
     """``f(x) = m**-1/2 sum_r a_r sigma(w_r . x)``, loss ``1/2 sum_i (f(x_i) - y_i)^2``, weights w trained.
 
     The instance's data are ``inputs`` (n, d) and ``targets`` (n,). Sweeps happen when a claim first asks
@@ -206,54 +207,9 @@ class RegressionRun(Run):
         )
 
     @property
-    def residuals(self) -> Array:
-        """||r(k)||, (K+1,)."""
-        return np.asarray(np.linalg.norm(self.descent.residuals, axis=1))
-
-    @property
-    def residuals_error(self) -> Array:
-        """Bound of the rounding error of ||r(k)||, (K+1,)."""
-        return np.asarray(np.linalg.norm(self.descent.residuals_error, axis=1))
-
-    @property
-    def losses(self) -> Array:
-        """L(k) = ||r(k)||^2 / 2, (K+1,)."""
-        return np.asarray(self.residuals**2 / 2)
-
-    @property
-    def losses_error(self) -> Array:
-        """Bound of the rounding error of L(k), (K+1,)."""
-        return np.asarray(self.residuals * self.residuals_error + self.residuals_error**2)
-
-    @property
-    def residual(self) -> Array:
-        """||r(k)|| before each step, (K,)."""
-        return self.residuals[:-1]
-
-    @property
-    def loss(self) -> Array:
-        """L(k) before each step, (K,)."""
-        return self.losses[:-1]
-
-    @property
-    def gram_drift(self) -> Array:
-        """||H(k) - H(0)||_F, (K+1,)."""
-        return np.asarray(np.linalg.norm(self.descent.grams - self.descent.grams[0], axis=(1, 2)))
-
-    @functools.cached_property
-    def eigenvalues(self) -> Array:
-        """Eigenvalues of H(k) in ascending order, (K+1, n)."""
-        return np.asarray(np.linalg.eigvalsh(self.descent.grams), np.float64)
-
-    @property
-    def remainder(self) -> Array:
-        """||I_1(k)||, (K,)."""
-        return np.asarray(np.linalg.norm(self.descent.remainders, axis=1))
-
-    @property
-    def drift(self) -> Array:
-        """max_r ||w_r(k) - w_r(0)||, (K+1,)."""
-        return self.descent.drift
+    def record(self) -> Descent:
+        """The same."""
+        return self.descent
 
     @property
     def largest_gradient(self) -> Array:
