@@ -20,7 +20,7 @@ from scipy import stats
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
 from ntkverify.parts import Assumption, Claim, Regime
-from ntkverify.search.margin import outcome_of
+from ntkverify.search.margin import NOT_RUN, outcome_of
 from ntkverify.search.space import weight_seed
 from ntkverify.theorem import Theorem
 
@@ -204,7 +204,7 @@ class Bisection:
             seed = weight_seed(self.entropy, index + 2**32 * len(self.samples), salt=_SALT)
             try:
                 outcome = outcome_of(self.theorem, self.claim, self.regime, instance.with_seed(seed), relax=self.relax)
-            except NtkVerifyError:
+            except NOT_RUN:
                 continue
             if outcome.vacuous:
                 continue

@@ -15,7 +15,7 @@ from ntkverify.expressions import evaluate
 from ntkverify.instance import Instance
 from ntkverify.parts import Claim, Regime
 from ntkverify.quantifiers import WithProbability
-from ntkverify.search.margin import outcome_of
+from ntkverify.search.margin import NOT_RUN, outcome_of
 from ntkverify.search.space import weight_seed
 from ntkverify.statistics import EProcess
 from ntkverify.theorem import Theorem
@@ -63,6 +63,8 @@ def confirm(
 ) -> Confirmation:
     """Draw an instance with fresh seeds until the e-process rejects at level `alpha`, or it looks hopeless.
 
+    Draws that miss the claim's event, or that can't be run, count for nothing.
+
     Parameters
     ----------
     entropy : int
@@ -75,9 +77,11 @@ def confirm(
     delta = 1 - float(evaluate(theorem, claim.quantifier.probability, regime.run(instance, theorem)))
     process = EProcess(delta)
     for index in range(most):
-        outcome = outcome_of(
-            theorem, claim, regime, instance.with_seed(weight_seed(entropy, index, salt=_SALT)), relax=relax
-        )
+        drawn = instance.with_seed(weight_seed(entropy, index, salt=_SALT))
+        try:
+            outcome = outcome_of(theorem, claim, regime, drawn, relax=relax)
+        except NOT_RUN:
+            continue
         if outcome.vacuous:
             continue
         process.update(outcome.failed)

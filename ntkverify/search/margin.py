@@ -24,6 +24,8 @@ from ntkverify.theorem import Theorem
 
 #: margins are cut off here, so that an overflow is a very bad violation rather than an infinity
 LARGEST = 1e6
+#: what a run that can't be made or measured raises: it exercises nothing
+NOT_RUN = (NtkVerifyError, ArithmeticError, np.linalg.LinAlgError)
 #: what an instance that does not exercise the claim scores: below every margin
 VACUOUS = -1e9
 
@@ -97,7 +99,7 @@ def score(
             outcomes.append(outcome)
             if outcome.vacuous and claim.given is None:
                 break  # assumptions do not depend on the draw of the weights
-    except (NtkVerifyError, ArithmeticError, np.linalg.LinAlgError) as error:
+    except NOT_RUN as error:
         return Score(VACUOUS, reason=str(error))
     return _selected([_of(o) for o in outcomes if not o.vacuous], _allowed(theorem, claim, regime, instance))
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
 from ntkverify.parts import Assumption, Regime
+from ntkverify.search.margin import NOT_RUN
 from ntkverify.theorem import Theorem
 
 OFF = 0.25  #: share of a stretch's coordinate that leaves the instance alone
@@ -114,7 +115,7 @@ def _met(assumption: Assumption, run: Any) -> bool:
     try:
         with np.errstate(all="ignore"):
             return bool(assumption.margin(run) >= 0)
-    except (NtkVerifyError, ArithmeticError, np.linalg.LinAlgError):
+    except NOT_RUN:
         return False
 
 

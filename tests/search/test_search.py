@@ -270,6 +270,24 @@ class TestCampaign:
             evidence = found[0][1]["evidence"]
             assert evidence["log_e"] >= -np.log(evidence["alpha"])
 
+    def test_fresh_draws_that_cannot_be_run_count_for_nothing(self, theorem, module):
+        """Six in ten of the coin's draws raise: the others confirm the planted falsehood all the same."""
+        coin = theorem.claims["a fair coin"].measure
+        asked = []
+
+        def broken(run):
+            asked.append(value := coin(run))
+            if len(asked) > 8 and value > 0.4:  # not while the search selects
+                raise NtkVerifyError("a draw that can't be run")
+            return value
+
+        theorem.claims["a fair coin"] = replace(theorem.claims["a fair coin"], measure=broken)
+        options = {"plants": ["a fair coin * 1/1000"], "evaluations": 60, "engines": ("random",)}
+        ((_, _, found),) = hunt(theorem, module, claims=["a fair coin"], **options)
+        assert found[0][0] == "confirmed"
+        (confirmation,) = found[0][1]["evidence"]["confirmations"]
+        assert 0 < confirmation["draws"] == confirmation["failures"] < len(asked) / 2
+
     def test_an_interrupted_cell_resumes_without_loss_or_repetition(self, theorem, module, tmp_path):
         class Killed(BaseException):
             pass
