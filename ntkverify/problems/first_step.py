@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ntkverify.measures.sweep import Network
 from ntkverify.measures.trajectory import least_norm_step
-from ntkverify.problems.pinn import BLOCKS, Equation, PinnRun, heat_equation
+from ntkverify.problems.pinn import Equation, PinnRun, heat_equation
 from ntkverify.symbolic.activations import Activation
 
 Array = NDArray[np.float64]
@@ -58,12 +58,6 @@ class FirstStepRun(PinnRun):
         """The weights as drawn, and the signs."""
         drawn = super().network
         return drawn if self.random_signs else replace(drawn, signs=np.ones_like(drawn.signs))
-
-    @property
-    def start(self) -> Array:
-        """r(0), (N,)."""
-        names = dict(zip(BLOCKS, ("source", "values"), strict=True))
-        return np.concatenate([-self.instance.array(names[b]) / np.sqrt(len(self.points[b])) for b in BLOCKS])
 
     @property
     def residual_0(self) -> float:

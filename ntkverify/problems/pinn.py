@@ -124,15 +124,33 @@ class PinnRun(MeasuredRun):
     @functools.cached_property
     def samples(self) -> Any:
         """Points, targets and the scales n_b**-1/2."""
-        targets = {
-            block: self.instance.array(name) if name in self.instance.data else np.zeros(len(self.points[block]))
-            for block, name in zip(BLOCKS, ("source", "values"), strict=True)
-        }
+        targets = self._targets()
         if self.relative:
             sizes = [len(self.points[block]) for block in BLOCKS]
             outputs = np.split(self.at_start.outputs, sizes[:1])  # carry the scale n_b**-1/2
             targets = {b: targets[b] + u * np.sqrt(n) for b, u, n in zip(BLOCKS, outputs, sizes, strict=True)}
         return as_samples(self.neuron, self.points, targets, normalise=True)
+
+    @property
+    def n(self) -> int:
+        """Number of residuals, n_1 + n_2, known without drawing anything."""
+        return sum(map(len, self.points.values()))
+
+    def _targets(self) -> dict[str, Array]:
+        return {
+            block: self.instance.array(name) if name in self.instance.data else np.zeros(len(self.points[block]))
+            for block, name in zip(BLOCKS, ("source", "values"), strict=True)
+        }
+
+    @property
+    def start(self) -> Array:
+        """r(0) as the instance gives it, (-source/sqrt(n_1), -values/sqrt(n_2)), (n,)."""
+        return np.concatenate([-target / np.sqrt(len(target)) for target in self._targets().values()])
+
+    @property
+    def residual_0(self) -> float:
+        """||r(0)||; where the targets are relative to the initial outputs, known before anything is drawn."""
+        return float(np.linalg.norm(self.start)) if self.relative else super().residual_0
 
     @property
     def rho(self) -> float:
