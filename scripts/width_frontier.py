@@ -2,8 +2,8 @@
 
     python scripts/width_frontier.py --out frontiers
 
-For each theorem the width at which its first conclusion starts to hold in nine of ten draws is bisected over n; the
-data go to OUT/NAME.json, the phase diagram to OUT/NAME.png.
+For each conclusion with a bound the width at which it starts to hold in nine of ten draws is bisected over n; the
+data go to OUT/NAME.json, the phase diagrams to OUT/NAME.png, with a number in front of the suffix from the second on.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
+from ntkverify.parts import Claim
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.search.figures import phase_diagram
-from ntkverify.search.frontier import best_regime, first_conclusion, frontier, prescribes_width
+from ntkverify.search.frontier import best_regime, frontier, prescribes_width
 from ntkverify.search.frontier_command import lines, write_record
 from ntkverify.search.violation import versions
+from ntkverify.theorem import Theorem
 
 
 def arguments() -> argparse.Namespace:
@@ -28,6 +30,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("theorems", nargs="*", help="theorem modules; default: all below theorems/")
+    parser.add_argument("--only", metavar="TEXT", help="conclusions whose name contains TEXT")
     parser.add_argument("--against", default="n", help="what the curves are drawn over")
     parser.add_argument("--fraction", type=float, default=0.9, help="share of draws in which the claim must hold")
     parser.add_argument("--draws", type=int, default=120, help="draws at one width, at most")
@@ -39,12 +42,21 @@ def arguments() -> argparse.Namespace:
 
 def study(path: str, options: argparse.Namespace) -> None:
     theorem = load_theorem(path)
-    claim = first_conclusion(theorem)
-    if not prescribes_width(theorem, claim, entropy=options.entropy):
+    chosen = [
+        claim
+        for claim in theorem.claims.values()
+        if claim.kind == "conclusion" and claim.bound is not None and (not options.only or options.only in claim.name)
+    ]
+    chosen = [claim for claim in chosen if prescribes_width(theorem, claim, entropy=options.entropy)]
+    if not chosen:
         print(f"{theorem.title}: no assumption prescribes a width.")
-        return
+    for number, claim in enumerate(chosen, start=1):
+        draw(theorem, claim, Path(path).stem + ("" if number == 1 else f".{number}"), options)
+
+
+def draw(theorem: Theorem, claim: Claim, name: str, options: argparse.Namespace) -> None:
     regime = best_regime(theorem, claim, against=options.against, entropy=options.entropy)
-    with tqdm(desc=theorem.id, unit="width", leave=False) as bar:
+    with tqdm(desc=f"{theorem.id}: {claim.name[:40]}", unit="width", leave=False) as bar:
         curve = frontier(
             theorem, claim, regime, against=options.against, fraction=options.fraction, draws=options.draws,
             high=options.max_width, entropy=options.entropy, progress=lambda at, width: bar.update(),
@@ -55,9 +67,9 @@ def study(path: str, options: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     settings = {key: getattr(options, key) for key in ("against", "fraction", "draws", "max_width", "entropy")}
     record = {"theorem": theorem.id, "claim": claim.name, "regime": regime.name, **settings, "versions": versions()}
-    write_record({**record, "curve": [asdict(t) for t in curve]}, folder / f"{Path(path).stem}.json")
+    write_record({**record, "curve": [asdict(t) for t in curve]}, folder / f"{name}.json")
     phase_diagram(
-        curve, folder / f"{Path(path).stem}.png", over="width", against=options.against, title=claim.name,
+        curve, folder / f"{name}.png", over="width", against=options.against, title=claim.name,
         fraction=options.fraction,
     )  # fmt: skip
 

@@ -45,6 +45,8 @@ class Sample:
         In how many draws the claim held.
     low, high : float
         Confidence interval of the share in which it holds.
+    refused : int
+        Draws that could not be run at all: a Jacobian without full rank, for one.
     """
 
     value: float
@@ -52,6 +54,7 @@ class Sample:
     draws: int
     low: float
     high: float
+    refused: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Threshold:
         Everything that was evaluated.
     relaxed : tuple of str
         Assumptions that were dropped: those that the setting decides, and those that the family never meets.
+    throughout : bool or None
+        Whether the claim holds at both ends of the range, or fails at both; None if there it differs.
     """
 
     at: float
@@ -81,6 +86,7 @@ class Threshold:
     prescribed: float | None
     samples: tuple[Sample, ...] = field(repr=False)
     relaxed: tuple[str, ...] = ()
+    throughout: bool | None = None
 
 
 def setter(over: str) -> Callable[[Instance, float], Instance]:
@@ -166,7 +172,7 @@ class Bisection:
             self._sample(value)
         ends = (self._holds(low), self._holds(high))
         if ends[0] == ends[1]:
-            return self._finish(at, None, prescribed, rising=ends[0])
+            return replace(self._finish(at, None, prescribed, rising=ends[0]), throughout=ends[0])
         rising = ends[1]
         fails, holds = (low, high) if rising else (high, low)
         for _ in range(_HALVINGS):
@@ -178,7 +184,9 @@ class Bisection:
             self._sample(middle)
             fails, holds = (fails, middle) if self._holds(middle) else (middle, holds)
         few = min(_EXERCISED, self.draws)
-        if min(self.samples[fails].draws, self.samples[holds].draws) < few:
+        # where nothing can be run the conclusion does not even make sense: a threshold, though none that draws decide
+        exercised = max(self.samples[fails].draws, self.samples[fails].refused)
+        if min(exercised, self.samples[holds].draws) < few:
             return self._finish(at, None, prescribed, rising=rising)  # decided by what hardly ever happened
         return self._finish(at, holds, prescribed, rising=rising)
 
@@ -195,7 +203,7 @@ class Bisection:
         return sample.held >= self.fraction * sample.draws and sample.draws > 0
 
     def _sample(self, value: float) -> None:
-        held = tried = 0
+        held = tried = refused = 0
         level = LEVEL / (_HALVINGS + 2)
         low, high = 0.0, 1.0
         for index in range(self.draws):
@@ -205,6 +213,7 @@ class Bisection:
             try:
                 outcome = outcome_of(self.theorem, self.claim, self.regime, instance.with_seed(seed), relax=self.relax)
             except NOT_RUN:
+                refused += 1
                 continue
             if outcome.vacuous:
                 continue
@@ -218,7 +227,7 @@ class Bisection:
                 low, high = float(interval.low), float(interval.high)
                 if low > self.fraction or high < self.fraction:
                     break
-        self.samples[value] = Sample(value, held, tried, low, high)
+        self.samples[value] = Sample(value, held, tried, low, high, refused)
 
     def prescribed(self, low: float, high: float) -> float | None:
         """Where all assumptions begin to be met, the median over a few instances; notes which the setting decides."""

@@ -115,10 +115,14 @@ def table_rows(curve: Iterable[Threshold]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for t in curve:
         ratio = "-" if t.value is None or t.prescribed is None else f"{t.prescribed / t.value:.3g}"
-        rows.append(
-            (f"{t.at:g}", _number(t.value), f"{_number(t.low)} .. {_number(t.high)}", _number(t.prescribed), ratio)
-        )
+        rows.append((f"{t.at:g}", _needed(t), f"{_number(t.low)} .. {_number(t.high)}", _number(t.prescribed), ratio))
     return rows
+
+
+def _needed(t: Threshold) -> str:
+    if t.throughout is None:
+        return _number(t.value)
+    return "holds throughout" if t.throughout else "fails throughout"
 
 
 def _number(value: float | None) -> str:

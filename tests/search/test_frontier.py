@@ -13,6 +13,7 @@ from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.bisection import Bisection
 from ntkverify.search.frontier import best_regime, first_conclusion, frontier, prescribes_width
+from ntkverify.search.frontier_command import table_rows
 from ntkverify.search.shrink import shrink
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
@@ -76,6 +77,33 @@ def test_a_threshold_that_hardly_any_draw_exercises_is_none(theorem):
     )
     (found,) = frontier(theorem, claim, regime, over="width", high=1000, draws=60)
     assert found.value is None
+
+
+def test_a_claim_without_a_threshold_says_on_which_side_it_is(theorem):
+    regime = Regime("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
+    theorem.regimes["vectors"] = regime
+    for low, high, words in ((0.1, 1, "holds throughout"), (5, 50, "fails throughout")):
+        curve = frontier(theorem, theorem.claims[LARGEST], regime, over="scale", low=low, high=high, draws=60)
+        assert curve[0].value is None
+        assert table_rows(curve)[0][1] == words
+
+
+def test_where_nothing_can_be_run_the_conclusion_does_not_hold(theorem):
+    """Below scale 1 every draw raises: the threshold is there, and its band is open on that side."""
+    regime = Regime("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
+    theorem.regimes["vectors"] = regime
+
+    def runs_from_one_on(run):
+        if run.scale < 1:
+            raise NtkVerifyError("too small to be run")
+        return 1.0
+
+    theorem.claims[LARGEST] = replace(theorem.claims[LARGEST], measure=runs_from_one_on)
+    (found,) = frontier(theorem, theorem.claims[LARGEST], regime, over="scale", low=0.1, high=50, draws=60)
+    assert found.value == pytest.approx(1, rel=0.06)
+    assert found.low is None
+    assert found.samples[0].draws == 0
+    assert found.samples[0].refused == 60
 
 
 def test_the_family_with_the_most_values_is_taken(theorem):
