@@ -46,7 +46,7 @@ class Sample:
     low, high : float
         Confidence interval of the share in which it holds.
     refused : int
-        Draws that could not be run at all: a Jacobian without full rank, for one.
+        Draws that could not be run, a Jacobian without full rank, for one: among the draws, and counted as not held.
     """
 
     value: float
@@ -76,7 +76,8 @@ class Threshold:
     relaxed : tuple of str
         Assumptions that were dropped: those that the setting decides, and those that the family never meets.
     throughout : bool or None
-        Whether the claim holds at both ends of the range, or fails at both; None if there it differs.
+        Whether the claim holds at both ends of the range, or fails at both, by intervals that exclude the fraction;
+        None otherwise.
     """
 
     at: float
@@ -172,7 +173,9 @@ class Bisection:
             self._sample(value)
         ends = (self._holds(low), self._holds(high))
         if ends[0] == ends[1]:
-            return replace(self._finish(at, None, prescribed, rising=ends[0]), throughout=ends[0])
+            found = self._finish(at, None, prescribed, rising=ends[0])
+            decided = [s.low > self.fraction or s.high < self.fraction for s in (self.samples[low], self.samples[high])]
+            return replace(found, throughout=ends[0]) if all(decided) else found
         rising = ends[1]
         fails, holds = (low, high) if rising else (high, low)
         for _ in range(_HALVINGS):
@@ -184,9 +187,7 @@ class Bisection:
             self._sample(middle)
             fails, holds = (fails, middle) if self._holds(middle) else (middle, holds)
         few = min(_EXERCISED, self.draws)
-        # where nothing can be run the conclusion does not even make sense: a threshold, though none that draws decide
-        exercised = max(self.samples[fails].draws, self.samples[fails].refused)
-        if min(exercised, self.samples[holds].draws) < few:
+        if min(self.samples[fails].draws, self.samples[holds].draws) < few:
             return self._finish(at, None, prescribed, rising=rising)  # decided by what hardly ever happened
         return self._finish(at, holds, prescribed, rising=rising)
 
@@ -214,11 +215,11 @@ class Bisection:
                 outcome = outcome_of(self.theorem, self.claim, self.regime, instance.with_seed(seed), relax=self.relax)
             except NOT_RUN:
                 refused += 1
-                continue
-            if outcome.vacuous:
-                continue
+            else:
+                if outcome.vacuous:
+                    continue
+                held += not outcome.failed
             tried += 1
-            held += not outcome.failed
             if tried % _BATCH == 0 or index == self.draws - 1:
                 # the looks at one value share its level as well
                 interval = stats.binomtest(held, tried).proportion_ci(

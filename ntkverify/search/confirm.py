@@ -31,8 +31,8 @@ class Confirmation:
     ----------
     entropy : int
         Names the stream of seeds; another one is an independent confirmation.
-    draws, failures : int
-        What was seen.
+    draws, failures, refused : int
+        What was seen; the draws that could not be run are among the draws, and none of the failures.
     delta : float
         Allowed failure probability.
     log_e : float
@@ -44,6 +44,7 @@ class Confirmation:
     failures: int
     delta: float
     log_e: float
+    refused: int = 0
 
     def record(self) -> dict[str, Any]:
         """JSON-ready dictionary."""
@@ -63,7 +64,8 @@ def confirm(
 ) -> Confirmation:
     """Draw an instance with fresh seeds until the e-process rejects at level `alpha`, or it looks hopeless.
 
-    Draws that miss the claim's event, or that can't be run, count for nothing.
+    A draw that misses the claim's event counts for nothing. One that can't be run counts as held: what it would have
+    shown is unknown, and to leave it out would raise the share of failures among the rest.
 
     Parameters
     ----------
@@ -75,12 +77,14 @@ def confirm(
     """
     assert isinstance(claim.quantifier, WithProbability)
     delta = 1 - float(evaluate(theorem, claim.quantifier.probability, regime.run(instance, theorem)))
-    process = EProcess(delta)
+    process, refused = EProcess(delta), 0
     for index in range(most):
         drawn = instance.with_seed(weight_seed(entropy, index, salt=_SALT))
         try:
             outcome = outcome_of(theorem, claim, regime, drawn, relax=relax)
         except NOT_RUN:
+            refused += 1
+            process.update(False, delta=delta)
             continue
         if outcome.vacuous:
             continue
@@ -89,7 +93,7 @@ def confirm(
         if process.rejects(alpha) or hopeless:
             break
     # an e-value below the range of float64 is written as the smallest there is
-    return Confirmation(entropy, process.draws, process.failures, delta, max(float(process.log_value), -700.0))
+    return Confirmation(entropy, process.draws, process.failures, delta, max(float(process.log_value), -700.0), refused)
 
 
 def combined_log_e(campaigns: Sequence[Mapping[str, Any]]) -> float:

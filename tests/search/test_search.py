@@ -15,6 +15,7 @@ from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign import results, search_cell
 from ntkverify.search.cells import cells_of
+from ntkverify.search.confirm import confirm
 from ntkverify.search.engines import ENGINES, Finished, climb
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.planted import plants_of
@@ -270,23 +271,28 @@ class TestCampaign:
             evidence = found[0][1]["evidence"]
             assert evidence["log_e"] >= -np.log(evidence["alpha"])
 
-    def test_fresh_draws_that_cannot_be_run_count_for_nothing(self, theorem, module):
-        """Six in ten of the coin's draws raise: the others confirm the planted falsehood all the same."""
-        coin = theorem.claims["a fair coin"].measure
-        asked = []
+    def test_fresh_draws_that_cannot_be_run_count_as_held(self, theorem, module):
+        """Left out, the draws that raise would leave a true claim failing in half of the others."""
+        regime = theorem.regimes["vectors"]
+        instance = Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1)
+        claim = replace(theorem.claims["a fair coin"], quantifier=with_probability(sympy.Rational(9, 10)))
 
-        def broken(run):
-            asked.append(value := coin(run))
-            if len(asked) > 8 and value > 0.4:  # not while the search selects
-                raise NtkVerifyError("a draw that can't be run")
-            return value
+        def raising(limit):
+            def measure(run):
+                u = np.random.default_rng(run.instance.seed).random()
+                if u > 2 * limit:
+                    raise NtkVerifyError("a draw that can't be run")
+                return 1.0 if u < limit else 0.0
 
-        theorem.claims["a fair coin"] = replace(theorem.claims["a fair coin"], measure=broken)
-        options = {"plants": ["a fair coin * 1/1000"], "evaluations": 60, "engines": ("random",)}
-        ((_, _, found),) = hunt(theorem, module, claims=["a fair coin"], **options)
-        assert found[0][0] == "confirmed"
-        (confirmation,) = found[0][1]["evidence"]["confirmations"]
-        assert 0 < confirmation["draws"] == confirmation["failures"] < len(asked) / 2
+            return replace(claim, measure=measure)
+
+        options = {"entropy": 5, "alpha": 1e-6}
+        honest = confirm(theorem, raising(0.05), regime, instance, **options)
+        assert honest.log_e < -np.log(1e-6)
+        assert honest.refused > honest.draws / 2
+        # and a claim that fails in 45 of 100 draws is refuted though 10 can't be run
+        false = confirm(theorem, raising(0.45), regime, instance, **options)
+        assert false.log_e >= -np.log(1e-6)
 
     def test_an_interrupted_cell_resumes_without_loss_or_repetition(self, theorem, module, tmp_path):
         class Killed(BaseException):
