@@ -156,6 +156,18 @@ def corner():
     return Instance(data={"interior": [[0.0, 1.0]], "boundary": [[0.0, 1.0]]}, width=10**5)
 
 
+@theorem.instances("one neuron, corner sample", run=pinn(), quick=500, ci=500)
+def one_neuron():
+    """The residual lies along the interior gradient: 0.51 of the bound is reached where w is near the space axis."""
+    corner = [[0.0, 1.0]]
+    return Instance(
+        data={"interior": corner, "boundary": corner, "source": [100.0], "values": [-50.0]},
+        width=1,
+        step=2.0**-30,
+        steps=1,
+    )
+
+
 @theorem.instances("step beyond stability", run=pinn(), quick=10)
 def unstable(draw):
     """2.5 / ||H^inf||."""
@@ -327,7 +339,7 @@ def neuron_bound(run):
     holds=always,
     bound=C_g * B**2 * residual / sqrt(m),
     assumes=DATA,
-    on=("training", "narrow"),
+    on=("training", "narrow", "one neuron, corner sample"),
 )
 def gradient_bound(run):
     return run.trajectory.gradients
