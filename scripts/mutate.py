@@ -3,8 +3,8 @@
     python scripts/mutate.py theorems/natural_gradient/gradient_descent_regression.py
 
 A mutant that survives is either still true (its slack says by how much) or shows where the check is blind. With
-``--survivors`` each is put to the thorough profile, and what passes that too to the search: "missed" is a mutant that
-the search violates and the check does not.
+``--survivors`` each is put to the thorough profile; of what passes that too, the claims about all instances whose bound
+became tighter are put to the search. "missed" is a mutant that the search violates, in float64, and the check does not.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ def again(theorem: Theorem, survivor: Fate, *, path: str, seconds: float, store:
     thorough = fate(theorem, survivor.mutant, profile="thorough", store=store)
     if thorough.refuted:
         return replace(thorough, evidence=f"{thorough.evidence}; thorough profile")
-    said = [survivor.evidence] if survivor.evidence else []
+    said = [f"thorough profile: {thorough.evidence}"] if thorough.evidence else []
+    searched = False
     for hunt in hunts(theorem, survivor.mutant, path=path, seconds=seconds):
         reached = "nothing exercised" if hunt.reached is None else f"{hunt.reached:.3g} of the bound reached"
         text = f"{hunt.claim!r}: {reached} in a search of {hunt.evaluations} instances"
         if hunt.violated:
-            return replace(survivor, status="missed", claim=hunt.claim, evidence=text)
+            return replace(thorough, status="missed", claim=hunt.claim, evidence=text)
         said.append(text)
-    return replace(survivor, evidence="; ".join(said))
+        searched = True
+    return replace(thorough, evidence="; ".join(said if searched else [*said, "no tighter bound to be searched"]))
 
 
 def main() -> None:
@@ -54,6 +56,8 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="also write the table to FILE")
     options = parser.parse_args()
     theorem = load_theorem(options.theorem)
+    if options.draws is not None and options.survivors:
+        parser.error("--draws leaves no thorough profile for --survivors; give one of the two")
     if options.draws is not None:
         if options.draws < 1:
             parser.error(f"--draws must be at least 1, not {options.draws}")

@@ -38,6 +38,11 @@ def scaled(run):
     return run.x @ run.x
 
 
+@theorem.lemma("entries are 1/100 at least", holds=always, bound=sympy.Rational(1, 100), from_below=True)
+def least(run):
+    return 0.01 + 0.99 * run.x.min()
+
+
 @theorem.control("a hundredth of n", holds=always, bound=n / 100)
 def false(run):
     return run.x @ run.x
@@ -126,6 +131,17 @@ class TestSurvivors:
         assert not hunt.violated
         assert 0.8 < hunt.reached < 1 / 1.1 + 1e-9
         assert hunt.evaluations > 0
+
+    def test_a_lower_bound_is_searched_when_it_grows(self, vectors):
+        theorem, path = vectors
+        (hunt,) = hunts(
+            theorem, Mutant("entries are 1/100 at least", sympy.Integer(2), False), path=path, evaluations=300
+        )
+        assert hunt.violated
+        assert hunt.reached > 1
+        (hunt,) = hunts(theorem, Mutant(least, HALF, False), path=path, evaluations=300)
+        assert not hunt.violated
+        assert 0.3 < hunt.reached <= 0.5  # a bound of 1/200 where 1/100 is the least
 
     def test_a_constant_is_searched_where_it_tightens_a_bound(self, vectors):
         theorem, path = vectors

@@ -28,6 +28,7 @@ Engine = Callable[..., None]
 # what is loaded; no module has constants up here, and equal entropy gives equal proposals in every process
 _FAR = 3**60
 _ELITE = 6  # vectors that `mutate` starts from
+_CORNERS = 8  # coordinates that a simplex moves at most
 
 
 class Finished(BaseException):
@@ -106,15 +107,17 @@ def mutate(objective: Objective, dimension: int, *, entropy: int, evaluations: i
 
     Keeps what is good and moves little at a time, so that it climbs where the dimension is high and where some
     coordinates, such as seeds, mean nothing to their neighbours. It may stay on the wrong hill: one vector in
-    eight is uniform to the end. The last third of the budget goes to `simplex` if that is enough for it: from the
-    best vector of all, and from the best of the uniform ones, whose seeds are others.
+    eight is uniform to the end. The last third of the evaluations goes to `simplex` if that is enough for one: from
+    the best vector of all, then from the best of the uniform ones, whose seeds are others. A budget of seconds that is
+    used up before never gets there.
     """
     rng = np.random.default_rng([entropy, 14])
     best: list[tuple[float, list[int]]] = []
     uniform: list[tuple[float, list[int]]] = []
     start = max(evaluations // 6, 4)
-    steps = max(evaluations // 9, 10 * len(smooth))
-    climbs = bool(smooth) and 2 * steps <= evaluations // 3
+    moved = min(len(smooth), _CORNERS)
+    steps = max(evaluations // 9, 10 * moved)
+    climbs = bool(smooth) and steps <= evaluations // 3
     for count in itertools.count():
         if climbs and count >= 2 * evaluations // 3:
             break
@@ -136,7 +139,8 @@ def mutate(objective: Objective, dimension: int, *, entropy: int, evaluations: i
             uniform = list(best)
     for value, vector in (best[0], *uniform):
         if value != VACUOUS:
-            simplex(objective, vector, smooth, steps=steps)
+            chosen = sorted(int(i) for i in rng.choice(len(smooth), moved, replace=False))
+            simplex(objective, vector, [smooth[i] for i in chosen], steps=steps)
 
 
 def simplex(objective: Objective, start: Sequence[int], smooth: Sequence[int], *, steps: int) -> None:
@@ -155,7 +159,9 @@ def simplex(objective: Objective, start: Sequence[int], smooth: Sequence[int], *
     for size in (1 / 16, 1 / 256):
         corners = np.vstack([best, best + np.where(best < 0.5, size, -size) * np.eye(len(best))])
         options = {"initial_simplex": corners, "maxfev": steps // 2, "xatol": 1 / GRID, "fatol": 0.0, "adaptive": True}
-        best = minimize(lambda x: -objective(moved(x)), best, method="Nelder-Mead", options=options).x
+        bounds = [(0.0, 1.0)] * len(best)
+        found = minimize(lambda x: -objective(moved(x)), best, method="Nelder-Mead", bounds=bounds, options=options)
+        best = np.clip(found.x, 0.0, 1.0)
 
 
 ENGINES: Mapping[str, Engine] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,8 @@ def hunts(
 ) -> Iterator[Hunt]:
     """Search every claim about all instances whose bound the mutant tightens, until one is violated.
 
-    A bound that is only scaled the other way is implied by the old one, and not searched.
+    A bound that is only scaled the other way is implied by the old one, and not searched. Neither is a claim whose
+    bound stays: what a constant does to assumptions, events and measured numbers is left to the check.
 
     Parameters
     ----------
@@ -83,11 +85,18 @@ def hunts(
                 violated = violated or (one.failed and one.margin >= 0)
             if violated:
                 break
-        # the margin of a lower bound is 1 - measured/bound
-        reached = None if best is None else 1 / (1 - best) if claim.from_below and best < 1 else 1 + best
-        yield Hunt(claim.name, violated, reached, count)
+        yield Hunt(claim.name, violated, _share(best, claim.from_below), count)
         if violated:
             return
+
+
+def _share(margin: float | None, from_below: bool) -> float | None:
+    """Measured over bound, bound over measured for a lower bound; infinite where that is not even positive."""
+    if margin is None:
+        return None
+    if not from_below:
+        return 1 + margin
+    return 1 / (1 - margin) if margin < 1 else math.inf
 
 
 def _changed(theorem: Theorem, mutant: Mutant) -> list[Claim]:
@@ -104,5 +113,6 @@ def _implied(before: sympy.Expr, after: sympy.Expr, from_below: bool) -> bool:
     """Whether the changed bound is the old one or a weaker one; a ratio that is no number decides nothing."""
     if before == after:
         return True
-    ratio = sympy.cancel(after / before) if before != 0 else sympy.nan
+    # of a bound that may be negative a ratio says nothing
+    ratio = sympy.cancel(after / before) if before.is_positive else sympy.nan
     return bool(ratio.is_number and ratio.is_positive and (ratio <= 1 if from_below else ratio >= 1))

@@ -16,7 +16,7 @@ from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign import results, search_cell
 from ntkverify.search.cells import cells_of
 from ntkverify.search.confirm import confirm
-from ntkverify.search.engines import ENGINES, Finished, climb
+from ntkverify.search.engines import ENGINES, Finished, climb, simplex
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.planted import plants_of
 from ntkverify.search.settle import CLOSING
@@ -130,6 +130,22 @@ def test_mutation_ends_with_a_simplex_that_climbs_what_is_smooth_and_leaves_seed
     climb("mutation", objective, 3, entropy=0, evaluations=500, smooth=[1, 2])
     # 500 uniform vectors come that near with probability 500 * 2 * 0.001^2 = 0.001
     assert max(seen) > -0.001
+
+
+def test_the_simplex_finds_tops_in_corners():
+    """Of six coordinates three are best at an end of their range."""
+    top = np.array([0, GRID - 1, 0, GRID // 2, GRID // 3, GRID - 1])
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        seen = []
+
+        def objective(vector, seen=seen):
+            seen.append(-float((np.square((np.array(vector) - top) / GRID)).sum()))
+            return seen[-1]
+
+        simplex(objective, rng.integers(0, GRID, 6).tolist(), range(6), steps=600)
+        assert max(seen) > -1e-3
+        assert len(seen) <= 620
 
 
 def test_the_smooth_coordinates_are_floats_shifts_and_stretches():
