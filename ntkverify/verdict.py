@@ -256,11 +256,14 @@ def _distributional(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: 
     assert isinstance(quantifier, ScalesAs)
     slope = statistics.log_log_slope(widths, sample, alpha=alpha)
     low, high = quantifier.exponent - quantifier.tolerance, quantifier.exponent + quantifier.tolerance
+    why = ""
     if slope.high < low or slope.low > high:
         tally.status = "violated"
-    elif slope.resolution > 2 * quantifier.tolerance or not low <= slope.slope <= high:
-        tally.status = "inconclusive"
-    tally.evidence = (
+    elif slope.resolution > 2 * quantifier.tolerance:
+        tally.status, why = "inconclusive", "the interval is wider than the band: "
+    elif not low <= slope.slope <= high:
+        tally.status, why = "inconclusive", "the fit lies outside the band, which the interval touches: "
+    tally.evidence = why + (
         f"exponent {slope.slope:.3f} in [{slope.low:.3f}, {slope.high:.3f}] over {slope.draws} draws, "
         f"claimed {quantifier.exponent:g} +- {quantifier.tolerance:g}; for normal scatter false alarm < {alpha:.1e}, "
         f"an exponent off by more than {quantifier.tolerance + slope.resolution:.2g} would be found"

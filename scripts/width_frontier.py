@@ -3,12 +3,13 @@
     python scripts/width_frontier.py --out frontiers
 
 For each conclusion with a bound the width at which it starts to hold in nine of ten draws is bisected over n; the
-data go to OUT/NAME.json, the phase diagrams to OUT/NAME.png, with a number in front of the suffix from the second on.
+data go to OUT/THEOREM.CONCLUSION.json, the phase diagrams to OUT/THEOREM.CONCLUSION.png.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -47,11 +48,15 @@ def study(path: str, options: argparse.Namespace) -> None:
         for claim in theorem.claims.values()
         if claim.kind == "conclusion" and claim.bound is not None and (not options.only or options.only in claim.name)
     ]
-    chosen = [claim for claim in chosen if prescribes_width(theorem, claim, entropy=options.entropy)]
     if not chosen:
+        print(f"{theorem.title}: no conclusion with a bound has {options.only!r} in its name.")
+        return
+    wide = [claim for claim in chosen if prescribes_width(theorem, claim, entropy=options.entropy)]
+    if not wide:
         print(f"{theorem.title}: no assumption prescribes a width.")
-    for number, claim in enumerate(chosen, start=1):
-        draw(theorem, claim, Path(path).stem + ("" if number == 1 else f".{number}"), options)
+    for claim in wide:
+        slug = re.sub(r"[^a-z0-9]+", "_", claim.name.lower()).strip("_")[:60]
+        draw(theorem, claim, f"{Path(path).stem}.{slug}", options)
 
 
 def draw(theorem: Theorem, claim: Claim, name: str, options: argparse.Namespace) -> None:
@@ -65,7 +70,9 @@ def draw(theorem: Theorem, claim: Claim, name: str, options: argparse.Namespace)
     print("\n".join(lines(curve, over="width", against=options.against)))
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
-    settings = {key: getattr(options, key) for key in ("against", "fraction", "draws", "max_width", "entropy")}
+    settings = {"over": "width"} | {
+        key: getattr(options, key) for key in ("against", "fraction", "draws", "max_width", "entropy")
+    }
     record = {"theorem": theorem.id, "claim": claim.name, "regime": regime.name, **settings, "versions": versions()}
     write_record({**record, "curve": [asdict(t) for t in curve]}, folder / f"{name}.json")
     phase_diagram(

@@ -134,9 +134,8 @@ class TestSurvivors:
 
     def test_a_lower_bound_is_searched_when_it_grows(self, vectors):
         theorem, path = vectors
-        (hunt,) = hunts(
-            theorem, Mutant("entries are 1/100 at least", sympy.Integer(2), False), path=path, evaluations=300
-        )
+        least = "entries are 1/100 at least"
+        (hunt,) = hunts(theorem, Mutant(least, sympy.Integer(2), False), path=path, evaluations=300)
         assert hunt.violated
         assert hunt.reached > 1
         (hunt,) = hunts(theorem, Mutant(least, HALF, False), path=path, evaluations=300)

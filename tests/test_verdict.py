@@ -202,8 +202,10 @@ class TestScalesAs:
 
     def test_a_fit_outside_the_band_whose_interval_touches_it_is_inconclusive(self):
         widths, values = self.sample(-0.5, noise=0.2)
-        result = verdict(values, scales_as(-0.62, tolerance=0.1), bound=None, width=widths)
-        assert result.status == "inconclusive"
+        for exponent in (-0.62, -0.4 + 0.005):
+            result = verdict(values, scales_as(exponent, tolerance=0.1), bound=None, width=widths)
+            assert result.status == "inconclusive"
+            assert "outside the band" in result.evidence
         assert verdict(values, scales_as(-0.55, tolerance=0.1), bound=None, width=widths).status == "holds"
 
     def test_several_numbers_of_one_run_are_refused(self):

@@ -62,7 +62,7 @@ class FirstStepRun(PinnRun):
     @property
     def residual_0(self) -> float:
         """||r(0)||."""
-        return float(np.linalg.norm(self.start))
+        return float(np.linalg.norm(self.given_residuals))
 
     @functools.cached_property
     def first_step(self) -> FirstStep:
@@ -75,7 +75,7 @@ class FirstStepRun(PinnRun):
     def _measure(self) -> FirstStep:
         weights = self.network.weights
         values, jacobian = self.sweeper.values_and_jacobian(weights)
-        change = -least_norm_step(jacobian, self.start)
+        change = -least_norm_step(jacobian, self.given_residuals)
         linear = np.einsum("pim,pm->im", jacobian, change)
         found = []
         for share in (1.0, 0.5):

@@ -143,14 +143,14 @@ class PinnRun(MeasuredRun):
         }
 
     @property
-    def start(self) -> Array:
-        """r(0) as the instance gives it, (-source/sqrt(n_1), -values/sqrt(n_2)), (n,)."""
+    def given_residuals(self) -> Array:
+        """(-source/sqrt(n_1), -values/sqrt(n_2)), (n,): r(0) where the targets are relative to the initial outputs."""
         return np.concatenate([-target / np.sqrt(len(target)) for target in self._targets().values()])
 
     @property
     def residual_0(self) -> float:
         """||r(0)||; where the targets are relative to the initial outputs, known before anything is drawn."""
-        return float(np.linalg.norm(self.start)) if self.relative else super().residual_0
+        return float(np.linalg.norm(self.given_residuals)) if self.relative else super().residual_0
 
     @property
     def rho(self) -> float:

@@ -137,6 +137,20 @@ def test_limit_gram_is_normalised_by_the_sizes_of_the_blocks():
         _ = again.lambda_0
 
 
+def test_what_the_data_determine_needs_no_network():
+    given = pinn(activation="tanh", method="natural gradient", relative=True)
+    run = given(Instance(data=DATA, width=30, step=0.5, steps=1, seed=7), THEOREM)
+    assert run.n == 7
+    known = run.residual_0
+    assert not run.has_measured
+    assert known == pytest.approx(run.residuals[0], abs=run.residuals_error[0])
+    assert known == pytest.approx(np.sqrt(np.mean(DATA["source"] ** 2) + np.mean(DATA["values"] ** 2)))
+    # targets that are not relative to the outputs leave r(0) to the draw
+    assert make(activation="tanh").residual_0 == make(activation="tanh").residuals[0]
+    # no memory holds such a network, and none is asked for
+    assert given(Instance(data=DATA, width=10**18, step=0.5, steps=1), THEOREM).residual_0 == known
+
+
 def test_mistakes_are_named():
     with pytest.raises(NtkVerifyError, match="same number of coordinates"):
         PinnRun(Instance(data={"interior": [[0.0, 1.0]], "boundary": [[1.0]]}, width=3), THEOREM)
