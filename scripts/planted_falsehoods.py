@@ -7,8 +7,9 @@ Of each theorem some claims are searched with ten times the budget and other see
 sampling. On the true theorem that must find no violation; the best margin that it reaches says how sharp the claim is.
 The variants:
 
-tightened   the bound scaled so that the instance with the best margin exceeds it by 5, 10, 20 or 50%; that of a claim
-            of probability by the first three powers of two that make drawn instances refute it
+tightened   the bound scaled so that the instance with the best margin exceeds it by 5, 10, 20 or 50%
+halved      the bound halved time and again, the first three times that this instance exceeds it by 5% or more; that of
+            a claim of probability, the first three times that drawn instances refute it
 exponent    a symbol of the bound squared or its root taken
 dropped     an assumption no longer asked for
 control     the claims that the theorem itself lists as false
@@ -56,7 +57,7 @@ from ntkverify.theorem import Theorem
 
 GRADES = (0.05, 0.1, 0.2, 0.5)
 LONGER = 10  # times the budget, on the true theorem
-HALVINGS, PROBABLE = 12, 3  # of the bound of a claim of probability: tried, and kept
+MOST_HALVINGS, KEPT = 40, 3  # halvings of a bound: tried, and kept if false
 ALL = (*DEFAULT_ENGINES, "random")
 
 
@@ -212,13 +213,26 @@ class Study:
             # measured / bound is 1 + best, or 1 - best for a lower bound
             factor = (1 - best) / (1 - grade) if claim.from_below else (1 + best) / (1 + grade)
             plant = f"{claim.name} * {Fraction(f'{factor:.6g}')}"
-            with planted(self.theorem, [plant]):
-                regime = self.theorem.regimes[home.regime]
-                seen = score(self.theorem, self.theorem.claims[claim.name], regime, witness)
-            yield {
-                "kind": f"tightened {grade:.0%}", "claim": claim.name, "plants": [plant], "false by": seen.margin,
-                "false": seen.failed and seen.margin >= 0.99 * grade,
-            }  # fmt: skip
+            yield self.shown(f"tightened {grade:.0%}", claim, plant, home, witness, grade)
+        found = 0
+        for power in range(1, MOST_HALVINGS + 1):
+            plant = f"{claim.name} * {2**power}" if claim.from_below else f"{claim.name} * 1/{2**power}"
+            row = self.shown(f"halved, number {found + 1}", claim, plant, home, witness, GRADES[0])
+            if row["false"]:
+                yield row
+                found += 1
+            if found == KEPT:
+                return
+
+    def shown(self, kind: str, claim: Claim, plant: str, home: Cell, witness: Instance, grade: float) -> dict[str, Any]:
+        """A tightened variant; false if the witness exceeds its bound by the share `grade`."""
+        with planted(self.theorem, [plant]):
+            regime = self.theorem.regimes[home.regime]
+            seen = score(self.theorem, self.theorem.claims[claim.name], regime, witness)
+        return {
+            "kind": kind, "claim": claim.name, "plants": [plant], "false by": seen.margin,
+            "false": seen.failed and seen.margin >= 0.99 * grade,
+        }  # fmt: skip
 
     def halved(self, claim: Claim) -> Iterator[dict[str, Any]]:
         """The true claim of probability, and the halvings of its bound that drawn instances refute."""
@@ -227,7 +241,7 @@ class Study:
         with tempfile.TemporaryDirectory() as folder:
             records = RecordStore(Path(folder))  # halving a bound trains nothing anew
             kept = 0
-            for power in range(1, HALVINGS + 1):
+            for power in range(1, MOST_HALVINGS + 1):
                 plant = f"{claim.name} * {2**power}" if claim.from_below else f"{claim.name} * 1/{2**power}"
                 with planted(self.theorem, [plant]):
                     check = Check(self.theorem, entropy=2 * self.options.entropy + 1, store=records)
@@ -239,7 +253,7 @@ class Study:
                     "false": True, "evidence": verdict.evidence,
                 }  # fmt: skip
                 kept += 1
-                if kept == PROBABLE:
+                if kept == KEPT:
                     return
 
     def witnessed(self, kind: str, claim: str, **wrong: Any) -> dict[str, Any]:
