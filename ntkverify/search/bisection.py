@@ -98,6 +98,7 @@ def setter(over: str) -> Callable[[Instance, float], Instance]:
         return lambda i, v: replace(i, step=v)
 
     def parameter(instance: Instance, value: float) -> Instance:
+        """The instance with the parameter `over` set to `value`."""
         if over not in instance.parameters:
             raise NtkVerifyError(
                 f"instances of {instance.regime!r} have no parameter {over!r}; vary width, step or one of "

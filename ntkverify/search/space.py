@@ -64,6 +64,7 @@ class _GridProvider(PrimitiveProvider):
         return moved
 
     def draw_boolean(self, p: float = 0.5) -> bool:
+        """True on the upper share `p` of the coordinate."""
         return self._next() >= (1 - p) * GRID
 
     def draw_integer(
@@ -74,6 +75,7 @@ class _GridProvider(PrimitiveProvider):
         weights: dict[int, float] | None = None,
         shrink_towards: int = 0,
     ) -> int:
+        """The coordinate's share of a bounded range; outward from an end or from `shrink_towards` without one."""
         c = self._next()
         if min_value is not None and max_value is not None:
             return min_value + (c * (max_value - min_value + 1)) // GRID
@@ -91,6 +93,7 @@ class _GridProvider(PrimitiveProvider):
         allow_nan: bool = True,
         smallest_nonzero_magnitude: float,
     ) -> float:
+        """The coordinate's share of the range."""
         self.floats.add(self.used)
         share = self._next() / (GRID - 1)
         # an open end is cut at a decade that no instance needs more of
@@ -100,9 +103,11 @@ class _GridProvider(PrimitiveProvider):
         return 0.0 if 0 < abs(value) < smallest_nonzero_magnitude else value
 
     def draw_string(self, intervals: Any, *, min_size: int = 0, max_size: int = 10**10) -> str:
+        """The simplest string that is long enough."""
         return "".join(intervals.char_in_shrink_order(0) for _ in range(min_size))
 
     def draw_bytes(self, min_size: int = 0, max_size: int = 10**10) -> bytes:
+        """Zeros, as few as are allowed."""
         return bytes(min_size)
 
 
@@ -114,6 +119,7 @@ class _ShiftedGenerator(np.random.Generator):
         self._provider = provider
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        """Uniform numbers, moved around their range by coordinates."""
         drawn = super().uniform(low, high, size)
         if np.ndim(low) or np.ndim(high) or not high > low:
             return drawn
@@ -121,6 +127,7 @@ class _ShiftedGenerator(np.random.Generator):
         return self._as(drawn, shares, lambda moved: low + (high - low) * moved)
 
     def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+        """Normal numbers, moved by coordinates through their distribution function."""
         drawn = super().standard_normal(size, dtype, out)
         if out is not None or dtype is not np.float64:
             return drawn

@@ -297,13 +297,20 @@ def quarter(run):
 cubes = theorem.quantity("cubes", lambda run: run.first_step.cubes)
 reach = theorem.quantity("reach", lambda run: max(1.0, run.first_step.weight_norm))
 
+THIRD_ORDER = C_T * reach**2 * cubes / (12 * sqrt(m))
+
+
+def third_order_error(run):
+    """Rounding of both remainders, the half one times four."""
+    return 8 * run.first_step.rounding
+
 
 @theorem.lemma(
     "third order: 4 ||r(1)|| from r(0)/2 is ||r(1)|| from r(0) up to C_T B^2 sum_r |w_r(1) - w_r(0)|^3/(12 sqrt(m))",
     holds=always,
-    bound=C_T * reach**2 * cubes / (12 * sqrt(m)),
+    bound=THIRD_ORDER,
     on="sizes, tanh",
-    error=lambda run: 8 * run.first_step.rounding,
+    error=third_order_error,
 )
 def third_order(run):
     return abs(4 * run.first_step.half - run.first_step.whole)
@@ -371,9 +378,9 @@ def exponent_three(run):
 @theorem.control(
     "third order with a thousandth of its constant",
     holds=always,
-    bound=C_T * reach**2 * cubes / (12000 * sqrt(m)),
+    bound=THIRD_ORDER / 1000,
     on="sizes, tanh",
-    error=lambda run: 8 * run.first_step.rounding,
+    error=third_order_error,
 )
 def third_order_too_small(run):
     return third_order(run)
