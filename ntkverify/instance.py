@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 
-FORMAT = 1  #: version of the JSON layout; a reader refuses newer ones
+FORMAT = 2  #: version of the JSON layout; a reader refuses newer ones. 2 has turns, without them 1 is written
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "theorem": str,
@@ -27,6 +27,25 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "steps": int,
     "seed": int,
 }
+
+
+@dataclass(frozen=True)
+class TurnedSeed:
+    """Normal weights that are no single draw: one draw, turned towards others.
+
+    Turning W by an angle t towards an independent draw G gives cos(t) W + sin(t) G, again standard normal. A seed
+    alone has no neighbours; turned weights have, which is what a search climbs over.
+
+    Parameters
+    ----------
+    seed : int
+        Entropy of the first draw, and of all that is not normal.
+    turns : tuple of (float, int)
+        Angles in radians, and the entropy of the draw that each turns towards, one after the other.
+    """
+
+    seed: int
+    turns: tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +68,8 @@ class Instance:
         Number of steps to train.
     seed : int
         Entropy of the weights' draw.
+    turns : sequence of (float, int)
+        Angles by which the inner weights are turned towards draws of other seeds, see `TurnedSeed`.
     """
 
     theorem: str = ""
@@ -59,6 +80,7 @@ class Instance:
     step: float = 0.0
     steps: int = 0
     seed: int = 0
+    turns: Sequence[tuple[float, int]] = ()
 
     def __post_init__(self) -> None:
         where = f"instance of {self.theorem or 'a theorem'}"
@@ -85,6 +107,7 @@ class Instance:
         delta = self.parameters.get("delta")
         if delta is not None and not 0 < delta < 1:
             raise NtkVerifyError(f"{where}: delta must lie strictly between 0 and 1, not {delta}.")
+        object.__setattr__(self, "turns", _as_turns(self.turns, where))
         for name in ("width", "steps", "seed"):
             if getattr(self, name) < 0:
                 raise NtkVerifyError(f"{where}: {name} must not be negative, it is {getattr(self, name)}.")
@@ -95,13 +118,21 @@ class Instance:
             raise NtkVerifyError(f"instance of {self.theorem}: data {name!r} is missing; add it under 'data'.")
         return _as_array(self.data[name], f"instance of {self.theorem}: data {name!r}")
 
+    @property
+    def weight_seed(self) -> int | TurnedSeed:
+        """What the weights are drawn from."""
+        return TurnedSeed(self.seed, tuple(self.turns)) if self.turns else self.seed
+
     def with_seed(self, seed: int) -> Instance:
-        """The same data and settings with another draw of the weights."""
-        return replace(self, seed=seed)
+        """The same data and settings with another draw of the weights, not turned."""
+        return replace(self, seed=seed, turns=())
 
     def to_json(self) -> str:
         """One line of JSON; floats are written so that they read back bit for bit."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, allow_nan=False)
+        content = asdict(self)
+        if not self.turns:
+            del content["turns"]
+        return json.dumps({"format": FORMAT if self.turns else 1, **content}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "instance") -> Instance:
@@ -130,7 +161,7 @@ class Instance:
                 raise NtkVerifyError(f"{where} lacks the key {key!r}; add it.")
             if not isinstance(content[key], kind) or isinstance(content[key], bool):
                 raise NtkVerifyError(f"{where}: key {key!r} has the wrong type {type(content[key]).__name__}.")
-        unknown = sorted(set(content) - set(_KINDS))
+        unknown = sorted(set(content) - set(_KINDS) - {"turns"})
         if unknown:
             raise NtkVerifyError(f"{where} has the unknown key {unknown[0]!r}; remove it.")
         for name, value in content["parameters"].items():
@@ -150,6 +181,17 @@ class Instance:
 
 def _plain(value: Any) -> float:
     return int(value) if type(value) is int and abs(value) < 2**53 else float(value)
+
+
+def _as_turns(turns: Any, where: str) -> tuple[tuple[float, int], ...]:
+    """Pairs of an angle and a seed."""
+    try:
+        pairs = tuple((float(angle), operator.index(seed)) for angle, seed in turns)
+    except (TypeError, ValueError, OverflowError):
+        pairs = ((math.nan, 0),)
+    if not all(math.isfinite(angle) and seed >= 0 for angle, seed in pairs):
+        raise NtkVerifyError(f"{where}: turns must be pairs of a finite angle and a seed that is not negative.")
+    return pairs
 
 
 def _as_lists(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Instances: JSON both ways, and one clear sentence for everything that is wrong with one."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,6 +72,10 @@ def test_a_missing_key_is_named(key):
         ("parameters", {"delta": "a"}),
         ("parameters", {"delta": True}),
         ("step", None),
+        ("turns", 3),
+        ("turns", [[0.1]]),
+        ("turns", [[0.1, -1]]),
+        ("turns", [["a", 1]]),
         ("unknown", 1),
         ("format", 99),
         ("format", "1"),
@@ -88,6 +93,14 @@ def test_a_wrong_value_is_one_sentence(key, value):
 def test_text_that_is_no_instance(text):
     with pytest.raises(NtkVerifyError, match="instance"):
         Instance.from_json(text)
+
+
+def test_turned_weights_are_read_back_and_older_readers_refuse_them():
+    turned = replace(GOOD, turns=[(0.1, 3), (0.25, 2**100)])
+    assert Instance.from_json(turned.to_json()) == turned
+    assert json.loads(turned.to_json())["format"] == 2
+    assert json.loads(GOOD.to_json())["format"] == 1
+    assert turned.with_seed(5) == GOOD.with_seed(5)
 
 
 def test_an_unreadable_file_is_named(tmp_path):

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from ntkverify.execution.measured import MeasuredStep, measured_step, most_roundings
 from ntkverify.measures.sweep import Descent, draw_network, output_error
+from ntkverify.measures.weights import Seed
 from ntkverify.symbolic.neuron import Neuron
 
 Array = NDArray[np.float64]
 
 
 def descend_fused(
-    neuron: Neuron, points: Array, targets: Array, *, seed: int, width: int, step: float, steps: int
+    neuron: Neuron, points: Array, targets: Array, *, seed: Seed, width: int, step: float, steps: int
 ) -> Descent:
     """Train by gradient descent on half the squared residual norm and measure every step; see `sweep.descend`."""
     network = draw_network(seed, width, points.shape[1])

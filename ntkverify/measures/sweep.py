@@ -25,7 +25,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.samples import BlockSamples, Samples, collect_samples
-from ntkverify.measures.weights import blocks, draw_block
+from ntkverify.measures.weights import Seed, blocks, draw_block
 from ntkverify.symbolic.majorant import majorant, relative_error, roundings
 from ntkverify.symbolic.neuron import Neuron
 
@@ -132,7 +132,7 @@ def network_bytes(width: int, dimension: int) -> int:
     return width * (16 * dimension + 1)
 
 
-def draw_network(seed: int, width: int, dimension: int) -> Network:
+def draw_network(seed: Seed, width: int, dimension: int) -> Network:
     """Draw a whole network.
 
     Raises
@@ -229,7 +229,7 @@ def as_samples(neuron: Neuron, points: Points, targets: Points | None = None, *,
 
 
 def initial_sweep(
-    neuron: Neuron, points: Points, *, seed: int, width: int, radius: float, normalise: bool = False
+    neuron: Neuron, points: Points, *, seed: Seed, width: int, radius: float, normalise: bool = False
 ) -> Initial:
     """Outputs, Gram matrix and share of near-zero pre-activations of a freshly drawn network.
 
@@ -282,7 +282,7 @@ class Shift:
     near: Array
 
 
-def worst_shift(neuron: Neuron, points: Array, *, seed: int, width: int, radius: float) -> Shift:
+def worst_shift(neuron: Neuron, points: Array, *, seed: Seed, width: int, radius: float) -> Shift:
     """Move every neuron that is active by at most `radius` on the mean input by `radius` against that input.
 
     For clustered inputs this switches off as many neurons as weights that move by `radius` can, for all
@@ -343,7 +343,7 @@ class Descent:
 
 
 def descend(
-    neuron: Neuron, points: Points, targets: Points, *, seed: int, width: int, step: float, steps: int
+    neuron: Neuron, points: Points, targets: Points, *, seed: Seed, width: int, step: float, steps: int
 ) -> Descent:
     """Train by gradient descent on half the squared residual norm and measure every step.
 

@@ -19,6 +19,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Samples
 from ntkverify.measures.sweep import CHUNK, Terms, draw_network, output_error, sum_roundings
+from ntkverify.measures.weights import Seed
 
 Array = NDArray[np.float64]
 Method = Literal["gradient", "natural gradient"]
@@ -153,7 +154,7 @@ def least_norm_step(jacobian: Array, residual: Array) -> Array:
     return step
 
 
-def follow(samples: Samples, *, seed: int, width: int, step: float, steps: int, method: Method) -> Measured:
+def follow(samples: Samples, *, seed: Seed, width: int, step: float, steps: int, method: Method) -> Measured:
     """Train by gradient descent or natural gradient descent and measure every step.
 
     Parameters

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.execution.memory import refuse_beyond_memory
+from ntkverify.instance import TurnedSeed
+
+Seed = int | TurnedSeed  #: entropy of a whole network
 
 #: neurons that share one random stream; part of what a seed means, so changing it changes every draw
 BLOCK = 2**16
@@ -13,12 +18,12 @@ BLOCK = 2**16
 BLOCK_BYTES = 1024
 
 
-def draw_block(seed: int, block: int, count: int, dimension: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+def draw_block(seed: Seed, block: int, count: int, dimension: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """Weights of one block of neurons: standard normal inner weights and uniform signs.
 
     Parameters
     ----------
-    seed : int
+    seed : int or TurnedSeed
         Entropy of the whole network.
     block : int
         Number of the block.
@@ -32,6 +37,11 @@ def draw_block(seed: int, block: int, count: int, dimension: int) -> tuple[NDArr
     inner : array (dimension, count)
     signs : array of int8 (count,)
     """
+    if isinstance(seed, TurnedSeed):
+        inner, signs = draw_block(seed.seed, block, count, dimension)
+        for angle, other in seed.turns:
+            inner = math.cos(angle) * inner + math.sin(angle) * draw_block(other, block, count, dimension)[0]
+        return inner, signs
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(block,))))
     inner = generator.standard_normal((count, dimension)).T.copy()
     signs = (2 * generator.integers(0, 2, count, dtype=np.int8) - 1).astype(np.int8)

@@ -44,7 +44,7 @@ class MeasuredRun(TrainedRun):
     @functools.cached_property
     def network(self) -> Network:
         """The weights as drawn."""
-        return draw_network(self.instance.seed, self.m, self.d)
+        return draw_network(self.instance.weight_seed, self.m, self.d)
 
     @functools.cached_property
     def sweeper(self) -> Sweeper:
@@ -95,7 +95,7 @@ class MeasuredRun(TrainedRun):
             f"trajectory {self.kind} {self.method}",
             lambda: follow(
                 self.samples,
-                seed=self.instance.seed,
+                seed=self.instance.weight_seed,
                 width=self.m,
                 step=self.eta,
                 steps=self.steps,

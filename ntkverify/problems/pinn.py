@@ -199,7 +199,7 @@ class PinnRun(MeasuredRun):
         return self.shared(
             f"initial {self.kind}",
             lambda: initial_sweep(
-                self.neuron, self.points, seed=self.instance.seed, width=self.m, radius=0.0, normalise=True
+                self.neuron, self.points, seed=self.instance.weight_seed, width=self.m, radius=0.0, normalise=True
             ),
         )
 

@@ -149,7 +149,11 @@ class RegressionRun(TrainedRun):
         return self.shared(
             f"initial {radius!r}",
             lambda: initial_sweep(
-                _neuron(self.activation, self.d), self.inputs, seed=self.instance.seed, width=self.m, radius=radius
+                _neuron(self.activation, self.d),
+                self.inputs,
+                seed=self.instance.weight_seed,
+                width=self.m,
+                radius=radius,
             ),
         )
 
@@ -163,7 +167,11 @@ class RegressionRun(TrainedRun):
         return self.shared(
             f"worst shift {radius!r}",
             lambda: worst_shift(
-                _neuron(self.activation, self.d), self.inputs, seed=self.instance.seed, width=self.m, radius=radius
+                _neuron(self.activation, self.d),
+                self.inputs,
+                seed=self.instance.weight_seed,
+                width=self.m,
+                radius=radius,
             ),
         )
 
@@ -199,7 +207,7 @@ class RegressionRun(TrainedRun):
                 _neuron(self.activation, self.d),
                 self.inputs,
                 self.targets,
-                seed=self.instance.seed,
+                seed=self.instance.weight_seed,
                 width=self.m,
                 step=self.eta,
                 steps=self.steps,

@@ -89,7 +89,7 @@ class BallMeasuredRun(FollowedBallRun):
     @functools.cached_property
     def network(self) -> Any:
         """The weights (p, m) as drawn, exact."""
-        drawn = draw_network(self.instance.seed, self.instance.width, len(self.samples.neuron.weights))
+        drawn = draw_network(self.instance.weight_seed, self.instance.width, len(self.samples.neuron.weights))
         return SimpleNamespace(weights=ball_array(drawn.weights), signs=ball_array(drawn.signs.astype(float)))
 
     @functools.cached_property

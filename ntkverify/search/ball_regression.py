@@ -82,7 +82,7 @@ class BallRegressionRun(FollowedBallRun):
             backend="ball",
             bits=flint.ctx.prec,
         )
-        network = draw_network(self.instance.seed, self.instance.width, inputs.shape[1])
+        network = draw_network(self.instance.weight_seed, self.instance.width, inputs.shape[1])
         return executor, raw_array(network.weights.T), raw_array(network.signs[:, None].astype(float))
 
     def initial(self, radius: Any = 0.0) -> Any:

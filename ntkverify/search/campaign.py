@@ -86,7 +86,9 @@ class _Search:
         self.seeds = tuple(weight_seed(self.entropy, j, salt=5) for j in range(DRAWS))
         self.known = store.evaluations(name)
         self.findings = store.findings(name)
-        self.spent = store.seconds(name)
+        self.seconds = store.seconds(name)
+        self.spent = sum(self.seconds.values())
+        self.replayed = 0.0  # seconds of what this climb has seen, whichever process evaluated it
         self.seen: dict[tuple[int, ...], Score] = {}
         self.scores: dict[str, Score] = {}  # by instance: many vectors stand for one
         self.settled: list[tuple[int, ...]] = []
@@ -105,6 +107,7 @@ class _Search:
                 entropy=self.entropy % 2**20,
                 evaluations=self.cell.evaluations,
                 smooth=self.space.smooth,
+                used=self.used,
             )
             if self.cell.goal is None:
                 left = [key for key, score in self.seen.items() if score.failed and key not in self.settled]
@@ -125,10 +128,16 @@ class _Search:
             if key not in self.known:
                 self._evaluate(key)
             result = self.seen[key] = self.known[key]
+            self.replayed += self.seconds[key]
             self.progress(self.cell, result)
             if result.failed:
                 self._suspect(key, result.margin)
         return self.seen[key].margin
+
+    def used(self) -> float:
+        """Share of the budget that is used up; the same at every proposal when a killed campaign is repeated."""
+        share = len(self.seen) / self.cell.evaluations
+        return share if self.cell.seconds is None else max(share, self.replayed / self.cell.seconds)
 
     def _suspect(self, key: tuple[int, ...], margin: float) -> None:
         """Close the cell at its goal; without one, follow up the first few that fail by more than any before."""
@@ -155,6 +164,7 @@ class _Search:
                 )
             result = self.scores[text]
         seconds = time.process_time() - started
+        self.seconds[key] = seconds
         self.spent += seconds
         self.store.add(self.name, key, result, seconds)
         self.known[key] = result

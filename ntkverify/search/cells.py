@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,6 +75,8 @@ def cells_of(
 ) -> list[Cell]:
     """The cells of a campaign on one theorem; each claim's budget is shared by its families and the engines.
 
+    A family that draws nothing, so that its instances differ in their weights at most, gets a tenth of another's share.
+
     Parameters
     ----------
     theorem, path
@@ -105,7 +108,9 @@ def cells_of(
     sha256 = digest(path)
     found: list[Cell] = []
     for claim, families in _searched(theorem, claims, regimes, relax):
-        whole = len(families) * sum(weights.values())
+        draws = {family: bool(inspect.signature(theorem.regimes[family].build).parameters) for family in families}
+        shares = {family: 10 if draws[family] else 1 for family in families}
+        whole = sum(shares.values()) * sum(weights.values())
         found += [
             Cell(
                 theorem=theorem.id,
@@ -115,8 +120,8 @@ def cells_of(
                 engine=engine,
                 relax=tuple(relax),
                 plants=tuple(plants),
-                evaluations=max(1, weight * evaluations // whole),
-                seconds=None if seconds is None else weight * seconds / whole,
+                evaluations=max(1, shares[family] * weight * evaluations // whole),
+                seconds=None if seconds is None else shares[family] * weight * seconds / whole,
                 entropy=entropy,
                 max_width=max_width,
                 goal=goal,

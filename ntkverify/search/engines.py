@@ -7,7 +7,6 @@ what lets a killed campaign resume: its past evaluations are answered from the r
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -21,6 +20,7 @@ from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
 
 Objective = Callable[[Sequence[int]], float]
+Used = Callable[[], float]  #: share of the budget that is used up
 Engine = Callable[..., None]
 
 
@@ -28,7 +28,8 @@ Engine = Callable[..., None]
 # what is loaded; no module has constants up here, and equal entropy gives equal proposals in every process
 _FAR = 3**60
 _ELITE = 6  # vectors that `mutate` starts from
-_CORNERS = 8  # coordinates that a simplex moves at most
+_MUTATED = 4 / 5  # share of its budget after which `mutate` turns to `ascend`
+_MOVED = 40  # coordinates that `ascend` moves at most: its first model takes twice as many instances
 
 
 class Finished(BaseException):
@@ -47,7 +48,7 @@ class _Carried(BaseException):
 
 
 def random_search(
-    objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int]
+    objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int], used: Used
 ) -> None:
     """Independent uniform vectors, the baseline."""
     rng = np.random.default_rng([entropy, 11])
@@ -55,7 +56,9 @@ def random_search(
         objective(rng.integers(0, GRID, dimension).tolist())
 
 
-def evolve(objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int]) -> None:
+def evolve(
+    objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int], used: Used
+) -> None:
     """Differential evolution by scipy, on the integers.
 
     The population is small where the budget is, so that there are some thirty generations. Good at ridges in a few
@@ -77,7 +80,9 @@ def evolve(objective: Objective, dimension: int, *, entropy: int, evaluations: i
     )
 
 
-def hypothesize(objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int]) -> None:
+def hypothesize(
+    objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int], used: Used
+) -> None:
     """Hypothesis with ``target(margin)`` on the integer grid.
 
     Its own bias towards small, repeated and extreme coordinates finds corners; its hill climbing moves one
@@ -102,26 +107,23 @@ def hypothesize(objective: Objective, dimension: int, *, entropy: int, evaluatio
     climb()
 
 
-def mutate(objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int]) -> None:
+def mutate(
+    objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int], used: Used
+) -> None:
     """Uniform vectors at first, then copies of the best few with a few coordinates changed, by steps of all scales.
 
     Keeps what is good and moves little at a time, so that it climbs where the dimension is high and where some
     coordinates, such as seeds, mean nothing to their neighbours. It may stay on the wrong hill: one vector in
-    eight is uniform to the end. The last third of the evaluations goes to `simplex` if that is enough for one: from
-    the best vector of all, then from the best of the uniform ones, whose seeds are others. A budget of seconds that is
-    used up before never gets there.
+    eight is uniform to the end. The last fifth of the budget goes to `ascend`: from the best vector of all, then from
+    the best of the uniform ones, whose seeds are others.
     """
     rng = np.random.default_rng([entropy, 14])
     best: list[tuple[float, list[int]]] = []
     uniform: list[tuple[float, list[int]]] = []
-    start = max(evaluations // 6, 4)
-    moved = min(len(smooth), _CORNERS)
-    steps = max(evaluations // 9, 10 * moved)
-    climbs = bool(smooth) and steps <= evaluations // 3
-    for count in itertools.count():
-        if climbs and count >= 2 * evaluations // 3:
-            break
-        if count < start or rng.random() < 1 / 8:
+    count = 0
+    while count < 4 or used() < (_MUTATED if smooth else np.inf):
+        starting = count < 4 or used() < 1 / 6
+        if starting or rng.random() < 1 / 8:
             vector = rng.integers(0, GRID, dimension).tolist()
         else:
             _, parent = best[int(len(best) * rng.random() ** 2)]
@@ -135,33 +137,36 @@ def mutate(objective: Objective, dimension: int, *, entropy: int, evaluations: i
         value = objective(vector)
         # the newer of two equals goes first, to drift where the margin is flat
         best = sorted([(value, vector), *best], key=lambda pair: -pair[0])[:_ELITE]
-        if count == start - 1:
+        if starting:
             uniform = list(best)
+        count += 1
+    moved = sorted(int(i) for i in rng.permutation(list(smooth))[:_MOVED])
     for value, vector in (best[0], *uniform):
         if value != VACUOUS:
-            chosen = sorted(int(i) for i in rng.choice(len(smooth), moved, replace=False))
-            simplex(objective, vector, [smooth[i] for i in chosen], steps=steps)
+            ascend(objective, vector, moved)
 
 
-def simplex(objective: Objective, start: Sequence[int], smooth: Sequence[int], *, steps: int) -> None:
-    """scipy's Nelder-Mead over the coordinates in `smooth`, half its steps from a wide and half from a narrow simplex.
+def ascend(objective: Objective, start: Sequence[int], smooth: Sequence[int]) -> None:
+    """Quadratic models in a trust region (COBYQA, scipy) over the coordinates in `smooth`, until they have converged.
 
     It leaves seeds and sizes as they are: the top of a narrow hill, of which mutation has met the slope.
     """
+    first = objective(start)
 
-    def moved(x: NDArray[np.float64]) -> list[int]:
-        result = list(start)
+    def fallen(x: NDArray[np.float64]) -> float:
+        vector = list(start)
         for index, share in zip(smooth, x, strict=True):
-            result[index] = int(np.clip(np.rint(share * GRID), 0, GRID - 1))
-        return result
+            vector[index] = int(np.clip(np.rint(share * GRID), 0, GRID - 1))
+        value = objective(vector)
+        return -(first if value == VACUOUS else value)  # a cliff would spoil the models
 
-    best = np.array([start[index] / GRID for index in smooth])
-    for size in (1 / 16, 1 / 256):
-        corners = np.vstack([best, best + np.where(best < 0.5, size, -size) * np.eye(len(best))])
-        options = {"initial_simplex": corners, "maxfev": steps // 2, "xatol": 1 / GRID, "fatol": 0.0, "adaptive": True}
-        bounds = [(0.0, 1.0)] * len(best)
-        found = minimize(lambda x: -objective(moved(x)), best, method="Nelder-Mead", bounds=bounds, options=options)
-        best = np.clip(found.x, 0.0, 1.0)
+    minimize(
+        fallen,
+        np.array([start[index] / GRID for index in smooth]),
+        method="COBYQA",
+        bounds=[(0.0, 1.0)] * len(smooth),
+        options={"initial_tr_radius": 1 / 20, "final_tr_radius": 4 / GRID},
+    )
 
 
 ENGINES: Mapping[str, Engine] = {
@@ -182,6 +187,7 @@ def climb(
     entropy: int,
     evaluations: int,
     smooth: Sequence[int] = (),
+    used: Used | None = None,
 ) -> None:
     """Run an engine, again and again with other entropy, until the objective has had enough.
 
@@ -199,9 +205,14 @@ def climb(
         How many proposals to plan for.
     smooth : sequence of int
         Coordinates whose small changes change an instance a little; not seeds or sizes.
+    used : callable, optional
+        Share of the budget that is used up; by default the share of the `evaluations`, repeated ones counted.
     """
+    count = 0
 
     def carried(vector: Sequence[int]) -> float:
+        nonlocal count
+        count += 1
         try:
             return objective(vector)
         except Exception as error:
@@ -213,7 +224,12 @@ def climb(
             return
         for attempt in range(100):
             ENGINES[engine](
-                carried, dimension, entropy=1000 * entropy + attempt, evaluations=evaluations, smooth=smooth
+                carried,
+                dimension,
+                entropy=1000 * entropy + attempt,
+                evaluations=evaluations,
+                smooth=smooth,
+                used=used or (lambda: count / evaluations),
             )
     except _Carried as carrier:
         raise carrier.error from None

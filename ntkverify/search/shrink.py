@@ -74,7 +74,7 @@ def shrink(instance: Instance, violates: Violates, *, most: int = _MOST) -> Inst
     current = instance
     while test.left > 0:
         before = current
-        for candidates in (_fewer_steps, _narrower, _fewer_samples, _fewer_dimensions, _simpler_numbers, _plain_seed):
+        for candidates in _PASSES:
             current = _greedy(current, candidates, test)
         if current == before:
             break
@@ -196,10 +196,16 @@ def _rounder(value: float) -> Iterator[float]:
             yield rounded
 
 
-def _plain_seed(instance: Instance) -> Iterator[Instance]:
-    if instance.seed > 9:
+def _plain_weights(instance: Instance) -> Iterator[Instance]:
+    """One of the first seeds, else fewer turns."""
+    if instance.seed > 9 or instance.turns:
         for seed in range(10):
             yield instance.with_seed(seed)
+    for index in range(len(instance.turns)):
+        yield replace(instance, turns=[*instance.turns[:index], *instance.turns[index + 1 :]])
+
+
+_PASSES = (_fewer_steps, _narrower, _fewer_samples, _fewer_dimensions, _simpler_numbers, _plain_weights)
 
 
 def _with(instance: Instance, arrays: dict[str, Any]) -> Instance:

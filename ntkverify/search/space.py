@@ -37,6 +37,8 @@ GRID = 2**20  #: points of a coordinate
 _PROBES = 8  # random vectors that find out how many choices a family makes
 _MOST = 256  # choices at most; a family that makes more reads zeros for the rest
 _SHIFTS = 24  # numbers of generators that have a coordinate
+_TURNS = 4  # draws that the weights may be turned towards
+_TURN_SALT = 100
 
 
 class _GridProvider(PrimitiveProvider):
@@ -160,7 +162,8 @@ class Space:
     """Vectors of integers that stand for the instances of one family.
 
     A vector holds the family's choices, shifts of the first numbers that its generators give, one coordinate per
-    stretch, and with ``weights=True`` one for the seed of the weights.
+    stretch, and with ``weights=True`` those of the weights: angles by which a draw is turned towards others, the seeds
+    of these, and its own seed.
 
     Parameters
     ----------
@@ -169,11 +172,11 @@ class Space:
     theorem : str
         Identifier that the instances carry.
     entropy : int
-        Changes the seeds that the last coordinate stands for.
+        Changes the seeds that the last coordinates stand for.
     stretches : sequence of Stretch
         Ways out of the valid instances.
     weights : bool
-        Whether the seed of the weights is a coordinate.
+        Whether the weights have coordinates.
     """
 
     def __init__(
@@ -202,12 +205,17 @@ class Space:
     @property
     def dimension(self) -> int:
         """Number of coordinates."""
-        return self.choices + self.shifts + len(self.stretches) + self.seeded
+        return self._fixed + (2 * _TURNS + 1) * self.seeded
+
+    @property
+    def _fixed(self) -> int:
+        """Number of coordinates other than those of the weights."""
+        return self.choices + self.shifts + len(self.stretches)
 
     @property
     def smooth(self) -> list[int]:
-        """Coordinates whose small changes change the instance a little: floats, shifts and stretches."""
-        return self._floats + list(range(self.choices, self.dimension - self.seeded))
+        """Coordinates whose small changes change the instance a little: floats, shifts, stretches and angles."""
+        return self._floats + list(range(self.choices, self._fixed + _TURNS * self.seeded))
 
     def instance(self, vector: Sequence[int]) -> Instance | None:
         """The instance that a vector stands for; None where the family refuses these choices.
@@ -223,9 +231,18 @@ class Space:
         if instance is None:
             return None
         instance = replace(instance, theorem=self.theorem, regime=self.regime.name, seed=0)
-        for stretch, c in zip(self.stretches, vector[plain:], strict=False):
+        for stretch, c in zip(self.stretches, vector[plain : self._fixed], strict=True):
             instance = stretch.apply(instance, int(c) / GRID)
-        return instance.with_seed(weight_seed(self.entropy, int(vector[-1]) if self.seeded else 0))
+        if not self.seeded:
+            return instance.with_seed(weight_seed(self.entropy, 0))
+        *turned, own = (int(c) for c in vector[self._fixed :])
+        # a stream for each: towards itself a draw is not turned but stretched
+        turns = [
+            (angle / GRID * math.pi / 2, weight_seed(self.entropy, other, salt=_TURN_SALT + j))
+            for j, (angle, other) in enumerate(zip(turned[:_TURNS], turned[_TURNS:], strict=True))
+            if angle
+        ]
+        return replace(instance, seed=weight_seed(self.entropy, own), turns=turns)
 
     def _draw(self, coordinates: Sequence[int], shifts: Sequence[int]) -> tuple[Instance | None, _GridProvider]:
         """The instance, and what it was read from."""

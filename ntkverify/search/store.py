@@ -219,9 +219,11 @@ class Store:
         with self._decoding():
             return {unpack(v): (status, json.loads(content)) for v, status, content in rows}
 
-    def seconds(self, cell: str) -> float:
-        """Time spent on a cell's evaluations."""
-        return float(self._read("SELECT COALESCE(SUM(seconds), 0) FROM evaluations WHERE cell = ?", cell)[0][0])
+    def seconds(self, cell: str) -> dict[tuple[int, ...], float]:
+        """Processor time of each of a cell's evaluations."""
+        rows = self._read("SELECT vector, seconds FROM evaluations WHERE cell = ?", cell)
+        with self._decoding():
+            return {unpack(vector): float(seconds) for vector, seconds in rows}
 
     def progress(self) -> tuple[int, float | None]:
         """Number of evaluations and best margin so far, over all cells."""

@@ -16,6 +16,7 @@ from ntkverify.search.lower import lower
 from ntkverify.search.margin import VACUOUS, Score, score
 from ntkverify.search.planted import planted
 from ntkverify.search.settle import settle
+from ntkverify.search.shrink import shrink
 from ntkverify.search.space import GRID, Space
 from ntkverify.search.store import Store
 
@@ -43,6 +44,13 @@ def test_a_smaller_size_is_searched_with_other_numbers():
     small = space.instance(lower(vector, space.instance, measure, most=400))
     assert len(small.data["x"]) == 2
     assert measure(small).failed
+
+
+def test_turns_that_do_not_matter_are_dropped():
+    turned = Instance(width=4, seed=2**90, turns=[(0.3, 10), (0.2, 11), (0.1, 12)])
+    kept = shrink(turned, lambda instance: (0.2, 11) in instance.turns)
+    assert kept.turns == ((0.2, 11),)
+    assert shrink(turned, lambda instance: True) == Instance(width=1, seed=0)
 
 
 def test_a_planted_falsehood_about_networks_ends_with_one_sample_one_dimension_and_few_neurons():

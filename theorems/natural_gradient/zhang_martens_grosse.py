@@ -82,7 +82,7 @@ class NaturalRegressionRun(MeasuredRun):
         """Inputs, and targets at the given residuals from the initial outputs."""
         inputs = self.instance.array("inputs")
         neuron = regression_neuron("relu", dimension=inputs.shape[1])
-        start = initial_sweep(neuron, inputs, seed=self.instance.seed, width=self.m, radius=0.0)
+        start = initial_sweep(neuron, inputs, seed=self.instance.weight_seed, width=self.m, radius=0.0)
         return as_samples(neuron, inputs, start.outputs - self.instance.array("start"))
 
     @property
