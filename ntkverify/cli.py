@@ -74,6 +74,7 @@ def _frontier(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     frontier.add_argument("--draws", type=int, default=120, help="draws at a point, at most")
     frontier.add_argument("--low", type=float, help="least value of --over; default: far below what is prescribed")
     frontier.add_argument("--high", type=float, help="largest value of --over")
+    frontier.add_argument("--steps", type=int, help="training steps; default: what the family of instances draws")
     frontier.add_argument("--entropy", type=int, default=0, help="changes every draw")
     frontier.add_argument("--data", default="frontier.json", metavar="FILE", help="where the data go")
     frontier.add_argument("--png", metavar="FILE", help="also draw the phase diagram")

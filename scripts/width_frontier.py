@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--against", default="n", help="what the curves are drawn over")
     parser.add_argument("--fraction", type=float, default=0.9, help="share of draws in which the claim must hold")
     parser.add_argument("--draws", type=int, default=120, help="draws at one width, at most")
+    parser.add_argument("--steps", type=int, help="training steps; default: what the family of instances draws")
     parser.add_argument("--max-width", type=int, default=2**13, help="largest width that is trained")
     parser.add_argument("--entropy", type=int, default=0, help="changes every draw")
     parser.add_argument("--out", default="frontiers", help="folder for data and figures")
@@ -64,14 +65,15 @@ def draw(theorem: Theorem, claim: Claim, name: str, options: argparse.Namespace)
     with tqdm(desc=f"{theorem.id}: {claim.name[:40]}", unit="width", leave=False) as bar:
         curve = frontier(
             theorem, claim, regime, against=options.against, fraction=options.fraction, draws=options.draws,
-            high=options.max_width, entropy=options.entropy, progress=lambda at, width: bar.update(),
+            high=options.max_width, steps=options.steps, entropy=options.entropy,
+            progress=lambda at, width: bar.update(),
         )  # fmt: skip
     print(f"\n{theorem.title}: {claim.name} (on {regime.name!r})")
     print("\n".join(lines(curve, over="width", against=options.against)))
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"over": "width"} | {
-        key: getattr(options, key) for key in ("against", "fraction", "draws", "max_width", "entropy")
+        key: getattr(options, key) for key in ("against", "fraction", "draws", "steps", "max_width", "entropy")
     }
     record = {"theorem": theorem.id, "claim": claim.name, "regime": regime.name, **settings, "versions": versions()}
     write_record({**record, "curve": [asdict(t) for t in curve]}, folder / f"{name}.json")

@@ -19,9 +19,17 @@ _POOL = 160  # instances drawn to find enough for every value of the horizontal 
 
 
 def groups(
-    theorem: Theorem, regime: Regime, *, against: str, values: Sequence[float] | None, entropy: int
+    theorem: Theorem,
+    regime: Regime,
+    *,
+    against: str,
+    values: Sequence[float] | None,
+    entropy: int,
+    steps: int | None = None,
 ) -> dict[float, list[Instance]]:
     """Instances by their value on the horizontal axis; one that varies continuously is cut into quintiles.
+
+    With `steps`, they train for that many.
 
     Raises
     ------
@@ -31,7 +39,7 @@ def groups(
     found: list[tuple[float, Instance]] = []
     refused: NtkVerifyError | None = None
     for drawn in draw_instances(regime, _POOL, entropy=entropy):
-        instance = replace(drawn, theorem=theorem.id, regime=regime.name)
+        instance = replace(drawn, theorem=theorem.id, regime=regime.name, steps=drawn.steps if steps is None else steps)
         try:
             found.append((float(getattr(regime.run(instance, theorem), against)), instance))
         except NtkVerifyError as error:  # a draw that can't be run, or nothing of that name in any of them
@@ -74,6 +82,7 @@ def frontier(
     draws: int = 120,
     low: float | None = None,
     high: float | None = None,
+    steps: int | None = None,
     entropy: int = 0,
     progress: Callable[[float, float], object] = lambda at, value: None,
 ) -> list[Threshold]:
@@ -95,6 +104,8 @@ def frontier(
         Draws at one value, at most.
     low, high : float, optional
         Range of `over`; a factor 64 either way of what the instances have, for a width from 1 to `LARGEST_WIDTH`.
+    steps : int, optional
+        Training steps, in place of the family's own: a conclusion about all k is tried up to there.
     entropy : int
         Changes every draw.
     progress : callable
@@ -102,9 +113,12 @@ def frontier(
     """
     if not 0 < fraction < 1 or draws < 1:
         raise NtkVerifyError("the fraction must lie strictly between 0 and 1, and there must be at least one draw.")
+    if steps is not None and steps < 1:
+        raise NtkVerifyError(f"a frontier needs at least one training step, not {steps}.")
     setter(over)
     result = []
-    for at, instances in groups(theorem, regime, against=against, values=values, entropy=entropy).items():
+    drawn = groups(theorem, regime, against=against, values=values, entropy=entropy, steps=steps)
+    for at, instances in drawn.items():
         search = Bisection(theorem, claim, regime, instances, over, fraction, draws, entropy)
         result.append(search.threshold(at, *search.range(low, high), progress))
     return result

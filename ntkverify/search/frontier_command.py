@@ -43,6 +43,7 @@ def frontier_command(options: argparse.Namespace) -> int:
             draws=options.draws,
             low=options.low,
             high=options.high,
+            steps=options.steps,
             entropy=options.entropy,
             progress=show,
         )
@@ -50,7 +51,7 @@ def frontier_command(options: argparse.Namespace) -> int:
         "theorem": theorem.id,
         "claim": claim.name,
         "regime": regime.name,
-        **{key: getattr(options, key) for key in ("over", "against", "fraction", "draws", "entropy")},
+        **{key: getattr(options, key) for key in ("over", "against", "fraction", "draws", "steps", "entropy")},
         "versions": versions(),
         "curve": [asdict(t) for t in curve],
     }

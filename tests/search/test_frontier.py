@@ -79,6 +79,18 @@ def test_a_threshold_that_hardly_any_draw_exercises_is_none(theorem):
     assert found.value is None
 
 
+def test_training_lasts_as_long_as_asked_for(theorem):
+    """What is measured grows with the steps: the threshold is twice as high for twice as many."""
+    build = lambda: Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1, steps=3)  # noqa: E731
+    regime = theorem.regimes["vectors"] = Regime("vectors", build, AlgebraRun, {})
+    claim = replace(theorem.claims[LARGEST], measure=lambda run: 10.0 * run.steps / run.m)
+    for steps, expected in ((None, 15), (40, 200), (80, 400)):
+        (found,) = frontier(theorem, claim, regime, over="width", high=1000, draws=40, steps=steps)
+        assert found.value == pytest.approx(expected, rel=0.06)
+    with pytest.raises(NtkVerifyError, match="at least one training step"):
+        frontier(theorem, claim, regime, steps=0)
+
+
 def test_a_claim_without_a_threshold_says_on_which_side_it_is(theorem):
     regime = Regime("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
     theorem.regimes["vectors"] = regime
