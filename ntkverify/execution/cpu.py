@@ -90,6 +90,7 @@ class CpuExecutor(Executor):
         return self._sweep(weights, frozen, cotangents, float(eta), self._nothing, add=True)
 
     def with_samples(self, samples: Samples) -> CpuExecutor:
+        """The same kernels on other samples, padded like these."""
         other = super().with_samples(samples)
         other._points = other._pad_points(tuple(b.points for b in samples.blocks))
         return other
@@ -105,6 +106,7 @@ class CpuExecutor(Executor):
         points: Any = None,
         targets: Any = None,
     ) -> Array:
+        """A batch of networks in one compiled call, each in one thread for all of its steps."""
         networks = self._networks(weights, eta, steps, every, points, targets)
         count, m = weights.shape[:2]
         if frozen is None:
@@ -195,6 +197,7 @@ class CpuExecutor(Executor):
         return weights, frozen
 
     def jacobian(self, weights: Array, frozen: Array | None = None) -> Array:
+        """J of shape (N, m p), from one panel that holds all neurons."""
         weights, frozen = self._checked(weights, frozen)
         m, p = weights.shape
         refuse_beyond_memory(2 * 8 * self._padded * m * p, f"the Jacobian of {self.samples.total} residuals at m = {m}")

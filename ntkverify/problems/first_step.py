@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkverify.measures.sweep import Network
+from ntkverify.measures.network import Network
 from ntkverify.measures.trajectory import least_norm_step
 from ntkverify.problems.pinn import Equation, PinnRun, heat_equation
 from ntkverify.symbolic.activations import Activation

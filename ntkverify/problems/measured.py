@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.measures.sweep import Network, draw_network
+from ntkverify.measures.network import Network, draw_network
 from ntkverify.measures.trajectory import Measured, Method, Sweeper, follow
 from ntkverify.problems.trained import TrainedRun
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.instance import Instance
-from ntkverify.measures.sweep import Initial, as_samples, initial_sweep
+from ntkverify.measures.sweep import Initial, initial_sweep
+from ntkverify.measures.terms import as_samples
 from ntkverify.measures.trajectory import Method
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.run import RecordStore

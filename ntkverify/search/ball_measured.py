@@ -12,7 +12,8 @@ import numpy as np
 
 from ntkverify.execution.ball import BallExecutor, as_ball
 from ntkverify.execution.samples import Samples
-from ntkverify.measures.sweep import Terms, draw_network
+from ntkverify.measures.network import draw_network
+from ntkverify.measures.terms import Terms
 from ntkverify.problems.pinn import BLOCKS, normalised, problem_limit
 from ntkverify.search.ball_linear import (
     eigenvalue_balls,

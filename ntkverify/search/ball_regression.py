@@ -69,7 +69,7 @@ class BallRegressionRun(FollowedBallRun):
         import flint
 
         from ntkverify.execution import make_executor
-        from ntkverify.measures.sweep import draw_network
+        from ntkverify.measures.network import draw_network
         from ntkverify.problems.regression import _neuron
 
         inputs = np.atleast_2d(self.instance.array("inputs"))

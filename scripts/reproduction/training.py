@@ -12,7 +12,7 @@ from reproduction.problems import PROBLEMS, Problem
 
 from ntkverify import NtkVerifyError
 from ntkverify.execution import make_executor
-from ntkverify.measures.sweep import draw_network
+from ntkverify.measures.network import draw_network
 from ntkverify.symbolic.enclosures import least_eigenvalue
 from ntkverify.symbolic.neuron import network_neuron, pinn_neuron
 from ntkverify.symbolic.operators import coordinates, identity

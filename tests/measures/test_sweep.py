@@ -6,7 +6,7 @@ import pytest
 
 from ntkverify import NtkVerifyError
 from ntkverify.execution import measured
-from ntkverify.measures import fused, sweep, weights
+from ntkverify.measures import fused, network, sweep, weights
 from ntkverify.symbolic.neuron import regression_neuron
 
 EPS = np.finfo(float).eps
@@ -150,4 +150,4 @@ class TestDraws:
 
     def test_a_width_beyond_memory_is_refused_with_the_figures(self):
         with pytest.raises(NtkVerifyError, match=r"5000000000000 neurons needs 7\.92e\+04 GiB but [\d.]+ GiB are free"):
-            sweep.draw_network(0, 10**13 // 2, 2 - 1)
+            network.draw_network(0, 10**13 // 2, 2 - 1)

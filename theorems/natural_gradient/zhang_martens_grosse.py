@@ -24,7 +24,8 @@ from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, loss, loss_0, residual_0
 from ntkverify.instance import Instance
 from ntkverify.instances import bounded_targets, generator, unit_inputs
-from ntkverify.measures.sweep import as_samples, initial_sweep
+from ntkverify.measures.sweep import initial_sweep
+from ntkverify.measures.terms import as_samples
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.symbolic.bounds import derived, solve_for
