@@ -7,6 +7,7 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ class Instance:
         delta = self.parameters.get("delta")
         if delta is not None and not 0 < delta < 1:
             raise NtkVerifyError(f"{where}: delta must lie strictly between 0 and 1, not {delta}.")
-        object.__setattr__(self, "turns", _as_turns(self.turns, where))
+        object.__setattr__(self, "turns", _as_turns(self.turns, self.seed, where))
         for name in ("width", "steps", "seed"):
             if getattr(self, name) < 0:
                 raise NtkVerifyError(f"{where}: {name} must not be negative, it is {getattr(self, name)}.")
@@ -156,6 +157,8 @@ class Instance:
             raise NtkVerifyError(f"{where} lacks the integer key 'format'; write it again with Instance.to_json.")
         if version > FORMAT:
             raise NtkVerifyError(f"{where} has format {version}, this version reads up to {FORMAT}: upgrade ntkverify.")
+        if version < 2 and "turns" in content:
+            raise NtkVerifyError(f"{where} has turns, which format {version} does not know; write it with format 2.")
         for key, kind in _KINDS.items():
             if key not in content:
                 raise NtkVerifyError(f"{where} lacks the key {key!r}; add it.")
@@ -183,15 +186,24 @@ def _plain(value: Any) -> float:
     return int(value) if type(value) is int and abs(value) < 2**53 else float(value)
 
 
-def _as_turns(turns: Any, where: str) -> tuple[tuple[float, int], ...]:
-    """Pairs of an angle and a seed."""
-    try:
-        pairs = tuple((float(angle), operator.index(seed)) for angle, seed in turns)
-    except (TypeError, ValueError, OverflowError):
-        pairs = ((math.nan, 0),)
-    if not all(math.isfinite(angle) and seed >= 0 for angle, seed in pairs):
+def _as_turns(turns: Any, seed: int, where: str) -> tuple[tuple[float, int], ...]:
+    """Pairs of an angle and a seed, none of them drawn from twice: the sum would not be standard normal."""
+    listed = isinstance(turns, list | tuple) and all(
+        isinstance(turn, list | tuple) and len(turn) == 2 for turn in turns
+    )
+    if not listed or not all(_is_number(angle) and _is_seed(other) for angle, other in turns):
         raise NtkVerifyError(f"{where}: turns must be pairs of a finite angle and a seed that is not negative.")
-    return pairs
+    if len({seed, *(other for _, other in turns)}) <= len(turns):
+        raise NtkVerifyError(f"{where}: turns must go to different seeds, none of them the instance's own.")
+    return tuple((float(angle), int(other)) for angle, other in turns)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_seed(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 0
 
 
 def _as_lists(value: Any) -> Any:

@@ -16,6 +16,8 @@ from ntkverify.theorem import Theorem
 
 #: neurons that a search trains at most, so that one evaluation does not eat the budget
 MAX_WIDTH = 2**20
+#: raised when a vector comes to mean another instance, or an engine proposes others: a record of before is not resumed
+SEARCHER = 2
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Cell:
         Wider instances are not run.
     goal : float or None
         Only climb, until the margin of a failing instance is this large; nothing is shrunk, certified or drawn anew.
+    searcher : int
+        Version of what a vector means and of what the engines propose.
     """
 
     theorem: str
@@ -52,6 +56,7 @@ class Cell:
     entropy: int
     max_width: int
     goal: float | None = None
+    searcher: int = SEARCHER
 
     def settings(self) -> dict[str, Any]:
         """JSON-ready dictionary."""
@@ -75,7 +80,8 @@ def cells_of(
 ) -> list[Cell]:
     """The cells of a campaign on one theorem; each claim's budget is shared by its families and the engines.
 
-    A family that draws nothing, so that its instances differ in their weights at most, gets a tenth of another's share.
+    A family that draws nothing, so that its instances differ in their weights at most, gets a tenth of another's share
+    unless an assumption is dropped.
 
     Parameters
     ----------
@@ -109,7 +115,7 @@ def cells_of(
     found: list[Cell] = []
     for claim, families in _searched(theorem, claims, regimes, relax):
         draws = {family: bool(inspect.signature(theorem.regimes[family].build).parameters) for family in families}
-        shares = {family: 10 if draws[family] else 1 for family in families}
+        shares = {family: 10 if relax or draws[family] else 1 for family in families}
         whole = sum(shares.values()) * sum(weights.values())
         found += [
             Cell(

@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scipy import special
+
 from ntkverify.expressions import evaluate
 from ntkverify.instance import Instance
 from ntkverify.parts import Claim, Regime
@@ -21,6 +23,8 @@ from ntkverify.statistics import EProcess
 from ntkverify.theorem import Theorem
 
 _SALT = 3  # keeps confirming seeds apart from searching ones
+_MOST = 1000  # draws of an instance
+_MOST_WIDE, _WIDE = 400, 2**16  # of one with more neurons than that
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def confirm(
     entropy: int,
     alpha: float,
     relax: Collection[str] = (),
-    most: int = 400,
+    most: int | None = None,
 ) -> Confirmation:
     """Draw an instance with fresh seeds until the e-process rejects at level `alpha`, or it looks hopeless.
 
@@ -71,13 +75,16 @@ def confirm(
     ----------
     entropy : int
         Names the stream of seeds.
-    most : int
-        Draws at most. It also ends when the failures seen after 20 draws are no more than the claim allows; stopping
-        early costs power only, never validity.
+    most : int, optional
+        Draws at most; 1000, for wide networks 400. It also ends when so few draws have failed that they would have
+        done so with a probability below 1% at twice the allowed rate (at a rate of 0.1 if that is more); stopping early
+        costs power only, never validity.
     """
     assert isinstance(claim.quantifier, WithProbability)
     delta = 1 - float(evaluate(theorem, claim.quantifier.probability, regime.run(instance, theorem)))
     process, refused = EProcess(delta), 0
+    worth_finding = min(max(2 * delta, 0.1), (1 + delta) / 2)
+    most = most or (_MOST if instance.width <= _WIDE else _MOST_WIDE)
     for index in range(most):
         drawn = instance.with_seed(weight_seed(entropy, index, salt=_SALT))
         try:
@@ -89,7 +96,7 @@ def confirm(
         if outcome.vacuous:
             continue
         process.update(outcome.failed)
-        hopeless = process.draws >= 20 and process.failures <= delta * process.draws
+        hopeless = special.bdtr(process.failures, process.draws, worth_finding) < 0.01
         if process.rejects(alpha) or hopeless:
             break
     # an e-value below the range of float64 is written as the smallest there is

@@ -1,12 +1,14 @@
 """Engines that climb a margin over vectors of integers, behind one interface.
 
 An engine calls the objective with vectors of coordinates in [0, GRID) until the objective raises `Finished`;
-one that has converged returns, and is started again with other entropy. Equal arguments give equal proposals, which is
-what lets a killed campaign resume: its past evaluations are answered from the record.
+one that has converged returns, and is started again with other entropy. Equal arguments give equal proposals on one
+kind of processor with one version of scipy, which is what lets a killed campaign resume: its past evaluations are
+answered from the record.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -21,6 +23,7 @@ from ntkverify.search.space import GRID
 
 Objective = Callable[[Sequence[int]], float]
 Used = Callable[[], float]  #: share of the budget that is used up
+Ranked = tuple[float, list[int]]  #: a vector with its value
 Engine = Callable[..., None]
 
 
@@ -114,15 +117,16 @@ def mutate(
 
     Keeps what is good and moves little at a time, so that it climbs where the dimension is high and where some
     coordinates, such as seeds, mean nothing to their neighbours. It may stay on the wrong hill: one vector in
-    eight is uniform to the end. The last fifth of the budget goes to `ascend`: from the best vector of all, then from
-    the best of the uniform ones, whose seeds are others.
+    eight is uniform to the end. When four fifths of the budget are used up, `ascend` starts from the best vector of
+    all, then from the best of the uniform ones, whose seeds are others; what is left after that goes on as before.
     """
     rng = np.random.default_rng([entropy, 14])
-    best: list[tuple[float, list[int]]] = []
-    uniform: list[tuple[float, list[int]]] = []
-    count = 0
-    while count < 4 or used() < (_MUTATED if smooth else np.inf):
-        starting = count < 4 or used() < 1 / 6
+    best: list[Ranked] = []
+    uniform: list[Ranked] = []
+    moved = sorted(int(i) for i in rng.permutation(list(smooth))[:_MOVED])
+    ascends = bool(moved)
+    for count in itertools.count():
+        starting = count < _ELITE or used() < 1 / 6
         if starting or rng.random() < 1 / 8:
             vector = rng.integers(0, GRID, dimension).tolist()
         else:
@@ -134,39 +138,49 @@ def mutate(
                 else:
                     step = int(np.ceil(GRID * 2.0 ** -rng.uniform(1, 16))) * int(rng.choice([-1, 1]))
                     vector[index] = min(max(vector[index] + step, 0), GRID - 1)
-        value = objective(vector)
-        # the newer of two equals goes first, to drift where the margin is flat
-        best = sorted([(value, vector), *best], key=lambda pair: -pair[0])[:_ELITE]
+        best = _ranked((objective(vector), vector), best)
         if starting:
             uniform = list(best)
-        count += 1
-    moved = sorted(int(i) for i in rng.permutation(list(smooth))[:_MOVED])
-    for value, vector in (best[0], *uniform):
-        if value != VACUOUS:
-            ascend(objective, vector, moved)
+        if ascends and not starting and best[0][0] != VACUOUS and used() >= _MUTATED:
+            ascends = False
+            starts = [best[0], *(one for one in uniform if one != best[0])]
+            for _, start in (one for one in starts if one[0] != VACUOUS):
+                best = _ranked(ascend(objective, start, moved), best)
 
 
-def ascend(objective: Objective, start: Sequence[int], smooth: Sequence[int]) -> None:
+def _ranked(new: Ranked, best: Sequence[Ranked]) -> list[Ranked]:
+    """The best few; the newer of two equals goes first, to drift where the margin is flat."""
+    return sorted([new, *best], key=lambda pair: -pair[0])[:_ELITE]
+
+
+def ascend(objective: Objective, start: Sequence[int], smooth: Sequence[int]) -> Ranked:
     """Quadratic models in a trust region (COBYQA, scipy) over the coordinates in `smooth`, until they have converged.
 
-    It leaves seeds and sizes as they are: the top of a narrow hill, of which mutation has met the slope.
+    It leaves seeds and sizes as they are: the top of a narrow hill, of which mutation has met the slope. Returns the
+    best vector and its value.
     """
     first = objective(start)
+    best = first, list(start)
 
     def fallen(x: NDArray[np.float64]) -> float:
+        nonlocal best
         vector = list(start)
         for index, share in zip(smooth, x, strict=True):
-            vector[index] = int(np.clip(np.rint(share * GRID), 0, GRID - 1))
+            # beyond an end the coordinate comes back: given bounds, COBYQA would first move a start that is near one
+            vector[index] = min(int(np.rint((1 - abs(1 - share % 2)) * GRID)), GRID - 1)
         value = objective(vector)
-        return -(first if value == VACUOUS else value)  # a cliff would spoil the models
+        if value == VACUOUS:
+            return -first  # a cliff would spoil the models
+        best = max(best, (value, vector), key=lambda pair: pair[0])
+        return -value
 
     minimize(
         fallen,
         np.array([start[index] / GRID for index in smooth]),
         method="COBYQA",
-        bounds=[(0.0, 1.0)] * len(smooth),
         options={"initial_tr_radius": 1 / 20, "final_tr_radius": 4 / GRID},
     )
+    return best
 
 
 ENGINES: Mapping[str, Engine] = {

@@ -197,12 +197,23 @@ def _rounder(value: float) -> Iterator[float]:
 
 
 def _plain_weights(instance: Instance) -> Iterator[Instance]:
-    """One of the first seeds, else fewer turns."""
+    """One of the first seeds, else fewer and rounder turns."""
     if instance.seed > 9 or instance.turns:
         for seed in range(10):
             yield instance.with_seed(seed)
-    for index in range(len(instance.turns)):
-        yield replace(instance, turns=[*instance.turns[:index], *instance.turns[index + 1 :]])
+    turns = list(instance.turns)
+    for index, (angle, other) in enumerate(turns):
+        before, after = turns[:index], turns[index + 1 :]
+        yield replace(instance, turns=before + after)
+        for value in _rounder(angle):
+            yield replace(instance, turns=[*before, (value, other), *after])
+    taken = {instance.seed, *(other for _, other in turns)}
+    for seed in sorted(set(range(20)) - taken)[:10] if turns else ():
+        if instance.seed > 19:
+            yield replace(instance, seed=seed)
+        for index, (angle, other) in enumerate(turns):
+            if other > 19:
+                yield replace(instance, turns=[*turns[:index], (angle, seed), *turns[index + 1 :]])
 
 
 _PASSES = (_fewer_steps, _narrower, _fewer_samples, _fewer_dimensions, _simpler_numbers, _plain_weights)

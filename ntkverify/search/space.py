@@ -238,9 +238,9 @@ class Space:
         *turned, own = (int(c) for c in vector[self._fixed :])
         # a stream for each: towards itself a draw is not turned but stretched
         turns = [
-            (angle / GRID * math.pi / 2, weight_seed(self.entropy, other, salt=_TURN_SALT + j))
+            ((angle / GRID - 1 / 2) * math.pi, weight_seed(self.entropy, other, salt=_TURN_SALT + j))
             for j, (angle, other) in enumerate(zip(turned[:_TURNS], turned[_TURNS:], strict=True))
-            if angle
+            if angle not in (0, GRID // 2)  # 0 is the simplest
         ]
         return replace(instance, seed=weight_seed(self.entropy, own), turns=turns)
 
