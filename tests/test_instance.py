@@ -76,13 +76,19 @@ def test_a_missing_key_is_named(key):
         ("turns", [[0.1]]),
         ("turns", [[0.1, -1]]),
         ("turns", [["a", 1]]),
+        ("turns", [["0.1", 1]]),
+        ("turns", [[True, 1]]),
+        ("turns", [[0.1, True]]),
+        ("turns", [[0.1, 1.5]]),
+        ("turns", {}),
+        ("turns", ""),
         ("unknown", 1),
         ("format", 99),
         ("format", "1"),
     ],
 )
 def test_a_wrong_value_is_one_sentence(key, value):
-    content = {**json.loads(GOOD.to_json()), key: value}
+    content = {**json.loads(GOOD.to_json()), **({"format": 2} if key == "turns" else {}), key: value}
     with pytest.raises(NtkVerifyError) as caught:
         Instance.from_json(json.dumps(content))
     assert "\n" not in str(caught.value)
@@ -96,11 +102,17 @@ def test_text_that_is_no_instance(text):
 
 
 def test_turned_weights_are_read_back_and_older_readers_refuse_them():
-    turned = replace(GOOD, turns=[(0.1, 3), (0.25, 2**100)])
+    turned = replace(GOOD, turns=[(0.1, 3), (0.25, 2**99)])
     assert Instance.from_json(turned.to_json()) == turned
     assert json.loads(turned.to_json())["format"] == 2
     assert json.loads(GOOD.to_json())["format"] == 1
     assert turned.with_seed(5) == GOOD.with_seed(5)
+    with pytest.raises(NtkVerifyError, match="format 1 does not know"):
+        Instance.from_json(turned.to_json().replace('"format": 2', '"format": 1'))
+    # a draw turned towards itself is only longer
+    for turns in ([(0.1, GOOD.seed)], [(0.1, 3), (0.2, 3)]):
+        with pytest.raises(NtkVerifyError, match="different seeds"):
+            replace(GOOD, turns=turns)
 
 
 def test_an_unreadable_file_is_named(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 flint = pytest.importorskip("flint")
 
-from ntkverify import load_theorem  # noqa: E402
+from ntkverify import Instance, load_theorem  # noqa: E402
 from ntkverify.search.ball_counterparts import ball_run  # noqa: E402
 from ntkverify.search.ball_linear import FUNCTIONS, eigenvalue_balls, solve_balls, spectral_norm_ball  # noqa: E402
 from ntkverify.search.balls import Ball, ball_array, raw_array  # noqa: E402
@@ -76,6 +76,32 @@ def test_a_trajectory_in_balls_is_the_float64_trajectory(name, regime, attribute
             jacobian = balls.sweeper.jacobian(balls.network.weights)
             expected = run.sweeper.jacobian(run.network.weights)
             np.testing.assert_allclose(middles(jacobian), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "regime"),
+    [
+        ("gradient_descent_regression", "any width"),
+        ("gradient_descent_pinn", "narrow"),
+        ("natural_gradient_pinn", "ReLU^3, heat"),
+        ("zhang_martens_grosse", "training"),
+    ],
+)
+def test_turned_weights_reach_float64_and_balls_alike(name, regime):
+    theorem, family, instance = small_instance(name, regime)
+    assert instance.turns
+    turned, plain = (family.run(i, theorem) for i in (instance, replace(instance, turns=())))
+    # other networks than the unturned ones, before training too; targets of the last theorem follow the initial outputs
+    pairs = [(turned.eigenvalues, plain.eigenvalues)]
+    if name != "zhang_martens_grosse":
+        pairs.append((turned.at_start.outputs, plain.at_start.outputs))
+    for one, other in pairs:
+        assert np.abs(one - other).max() > 1e-3 * np.abs(other).max()
+    size = np.abs(turned.residuals).max()
+    with flint.ctx.workprec(192):
+        np.testing.assert_allclose(middles(ball_run(turned).residuals), turned.residuals, rtol=1e-9, atol=1e-9 * size)
+    again = family.run(Instance.from_json(instance.to_json()), theorem)
+    np.testing.assert_array_equal(again.residuals, turned.residuals)
 
 
 def test_linear_algebra_encloses():

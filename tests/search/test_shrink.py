@@ -50,6 +50,9 @@ def test_turns_that_do_not_matter_are_dropped():
     turned = Instance(width=4, seed=2**90, turns=[(0.3, 10), (0.2, 11), (0.1, 12)])
     kept = shrink(turned, lambda instance: (0.2, 11) in instance.turns)
     assert kept.turns == ((0.2, 11),)
+    far = Instance(width=4, seed=2**90, turns=[(0.31234567891, 2**100), (0.2, 2**101)])
+    simple = shrink(far, lambda instance: any(angle > 0.25 for angle, _ in instance.turns))
+    assert simple == Instance(width=1, seed=0, turns=[(0.3, 1)])
     assert shrink(turned, lambda instance: True) == Instance(width=1, seed=0)
 
 
