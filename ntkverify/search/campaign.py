@@ -92,8 +92,8 @@ class _Search:
         self.seen: dict[tuple[int, ...], Score] = {}
         self.scores: dict[str, Score] = {}  # by instance: many vectors stand for one
         self.settled: list[tuple[int, ...]] = []
-        noisy = isinstance(claim.quantifier, WithProbability)
-        self.suspects = SUSPECTS * (NOISY if noisy else 1)
+        self.noisy = isinstance(claim.quantifier, WithProbability)
+        self.suspects = SUSPECTS * (NOISY if self.noisy else 1)
         self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
 
@@ -111,6 +111,10 @@ class _Search:
             )
             if self.cell.goal is None:
                 left = [key for key, score in self.seen.items() if score.failed and key not in self.settled]
+                if self.noisy and not left and not self.settled:
+                    # that a few draws held says little about a rate: the best instance is drawn anew all the same
+                    left = [key for key, score in self.seen.items() if not score.vacuous]
+                    left = sorted(left, key=lambda key: -self.seen[key].margin)[:1]
                 # noise fails early and often: what is best over the whole climb is the likeliest to be more
                 for key in sorted(left, key=lambda key: -self.seen[key].margin)[: self.suspects]:
                     self._settle(key)

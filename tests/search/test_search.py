@@ -376,6 +376,28 @@ class TestCampaign:
             evidence = found[0][1]["evidence"]
             assert evidence["log_e"] >= -np.log(evidence["alpha"])
 
+    def test_a_rate_that_a_few_draws_do_not_show_is_found_at_the_only_instance(self, theorem, module):
+        """One draw in four fails where one in ten may: in a third of the searches none of the four that score does."""
+        regime = theorem.regimes["vectors"]
+        theorem.regimes["vectors"] = replace(
+            regime, build=lambda: Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1)
+        )
+
+        def quarter(run):
+            return float(np.random.default_rng(run.instance.seed).random() < 0.25)
+
+        theorem.claims["a fair coin"] = replace(
+            theorem.claims["a fair coin"],
+            measure=quarter,
+            bound=sympy.Rational(1, 2),
+            quantifier=with_probability(sympy.Rational(9, 10)),
+        )
+        for entropy in range(6):
+            ((_, _, found),) = hunt(
+                theorem, module, claims=["a fair coin"], engines=["random"], evaluations=5, entropy=entropy
+            )
+            assert found[0][0] == "confirmed"
+
     def test_fresh_draws_that_cannot_be_run_count_as_held(self, theorem, module):
         """Left out, the draws that raise would leave a true claim failing in half of the others."""
         regime = theorem.regimes["vectors"]
