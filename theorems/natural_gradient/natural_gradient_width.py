@@ -98,16 +98,10 @@ def own_width(draw):
     }
     step = draw(st.sampled_from([0.1, 0.5]))
     found = Instance(data=data, parameters={"delta": 0.2}, width=2, step=step, steps=4)
-    while (wanted := math.ceil(needed(found))) > found.width:
+    # the prescribed width has the logarithm of the instance's own
+    while (wanted := math.ceil(RUN(found, theorem).width)) > found.width:
         found = replace(found, width=wanted)
     return found
-
-
-def needed(instance):
-    """The prescribed width, with the logarithm of the instance's own."""
-    run = RUN(instance, theorem)
-    at = {rho: run.rho, d: run.d, delta: run.delta, m: run.m, eta: run.eta, lambda_0: run.lambda_0, residual_0: START}
-    return float(theorem.value(width, at))
 
 
 # ---- the chain ----------------------------------------------------------------------------------------------------
