@@ -83,6 +83,8 @@ class _Search:
         self.store, self.path, self.progress = store, path, progress
         self.space = space_of(theorem, cell)
         self.entropy = self.space.entropy
+        # another cell that ends at the same instance draws others
+        self.fresh = _entropy(cell.entropy, cell.claim, cell.regime, cell.engine)
         self.seeds = tuple(weight_seed(self.entropy, j, salt=5) for j in range(DRAWS))
         self.known = store.evaluations(name)
         self.findings = store.findings(name)
@@ -197,7 +199,7 @@ class _Search:
                 plants=self.cell.plants,
                 seeds=self.seeds,
                 # a confirmation may use two streams of fresh seeds
-                entropy=self.entropy + 2 * len(self.settled),
+                entropy=self.fresh + 2 * len(self.settled),
                 vector=key,
                 instance_of=lambda vector: self._instance(tuple(vector))[0],
                 attempt=len(self.settled),
@@ -213,10 +215,14 @@ class _Closed(Finished):
     """The question that the cell asks is answered."""
 
 
+def _entropy(*names: object) -> int:
+    return int.from_bytes(hashlib.sha256(" ".join(map(str, names)).encode()).digest()[:4], "little")
+
+
 def space_of(theorem: Theorem, cell: Cell) -> Space:
     """The vectors that a cell searches, and the instances that they stand for."""
     claim, regime = theorem.claims[cell.claim], theorem.regimes[cell.regime]
-    entropy = int.from_bytes(hashlib.sha256(f"{cell.entropy} {cell.claim}".encode()).digest()[:4], "little")
+    entropy = _entropy(cell.entropy, cell.claim)
     return Space(
         regime,
         theorem.id,

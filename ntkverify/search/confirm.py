@@ -77,8 +77,8 @@ def confirm(
         Names the stream of seeds.
     most : int, optional
         Draws at most; 1000, for wide networks 400. It also ends when so few draws have failed that they would have
-        done so with a probability below 1% at twice the allowed rate (at a rate of 0.1 if that is more); stopping early
-        costs power only, never validity.
+        done so with a probability below 0.1% at twice the allowed rate (at a rate of 0.1 if that is more); stopping
+        early costs power only, never validity.
     """
     assert isinstance(claim.quantifier, WithProbability)
     delta = 1 - float(evaluate(theorem, claim.quantifier.probability, regime.run(instance, theorem)))
@@ -96,7 +96,7 @@ def confirm(
         if outcome.vacuous:
             continue
         process.update(outcome.failed)
-        hopeless = special.bdtr(process.failures, process.draws, worth_finding) < 0.01
+        hopeless = special.bdtr(process.failures, process.draws, worth_finding) < 0.001
         if process.rejects(alpha) or hopeless:
             break
     # an e-value below the range of float64 is written as the smallest there is
