@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.parts import Regime
 from ntkverify.search.engines import DEFAULT_ENGINES, ENGINES
 from ntkverify.search.margin import searchable
 from ntkverify.search.violation import digest
@@ -80,9 +81,6 @@ def cells_of(
 ) -> list[Cell]:
     """The cells of a campaign on one theorem; each claim's budget is shared by its families and the engines.
 
-    A family that draws nothing, so that its instances differ in their weights at most, gets a tenth of another's share
-    unless an assumption is dropped.
-
     Parameters
     ----------
     theorem, path
@@ -114,8 +112,7 @@ def cells_of(
     sha256 = digest(path)
     found: list[Cell] = []
     for claim, families in _searched(theorem, claims, regimes, relax):
-        draws = {family: bool(inspect.signature(theorem.regimes[family].build).parameters) for family in families}
-        shares = {family: 10 if relax or draws[family] else 1 for family in families}
+        shares = {family: _share(theorem.regimes[family], relax) for family in families}
         whole = sum(shares.values()) * sum(weights.values())
         found += [
             Cell(
@@ -136,6 +133,11 @@ def cells_of(
             for engine, weight in weights.items()
         ]
     return found
+
+
+def _share(regime: Regime, relax: Sequence[str]) -> int:
+    """A family that draws nothing differs in its weights at most, unless a dropped assumption lets it be stretched."""
+    return 10 if relax or inspect.signature(regime.build).parameters else 1
 
 
 def _searched(

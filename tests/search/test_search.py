@@ -1,4 +1,4 @@
-"""Spaces, engines and campaigns: what is found, what must not be, and that a record resumes."""
+"""Campaigns: what is found, what must not be, and that a record resumes."""
 
 from dataclasses import replace
 
@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from ntkverify import Instance, NtkVerifyError, with_probability
 from ntkverify.cli import main
-from ntkverify.instances import generator
-from ntkverify.measures.weights import draw_block
 from ntkverify.outcome import assess
 from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
@@ -18,11 +16,9 @@ from ntkverify.search import campaign
 from ntkverify.search.campaign import results, search_cell
 from ntkverify.search.cells import cells_of
 from ntkverify.search.confirm import confirm
-from ntkverify.search.engines import ENGINES, Finished, ascend, climb
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.planted import plants_of
 from ntkverify.search.settle import CLOSING
-from ntkverify.search.space import GRID, Space
 from ntkverify.search.store import Store
 
 SQUARES = "squares sum to n at most"
@@ -37,216 +33,6 @@ def hunt(theorem, module, *, store=None, evaluations=200, engines=("differential
         (cell, row, [(status, content) for status, content in row["violations"] if status in CLOSING])
         for cell, row in results(store, cells)
     ]
-
-
-class TestSpace:
-    def test_every_kind_of_strategy_reads_coordinates(self):
-        def build(draw):
-            size = draw(st.integers(2, 5).map(lambda i: 2 * i).filter(lambda i: i != 6))
-            values = draw(st.lists(st.floats(-1, 1), min_size=size, max_size=size))
-            sign = draw(st.one_of(st.just(1.0), st.sampled_from([-2.0, -3.0])))
-            return Instance(data={"x": values}, parameters={"sign": sign, "b": float(draw(st.booleans()))})
-
-        space = Space(Regime("r", build, AlgebraRun, {}), "t")
-        rng = np.random.default_rng(0)
-        found = [space.instance(rng.integers(0, GRID, space.dimension).tolist()) for _ in range(60)]
-        assert {len(i.data["x"]) for i in found if i} == {4, 8, 10}
-        assert {i.parameters["sign"] for i in found if i} == {1.0, -2.0, -3.0}
-        assert all(np.abs(i.array("x")).max() <= 1 for i in found if i)
-        vector = rng.integers(0, GRID, space.dimension).tolist()
-        assert space.instance(vector) == space.instance(vector)
-
-    def test_the_origin_is_the_simplest_and_the_corner_the_largest(self, theorem):
-        space = Space(theorem.regimes["vectors"], theorem.id)
-        assert len(space.instance([0] * space.dimension).data["x"]) == 1
-        assert len(space.instance([GRID - 1] * space.dimension).data["x"]) == 6
-        assert not space.seeded
-
-    def test_numbers_of_a_generator_move_with_coordinates_and_stay_in_their_range(self):
-        def build(draw):
-            rng = generator(draw)
-            data = {
-                "normal": rng.standard_normal((2, 3)),
-                "uniform": rng.uniform(2, 3, 4),
-                "sign": rng.choice([-1.0, 1.0], 2),
-            }
-            return Instance(data={**data, "one": [rng.uniform()]})
-
-        space = Space(Regime("r", build, AlgebraRun, {}), "t")
-        assert (space.choices, space.shifts) == (1, 11)
-        plain = space.instance([7, *[0] * 11])
-        expected = np.random.default_rng(np.random.PCG64(7 * 2**32 // GRID))
-        assert np.array_equal(plain.data["normal"], expected.standard_normal((2, 3)))
-        assert np.array_equal(plain.data["uniform"], expected.uniform(2, 3, 4))
-        moved = space.instance([7, *[0] * 6, GRID // 2, *[0] * 4])
-        assert moved.data["normal"] == plain.data["normal"]
-        assert moved.data["uniform"][1:] == plain.data["uniform"][1:]
-        assert abs(moved.data["uniform"][0] - plain.data["uniform"][0]) == pytest.approx(0.5)
-        rng = np.random.default_rng(0)
-        drawn = [space.instance([7, *rng.integers(0, GRID, 11).tolist()]) for _ in range(400)]
-        assert all(2 <= x <= 3 for i in drawn for x in i.data["uniform"])
-        # a uniform shift makes a uniform number: mean and variance are within five of their deviations
-        normals = np.array([i.data["normal"] for i in drawn])
-        assert abs(normals.mean()) < 5 / np.sqrt(normals.size)
-        assert abs(normals.var() - 1) < 5 * np.sqrt(2 / normals.size)
-
-    def test_a_network_has_its_seed_as_a_coordinate(self):
-        regime = Regime("r", lambda: Instance(width=3), AlgebraRun, {})
-        space = Space(regime, "t")
-        assert space.dimension == 9
-        assert space.instance([0] * 8 + [1]).seed != space.instance([0] * 8 + [2]).seed
-        assert Space(regime, "t", weights=False).dimension == 0
-
-    def test_weights_turn_with_coordinates_and_stay_standard_normal(self):
-        space = Space(Regime("r", lambda: Instance(width=2000), AlgebraRun, {}), "t")
-        assert space.instance([0] * 9).turns == ()
-        turned = space.instance([3 * GRID // 4, 0, GRID // 3, GRID // 2, 7, 7, 7, 7, 7])
-        assert [angle for angle, _ in turned.turns] == pytest.approx([np.pi / 4, -np.pi / 6], abs=1e-5)
-        # equal coordinates are different draws: turned towards itself a draw would only be longer
-        assert len({turned.seed, *(seed for _, seed in turned.turns)}) == 3
-        inner, signs = draw_block(turned.weight_seed, 0, 2000, 3)
-        assert abs(inner.mean()) < 5 / np.sqrt(inner.size)
-        assert abs(inner.var() - 1) < 5 * np.sqrt(2 / inner.size)
-        near = space.instance([3 * GRID // 4 + 1, 0, GRID // 3, 0, 7, 7, 7, 7, 7])
-        moved, same = draw_block(near.weight_seed, 0, 2000, 3)
-        assert 0 < np.abs(moved - inner).max() < 1e-4
-        assert np.array_equal(signs, same)
-
-
-@pytest.mark.parametrize("engine", sorted(set(ENGINES) - {"random"}))
-def test_engines_climb_a_narrow_ridge_and_repeat_themselves(engine):
-    def best(budget):
-        seen = []
-
-        def objective(vector):
-            if len(seen) == budget:
-                raise Finished
-            seen.append(-sum(abs(c / GRID - 0.9) for c in vector))
-            return seen[-1]
-
-        climb(engine, objective, 4, entropy=0, evaluations=budget, smooth=range(4))
-        return seen
-
-    first = best(600)
-    assert first == best(600)
-    # uniform draws come within 0.1 of the ridge with probability 2 * 0.1^4 / 3 or less per draw
-    assert max(first) > -0.1
-
-
-def test_mutation_ends_with_models_that_climb_what_is_smooth_and_leave_seeds_alone():
-    """A hill a thousandth wide in two coordinates, of which every seed has its own."""
-    seen = []
-
-    def objective(vector):
-        if len(seen) == 500:
-            raise Finished
-        top = np.random.default_rng(vector[0]).uniform(0.2, 0.8, 2)
-        seen.append(-float(np.abs(np.array(vector[1:]) / GRID - top).sum()))
-        return seen[-1]
-
-    climb("mutation", objective, 3, entropy=0, evaluations=500, smooth=[1, 2])
-    # 500 uniform vectors come that near with probability 500 * 2 * 0.001^2 = 0.001
-    assert max(seen) > -0.001
-
-
-def test_models_find_tops_in_corners():
-    """Of six coordinates three are best at an end of their range."""
-    top = np.array([0, GRID - 1, 0, GRID // 2, GRID // 3, GRID - 1])
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        seen = []
-
-        def objective(vector, seen=seen):
-            seen.append(-float((np.square((np.array(vector) - top) / GRID)).sum()))
-            return seen[-1]
-
-        ascend(objective, rng.integers(0, GRID, 6).tolist(), range(6))
-        assert max(seen) > -1e-6
-        assert len(seen) <= 200
-
-
-def test_vacuous_instances_do_not_spoil_the_models():
-    """Half of the cube is vacuous, and the top lies at the cliff.
-
-    90 uniform vectors reach 0.4 with probability 0.38, seven times out of ten with 0.04.
-    """
-    rng = np.random.default_rng(0)
-    reached = []
-    for _ in range(10):
-        seen = []
-
-        def objective(vector, seen=seen):
-            x = np.array(vector) / GRID
-            value = -float(np.square(x[1:] - 0.7).sum())
-            seen.append(VACUOUS if x[0] > 0.5 else value + float(x[0]))
-            return seen[-1]
-
-        top, _ = ascend(objective, [GRID // 4, *rng.integers(0, GRID, 3).tolist()], range(4))
-        assert top == max(seen) <= 0.5
-        reached.append(top)
-    assert sum(top > 0.4 for top in reached) >= 7
-
-
-def test_models_start_where_they_are_told_to_even_next_to_an_end():
-    """A hill of width 0.003 around a start near the ends of its range; a start moved to the end has lost it."""
-    rng = np.random.default_rng(1)
-    for _ in range(10):
-        start = rng.choice([0.02, 0.97], 5) + rng.uniform(-0.01, 0.01, 5)
-        top = start + rng.uniform(-0.0015, 0.0015, 5)
-
-        def objective(vector, top=top):
-            return -float(np.minimum(np.square((np.array(vector) / GRID - top) / 0.003).sum(), 10))
-
-        value, _ = ascend(objective, [int(c * GRID) for c in start], range(5))
-        assert value > -1e-2
-
-
-@pytest.mark.parametrize("share", [0.0, 1 / 2000, 1 / 20])
-def test_mutation_uses_up_its_budget_where_hardly_anything_is_valid(share):
-    seen = []
-
-    def objective(vector):
-        if len(seen) == 3000:
-            raise Finished
-        seen.append(-abs(vector[1] / GRID - 0.5) if vector[0] < share * GRID else VACUOUS)
-        return seen[-1]
-
-    climb("mutation", objective, 4, entropy=3, evaluations=3000, smooth=[1], used=lambda: len(seen) / 3000)
-    assert len(seen) == 3000
-
-
-def test_mutation_turns_to_models_when_most_of_the_seconds_are_used_up():
-    """Planned for 10^5 evaluations, of which a budget of seconds admits 400."""
-    seen = []
-
-    def objective(vector):
-        if len(seen) == 400:
-            raise Finished
-        seen.append(-float(np.square(np.array(vector) / GRID - 0.3).sum()))
-        return seen[-1]
-
-    climb("mutation", objective, 5, entropy=0, evaluations=10**5, smooth=range(5), used=lambda: len(seen) / 400)
-    assert max(seen[:320]) < -1e-7 < max(seen)
-
-
-def test_the_smooth_coordinates_are_floats_shifts_stretches_and_angles():
-    def build(draw):
-        rng = generator(draw)
-        size = draw(st.floats(0, 1))
-        return Instance(data={"x": rng.uniform(0, 1, 2)}, parameters={"size": size}, width=3)
-
-    space = Space(Regime("r", build, AlgebraRun, {}), "t")
-    # seed of the generator, float, two shifts, four angles and their seeds, seed of the weights
-    assert (space.dimension, space.smooth) == (13, list(range(1, 8)))
-
-
-@pytest.mark.parametrize("engine", sorted(ENGINES))
-def test_an_error_of_the_objective_passes_through_every_engine(engine):
-    def objective(vector):
-        raise ValueError("of its own")
-
-    with pytest.raises(ValueError, match="of its own"):
-        climb(engine, objective, 3, entropy=0, evaluations=20)
 
 
 class TestCampaign:

@@ -1,0 +1,97 @@
+"""Integer coordinates: what instances they stand for."""
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from ntkverify import Instance
+from ntkverify.instances import generator
+from ntkverify.measures.weights import draw_block
+from ntkverify.parts import Regime
+from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.search.space import GRID, Space
+
+
+class TestSpace:
+    def test_every_kind_of_strategy_reads_coordinates(self):
+        def build(draw):
+            size = draw(st.integers(2, 5).map(lambda i: 2 * i).filter(lambda i: i != 6))
+            values = draw(st.lists(st.floats(-1, 1), min_size=size, max_size=size))
+            sign = draw(st.one_of(st.just(1.0), st.sampled_from([-2.0, -3.0])))
+            return Instance(data={"x": values}, parameters={"sign": sign, "b": float(draw(st.booleans()))})
+
+        space = Space(Regime("r", build, AlgebraRun, {}), "t")
+        rng = np.random.default_rng(0)
+        found = [space.instance(rng.integers(0, GRID, space.dimension).tolist()) for _ in range(60)]
+        assert {len(i.data["x"]) for i in found if i} == {4, 8, 10}
+        assert {i.parameters["sign"] for i in found if i} == {1.0, -2.0, -3.0}
+        assert all(np.abs(i.array("x")).max() <= 1 for i in found if i)
+        vector = rng.integers(0, GRID, space.dimension).tolist()
+        assert space.instance(vector) == space.instance(vector)
+
+    def test_the_origin_is_the_simplest_and_the_corner_the_largest(self, theorem):
+        space = Space(theorem.regimes["vectors"], theorem.id)
+        assert len(space.instance([0] * space.dimension).data["x"]) == 1
+        assert len(space.instance([GRID - 1] * space.dimension).data["x"]) == 6
+        assert not space.seeded
+
+    def test_numbers_of_a_generator_move_with_coordinates_and_stay_in_their_range(self):
+        def build(draw):
+            rng = generator(draw)
+            data = {
+                "normal": rng.standard_normal((2, 3)),
+                "uniform": rng.uniform(2, 3, 4),
+                "sign": rng.choice([-1.0, 1.0], 2),
+            }
+            return Instance(data={**data, "one": [rng.uniform()]})
+
+        space = Space(Regime("r", build, AlgebraRun, {}), "t")
+        assert (space.choices, space.shifts) == (1, 11)
+        plain = space.instance([7, *[0] * 11])
+        expected = np.random.default_rng(np.random.PCG64(7 * 2**32 // GRID))
+        assert np.array_equal(plain.data["normal"], expected.standard_normal((2, 3)))
+        assert np.array_equal(plain.data["uniform"], expected.uniform(2, 3, 4))
+        moved = space.instance([7, *[0] * 6, GRID // 2, *[0] * 4])
+        assert moved.data["normal"] == plain.data["normal"]
+        assert moved.data["uniform"][1:] == plain.data["uniform"][1:]
+        assert abs(moved.data["uniform"][0] - plain.data["uniform"][0]) == pytest.approx(0.5)
+        rng = np.random.default_rng(0)
+        drawn = [space.instance([7, *rng.integers(0, GRID, 11).tolist()]) for _ in range(400)]
+        assert all(2 <= x <= 3 for i in drawn for x in i.data["uniform"])
+        # a uniform shift makes a uniform number: mean and variance are within five of their deviations
+        normals = np.array([i.data["normal"] for i in drawn])
+        assert abs(normals.mean()) < 5 / np.sqrt(normals.size)
+        assert abs(normals.var() - 1) < 5 * np.sqrt(2 / normals.size)
+
+    def test_a_network_has_its_seed_as_a_coordinate(self):
+        regime = Regime("r", lambda: Instance(width=3), AlgebraRun, {})
+        space = Space(regime, "t")
+        assert space.dimension == 9
+        assert space.instance([0] * 8 + [1]).seed != space.instance([0] * 8 + [2]).seed
+        assert Space(regime, "t", weights=False).dimension == 0
+
+    def test_weights_turn_with_coordinates_and_stay_standard_normal(self):
+        space = Space(Regime("r", lambda: Instance(width=2000), AlgebraRun, {}), "t")
+        assert space.instance([0] * 9).turns == ()
+        turned = space.instance([3 * GRID // 4, 0, GRID // 3, GRID // 2, 7, 7, 7, 7, 7])
+        assert [angle for angle, _ in turned.turns] == pytest.approx([np.pi / 4, -np.pi / 6], abs=1e-5)
+        # equal coordinates are different draws: turned towards itself a draw would only be longer
+        assert len({turned.seed, *(seed for _, seed in turned.turns)}) == 3
+        inner, signs = draw_block(turned.weight_seed, 0, 2000, 3)
+        assert abs(inner.mean()) < 5 / np.sqrt(inner.size)
+        assert abs(inner.var() - 1) < 5 * np.sqrt(2 / inner.size)
+        near = space.instance([3 * GRID // 4 + 1, 0, GRID // 3, 0, 7, 7, 7, 7, 7])
+        moved, same = draw_block(near.weight_seed, 0, 2000, 3)
+        assert 0 < np.abs(moved - inner).max() < 1e-4
+        assert np.array_equal(signs, same)
+
+
+def test_the_smooth_coordinates_are_floats_shifts_stretches_and_angles():
+    def build(draw):
+        rng = generator(draw)
+        size = draw(st.floats(0, 1))
+        return Instance(data={"x": rng.uniform(0, 1, 2)}, parameters={"size": size}, width=3)
+
+    space = Space(Regime("r", build, AlgebraRun, {}), "t")
+    # seed of the generator, float, two shifts, four angles and their seeds, seed of the weights
+    assert (space.dimension, space.smooth) == (13, list(range(1, 8)))
