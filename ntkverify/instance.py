@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 
-FORMAT = 2  #: version of the JSON layout; a reader refuses newer ones. 2 has turns, without them 1 is written
+FORMAT = 3  #: version of the JSON layout; a reader refuses newer ones
+#: keys that an earlier format lacks, and the format that brought them; written only where they say something
+_SINCE = {"turns": 2, "scale": 3}
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "theorem": str,
@@ -30,11 +32,12 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 @dataclass(frozen=True)
-class TurnedSeed:
-    """Normal weights that are no single draw: one draw, turned towards others.
+class MovedSeed:
+    """Weights that are no single draw: one draw, turned towards others and scaled.
 
     Turning W by an angle t towards an independent draw G gives cos(t) W + sin(t) G, again standard normal. A seed
-    alone has no neighbours; turned weights have, which is what a search climbs over.
+    alone has no neighbours; turned weights have, which is what a search climbs over. A factor takes them where hardly
+    any draw lies and every draw may: all are a little longer or shorter than they tend to be.
 
     Parameters
     ----------
@@ -42,10 +45,13 @@ class TurnedSeed:
         Entropy of the first draw, and of all that is not normal.
     turns : tuple of (float, int)
         Angles in radians, and the entropy of the draw that each turns towards, one after the other.
+    scale : float
+        What the result is multiplied by.
     """
 
     seed: int
-    turns: tuple[tuple[float, int], ...]
+    turns: tuple[tuple[float, int], ...] = ()
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,9 @@ class Instance:
     seed : int
         Entropy of the weights' draw.
     turns : sequence of (float, int)
-        Angles by which the inner weights are turned towards draws of other seeds, see `TurnedSeed`.
+        Angles by which the inner weights are turned towards draws of other seeds, see `MovedSeed`.
+    scale : float
+        Factor on the inner weights.
     """
 
     theorem: str = ""
@@ -81,6 +89,7 @@ class Instance:
     steps: int = 0
     seed: int = 0
     turns: Sequence[tuple[float, int]] = ()
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         where = f"instance of {self.theorem or 'a theorem'}"
@@ -88,9 +97,10 @@ class Instance:
         try:
             object.__setattr__(self, "parameters", {name: _plain(value) for name, value in self.parameters.items()})
             object.__setattr__(self, "step", float(self.step))
+            object.__setattr__(self, "scale", float(self.scale))
         except OverflowError:
             raise NtkVerifyError(
-                f"{where}: the step or a parameter is too large for a float; give a finite one."
+                f"{where}: the step, the scale or a parameter is too large for a float; give a finite one."
             ) from None
         for name in ("width", "steps", "seed"):
             object.__setattr__(self, name, operator.index(getattr(self, name)))
@@ -101,9 +111,11 @@ class Instance:
                 raise NtkVerifyError(
                     f"{where}: data {name!r} has the non-finite value {array[place]} at index {place}; remove it."
                 )
-        for name, value in {**self.parameters, "step": self.step}.items():
+        for name, value in {**self.parameters, "step": self.step, "scale": self.scale}.items():
             if not math.isfinite(value):
                 raise NtkVerifyError(f"{where}: {name} is {value}; give a finite number.")
+        if not self.scale > 0:
+            raise NtkVerifyError(f"{where}: scale must be positive, it is {self.scale}.")
         delta = self.parameters.get("delta")
         if delta is not None and not 0 < delta < 1:
             raise NtkVerifyError(f"{where}: delta must lie strictly between 0 and 1, not {delta}.")
@@ -119,20 +131,23 @@ class Instance:
         return _as_array(self.data[name], f"instance of {self.theorem}: data {name!r}")
 
     @property
-    def weight_seed(self) -> int | TurnedSeed:
+    def weight_seed(self) -> int | MovedSeed:
         """What the weights are drawn from."""
-        return TurnedSeed(self.seed, tuple(self.turns)) if self.turns else self.seed
+        moved = MovedSeed(self.seed, tuple(self.turns), self.scale)
+        return self.seed if moved == MovedSeed(self.seed) else moved
 
     def with_seed(self, seed: int) -> Instance:
-        """The same data and settings with another draw of the weights, not turned."""
-        return replace(self, seed=seed, turns=())
+        """The same data and settings with another draw of the weights, as it comes."""
+        return replace(self, seed=seed, turns=(), scale=1.0)
 
     def to_json(self) -> str:
         """One line of JSON; floats are written so that they read back bit for bit."""
         content = asdict(self)
-        if not self.turns:
-            del content["turns"]
-        return json.dumps({"format": FORMAT if self.turns else 1, **content}, allow_nan=False)
+        for key, plain in (("turns", ()), ("scale", 1.0)):
+            if content[key] == plain:
+                del content[key]
+        version = max([1, *(since for key, since in _SINCE.items() if key in content)])
+        return json.dumps({"format": version, **content}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "instance") -> Instance:
@@ -156,14 +171,19 @@ class Instance:
             raise NtkVerifyError(f"{where} lacks the integer key 'format'; write it again with Instance.to_json.")
         if version > FORMAT:
             raise NtkVerifyError(f"{where} has format {version}, this version reads up to {FORMAT}: upgrade ntkverify.")
-        if version < 2 and "turns" in content:
-            raise NtkVerifyError(f"{where} has turns, which format {version} does not know; write it with format 2.")
+        for key, since in _SINCE.items():
+            if version < since and key in content:
+                raise NtkVerifyError(
+                    f"{where} has {key!r}, which format {version} does not know; write it with format {since}."
+                )
+        if not _is_number(content.get("scale", 1.0)):
+            raise NtkVerifyError(f"{where}: key 'scale' is not a finite number.")
         for key, kind in _KINDS.items():
             if key not in content:
                 raise NtkVerifyError(f"{where} lacks the key {key!r}; add it.")
             if not isinstance(content[key], kind) or isinstance(content[key], bool):
                 raise NtkVerifyError(f"{where}: key {key!r} has the wrong type {type(content[key]).__name__}.")
-        unknown = sorted(set(content) - set(_KINDS) - {"turns"})
+        unknown = sorted(set(content) - set(_KINDS) - set(_SINCE))
         if unknown:
             raise NtkVerifyError(f"{where} has the unknown key {unknown[0]!r}; remove it.")
         for name, value in content["parameters"].items():

@@ -82,13 +82,18 @@ def test_a_missing_key_is_named(key):
         ("turns", [[0.1, 1.5]]),
         ("turns", {}),
         ("turns", ""),
+        ("scale", "2"),
+        ("scale", 0),
+        ("scale", -1.0),
+        ("scale", True),
+        ("scale", None),
         ("unknown", 1),
         ("format", 99),
         ("format", "1"),
     ],
 )
 def test_a_wrong_value_is_one_sentence(key, value):
-    content = {**json.loads(GOOD.to_json()), **({"format": 2} if key == "turns" else {}), key: value}
+    content = {**json.loads(GOOD.to_json()), **({"format": 3} if key in ("turns", "scale") else {}), key: value}
     with pytest.raises(NtkVerifyError) as caught:
         Instance.from_json(json.dumps(content))
     assert "\n" not in str(caught.value)
@@ -99,6 +104,20 @@ def test_a_wrong_value_is_one_sentence(key, value):
 def test_text_that_is_no_instance(text):
     with pytest.raises(NtkVerifyError, match="instance"):
         Instance.from_json(text)
+
+
+def test_scaled_weights_are_read_back_and_older_readers_refuse_them():
+    scaled = replace(GOOD, turns=[(0.1, 3)], scale=0.3)
+    assert Instance.from_json(scaled.to_json()) == scaled
+    assert json.loads(scaled.to_json())["format"] == 3
+    assert scaled.with_seed(5) == GOOD.with_seed(5)
+    for older in (1, 2):
+        text = replace(GOOD, scale=0.3).to_json().replace('"format": 3', f'"format": {older}')
+        with pytest.raises(NtkVerifyError, match=f"'scale', which format {older} does not know"):
+            Instance.from_json(text)
+    for scale in (0.0, -1.0, float("nan"), float("inf"), 10**400):
+        with pytest.raises(NtkVerifyError, match="scale"):
+            replace(GOOD, scale=scale)
 
 
 def test_turned_weights_are_read_back_and_older_readers_refuse_them():

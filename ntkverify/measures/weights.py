@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.execution.memory import refuse_beyond_memory
-from ntkverify.instance import TurnedSeed
+from ntkverify.instance import MovedSeed
 
-Seed = int | TurnedSeed  #: entropy of a whole network
+Seed = int | MovedSeed  #: entropy of a whole network
 
 #: neurons that share one random stream; part of what a seed means, so changing it changes every draw
 BLOCK = 2**16
@@ -23,7 +23,7 @@ def draw_block(seed: Seed, block: int, count: int, dimension: int) -> tuple[NDAr
 
     Parameters
     ----------
-    seed : int or TurnedSeed
+    seed : int or MovedSeed
         Entropy of the whole network.
     block : int
         Number of the block.
@@ -37,11 +37,11 @@ def draw_block(seed: Seed, block: int, count: int, dimension: int) -> tuple[NDAr
     inner : array (dimension, count)
     signs : array of int8 (count,)
     """
-    if isinstance(seed, TurnedSeed):
+    if isinstance(seed, MovedSeed):
         inner, signs = draw_block(seed.seed, block, count, dimension)
         for angle, other in seed.turns:
             inner = math.cos(angle) * inner + math.sin(angle) * draw_block(other, block, count, dimension)[0]
-        return inner, signs
+        return seed.scale * inner, signs
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(block,))))
     inner = generator.standard_normal((count, dimension)).T.copy()
     signs = (2 * generator.integers(0, 2, count, dtype=np.int8) - 1).astype(np.int8)

@@ -16,12 +16,12 @@ from ntkverify.parts import Claim, Regime
 from ntkverify.quantifiers import WithProbability
 from ntkverify.search.cells import Cell
 from ntkverify.search.engines import Finished, climb
-from ntkverify.search.margin import VACUOUS, Score, score
+from ntkverify.search.margin import VACUOUS, Score, draws_weights, score
 from ntkverify.search.planted import planted
 from ntkverify.search.settle import CLOSING, settle
 from ntkverify.search.space import GRID, Space, weight_seed
 from ntkverify.search.store import Store
-from ntkverify.search.stretch import Stretch, useful
+from ntkverify.search.stretch import useful
 from ntkverify.theorem import Theorem
 
 #: draws that score a claim of probability
@@ -223,33 +223,33 @@ def space_of(theorem: Theorem, cell: Cell) -> Space:
     """The vectors that a cell searches, and the instances that they stand for."""
     claim, regime = theorem.claims[cell.claim], theorem.regimes[cell.regime]
     entropy = _entropy(cell.entropy, cell.claim)
+    plain = Space(regime, theorem.id, entropy=entropy)
+    drawn = _drawn(plain, entropy)
     return Space(
         regime,
         theorem.id,
         entropy=entropy,
-        stretches=stretches_for(theorem, claim, regime, cell.relax, entropy=entropy),
+        # none if none is dropped
+        stretches=useful(theorem, regime, drawn, theorem.assumptions_of(claim), cell.relax) if cell.relax else (),
         # a claim of probability is scored by several draws of one instance
-        weights=not isinstance(claim.quantifier, WithProbability),
+        weights=not isinstance(claim.quantifier, WithProbability)
+        and plain.seeded
+        and draws_weights(theorem, claim, regime, [i for i in drawn if i.width <= cell.max_width]),
     )
 
 
-def stretches_for(
-    theorem: Theorem, claim: Claim, regime: Regime, relax: Sequence[str], *, entropy: int
-) -> list[Stretch]:
-    """The stretches that matter for the assumptions dropped; none if none is."""
-    if not relax:
-        return []
-    plain = Space(regime, theorem.id, entropy=entropy)
+def _drawn(space: Space, entropy: int) -> list[Instance]:
+    """A few instances of a family."""
     rng = np.random.default_rng([entropy, 4])
     drawn: list[Instance] = []
     for _ in range(6):
         try:
-            instance = plain.instance(rng.integers(0, GRID, max(plain.dimension, 1)).tolist())
+            instance = space.instance(rng.integers(0, GRID, max(space.dimension, 1)).tolist())
         except NtkVerifyError:
             continue
         if instance is not None:
             drawn.append(instance)
-    return useful(theorem, regime, drawn, theorem.assumptions_of(claim), relax)
+    return drawn
 
 
 def results(store: Store, cells: Sequence[Cell]) -> Iterator[tuple[Cell, dict[str, Any]]]:

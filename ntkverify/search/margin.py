@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +103,45 @@ def score(
     except NOT_RUN as error:
         return Score(VACUOUS, reason=str(error))
     return _selected([_of(o) for o in outcomes if not o.vacuous], _allowed(theorem, claim, regime, instance))
+
+
+class _WeightsDrawn(BaseException):
+    """A claim asked for the weights; no `Exception`, which a measure may catch."""
+
+
+class _WithoutWeights(Instance):
+    """An instance that says so when anything asks what its weights are drawn from."""
+
+    @classmethod
+    def of(cls, instance: Instance) -> _WithoutWeights:
+        made = cls(**{field.name: getattr(instance, field.name) for field in fields(instance)})
+        object.__setattr__(made, "text", instance.to_json())
+        return made
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("weight_seed", "seed", "turns", "scale") and "text" in super().__getattribute__("__dict__"):
+            raise _WeightsDrawn
+        return super().__getattribute__(name)
+
+    def to_json(self) -> str:
+        text: str = self.__dict__["text"]
+        return text
+
+
+def draws_weights(theorem: Theorem, claim: Claim, regime: Regime, instances: Sequence[Instance]) -> bool:
+    """Whether a claim depends on the weights: so it does if any of these instances draws them, or if all are vacuous.
+
+    Many a claim of a theorem about networks speaks of the limit Gram matrix alone.
+    """
+    exercised = False
+    for instance in instances:
+        try:
+            exercised |= not outcome_of(theorem, claim, regime, _WithoutWeights.of(instance)).vacuous
+        except _WeightsDrawn:
+            return True
+        except NOT_RUN:
+            continue
+    return not exercised
 
 
 def _allowed(theorem: Theorem, claim: Claim, regime: Regime, instance: Instance) -> float:

@@ -197,10 +197,12 @@ def _rounder(value: float) -> Iterator[float]:
 
 
 def _plain_weights(instance: Instance) -> Iterator[Instance]:
-    """One of the first seeds, else fewer and rounder turns."""
-    if instance.seed > 9 or instance.turns:
+    """One of the first seeds, else no or a rounder factor, fewer and rounder turns."""
+    if instance.seed > 9 or instance.turns or instance.scale != 1:
         for seed in range(10):
             yield instance.with_seed(seed)
+    for value in (1.0, *_rounder(instance.scale)):
+        yield replace(instance, scale=value)
     turns = list(instance.turns)
     for index, (angle, other) in enumerate(turns):
         before, after = turns[:index], turns[index + 1 :]
@@ -208,7 +210,8 @@ def _plain_weights(instance: Instance) -> Iterator[Instance]:
         for value in _rounder(angle):
             yield replace(instance, turns=[*before, (value, other), *after])
     taken = {instance.seed, *(other for _, other in turns)}
-    for seed in sorted(set(range(20)) - taken)[:10] if turns else ():
+    moved = bool(turns) or instance.scale != 1
+    for seed in sorted(set(range(20)) - taken)[:10] if moved else ():
         if instance.seed > 19:
             yield replace(instance, seed=seed)
         for index, (angle, other) in enumerate(turns):

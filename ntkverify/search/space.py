@@ -39,6 +39,8 @@ _MOST = 256  # choices at most; a family that makes more reads zeros for the res
 _SHIFTS = 24  # numbers of generators that have a coordinate
 _TURNS = 4  # draws that the weights may be turned towards
 _TURN_SALT = 100
+_SCALES = 4.0  # weights are multiplied by this or its inverse at most
+_TYPICAL = 0.25  # share of that coordinate that leaves them alone
 
 
 class _GridProvider(PrimitiveProvider):
@@ -162,8 +164,8 @@ class Space:
     """Vectors of integers that stand for the instances of one family.
 
     A vector holds the family's choices, shifts of the first numbers that its generators give, one coordinate per
-    stretch, and with ``weights=True`` those of the weights: angles by which a draw is turned towards others, the seeds
-    of these, and its own seed.
+    stretch, and with ``weights=True`` those of the weights: a factor, angles by which a draw is turned towards others,
+    the seeds of these, and its own seed.
 
     Parameters
     ----------
@@ -205,7 +207,7 @@ class Space:
     @property
     def dimension(self) -> int:
         """Number of coordinates."""
-        return self._fixed + (2 * _TURNS + 1) * self.seeded
+        return self._fixed + (2 * _TURNS + 2) * self.seeded
 
     @property
     def _fixed(self) -> int:
@@ -214,8 +216,8 @@ class Space:
 
     @property
     def smooth(self) -> list[int]:
-        """Coordinates whose small changes change the instance a little: floats, shifts, stretches and angles."""
-        return self._floats + list(range(self.choices, self._fixed + _TURNS * self.seeded))
+        """Coordinates whose small changes change the instance a little: floats, shifts, stretches, factor, angles."""
+        return self._floats + list(range(self.choices, self._fixed + (1 + _TURNS) * self.seeded))
 
     def instance(self, vector: Sequence[int]) -> Instance | None:
         """The instance that a vector stands for; None where the family refuses these choices.
@@ -235,14 +237,14 @@ class Space:
             instance = stretch.apply(instance, int(c) / GRID)
         if not self.seeded:
             return instance.with_seed(weight_seed(self.entropy, 0))
-        *turned, own = (int(c) for c in vector[self._fixed :])
+        factor, *turned, own = (int(c) for c in vector[self._fixed :])
         # a stream for each: towards itself a draw is not turned but stretched
         turns = [
             ((angle / GRID - 1 / 2) * math.pi, weight_seed(self.entropy, other, salt=_TURN_SALT + j))
             for j, (angle, other) in enumerate(zip(turned[:_TURNS], turned[_TURNS:], strict=True))
             if angle not in (0, GRID // 2)  # 0 is the simplest
         ]
-        return replace(instance, seed=weight_seed(self.entropy, own), turns=turns)
+        return replace(instance, seed=weight_seed(self.entropy, own), turns=turns, scale=_scale(factor / GRID))
 
     def _draw(self, coordinates: Sequence[int], shifts: Sequence[int]) -> tuple[Instance | None, _GridProvider]:
         """The instance, and what it was read from."""
@@ -262,6 +264,16 @@ class Space:
         except (StopTest, UnsatisfiedAssumption, NtkVerifyError):
             pass
         return instance, provider
+
+
+def _scale(u: float) -> float:
+    """The factor that a coordinate in [0, 1) stands for; 0 is the simplest.
+
+    The middle quarter leaves weights as long as they are: many a claim conditions on what typical weights do.
+    """
+    off = 2 * u - 1 if u else 0.0
+    beyond = max(abs(off) - _TYPICAL, 0) / (1 - _TYPICAL)
+    return float(_SCALES ** math.copysign(beyond, off))
 
 
 def weight_seed(entropy: int, index: int, *, salt: int = 2) -> int:

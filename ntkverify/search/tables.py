@@ -136,5 +136,6 @@ def describe(instance: dict[str, Any]) -> str:
         rows = len(value) if isinstance(value, list) else 1
         columns = len(value[0]) if isinstance(value, list) and value and isinstance(value[0], list) else None
         shapes.append(f"{name} {rows}" + ("" if columns is None else f"x{columns}"))
-    turned = [f"weights turned towards {len(instance['turns'])} draws"] if instance.get("turns") else []
-    return ", ".join([*shapes, f"m={instance['width']}", f"steps={instance['steps']}", *turned])
+    moved = [f"weights turned towards {len(instance['turns'])} draws"] if instance.get("turns") else []
+    moved += [f"weights times {instance['scale']:.3g}"] if instance.get("scale", 1.0) != 1 else []
+    return ", ".join([*shapes, f"m={instance['width']}", f"steps={instance['steps']}", *moved])

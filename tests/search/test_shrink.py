@@ -56,6 +56,12 @@ def test_turns_that_do_not_matter_are_dropped():
     assert shrink(turned, lambda instance: True) == Instance(width=1, seed=0)
 
 
+def test_a_factor_of_the_weights_is_dropped_or_rounded():
+    scaled = Instance(width=4, seed=2**90, scale=0.31234567891)
+    assert shrink(scaled, lambda instance: instance.width > 0) == Instance(width=1)
+    assert shrink(scaled, lambda instance: instance.scale < 0.9) == Instance(width=1, seed=0, scale=0.3)
+
+
 def test_a_planted_falsehood_about_networks_ends_with_one_sample_one_dimension_and_few_neurons():
     """Nine tenths of the gradient bound fail for a single active neuron on a single input: nothing is smaller."""
     pytest.importorskip("flint")
