@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from ntkverify import Instance, NtkVerifyError, with_probability
 from ntkverify.cli import main
+from ntkverify.instances import generator
+from ntkverify.measures.weights import draw_block
 from ntkverify.outcome import assess
 from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
@@ -43,6 +45,29 @@ class TestCampaign:
         plain, relaxed = (cells_of(theorem, relax=r, **options) for r in ((), ["entries at most 1"]))
         assert {cell.regime: cell.evaluations for cell in plain} == {"vectors": 100, "fixed": 10}
         assert {cell.regime: cell.evaluations for cell in relaxed} == {"vectors": 55, "fixed": 55}
+
+    @pytest.mark.parametrize(
+        ("measure", "drawn"),
+        [
+            (lambda run: run.x.sum(), False),
+            # a record's key names the seed, which is no use of the weights
+            (lambda run: run.shared("sum", lambda: run.x.sum()), False),
+            (lambda run: draw_block(run.instance.weight_seed, 0, run.m, 2)[0].max(), True),
+            (lambda run: run.x.sum() + np.random.default_rng(run.instance.seed).random(), True),
+            (lambda run: run.x.sum() if run.x[0] < 0.75 else run.instance.scale, True),
+        ],
+    )
+    def test_weights_have_coordinates_only_where_a_claim_draws_them(self, theorem, module, measure, drawn):
+        def build(draw):
+            return Instance(data={"x": generator(draw).uniform(0.5, 1, 2)}, width=3)
+
+        theorem.regimes["wide"] = Regime("wide", build, AlgebraRun, {})
+        theorem.claims[SQUARES] = replace(theorem.claims[SQUARES], on=("wide",), measure=measure)
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], engines=["random"])
+        assert campaign.space_of(theorem, cell).seeded == drawn
+        # what was not exercised is not known
+        theorem.claims[SQUARES] = replace(theorem.claims[SQUARES], given=lambda run: False)
+        assert campaign.space_of(theorem, cell).seeded
 
     def test_true_claims_stay_unviolated_and_rounding_is_no_violation(self, theorem, module):
         rows = {(cell.claim, cell.engine): (row, found) for cell, row, found in hunt(theorem, module)}
