@@ -34,7 +34,11 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument(
         "--plant", action="append", default=[], help="make something wrong: 'NAME * 1/2', 'NAME with m**2'"
     )
-    search.add_argument("--engine", action="append", help="differential-evolution, hypothesis or random; repeatable")
+    search.add_argument(
+        "--engine",
+        action="append",
+        help="differential-evolution, hypothesis, mutation or random; repeatable; without it all but random",
+    )
     search.add_argument("--evaluations", type=int, default=2000, help="budget of each claim")
     search.add_argument("--minutes", type=float, help="budget of the whole campaign, shared evenly by its claims")
     search.add_argument("--max-width", type=int, default=2**20, help="wider instances are not run")

@@ -125,7 +125,7 @@ class PinnRun(MeasuredRun):
     @functools.cached_property
     def samples(self) -> Any:
         """Points, targets and the scales n_b**-1/2."""
-        targets = self._targets()
+        targets = self.given_targets
         if self.relative:
             sizes = [len(self.points[block]) for block in BLOCKS]
             outputs = np.split(self.at_start.outputs, sizes[:1])  # carry the scale n_b**-1/2
@@ -137,7 +137,9 @@ class PinnRun(MeasuredRun):
         """Number of residuals, n_1 + n_2, known without drawing anything."""
         return sum(map(len, self.points.values()))
 
-    def _targets(self) -> dict[str, Array]:
+    @property
+    def given_targets(self) -> dict[str, Array]:
+        """The instance's ``source`` and ``values`` by block; zero where it has none."""
         return {
             block: self.instance.array(name) if name in self.instance.data else np.zeros(len(self.points[block]))
             for block, name in zip(BLOCKS, ("source", "values"), strict=True)
@@ -146,7 +148,7 @@ class PinnRun(MeasuredRun):
     @property
     def given_residuals(self) -> Array:
         """(-source/sqrt(n_1), -values/sqrt(n_2)), (n,): r(0) where the targets are relative to the initial outputs."""
-        return np.concatenate([-target / np.sqrt(len(target)) for target in self._targets().values()])
+        return np.concatenate([-target / np.sqrt(len(target)) for target in self.given_targets.values()])
 
     @property
     def residual_0(self) -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.problems.first_step import FirstStepRun
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.problems.pinn import PinnRun
 from ntkverify.problems.regression import RegressionRun
 from ntkverify.run import Run
+from ntkverify.search.ball_first_step import BallFirstStepRun
 from ntkverify.search.ball_measured import BallMeasuredRun, BallPinnRun
 from ntkverify.search.ball_regression import BallRegressionRun
 from ntkverify.search.ball_runs import BallRun
@@ -15,6 +17,7 @@ from ntkverify.search.balls import NoEnclosure
 #: the first that a run is an instance of is taken; the names that a theorem's own class may redefine
 COUNTERPARTS: tuple[tuple[type[Run], type[BallRun], frozenset[str]], ...] = (
     (RegressionRun, BallRegressionRun, frozenset({"activation"})),
+    (FirstStepRun, BallFirstStepRun, frozenset()),
     (PinnRun, BallPinnRun, frozenset({"activation", "method"})),
     (MeasuredRun, BallMeasuredRun, frozenset({"samples", "method", "kind"})),
     (AlgebraRun, BallRun, frozenset()),

@@ -78,6 +78,37 @@ def test_a_trajectory_in_balls_is_the_float64_trajectory(name, regime, attribute
             np.testing.assert_allclose(middles(jacobian), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("regime", ["sizes, tanh", "widths, softplus", "widths, softplus, all signs +1"])
+def test_a_first_step_in_balls_is_the_float64_step(regime):
+    _, family, instance = small_instance("quadratic_convergence", regime, width=16)
+    theorem = load_theorem(FOLDER / "quadratic_convergence.py")
+    run = family.run(replace(instance, scale=0.6), theorem)
+    signs = run.network.signs
+    assert (signs == 1).all() == regime.endswith("+1")
+    with flint.ctx.workprec(192):
+        balls = ball_run(run)
+        np.testing.assert_array_equal(middles(balls.network.signs), signs)
+        np.testing.assert_allclose(middles(balls.residual_0), run.residual_0, rtol=1e-14)
+        for field, expected in run.first_step._asdict().items():
+            found = getattr(balls.first_step, field)
+            if field == "rounding":
+                assert middles(found) == radii(found) == 0
+                continue
+            # remainders cancel outputs, whose rounding is bounded
+            error = run.first_step.rounding if field in ("whole", "half") else 1e-9 * expected
+            assert abs(float(middles(found)) - expected) <= error, field
+            assert float(radii(found)) < 1e-30, field
+
+
+def test_the_first_steps_bound_and_a_thousandth_of_it_are_told_apart():
+    theorem, family, instance = small_instance("quadratic_convergence", "sizes, tanh", width=16, seed=5)
+    moved = replace(instance, scale=0.6)
+    names = (next(name for name in theorem.claims if name.startswith("third order: ")),
+             "third order with a thousandth of its constant")  # fmt: skip
+    found = [certify(theorem, theorem.claims[name], family, moved).status for name in names]
+    assert found == ["REFUTED", "CERTIFIED"]
+
+
 @pytest.mark.parametrize(
     ("name", "regime"),
     [
