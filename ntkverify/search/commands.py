@@ -22,7 +22,7 @@ from ntkverify.search.engines import DEFAULT_ENGINES
 from ntkverify.search.export import write_csv, write_parquet
 from ntkverify.search.planted import planted
 from ntkverify.search.replay import replay as replay_violation
-from ntkverify.search.settle import ALPHA
+from ntkverify.search.settle import ALPHA, VIOLATED
 from ntkverify.search.store import Store
 from ntkverify.search.tables import describe, summarise, without_assumption
 from ntkverify.search.violation import Violation, digest
@@ -95,7 +95,13 @@ def necessity(options: argparse.Namespace) -> int:
         cells += [(options.theorem, cell) for cell in found]
     cells = with_minutes(cells, options.minutes)
     with Store(options.store) as store:
-        workers.run({options.theorem: theorem}, cells, store, processes=1)
+
+        def answered(cell: Cell) -> bool:
+            """Whether a claim is violated without what the cell drops: one is enough to need it."""
+            alike = [store.open_cell(other.settings()) for _, other in cells if other.relax == cell.relax]
+            return any(status in VIOLATED for name in alike for status, _ in store.findings(name).values())
+
+        workers.run({options.theorem: theorem}, cells, store, answered=answered)
         rows, files = [], []
         for name in names:
             chosen = [cell for _, cell in cells if cell.relax == (name,)]

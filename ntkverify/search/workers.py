@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -17,11 +17,18 @@ from ntkverify.search.margin import Score
 from ntkverify.search.store import Store
 from ntkverify.theorem import Theorem
 
+Answered = Callable[[Cell], bool]
+
 _POLL = 0.3  # seconds between two looks at the others' progress
 
 
 def run(
-    theorems: Mapping[str, Theorem], cells: Sequence[tuple[str, Cell]], store: Store, *, processes: int = 1
+    theorems: Mapping[str, Theorem],
+    cells: Sequence[tuple[str, Cell]],
+    store: Store,
+    *,
+    processes: int = 1,
+    answered: Answered | None = None,
 ) -> None:
     """Search all cells to their ends.
 
@@ -35,6 +42,8 @@ def run(
         The record; a file where there is more than one process.
     processes : int
         How many search; each takes the next cell that no living process has.
+    answered : callable, optional
+        Whether what a cell is to find out is known already; such a cell is not searched. Asked by a single process.
 
     Raises
     ------
@@ -55,7 +64,12 @@ def run(
                     best[0] = score.margin
                     bar.set_postfix_str(f"best margin {score.margin:+.3g} ({cell.claim[:40]})")
 
-            _drain(theorems, cells, store, show)
+            def skipped(cell: Cell) -> bool:
+                known = answered is not None and answered(cell)
+                bar.update(cell.evaluations if known else 0)
+                return known
+
+            _drain(theorems, cells, store, show, skipped)
             return
         context = multiprocessing.get_context("spawn")
         members = [
@@ -81,14 +95,20 @@ def _work(paths: list[str], cells: list[tuple[str, Cell]], store: str, share: fl
         _drain(theorems, cells[start:] + cells[:start], record, lambda cell, score: None)
 
 
-def _drain(theorems: Mapping[str, Theorem], cells: Sequence[tuple[str, Cell]], store: Store, show: Progress) -> None:
+def _drain(
+    theorems: Mapping[str, Theorem],
+    cells: Sequence[tuple[str, Cell]],
+    store: Store,
+    show: Progress,
+    skipped: Answered = lambda cell: False,
+) -> None:
     """Go round the cells until all are finished; those of another process are waited for, or taken over if it dies."""
     pending = list(cells)
     while pending:
         left = [
             (path, cell)
             for path, cell in pending
-            if not search_cell(theorems[path], cell, store, path=path, progress=show)
+            if not skipped(cell) and not search_cell(theorems[path], cell, store, path=path, progress=show)
         ]
         if len(left) == len(pending):
             time.sleep(_POLL)

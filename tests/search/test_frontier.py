@@ -15,6 +15,7 @@ from ntkverify.search.bisection import Bisection
 from ntkverify.search.frontier import best_regime, first_conclusion, frontier, prescribes_width
 from ntkverify.search.frontier_command import table_rows
 from ntkverify.search.shrink import shrink
+from ntkverify.search.store import Store
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
 LARGEST = "the scaled largest entry"
@@ -171,6 +172,14 @@ def test_necessity_tells_needed_from_not_needed(module, tmp_path, capsys):
     assert "violated (certified)" in scale
     assert "x 1" in scale  # the smallest instance has one entry
     assert len(list((tmp_path / "out").iterdir())) == 2
+    # one violation is enough: the engines after the first that finds one are not asked
+    with Store(tmp_path / "s") as store:
+        rows = store.summary()
+    assert len(rows) == 6
+    for relax in (["entries at most 1"], ["scale at most 2"]):
+        alike = [row for row in rows if row["relax"] == relax]
+        assert [bool(row["evaluations"]) for row in alike].count(True) == 1
+        assert [status for row in alike for status in row["findings"]] == ["certified"]
 
 
 def test_shrinking_reaches_the_smallest_of_everything():
