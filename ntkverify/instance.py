@@ -111,7 +111,7 @@ class Instance:
                 raise NtkVerifyError(
                     f"{where}: data {name!r} has the non-finite value {array[place]} at index {place}; remove it."
                 )
-        for name, value in {**self.parameters, "step": self.step, "scale": self.scale}.items():
+        for name, value in (*self.parameters.items(), ("step", self.step), ("scale", self.scale)):
             if not math.isfinite(value):
                 raise NtkVerifyError(f"{where}: {name} is {value}; give a finite number.")
         if not self.scale > 0:
@@ -218,7 +218,10 @@ def _as_turns(turns: Any, seed: int, where: str) -> tuple[tuple[float, int], ...
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def _is_seed(value: Any) -> bool:

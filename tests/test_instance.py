@@ -87,6 +87,8 @@ def test_a_missing_key_is_named(key):
         ("scale", -1.0),
         ("scale", True),
         ("scale", None),
+        ("scale", 10**400),
+        ("turns", [[10**400, 1]]),
         ("unknown", 1),
         ("format", 99),
         ("format", "1"),
@@ -104,6 +106,12 @@ def test_a_wrong_value_is_one_sentence(key, value):
 def test_text_that_is_no_instance(text):
     with pytest.raises(NtkVerifyError, match="instance"):
         Instance.from_json(text)
+
+
+@pytest.mark.parametrize("name", ["step", "scale", "size"])
+def test_no_parameter_hides_a_number_that_is_not_finite(name):
+    with pytest.raises(NtkVerifyError, match=f"{name} is inf"):
+        Instance(parameters={name: float("inf")})
 
 
 def test_scaled_weights_are_read_back_and_older_readers_refuse_them():

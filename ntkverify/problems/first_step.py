@@ -10,12 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkverify.errors import NtkVerifyError
 from ntkverify.measures.network import Network
-from ntkverify.measures.trajectory import least_norm_step
+from ntkverify.measures.sweep import Initial
+from ntkverify.measures.trajectory import Measured, least_norm_step
 from ntkverify.problems.pinn import Equation, PinnRun, heat_equation
 from ntkverify.symbolic.activations import Activation
 
 Array = NDArray[np.float64]
+
+
+NO_TRAJECTORY = "a run of the first step alone follows no trajectory; measure `first_step`, or use a run of pinn(...)."
 
 
 class FirstStep(NamedTuple):
@@ -63,6 +68,16 @@ class FirstStepRun(PinnRun):
     def residual_0(self) -> float:
         """||r(0)||."""
         return float(np.linalg.norm(self.given_residuals))
+
+    @functools.cached_property
+    def trajectory(self) -> Measured:
+        """Refused: r(0) is given here, and no trajectory starts from it."""
+        raise NtkVerifyError(NO_TRAJECTORY)
+
+    @functools.cached_property
+    def at_start(self) -> Initial:
+        """Refused likewise: outputs with the signs as drawn would be those of another network."""
+        raise NtkVerifyError(NO_TRAJECTORY)
 
     @functools.cached_property
     def first_step(self) -> FirstStep:

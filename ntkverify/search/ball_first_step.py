@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ntkverify.execution.ball import as_ball
+from ntkverify.problems.first_step import NO_TRAJECTORY
 from ntkverify.search.ball_linear import largest_ball, least_norm_balls, norm_balls
 from ntkverify.search.ball_measured import BallPinnRun
-from ntkverify.search.balls import Ball, ball_array, raw_array
+from ntkverify.search.balls import Ball, NoEnclosure, ball_array, raw_array
 
 
 class BallFirstStepRun(BallPinnRun):
@@ -34,6 +35,16 @@ class BallFirstStepRun(BallPinnRun):
     def residual_0(self) -> Any:
         """||r(0)||."""
         return Ball(norm_balls(raw_array(self.given_residuals)))
+
+    @functools.cached_property
+    def trajectory(self) -> Any:
+        """None, as in float64."""
+        raise NoEnclosure(NO_TRAJECTORY)
+
+    @functools.cached_property
+    def at_start(self) -> Any:
+        """None, as in float64."""
+        raise NoEnclosure(NO_TRAJECTORY)
 
     @functools.cached_property
     def first_step(self) -> Any:

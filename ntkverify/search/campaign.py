@@ -20,7 +20,7 @@ from ntkverify.search.margin import VACUOUS, Score, draws_weights, score
 from ntkverify.search.planted import planted
 from ntkverify.search.settle import CLOSING, settle
 from ntkverify.search.space import GRID, Space, weight_seed
-from ntkverify.search.store import Store
+from ntkverify.search.store import Store, cell_id
 from ntkverify.search.stretch import useful
 from ntkverify.theorem import Theorem
 
@@ -163,7 +163,8 @@ class _Search:
         if instance is None:
             result = Score(VACUOUS, reason=reason)
         else:
-            text = instance.to_json()
+            # a claim of probability is scored by seeds of its own
+            text = (instance.with_seed(0) if self.noisy else instance).to_json()
             if text not in self.scores:
                 self.scores[text] = score(
                     self.theorem, self.claim, self.regime, instance, relax=self.cell.relax, seeds=self.seeds
@@ -225,17 +226,13 @@ def space_of(theorem: Theorem, cell: Cell) -> Space:
     entropy = _entropy(cell.entropy, cell.claim)
     plain = Space(regime, theorem.id, entropy=entropy)
     drawn = _drawn(plain, entropy)
-    return Space(
-        regime,
-        theorem.id,
-        entropy=entropy,
-        # none if none is dropped
-        stretches=useful(theorem, regime, drawn, theorem.assumptions_of(claim), cell.relax) if cell.relax else (),
-        # a claim of probability is scored by several draws of one instance
-        weights=not isinstance(claim.quantifier, WithProbability)
-        and plain.seeded
-        and draws_weights(theorem, claim, regime, [i for i in drawn if i.width <= cell.max_width]),
+    stretches = useful(theorem, regime, drawn, theorem.assumptions_of(claim), cell.relax) if cell.relax else ()
+    # a claim of probability is scored by several draws of one instance; beyond an assumption anything may be asked for
+    weights = not isinstance(claim.quantifier, WithProbability) and plain.seeded
+    weights = weights and (
+        bool(cell.relax) or draws_weights(theorem, claim, regime, [i for i in drawn if i.width <= cell.max_width])
     )
+    return Space(regime, theorem.id, entropy=entropy, stretches=stretches, weights=weights)
 
 
 def _drawn(space: Space, entropy: int) -> list[Instance]:
@@ -252,11 +249,15 @@ def _drawn(space: Space, entropy: int) -> list[Instance]:
     return drawn
 
 
+#: the row of a cell that was never begun, what it is for being known
+_UNSEARCHED = {"evaluations": 0, "vacuous": 0, "seconds": 0.0, "best_margin": None, "reason": "", "finished": False}
+
+
 def results(store: Store, cells: Sequence[Cell]) -> Iterator[tuple[Cell, dict[str, Any]]]:
     """Each cell with its row of the record and its findings, as any process sees them."""
     rows = {row["cell"]: row for row in store.summary()}
     for cell in cells:
-        name = store.open_cell(cell.settings())
-        row = dict(rows.get(name, {}))
+        name = cell_id(cell.settings())
+        row = dict(rows.get(name, {"cell": name, **_UNSEARCHED}))
         row["violations"] = [(status, content) for status, content in store.findings(name).values()]
         yield cell, row

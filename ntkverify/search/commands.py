@@ -23,7 +23,7 @@ from ntkverify.search.export import write_csv, write_parquet
 from ntkverify.search.planted import planted
 from ntkverify.search.replay import replay as replay_violation
 from ntkverify.search.settle import ALPHA, VIOLATED
-from ntkverify.search.store import Store
+from ntkverify.search.store import Store, cell_id
 from ntkverify.search.tables import describe, summarise, without_assumption
 from ntkverify.search.violation import Violation, digest
 from ntkverify.theorem import Theorem
@@ -98,7 +98,7 @@ def necessity(options: argparse.Namespace) -> int:
 
         def answered(cell: Cell) -> bool:
             """Whether a claim is violated without what the cell drops: one is enough to need it."""
-            alike = [store.open_cell(other.settings()) for _, other in cells if other.relax == cell.relax]
+            alike = (cell_id(other.settings()) for _, other in cells if other.relax == cell.relax and other != cell)
             return any(status in VIOLATED for name in alike for status, _ in store.findings(name).values())
 
         workers.run({options.theorem: theorem}, cells, store, answered=answered)
@@ -108,7 +108,7 @@ def necessity(options: argparse.Namespace) -> int:
             line, written = without_assumption(store, name, chosen, Path(options.out))
             rows.append(line)
             files += written
-    headings = ("assumption", "without it", "claim", "smallest instance", "exercised")
+    headings = ("assumption", "without it", "claim", "instance, made small", "exercised")
     print("\n".join(render(rows, headings, width=160)))
     for file in files:
         print(f"written: {file}")

@@ -129,19 +129,19 @@ class _WithoutWeights(Instance):
 
 
 def draws_weights(theorem: Theorem, claim: Claim, regime: Regime, instances: Sequence[Instance]) -> bool:
-    """Whether a claim depends on the weights: so it does if any of these instances draws them, or if all are vacuous.
+    """Whether a claim asks for the weights on the first of these instances that exercises it; so it does if none does.
 
     Many a claim of a theorem about networks speaks of the limit Gram matrix alone.
     """
-    exercised = False
     for instance in instances:
         try:
-            exercised |= not outcome_of(theorem, claim, regime, _WithoutWeights.of(instance)).vacuous
+            if not outcome_of(theorem, claim, regime, _WithoutWeights.of(instance)).vacuous:
+                return False
         except _WeightsDrawn:
             return True
         except NOT_RUN:
             continue
-    return not exercised
+    return True
 
 
 def _allowed(theorem: Theorem, claim: Claim, regime: Regime, instance: Instance) -> float:

@@ -10,6 +10,7 @@ alone - singular vectors are orthonormal, say - so that they are left as the fam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -190,10 +191,14 @@ def _length(array: NDArray[np.float64]) -> int:
 
 
 def _rounder(value: float) -> Iterator[float]:
+    """Numbers of fewer digits, the nearest and its neighbour on the other side of the value."""
     for digits in (1, 2, 3):
-        rounded = float(f"{value:.{digits}g}")
-        if rounded != value and len(repr(rounded)) < len(repr(float(value))):
-            yield rounded
+        nearest = float(f"{value:.{digits}g}")
+        unit = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1) if value else 0.0
+        across = float(f"{nearest + math.copysign(unit, value - nearest):.{digits}g}")
+        for rounded in (nearest, across):
+            if rounded != value and len(repr(rounded)) < len(repr(float(value))):
+                yield rounded
 
 
 def _plain_weights(instance: Instance) -> Iterator[Instance]:
@@ -201,8 +206,9 @@ def _plain_weights(instance: Instance) -> Iterator[Instance]:
     if instance.seed > 9 or instance.turns or instance.scale != 1:
         for seed in range(10):
             yield instance.with_seed(seed)
-    for value in (1.0, *_rounder(instance.scale)):
-        yield replace(instance, scale=value)
+    for value in (1.0, float(f"{math.sqrt(instance.scale):.2g}"), *_rounder(instance.scale)):
+        if _strangeness(value) < _strangeness(instance.scale):
+            yield replace(instance, scale=value)
     turns = list(instance.turns)
     for index, (angle, other) in enumerate(turns):
         before, after = turns[:index], turns[index + 1 :]
@@ -217,6 +223,11 @@ def _plain_weights(instance: Instance) -> Iterator[Instance]:
         for index, (angle, other) in enumerate(turns):
             if other > 19:
                 yield replace(instance, turns=[*turns[:index], (angle, seed), *turns[index + 1 :]])
+
+
+def _strangeness(scale: float) -> float:
+    """How far weights are from typical ones, and how many digits that takes; a tenth of a factor e is worth one."""
+    return 10 * abs(math.log(scale)) + len(repr(scale))
 
 
 _PASSES = (_fewer_steps, _narrower, _fewer_samples, _fewer_dimensions, _simpler_numbers, _plain_weights)

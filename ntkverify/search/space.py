@@ -178,7 +178,7 @@ class Space:
     stretches : sequence of Stretch
         Ways out of the valid instances.
     weights : bool
-        Whether the weights have coordinates.
+        Whether the weights have coordinates; without them every vector has a draw of its own.
     """
 
     def __init__(
@@ -236,7 +236,8 @@ class Space:
         for stretch, c in zip(self.stretches, vector[plain : self._fixed], strict=True):
             instance = stretch.apply(instance, int(c) / GRID)
         if not self.seeded:
-            return instance.with_seed(weight_seed(self.entropy, 0))
+            # a draw of its own for every vector, in case the weights matter after all
+            return instance.with_seed(weight_seed(self.entropy, chosen if instance.width else 0))
         factor, *turned, own = (int(c) for c in vector[self._fixed :])
         # a stream for each: towards itself a draw is not turned but stretched
         turns = [
@@ -276,7 +277,7 @@ def _scale(u: float) -> float:
     return float(_SCALES ** math.copysign(beyond, off))
 
 
-def weight_seed(entropy: int, index: int, *, salt: int = 2) -> int:
-    """Seed number `index` of a stream; different salts never meet."""
+def weight_seed(entropy: int, index: int | list[int], *, salt: int = 2) -> int:
+    """Seed number `index` (or of that list) of a stream; different salts never meet."""
     # a digest: lists of numbers of different lengths can give one and the same SeedSequence
     return int.from_bytes(hashlib.sha256(f"{entropy} {salt} {index}".encode()).digest()[:16], "little")

@@ -52,7 +52,7 @@ def run(
     """
     if processes < 1 or (processes > 1 and store.path is None):
         raise NtkVerifyError("several processes need a --store on disk, and there must be at least one.")
-    for _, cell in cells:
+    for _, cell in cells if answered is None else ():  # a cell that is skipped should not look like one to resume
         store.open_cell(cell.settings())
     with tqdm(total=sum(cell.evaluations for _, cell in cells), unit="evaluation", leave=False) as bar:
         if processes == 1:

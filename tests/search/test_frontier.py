@@ -175,7 +175,7 @@ def test_necessity_tells_needed_from_not_needed(module, tmp_path, capsys):
     # one violation is enough: the engines after the first that finds one are not asked
     with Store(tmp_path / "s") as store:
         rows = store.summary()
-    assert len(rows) == 6
+    assert [row["finished"] for row in rows] == [True, True]  # nor do they look like cells to resume
     for relax in (["entries at most 1"], ["scale at most 2"]):
         alike = [row for row in rows if row["relax"] == relax]
         assert [bool(row["evaluations"]) for row in alike].count(True) == 1

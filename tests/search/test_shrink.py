@@ -1,5 +1,6 @@
 """Violations become small: inside their family, and networks beyond it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,11 @@ def test_turns_that_do_not_matter_are_dropped():
 def test_a_factor_of_the_weights_is_dropped_or_rounded():
     scaled = Instance(width=4, seed=2**90, scale=0.31234567891)
     assert shrink(scaled, lambda instance: instance.width > 0) == Instance(width=1)
-    assert shrink(scaled, lambda instance: instance.scale < 0.9) == Instance(width=1, seed=0, scale=0.3)
+    assert shrink(scaled, lambda instance: instance.scale < 0.9) == Instance(width=1, seed=0, scale=0.89)
+    longer = replace(scaled, scale=3.33333)
+    assert shrink(longer, lambda instance: instance.scale > 1.1) == Instance(width=1, seed=0, scale=1.3)
+    # beyond a threshold that rounding to nearest would cross
+    assert shrink(longer, lambda instance: instance.scale > 3.3331) == Instance(width=1, seed=0, scale=4.0)
 
 
 def test_a_planted_falsehood_about_networks_ends_with_one_sample_one_dimension_and_few_neurons():
