@@ -160,12 +160,14 @@ def test_a_missing_matplotlib_is_one_sentence(monkeypatch, tmp_path):
 
 
 def test_necessity_tells_needed_from_not_needed(module, tmp_path, capsys):
-    status = main(
-        ["necessity", str(module), "--claim", LARGEST, "--evaluations", "200", "--store", str(tmp_path / "s"),
-         "--out", str(tmp_path / "out")]
-    )  # fmt: skip
-    assert status == 0
+    command = [
+        "necessity", str(module), "--claim", LARGEST, "--evaluations", "200", "--store", str(tmp_path / "s"),
+        "--out", str(tmp_path / "out"),
+    ]  # fmt: skip
+    assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert main(command) == 0  # answered from the record
+    assert capsys.readouterr().out.splitlines() == lines
     (entries,) = [line for line in lines if line.startswith("entries at most 1")]
     (scale,) = [line for line in lines if line.startswith("scale at most 2")]
     assert "violated (certified)" in entries

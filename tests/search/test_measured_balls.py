@@ -8,13 +8,15 @@ import pytest
 
 flint = pytest.importorskip("flint")
 
-from ntkverify import Instance, load_theorem  # noqa: E402
+from ntkverify import Instance, NtkVerifyError, load_theorem  # noqa: E402
+from ntkverify.cli import main  # noqa: E402
 from ntkverify.search.ball_counterparts import ball_run  # noqa: E402
 from ntkverify.search.ball_linear import FUNCTIONS, eigenvalue_balls, solve_balls, spectral_norm_ball  # noqa: E402
 from ntkverify.search.balls import Ball, ball_array, raw_array  # noqa: E402
 from ntkverify.search.certify import certify  # noqa: E402
 from ntkverify.search.planted import planted  # noqa: E402
 from ntkverify.search.space import GRID, Space  # noqa: E402
+from ntkverify.search.violation import Violation, digest  # noqa: E402
 
 FOLDER = Path(__file__).parents[2] / "theorems/natural_gradient"
 
@@ -100,13 +102,32 @@ def test_a_first_step_in_balls_is_the_float64_step(regime):
             assert float(radii(found)) < 1e-30, field
 
 
-def test_the_first_steps_bound_and_a_thousandth_of_it_are_told_apart():
+def test_the_first_steps_bound_and_a_thousandth_of_it_are_told_apart(tmp_path, capsys):
     theorem, family, instance = small_instance("quadratic_convergence", "sizes, tanh", width=16, seed=5)
     moved = replace(instance, scale=0.6)
+    assert moved.turns
     names = (next(name for name in theorem.claims if name.startswith("third order: ")),
              "third order with a thousandth of its constant")  # fmt: skip
     found = [certify(theorem, theorem.claims[name], family, moved).status for name in names]
     assert found == ["REFUTED", "CERTIFIED"]
+    # and from a file, by whoever was sent it
+    path = FOLDER / "quadratic_convergence.py"
+    violation = Violation(theorem.id, str(path), digest(path), names[1], (), (), moved, {"kind": "float64"})
+    file = tmp_path / "violation.json"
+    file.write_text(violation.to_json())
+    assert main(["certify", str(file)]) == 0
+    assert "weights times 0.6" in capsys.readouterr().out
+    assert main(["replay", str(file)]) == 0
+    assert "violated in float64 by the fraction 4.9" in capsys.readouterr().out
+
+
+def test_a_first_step_has_no_trajectory_in_either_arithmetic():
+    _, family, instance = small_instance("quadratic_convergence", "widths, softplus, all signs +1", width=4)
+    run = family.run(instance, load_theorem(FOLDER / "quadratic_convergence.py"))
+    for name in ("trajectory", "at_start", "eigenvalues"):
+        for one in (run, ball_run(run)):
+            with pytest.raises(NtkVerifyError, match="follows no trajectory"):
+                getattr(one, name)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from ntkverify.search.confirm import confirm
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.planted import plants_of
 from ntkverify.search.settle import CLOSING
+from ntkverify.search.space import Space
 from ntkverify.search.store import Store
 
 SQUARES = "squares sum to n at most"
@@ -65,9 +66,32 @@ class TestCampaign:
         theorem.claims[SQUARES] = replace(theorem.claims[SQUARES], on=("wide",), measure=measure)
         (cell,) = cells_of(theorem, path=module, claims=[SQUARES], engines=["random"])
         assert campaign.space_of(theorem, cell).seeded == drawn
+        # nor is it known beyond an assumption, where other instances may ask for them
+        (beyond,) = cells_of(theorem, path=module, claims=[SQUARES], engines=["random"], relax=["entries at most 1"])
+        assert campaign.space_of(theorem, beyond).seeded
         # what was not exercised is not known
         theorem.claims[SQUARES] = replace(theorem.claims[SQUARES], given=lambda run: False)
         assert campaign.space_of(theorem, cell).seeded
+
+    def test_weights_without_coordinates_are_drawn_anew_for_every_vector(self):
+        space = Space(
+            Regime("r", lambda draw: Instance(width=draw(st.integers(1, 3))), AlgebraRun, {}), "t", weights=False
+        )
+        assert space.instance([0]) == space.instance([0])
+        assert space.instance([0]).seed != space.instance([1]).seed
+
+    def test_a_falsehood_that_only_long_weights_show_is_found(self, theorem, module):
+        def norm(run):
+            return np.sqrt(np.square(draw_block(run.instance.weight_seed, 0, run.m, 2)[0]).mean())
+
+        # 4000 normal numbers: their root mean square is 1, within a hundredth or so, for every seed and turn
+        theorem.regimes["wide"] = Regime("wide", lambda: Instance(width=2000), AlgebraRun, {})
+        theorem.claims[SQUARES] = replace(
+            theorem.claims[SQUARES], on=("wide",), measure=norm, bound=sympy.Integer(2), assumes=()
+        )
+        options = {"claims": [SQUARES], "evaluations": 60, "goal": 0.0}
+        rows = [row for _, row, _ in hunt(theorem, module, engines=("mutation", "random"), **options)]
+        assert all(0 < row["best_margin"] <= 1 for row in rows)
 
     def test_true_claims_stay_unviolated_and_rounding_is_no_violation(self, theorem, module):
         rows = {(cell.claim, cell.engine): (row, found) for cell, row, found in hunt(theorem, module)}
