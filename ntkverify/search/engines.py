@@ -33,6 +33,7 @@ _FAR = 3**60
 _ELITE = 6  # vectors that `mutate` starts from
 _MUTATED = 4 / 5  # share of its budget after which `mutate` turns to `ascend`
 _MOVED = 40  # coordinates that `ascend` moves at most: its first model takes twice as many instances
+_SILENT, _RARELY = 3, 0.05  # changes without effect after which a coordinate is changed rarely, and how rarely
 
 
 class Finished(BaseException):
@@ -116,36 +117,71 @@ def mutate(
     """Uniform vectors at first, then copies of the best few with a few coordinates changed, by steps of all scales.
 
     Keeps what is good and moves little at a time, so that it climbs where the dimension is high and where some
-    coordinates, such as seeds, mean nothing to their neighbours. It may stay on the wrong hill: one vector in
-    eight is uniform to the end. When four fifths of the budget are used up, `ascend` starts from the best vector of
+    coordinates, such as seeds, mean nothing to their neighbours. Coordinates that were changed without any effect, such
+    as those that only larger instances read, are changed rarely from then on. It may stay on the wrong hill: one vector
+    in eight is uniform to the end. When four fifths of the budget are used up, `ascend` starts from the best vector of
     all, then from the best of the uniform ones, whose seeds are others; what is left after that goes on as before.
     """
     rng = np.random.default_rng([entropy, 14])
     best: list[Ranked] = []
     uniform: list[Ranked] = []
-    moved = sorted(int(i) for i in rng.permutation(list(smooth))[:_MOVED])
-    ascends = bool(moved)
+    order = [int(i) for i in rng.permutation(list(smooth))]
+    effects = _Effects(dimension)
+    ascends = bool(order)
     for count in itertools.count():
         starting = count < _ELITE or used() < 1 / 6
+        parent: Ranked | None = None
         if starting or rng.random() < 1 / 8:
             vector = rng.integers(0, GRID, dimension).tolist()
         else:
-            _, parent = best[int(len(best) * rng.random() ** 2)]
-            vector = list(parent)
-            for index in rng.choice(dimension, min(int(rng.choice([1, 1, 2, 4])), dimension), replace=False):
+            parent = best[int(len(best) * rng.random() ** 2)]
+            vector = list(parent[1])
+            for index in effects.pick(rng, min(int(rng.choice([1, 1, 2, 4])), dimension)):
                 if rng.random() < 1 / 5:
                     vector[index] = int(rng.integers(GRID))
                 else:
                     step = int(np.ceil(GRID * 2.0 ** -rng.uniform(1, 16))) * int(rng.choice([-1, 1]))
                     vector[index] = min(max(vector[index] + step, 0), GRID - 1)
-        best = _ranked((objective(vector), vector), best)
+        new = objective(vector), vector
+        best = _ranked(new, best)
+        if parent:
+            effects.learn(parent, new)
         if starting:
             uniform = list(best)
         if ascends and not starting and best[0][0] != VACUOUS and used() >= _MUTATED:
             ascends = False
             starts = [best[0], *(one for one in uniform if one != best[0])]
+            moved = sorted([i for i in order if not effects.silent[i]][:_MOVED] or order[:_MOVED])
             for _, start in (one for one in starts if one[0] != VACUOUS):
                 best = _ranked(ascend(objective, start, moved), best)
+
+
+class _Effects:
+    """Which coordinates matter, as far as changing them has shown."""
+
+    def __init__(self, dimension: int) -> None:
+        self._without = np.zeros(dimension, int)  # changes without effect
+        self._with = np.zeros(dimension, bool)
+
+    @property
+    def silent(self) -> NDArray[np.bool_]:
+        """Coordinates that never had an effect, and were tried."""
+        return (self._without >= _SILENT) & ~self._with
+
+    def pick(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """Coordinates to change next."""
+        weights = np.where(self.silent, _RARELY, 1.0)
+        return rng.choice(len(weights), count, replace=False, p=weights / weights.sum())
+
+    def learn(self, parent: Ranked, child: Ranked) -> None:
+        """See what a change has done; from a vacuous parent there is nothing to be learnt."""
+        moved = np.flatnonzero(np.array(parent[1]) != np.array(child[1]))
+        if parent[0] == VACUOUS:
+            return
+        if child[0] == parent[0]:
+            self._without[moved] += 1
+        elif len(moved) == 1:
+            self._with[moved] = True
 
 
 def _ranked(new: Ranked, best: Sequence[Ranked]) -> list[Ranked]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ntkverify.search import engines
 from ntkverify.search.engines import ENGINES, Finished, ascend, climb
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
@@ -122,6 +123,40 @@ def test_mutation_turns_to_models_when_most_of_the_seconds_are_used_up():
 
     climb("mutation", objective, 5, entropy=0, evaluations=10**5, smooth=range(5), used=lambda: len(seen) / 400)
     assert max(seen[:320]) < -1e-7 < max(seen)
+
+
+def best_of_mutation(value, *, dimension=60, evaluations=400, entropies=range(10)):
+    found = []
+    for entropy in entropies:
+        seen = []
+
+        def objective(vector, seen=seen):
+            if len(seen) == evaluations:
+                raise Finished
+            seen.append(value(np.array(vector) / GRID))
+            return seen[-1]
+
+        climb("mutation", objective, dimension, entropy=entropy, evaluations=evaluations, smooth=())
+        found.append(max(seen))
+    return np.array(found)
+
+
+def test_mutation_learns_which_coordinates_matter(monkeypatch):
+    def five_of_sixty(x):
+        return -float(np.square(x[[3, 17, 31, 44, 59]] - 0.3).sum())
+
+    learned = best_of_mutation(five_of_sixty)
+    monkeypatch.setattr(engines, "_RARELY", 1.0)
+    assert np.median(learned) > np.median(best_of_mutation(five_of_sixty)) / 3
+
+
+def test_a_coordinate_that_comes_to_matter_late_is_not_forgotten():
+    """The second counts once the first is nearly right; sixty others never do."""
+
+    def late(x):
+        return -abs(x[0] - 0.3) - (abs(x[1] - 0.7) if abs(x[0] - 0.3) < 0.01 else 1.0)
+
+    assert np.median(best_of_mutation(late, evaluations=1500)) > -0.05
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))
