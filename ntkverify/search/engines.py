@@ -199,6 +199,7 @@ def ascend(objective: Objective, start: Sequence[int], smooth: Sequence[int]) ->
     best = first, list(start)
 
     def fallen(x: NDArray[np.float64]) -> float:
+        """Minus the objective at shares of the smooth coordinates, for a minimiser."""
         nonlocal best
         vector = list(start)
         for index, share in zip(smooth, x, strict=True):
@@ -261,6 +262,7 @@ def climb(
     count = 0
 
     def carried(vector: Sequence[int]) -> float:
+        """The objective, counted; an error of its own passes through scipy and Hypothesis unseen."""
         nonlocal count
         count += 1
         try:

@@ -6,6 +6,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -56,20 +57,7 @@ def run(
         store.open_cell(cell.settings())
     with tqdm(total=sum(cell.evaluations for _, cell in cells), unit="evaluation", leave=False) as bar:
         if processes == 1:
-            best = [float("-inf")]
-
-            def show(cell: Cell, score: Score) -> None:
-                bar.update()
-                if not score.vacuous and score.margin > best[0]:
-                    best[0] = score.margin
-                    bar.set_postfix_str(f"best margin {score.margin:+.3g} ({cell.claim[:40]})")
-
-            def skipped(cell: Cell) -> bool:
-                known = answered is not None and answered(cell)
-                bar.update(cell.evaluations if known else 0)
-                return known
-
-            _drain(theorems, cells, store, show, skipped)
+            _alone(theorems, cells, store, bar, answered)
             return
         context = multiprocessing.get_context("spawn")
         members = [
@@ -85,6 +73,33 @@ def run(
             bar.set_postfix_str("" if margin is None else f"best margin {margin:+.3g}")
         if any(member.exitcode for member in members):
             raise NtkVerifyError("a process of the campaign died; the same command resumes from the record.")
+
+
+def _alone(
+    theorems: Mapping[str, Theorem],
+    cells: Sequence[tuple[str, Cell]],
+    store: Store,
+    bar: Any,
+    answered: Answered | None,
+) -> None:
+    """All cells in this process, but for those whose question is answered."""
+    best = float("-inf")
+
+    def show(cell: Cell, score: Score) -> None:
+        """Progress of one evaluation."""
+        nonlocal best
+        bar.update()
+        if not score.vacuous and score.margin > best:
+            best = score.margin
+            bar.set_postfix_str(f"best margin {score.margin:+.3g} ({cell.claim[:40]})")
+
+    def skipped(cell: Cell) -> bool:
+        """Whether a cell's question is answered; its evaluations count as done."""
+        known = answered is not None and answered(cell)
+        bar.update(cell.evaluations if known else 0)
+        return known
+
+    _drain(theorems, cells, store, show, skipped)
 
 
 def _work(paths: list[str], cells: list[tuple[str, Cell]], store: str, share: float) -> None:
