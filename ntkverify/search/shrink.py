@@ -176,7 +176,11 @@ def _simpler_numbers(instance: Instance) -> Iterator[Instance]:
         yield replace(instance, step=value)
     for name, old in instance.parameters.items():
         for value in _rounder(old):
-            yield replace(instance, parameters={**instance.parameters, name: value})
+            try:
+                simpler = replace(instance, parameters={**instance.parameters, name: value})
+            except NtkVerifyError:  # a probability that would round to 1
+                continue
+            yield simpler
 
 
 def _if_simpler(instance: Instance, name: str, array: NDArray[np.float64]) -> Iterator[Instance]:

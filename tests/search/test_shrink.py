@@ -57,6 +57,13 @@ def test_turns_that_do_not_matter_are_dropped():
     assert shrink(turned, lambda instance: True) == Instance(width=1, seed=0)
 
 
+def test_a_probability_that_would_round_to_one_hides_no_later_number():
+    near = Instance(parameters={"delta": 0.912345, "other": 0.123456}, width=1)
+    assert shrink(near, lambda instance: instance.width == 1).parameters == {"delta": 0.9, "other": 0.1}
+    kept = shrink(near, lambda instance: instance.parameters["delta"] > 0.911)
+    assert kept.parameters == {"delta": 0.92, "other": 0.1}
+
+
 def test_a_factor_of_the_weights_is_dropped_or_rounded():
     scaled = Instance(width=4, seed=2**90, scale=0.31234567891)
     assert shrink(scaled, lambda instance: instance.width > 0) == Instance(width=1)
