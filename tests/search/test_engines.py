@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from ntkverify.search import engines
-from ntkverify.search.engines import ENGINES, Finished, ascend, climb
+from ntkverify.search import hills
+from ntkverify.search.engines import ENGINES, Finished, climb
+from ntkverify.search.hills import ascend
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
 
@@ -146,7 +147,7 @@ def test_mutation_learns_which_coordinates_matter(monkeypatch):
         return -float(np.square(x[[3, 17, 31, 44, 59]] - 0.3).sum())
 
     learned = best_of_mutation(five_of_sixty)
-    monkeypatch.setattr(engines, "_RARELY", 1.0)
+    monkeypatch.setattr(hills, "_RARELY", 1.0)
     assert np.median(learned) > np.median(best_of_mutation(five_of_sixty)) / 3
 
 
@@ -157,6 +158,35 @@ def test_a_coordinate_that_comes_to_matter_late_is_not_forgotten():
         return -abs(x[0] - 0.3) - (abs(x[1] - 0.7) if abs(x[0] - 0.3) < 0.01 else 1.0)
 
     assert np.median(best_of_mutation(late, evaluations=1500)) > -0.05
+
+
+def test_a_larger_budget_is_spent_on_several_hills(monkeypatch):
+    """The first coordinate chooses among eight hills, whose height shows only near the top."""
+
+    def hills_of(x):
+        hill = int(8 * x[0])
+        far = float(np.abs(x[1:4] - (hill + 1) / 10).sum())
+        return -far if far > 0.02 else hill / 8 - far
+
+    several = best_of_mutation(hills_of, dimension=4, evaluations=4800)
+    monkeypatch.setattr(hills, "_MOST", 0)
+    assert np.median(several) > np.median(best_of_mutation(hills_of, dimension=4, evaluations=4800)) + 1 / 8
+
+
+@pytest.mark.parametrize("budget, number", [(100, 1), (840, 1), (860, 2), (1200, 2), (12_000, 16), (10**7, 32)])
+def test_islands_share_the_start_and_thin_out_to_one(budget, number):
+    start = [(float(-i), [i]) for i in range(200)]
+    islands = hills._Islands(start, budget)
+    assert islands.number == number
+    rng = np.random.default_rng(0)
+    parents = {islands.parent(rng, turn)[1][0] for turn in range(10_000)}
+    assert parents == set(range(6 * number))
+    numbers = []
+    for used in np.linspace(1 / 6, 4 / 5, 1001):
+        islands.thin_out(used)
+        numbers.append(islands.number)
+    assert set(numbers) == {2**i for i in range(number.bit_length())}
+    assert numbers[-2] == 1 and islands.best == start[0]
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))

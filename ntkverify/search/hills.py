@@ -1,0 +1,187 @@
+"""Mutation of the best vectors, and models of the hills that it finds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from ntkverify.search.margin import VACUOUS
+from ntkverify.search.space import GRID
+
+Objective = Callable[[Sequence[int]], float]
+Used = Callable[[], float]  #: share of the budget that is used up
+Ranked = tuple[float, list[int]]  #: a vector with its value
+
+_STARTING = 1 / 6  # share of its budget that `mutate` spends on uniform vectors alone
+_MUTATED = 4 / 5  # share after which it turns to `ascend`
+_ELITE = 6  # vectors of an island that are mutated
+_ISLAND, _MOST = 600, 5  # evaluations for each island, and how often at most their number is halved
+_MOVED = 40  # coordinates that `ascend` moves at most: its first model takes twice as many instances
+_SILENT, _RARELY = 3, 0.05  # changes without effect after which a coordinate is changed rarely, and how rarely
+
+
+def mutate(
+    objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int], used: Used
+) -> None:
+    """Uniform vectors at first, then copies of the best few with a few coordinates changed, by steps of all scales.
+
+    Keeps what is good and moves little at a time, so that it climbs where the dimension is high and where some
+    coordinates, such as seeds, mean nothing to their neighbours. Coordinates that were changed without any effect, such
+    as those that only larger instances read, are changed rarely from then on. The first good vector leads up one hill
+    of many: a larger budget goes to islands that do not mix, of which the worse half is given up time and again; one
+    vector in eight is uniform to the end. When four fifths of the budget are used up, `ascend` starts from the best
+    vector of all, then from the best of the uniform ones, whose seeds are others; what is left after that goes on as
+    before.
+    """
+    rng = np.random.default_rng([entropy, 14])
+    order = [int(i) for i in rng.permutation(list(smooth))]
+    effects = _Effects(dimension)
+    uniform: list[Ranked] = []
+    count = 0
+
+    def uniform_one() -> Ranked:
+        """A vector drawn uniformly, with its value."""
+        vector = rng.integers(0, GRID, dimension).tolist()
+        return objective(vector), vector
+
+    while count < _ELITE or used() < _STARTING:
+        uniform = _ranked(uniform_one(), uniform, _ELITE * 2**_MOST)
+        count += 1
+    islands = _Islands(uniform, count / used())
+    ascends = bool(order)
+    for turn in itertools.count():
+        if rng.random() < 1 / 8:
+            islands.take(uniform_one(), turn)
+        else:
+            islands.thin_out(used())
+            parent = islands.parent(rng, turn)
+            vector = effects.changed(rng, parent[1])
+            new = objective(vector), vector
+            islands.take(new, turn)
+            effects.learn(parent, new)
+        if ascends and islands.best[0] != VACUOUS and used() >= _MUTATED:
+            ascends = False
+            starts = [islands.best, *(one for one in uniform[:_ELITE] if one != islands.best)]
+            moved = sorted([i for i in order if not effects.silent[i]][:_MOVED] or order[:_MOVED])
+            for _, start in (one for one in starts if one[0] != VACUOUS):
+                islands.take(ascend(objective, start, moved), turn)
+
+
+class _Islands:
+    """Sets of good vectors that are mutated in turn and do not mix.
+
+    Parameters
+    ----------
+    start : sequence of pairs
+        Vectors to begin with, the best first; they are dealt out.
+    evaluations : float
+        What the whole budget comes to; decides how many islands there are, a power of two.
+    """
+
+    def __init__(self, start: Sequence[Ranked], evaluations: float) -> None:
+        self._halvings = int(np.clip(np.rint(np.log2(evaluations / _ISLAND)), 0, _MOST))
+        number = 2**self._halvings
+        self._sets = [list(start[i::number][:_ELITE]) for i in range(number)]
+
+    @property
+    def number(self) -> int:
+        """How many are left."""
+        return len(self._sets)
+
+    @property
+    def best(self) -> Ranked:
+        """The best vector of all."""
+        return max((one[0] for one in self._sets), key=lambda pair: pair[0])
+
+    def take(self, new: Ranked, turn: int) -> None:
+        """Let a vector into the island whose turn it is, if it is good enough."""
+        index = turn % len(self._sets)
+        self._sets[index] = _ranked(new, self._sets[index])
+
+    def parent(self, rng: np.random.Generator, turn: int) -> Ranked:
+        """A vector to be mutated, of the island whose turn it is; the better, the likelier."""
+        best = self._sets[turn % len(self._sets)]
+        return best[int(len(best) * rng.random() ** 2)]
+
+    def thin_out(self, used: float) -> None:
+        """Give up the worse half each time that another equal part of the budget for mutation is used up."""
+        halved = int((used - _STARTING) / (_MUTATED - _STARTING) * (self._halvings + 1))
+        left = 2 ** max(self._halvings - halved, 0)
+        if left < len(self._sets):
+            self._sets = sorted(self._sets, key=lambda one: -one[0][0])[:left]
+
+
+class _Effects:
+    """Which coordinates matter, as far as changing them has shown."""
+
+    def __init__(self, dimension: int) -> None:
+        self._without = np.zeros(dimension, int)  # changes without effect
+        self._with = np.zeros(dimension, bool)
+
+    @property
+    def silent(self) -> NDArray[np.bool_]:
+        """Coordinates that never had an effect, and were tried."""
+        return (self._without >= _SILENT) & ~self._with
+
+    def changed(self, rng: np.random.Generator, parent: Sequence[int]) -> list[int]:
+        """A copy of a vector with one, two or four coordinates changed, seldom silent ones."""
+        vector = list(parent)
+        weights = np.where(self.silent, _RARELY, 1.0)
+        count = min(int(rng.choice([1, 1, 2, 4])), len(vector))
+        for index in rng.choice(len(weights), count, replace=False, p=weights / weights.sum()):
+            if rng.random() < 1 / 5:
+                vector[index] = int(rng.integers(GRID))
+            else:
+                step = int(np.ceil(GRID * 2.0 ** -rng.uniform(1, 16))) * int(rng.choice([-1, 1]))
+                vector[index] = min(max(vector[index] + step, 0), GRID - 1)
+        return vector
+
+    def learn(self, parent: Ranked, child: Ranked) -> None:
+        """See what a change has done; from a vacuous parent there is nothing to be learnt."""
+        moved = np.flatnonzero(np.array(parent[1]) != np.array(child[1]))
+        if parent[0] == VACUOUS:
+            return
+        if child[0] == parent[0]:
+            self._without[moved] += 1
+        elif len(moved) == 1:
+            self._with[moved] = True
+
+
+def _ranked(new: Ranked, best: Sequence[Ranked], most: int = _ELITE) -> list[Ranked]:
+    """The best few; the newer of two equals goes first, to drift where the margin is flat."""
+    return sorted([new, *best], key=lambda pair: -pair[0])[:most]
+
+
+def ascend(objective: Objective, start: Sequence[int], smooth: Sequence[int]) -> Ranked:
+    """Quadratic models in a trust region (COBYQA, scipy) over the coordinates in `smooth`, until they have converged.
+
+    It leaves seeds and sizes as they are: the top of a narrow hill, of which mutation has met the slope. Returns the
+    best vector and its value.
+    """
+    first = objective(start)
+    best = first, list(start)
+
+    def fallen(x: NDArray[np.float64]) -> float:
+        """Minus the objective at shares of the smooth coordinates, for a minimiser."""
+        nonlocal best
+        vector = list(start)
+        for index, share in zip(smooth, x, strict=True):
+            # beyond an end the coordinate comes back: given bounds, COBYQA would first move a start that is near one
+            vector[index] = min(int(np.rint((1 - abs(1 - share % 2)) * GRID)), GRID - 1)
+        value = objective(vector)
+        if value == VACUOUS:
+            return -first  # a cliff would spoil the models
+        best = max(best, (value, vector), key=lambda pair: pair[0])
+        return -value
+
+    minimize(
+        fallen,
+        np.array([start[index] / GRID for index in smooth]),
+        method="COBYQA",
+        options={"initial_tr_radius": 1 / 20, "final_tr_radius": 4 / GRID},
+    )
+    return best
