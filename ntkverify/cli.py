@@ -37,7 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument(
         "--engine",
         action="append",
-        help="differential-evolution, hypothesis, mutation or random; repeatable; without it all but random",
+        help="portfolio (all but random, one after the other), differential-evolution, hypothesis, mutation or random; "
+        "repeatable; default: portfolio",
     )
     search.add_argument("--evaluations", type=int, default=2000, help="budget of each claim")
     search.add_argument("--minutes", type=float, help="budget of the whole campaign, shared evenly by its claims")

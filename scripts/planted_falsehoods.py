@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -92,9 +92,7 @@ class Study:
         self.theorem: Theorem = load_theorem(path)
         self.measured_names = set(self.theorem.quantities) - set(vars(glossary))
 
-    def cells(
-        self, claim: str, engines: Sequence[str] | Mapping[str, int], *, times: int = 1, other: int = 0, **wrong: Any
-    ) -> list[Cell]:
+    def cells(self, claim: str, engines: Sequence[str], *, times: int = 1, other: int = 0, **wrong: Any) -> list[Cell]:
         """The cells of a search with `times` the budget; `other` seeds for what must be independent."""
         seconds = self.options.seconds if times == 1 else times * self.long_seconds / LONGER
         return cells_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def cells_of(
     regimes: Sequence[str] = (),
     relax: Sequence[str] = (),
     plants: Sequence[str] = (),
-    engines: Sequence[str] | Mapping[str, int] = DEFAULT_ENGINES,
+    engines: Sequence[str] = DEFAULT_ENGINES,
     evaluations: int = 2000,
     seconds: float | None = None,
     entropy: int = 0,
@@ -89,8 +89,8 @@ def cells_of(
         Restrict the campaign; by default all searchable claims but the controls, on all of their families.
     relax, plants : sequence of str
         Assumptions to drop; things to make wrong.
-    engines : sequence of str, or mapping of str to int
-        Names in `ntkverify.search.engines.ENGINES`; with their shares of the budget, equal ones by default.
+    engines : sequence of str
+        Names in `ntkverify.search.engines.ENGINES`; they have equal shares of the budget.
     evaluations : int
         Budget of each claim.
     seconds : float, optional
@@ -105,15 +105,14 @@ def cells_of(
     NtkVerifyError
         If a name is unknown or a budget is not positive.
     """
-    weights = engines if isinstance(engines, Mapping) else dict.fromkeys(engines, 1)
-    _refuse_mistakes(theorem, claims, regimes, relax, list(weights))
+    _refuse_mistakes(theorem, claims, regimes, relax, engines)
     if evaluations < 1 or (seconds is not None and not seconds > 0) or entropy < 0:
         raise NtkVerifyError("a search needs a positive budget and an entropy of at least 0.")
     sha256 = digest(path)
     found: list[Cell] = []
     for claim, families in _searched(theorem, claims, regimes, relax):
         shares = {family: _share(theorem.regimes[family], relax) for family in families}
-        whole = sum(shares.values()) * sum(weights.values())
+        whole = sum(shares.values()) * len(engines)
         found += [
             Cell(
                 theorem=theorem.id,
@@ -123,14 +122,14 @@ def cells_of(
                 engine=engine,
                 relax=tuple(relax),
                 plants=tuple(plants),
-                evaluations=max(1, shares[family] * weight * evaluations // whole),
-                seconds=None if seconds is None else shares[family] * weight * seconds / whole,
+                evaluations=max(1, shares[family] * evaluations // whole),
+                seconds=None if seconds is None else shares[family] * seconds / whole,
                 entropy=entropy,
                 max_width=max_width,
                 goal=goal,
             )
             for family in families
-            for engine, weight in weights.items()
+            for engine in engines
         ]
     return found
 

@@ -8,6 +8,8 @@ answered from the record.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from scipy.optimize import differential_evolution
 from scipy.stats import qmc
 
-from ntkverify.search.hills import Objective, Used, mutate
+from ntkverify.search.hills import Objective, Ranked, Used, mutate
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
 
@@ -26,6 +28,8 @@ Engine = Callable[..., None]
 # Hypothesis now and then draws an integer constant that stands in some imported module, so that its draws depend on
 # what is loaded; no module has constants up here, and equal entropy gives equal proposals in every process
 _FAR = 3**60
+_SHARE = 1 / 5  # of a budget, for each engine of a portfolio that mutation follows
+_REPEATED = 4  # calls per evaluation, repeated ones included, after which such an engine is given up
 
 
 class Finished(BaseException):
@@ -103,14 +107,73 @@ def hypothesize(
     climb()
 
 
+def portfolio(
+    objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int], used: Used
+) -> None:
+    """Differential evolution and Hypothesis for a fifth of the budget each, then mutation from the best of both.
+
+    Mutation comes furthest where something is to be climbed; the others find hills that it misses, seldom their tops.
+    """
+    stages = [_Stage(objective, used, _SHARE * number, _REPEATED * _SHARE * evaluations) for number in (1, 2)]
+    for engine, stage in zip((evolve, hypothesize), stages, strict=True):
+        with contextlib.suppress(_Over):
+            engine(
+                stage, dimension, entropy=entropy, evaluations=int(_SHARE * evaluations) + 1, smooth=smooth, used=used
+            )
+    seen = sum(len(stage.seen) for stage in stages)
+    best = itertools.zip_longest(*(stage.ranked() for stage in stages))
+    mutate(
+        objective,
+        dimension,
+        entropy=entropy,
+        evaluations=int(seen / max(used(), _SHARE)),  # seconds may admit fewer than were planned for
+        smooth=smooth,
+        used=used,
+        start=[one for pair in best for one in pair if one is not None],
+    )
+
+
+class _Stage:
+    """The objective of an engine that others follow.
+
+    Parameters
+    ----------
+    objective, used
+        Those of the whole search.
+    end : float
+        Share of the budget at which the stage is over.
+    most : float
+        Calls after which it is over too: an engine that has converged repeats itself and uses up nothing.
+    """
+
+    def __init__(self, objective: Objective, used: Used, end: float, most: float) -> None:
+        self._objective, self._used, self._end, self._left = objective, used, end, most
+        self.seen: dict[tuple[int, ...], float] = {}
+
+    def __call__(self, vector: Sequence[int]) -> float:
+        if self._used() >= self._end or self._left < 0:
+            raise _Over
+        self._left -= 1
+        value = self.seen[tuple(vector)] = self._objective(vector)
+        return value
+
+    def ranked(self) -> list[Ranked]:
+        """What was seen, the best first."""
+        return sorted(((value, list(vector)) for vector, value in self.seen.items()), key=lambda pair: -pair[0])
+
+
+class _Over(BaseException):
+    """A stage has had its share."""
+
+
 ENGINES: Mapping[str, Engine] = {
     "differential-evolution": evolve,
     "hypothesis": hypothesize,
     "mutation": mutate,
+    "portfolio": portfolio,
     "random": random_search,
 }
-#: with their shares of a budget: mutation found most where something was to be climbed, the others find what it misses
-DEFAULT_ENGINES: Mapping[str, int] = {"differential-evolution": 1, "mutation": 3, "hypothesis": 1}
+DEFAULT_ENGINES = ("portfolio",)
 
 
 def climb(

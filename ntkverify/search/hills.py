@@ -19,13 +19,20 @@ Ranked = tuple[float, list[int]]  #: a vector with its value
 _STARTING = 1 / 6  # share of its budget that `mutate` spends on uniform vectors alone
 _MUTATED = 4 / 5  # share after which it turns to `ascend`
 _ELITE = 6  # vectors of an island that are mutated
-_ISLAND, _MOST = 600, 5  # evaluations for each island, and how often at most their number is halved
+_ISLAND, _MOST = 500, 5  # evaluations for each island, and how often at most their number is halved
 _MOVED = 40  # coordinates that `ascend` moves at most: its first model takes twice as many instances
 _SILENT, _RARELY = 3, 0.05  # changes without effect after which a coordinate is changed rarely, and how rarely
 
 
 def mutate(
-    objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int], used: Used
+    objective: Objective,
+    dimension: int,
+    *,
+    entropy: int,
+    evaluations: int,
+    smooth: Sequence[int],
+    used: Used,
+    start: Sequence[Ranked] = (),
 ) -> None:
     """Uniform vectors at first, then copies of the best few with a few coordinates changed, by steps of all scales.
 
@@ -34,30 +41,31 @@ def mutate(
     as those that only larger instances read, are changed rarely from then on. The first good vector leads up one hill
     of many: a larger budget goes to islands that do not mix, of which the worse half is given up time and again; one
     vector in eight is uniform to the end. When four fifths of the budget are used up, `ascend` starts from the best
-    vector of all, then from the best of the uniform ones, whose seeds are others; what is left after that goes on as
-    before.
+    vector of all, then from the best of the first ones, whose seeds are others; what is left after that goes on as
+    before. Vectors to `start` from, neighbours in the list going to different islands, take the place of the uniform
+    ones.
     """
     rng = np.random.default_rng([entropy, 14])
     order = [int(i) for i in rng.permutation(list(smooth))]
     effects = _Effects(dimension)
-    uniform: list[Ranked] = []
-    count = 0
 
-    def uniform_one() -> Ranked:
+    def uniform() -> Ranked:
         """A vector drawn uniformly, with its value."""
         vector = rng.integers(0, GRID, dimension).tolist()
         return objective(vector), vector
 
-    while count < _ELITE or used() < _STARTING:
-        uniform = _ranked(uniform_one(), uniform, _ELITE * 2**_MOST)
+    first, count = list(start), 0
+    while not start and (count < _ELITE or used() < _STARTING):
+        first = _ranked(uniform(), first, _ELITE * 2**_MOST)
         count += 1
-    islands = _Islands(uniform, count / used())
+    begun = used()
+    islands = _Islands(first, evaluations * (1 - begun) if start else count / begun * (1 - begun))
     ascends = bool(order)
     for turn in itertools.count():
         if rng.random() < 1 / 8:
-            islands.take(uniform_one(), turn)
+            islands.take(uniform(), turn)
         else:
-            islands.thin_out(used())
+            islands.thin_out((used() - begun) / (_MUTATED - begun))
             parent = islands.parent(rng, turn)
             vector = effects.changed(rng, parent[1])
             new = objective(vector), vector
@@ -65,10 +73,10 @@ def mutate(
             effects.learn(parent, new)
         if ascends and islands.best[0] != VACUOUS and used() >= _MUTATED:
             ascends = False
-            starts = [islands.best, *(one for one in uniform[:_ELITE] if one != islands.best)]
+            starts = [islands.best, *(one for one in first[:_ELITE] if one != islands.best)]
             moved = sorted([i for i in order if not effects.silent[i]][:_MOVED] or order[:_MOVED])
-            for _, start in (one for one in starts if one[0] != VACUOUS):
-                islands.take(ascend(objective, start, moved), turn)
+            for _, chosen in (one for one in starts if one[0] != VACUOUS):
+                islands.take(ascend(objective, chosen, moved), turn)
 
 
 class _Islands:
@@ -77,15 +85,16 @@ class _Islands:
     Parameters
     ----------
     start : sequence of pairs
-        Vectors to begin with, the best first; they are dealt out.
+        Vectors to begin with; they are dealt out.
     evaluations : float
-        What the whole budget comes to; decides how many islands there are, a power of two.
+        What is left of the budget; decides how many islands there are, a power of two.
     """
 
     def __init__(self, start: Sequence[Ranked], evaluations: float) -> None:
-        self._halvings = int(np.clip(np.rint(np.log2(evaluations / _ISLAND)), 0, _MOST))
+        wanted = int(np.clip(np.rint(np.log2(evaluations / _ISLAND)), 0, _MOST))
+        self._halvings = min(wanted, len(start).bit_length() - 1)  # none is empty
         number = 2**self._halvings
-        self._sets = [list(start[i::number][:_ELITE]) for i in range(number)]
+        self._sets = [sorted(start[i::number], key=_value)[:_ELITE] for i in range(number)]
 
     @property
     def number(self) -> int:
@@ -107,9 +116,9 @@ class _Islands:
         best = self._sets[turn % len(self._sets)]
         return best[int(len(best) * rng.random() ** 2)]
 
-    def thin_out(self, used: float) -> None:
-        """Give up the worse half each time that another equal part of the budget for mutation is used up."""
-        halved = int((used - _STARTING) / (_MUTATED - _STARTING) * (self._halvings + 1))
+    def thin_out(self, share: float) -> None:
+        """Give up the worse half each time that another equal part of the way has been gone, of which `share` is."""
+        halved = int(share * (self._halvings + 1))
         left = 2 ** max(self._halvings - halved, 0)
         if left < len(self._sets):
             self._sets = sorted(self._sets, key=lambda one: -one[0][0])[:left]
@@ -153,7 +162,12 @@ class _Effects:
 
 def _ranked(new: Ranked, best: Sequence[Ranked], most: int = _ELITE) -> list[Ranked]:
     """The best few; the newer of two equals goes first, to drift where the margin is flat."""
-    return sorted([new, *best], key=lambda pair: -pair[0])[:most]
+    return sorted([new, *best], key=_value)[:most]
+
+
+def _value(one: Ranked) -> float:
+    """What to sort by, to have the best first."""
+    return -one[0]
 
 
 def ascend(objective: Objective, start: Sequence[int], smooth: Sequence[int]) -> Ranked:

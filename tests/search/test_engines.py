@@ -173,20 +173,72 @@ def test_a_larger_budget_is_spent_on_several_hills(monkeypatch):
     assert np.median(several) > np.median(best_of_mutation(hills_of, dimension=4, evaluations=4800)) + 1 / 8
 
 
-@pytest.mark.parametrize("budget, number", [(100, 1), (840, 1), (860, 2), (1200, 2), (12_000, 16), (10**7, 32)])
-def test_islands_share_the_start_and_thin_out_to_one(budget, number):
+@pytest.mark.parametrize(("left", "number"), [(100, 1), (700, 1), (720, 2), (1200, 2), (10_000, 16), (10**7, 32)])
+def test_islands_share_the_start_and_thin_out_to_one(left, number):
     start = [(float(-i), [i]) for i in range(200)]
-    islands = hills._Islands(start, budget)
+    islands = hills._Islands(start, left)
     assert islands.number == number
     rng = np.random.default_rng(0)
-    parents = {islands.parent(rng, turn)[1][0] for turn in range(10_000)}
-    assert parents == set(range(6 * number))
+    assert {islands.parent(rng, turn)[1][0] for turn in range(10_000)} == set(range(6 * number))
     numbers = []
-    for used in np.linspace(1 / 6, 4 / 5, 1001):
-        islands.thin_out(used)
+    for share in np.linspace(0, 1, 1001):
+        islands.thin_out(share)
         numbers.append(islands.number)
     assert set(numbers) == {2**i for i in range(number.bit_length())}
-    assert numbers[-2] == 1 and islands.best == start[0]
+    assert numbers[-2] == 1
+    assert islands.best == start[0]
+
+
+def test_no_island_is_empty_where_little_is_known():
+    for known in range(1, 10):
+        islands = hills._Islands([(0.0, [i]) for i in range(known)], 10**5)
+        assert islands.number <= known
+        assert islands.best == (0.0, [0])
+
+
+class TestPortfolio:
+    def climbed(self, value, budget, *, seconds=None):
+        """All that was seen; with `seconds` per evaluation the budget is one of time, a tenth of what was planned."""
+        seen = {}
+
+        def objective(vector):
+            key = tuple(vector)
+            if key not in seen:
+                if len(seen) == budget:
+                    raise Finished
+                seen[key] = value(np.array(key) / GRID)
+            return seen[key]
+
+        planned = budget if seconds is None else 10 * budget
+        used = lambda: len(seen) / budget  # noqa: E731
+        climb("portfolio", objective, 4, entropy=0, evaluations=planned, smooth=range(4), used=used)
+        return list(seen.values())
+
+    def test_mutation_goes_on_from_the_best_of_the_others(self):
+        seen = self.climbed(lambda x: -float(np.abs(x - 0.3).sum()), 1000)
+        assert max(seen[400:430]) > max(seen[:400]) - 0.2  # no uniform vectors first
+        assert max(seen) > max(seen[:400]) / 100
+
+    def test_a_budget_of_seconds_is_shared_alike(self):
+        seen = self.climbed(lambda x: -float(np.square(x - 0.3).sum()), 600, seconds=1)
+        assert len(seen) == 600
+        assert max(seen[:480]) < -1e-7 < max(seen)  # models end it
+
+    def test_an_engine_that_repeats_itself_is_given_up(self):
+        """Two instances in all: the budget is never used up, and every engine gets its turn."""
+        calls = []
+
+        def objective(vector):
+            calls.append(vector)
+            if len(calls) == 5000:
+                raise Finished
+            return float(vector[0] >= GRID // 2)
+
+        climb("portfolio", objective, 1, entropy=0, evaluations=500, smooth=(), used=lambda: 2 / 500)
+        assert len(calls) == 5000
+
+    def test_nothing_valid_is_no_reason_to_stop(self):
+        assert len(self.climbed(lambda x: VACUOUS, 500)) == 500
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))
