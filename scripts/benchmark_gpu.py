@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import Any
 
@@ -23,7 +24,8 @@ from ntkverify.execution import make_executor
 from ntkverify.execution.gpu import require_cupy
 
 CASES = [("heat", (200, 50), 1), ("poisson", (200, 50), 1), ("relu", (200,), 3)]
-CHAINS, ROUNDS = 8, 2048
+MEMORY_BOUND = ("relu", (2,), 2)
+CHAINS, ROUNDS = 8, 16384
 
 FMA_SOURCE = f"""
 extern "C" __global__ void multiply_add(double* x) {{
@@ -38,9 +40,41 @@ extern "C" __global__ void multiply_add(double* x) {{
   double total = 0.0;
 #pragma unroll
   for (int c = 0; c < {CHAINS}; ++c) total += a[c];
-  x[blockIdx.x * blockDim.x + threadIdx.x] = total;
+  x[blockIdx.x * blockDim.x + threadIdx.x] = 0.5 + 1e-9 * total;  // stays near one half
 }}
 """
+
+
+def require_rivals() -> None:
+    """JAX and PyTorch on the device: either could run on the processor unnoticed.
+
+    Raises
+    ------
+    NtkVerifyError
+        Saying which one is missing, or has no device.
+    """
+    # JAX would take three quarters of the device's memory, which the others need
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    try:
+        import jax
+        import torch
+    except ImportError as error:
+        raise NtkVerifyError(f"the benchmark needs JAX and PyTorch ({error}); install them built for CUDA") from error
+    if jax.default_backend() != "gpu":
+        raise NtkVerifyError(f"JAX runs on {jax.default_backend()!r} here; pip install 'jax[cuda12]' or 'jax[cuda13]'")
+    if not torch.cuda.is_available():
+        raise NtkVerifyError("PyTorch finds no CUDA device; install it built for CUDA")
+
+
+def describe_device(cupy: Any) -> dict[str, Any]:
+    """The device, and what compiles for it."""
+    runtime = cupy.cuda.runtime
+    return {
+        "device": runtime.getDeviceProperties(0)["name"].decode(),
+        "cupy": cupy.__version__,
+        "cuda_runtime": runtime.runtimeGetVersion(),
+        "cuda_driver": runtime.driverGetVersion(),
+    }
 
 
 def device_peaks(cupy: Any) -> dict[str, float]:
@@ -105,18 +139,20 @@ def main(arguments: list[str]) -> None:
     chosen = parser.parse_args(arguments)
     try:
         cupy = require_cupy()
+        require_rivals()
     except NtkVerifyError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    device = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    device = describe_device(cupy)
     peaks, rows = device_peaks(cupy), []
-    print(device, ", ".join(f"{k} {v:.1f}" for k, v in peaks.items()), flush=True)
-    for kind, sizes, d in CASES:
-        rows.append(step_case(cupy, kind, sizes, d, chosen.width, peaks))
+    cupy.get_default_memory_pool().free_all_blocks()  # the rivals may need it
+    print(device["device"], ", ".join(f"{k} {v:.1f}" for k, v in peaks.items()), flush=True)
+    for kind, sizes, d, width in [*((*case, chosen.width) for case in CASES), (*MEMORY_BOUND, 10 * chosen.width)]:
+        rows.append(step_case(cupy, kind, sizes, d, width, peaks))
         show(rows[-1])
         if chosen.json:
             with open(chosen.json, "w") as file:
-                record = {"machine": describe_machine() | {"device": device}, "peaks": peaks, "rows": rows}
+                record = {"machine": describe_machine() | device, "peaks": peaks, "rows": rows}
                 json.dump(record, file, indent=1)
 
 

@@ -2,7 +2,7 @@
 
 One thread holds one neuron: its weights and gradient stay in registers while the samples pass through shared
 memory, tile by tile. The features are added within a warp by shuffles, over the warps of a block in
-order, and over the blocks by the host, so that a sum does not depend on scheduling.
+order, and over the blocks by the caller, so that a sum does not depend on scheduling.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def cuda_source(neuron: Neuron) -> str:
         f"  __shared__ double warp_sums[{THREADS // WARP * features * tile}];",
         "  const long long j = (long long)blockIdx.x * blockDim.x + threadIdx.x;",
         "  const bool active = j < m;",
-        "  const int warps = (blockDim.x + warpSize - 1) / warpSize;",
+        # the compiler does not take CUDA's warpSize for a constant: it would divide, and not unroll
+        f"  const int warps = blockDim.x / {WARP}, warp = threadIdx.x / {WARP}, lane = threadIdx.x % {WARP};",
         *(f"  double w{i} = active ? weights[j * {p} + {i}] : 0.0;" for i in range(p)),
         *(f"  const double f{i} = active ? frozen[j * {q} + {i}] : 0.0;" for i in range(q)),
         "  long long row = 0;",
@@ -149,10 +150,8 @@ def _tiles(
         for c, e in enumerate(code.outputs):
             body += [
                 f"double y{c} = active ? {printer(e)} : 0.0;",
-                "for (int o = warpSize / 2; o > 0; o /= 2)",
-                f"  y{c} += __shfl_down_sync(0xffffffffu, y{c}, o);",
-                "if (threadIdx.x % warpSize == 0)",
-                f"  warp_sums[((threadIdx.x / warpSize) * {widest} + {c}) * {tile} + i] = y{c};",
+                *(f"y{c} += __shfl_down_sync(0xffffffffu, y{c}, {WARP >> o});" for o in range(1, WARP.bit_length())),
+                f"if (lane == 0) warp_sums[(warp * {widest} + {c}) * {tile} + i] = y{c};",
             ]
     lines += [*(f"      {line}" for line in body), "    }"]
     if not gradient:

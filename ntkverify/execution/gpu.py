@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,22 +11,29 @@ import numpy as np
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.array import ArrayExecutor
 from ntkverify.execution.cuda_source import THREADS, cuda_source
+from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Forward, Samples, check_weights
 
 
 def require_cupy() -> Any:
-    """CuPy, with a device at hand.
+    """CuPy, with a device at hand and what it takes to compile for it.
 
     Raises
     ------
     NtkVerifyError
-        Saying whether the package or the device is missing.
+        Saying whether the package, the device or the compiler is missing.
     """
     try:
         import cupy
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "cupy":
+            raise NtkVerifyError(
+                "backend 'gpu' needs CuPy, which is not installed; "
+                "pip install 'ntkverify[cuda12]' or 'ntkverify[cuda13]'"
+            ) from error
         raise NtkVerifyError(
-            "backend 'gpu' needs CuPy, which is not installed; pip install 'ntkverify[cuda12]' or 'ntkverify[cuda13]'"
+            f"backend 'gpu' found CuPy, which does not load ({_first_line(error)}); "
+            "install the one for your version of CUDA"
         ) from error
     try:
         count = cupy.cuda.runtime.getDeviceCount()
@@ -34,11 +43,24 @@ def require_cupy() -> Any:
         ) from error
     if count == 0:
         raise NtkVerifyError("backend 'gpu' found CuPy but no CUDA device; use backend='cpu'")
+    try:
+        cupy.RawKernel('extern "C" __global__ void nothing() {}', "nothing").compile()
+    except Exception as error:  # of which class depends on CuPy's version
+        raise NtkVerifyError(
+            f"backend 'gpu' found CuPy and a device but cannot compile for it ({_first_line(error)}); install the CUDA "
+            "toolkit, or pip install 'cupy-cuda12x[ctk]' or 'cupy-cuda13x[ctk]'"
+        ) from error
     return cupy
 
 
-# entries of the Jacobian of a chunk of neurons: half a GiB, and as much again in temporaries
-CHUNK_ENTRIES = 1 << 26
+def _first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+# entries of the Jacobian of a chunk of neurons, 64 MiB: subexpressions take up to forty times as much besides
+CHUNK_ENTRIES = 1 << 23
+_ALWAYS_FREE = 1 << 28  # bytes; asking the device before every step would take longer than a short one
 
 
 class Namespace:
@@ -72,14 +94,23 @@ class GpuExecutor(ArrayExecutor):
     def __init__(self, samples: Samples) -> None:
         cupy = require_cupy()
         super().__init__(samples, Namespace(cupy))
+        self._cupy = cupy
         self._kernel = cupy.RawKernel(cuda_source(samples.neuron), "sweep", options=("--std=c++14",))
         self._sizes = cupy.asarray(np.array([b.size for b in samples.blocks], dtype=np.int64))
         self._all_points = self.xp.concat([b.points for b in self.samples.blocks])
         self._features = max(len(b.block.features) for b in samples.blocks)
 
     def with_samples(self, samples: Samples) -> GpuExecutor:
-        other = super().with_samples(samples)
-        other._all_points = self.xp.concat([b.points for b in samples.blocks])
+        moved = tuple(
+            dataclasses.replace(
+                b,
+                points=self.xp.asarray(b.points, dtype=self.xp.float64),
+                targets=self.xp.asarray(b.targets, dtype=self.xp.float64),
+            )
+            for b in samples.blocks
+        )
+        other = super().with_samples(Samples(samples.neuron, moved))
+        other._all_points = self.xp.concat([b.points for b in moved])
         return other
 
     def _rebuilt(self, samples: Samples) -> GpuExecutor:
@@ -97,6 +128,11 @@ class GpuExecutor(ArrayExecutor):
     def step(self, weights: Any, frozen: Any, forward: Forward, eta: Any) -> Forward:
         cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
         return self._sweep(weights, frozen, cotangents, float(eta), None, add=True)
+
+    def jacobian(self, weights: Any, frozen: Any = None) -> Any:
+        needed = 2 * 8 * weights.shape[0] * self.samples.total * len(self.neuron.weights)
+        self._refuse(needed, f"the Jacobian of {self.samples.total} residuals at m = {weights.shape[0]}")
+        return super().jacobian(weights, frozen)
 
     def gram(self, weights: Any, frozen: Any = None) -> Any:
         """``J J^T`` from the Jacobians of chunks of neurons: J as a whole is never stored."""
@@ -124,11 +160,12 @@ class GpuExecutor(ArrayExecutor):
         for name, array in (("weights", weights), ("frozen", frozen)):
             if not (isinstance(array, self.xp.ndarray) and array.dtype == np.float64 and array.flags.c_contiguous):
                 raise NtkVerifyError(
-                    f"{name} must be a C-contiguous float64 CuPy array; pass cupy.asarray({name}, dtype=float)"
+                    f"{name} must be a C-contiguous float64 CuPy array; "
+                    f"pass cupy.ascontiguousarray({name}, dtype=float)"
                 )
         m, rows = weights.shape[0], self.samples.total
         blocks = -(-m // THREADS)
-        partial = self.xp.empty((blocks, self._features, rows)) if add else self.xp.empty((1,))
+        partial = self._partial(blocks, rows) if add else self.xp.empty((1,))
         nothing = np.uint64(0)  # a null pointer
         differentiate = cotangents is not None
         self._kernel(
@@ -152,5 +189,19 @@ class GpuExecutor(ArrayExecutor):
         )
         if not add:
             return Forward((), partial)
-        total = partial.sum(axis=0) * self._inverse_root(m)
+        # first within groups: one sum over all blocks would keep a few of the device's processors busy
+        total = partial.sum(axis=1).sum(axis=0) * self._inverse_root(m)
         return self._residuals_of(tuple(total[: len(b.block.features), b.rows] for b in self.samples.blocks))
+
+    def _partial(self, blocks: int, rows: int) -> Any:
+        """Zeros for the sums of every block of threads, in about as many groups as a group has blocks."""
+        group = 1 << ((blocks - 1).bit_length() + 1) // 2
+        shape = (-(-blocks // group), group, self._features, rows)
+        self._refuse(8 * math.prod(shape), f"adding {blocks * THREADS} neurons at {rows} samples")
+        return self.xp.zeros(shape)
+
+    def _refuse(self, needed: int, what: str) -> None:
+        """Refuse what the device has no memory for."""
+        if needed > _ALWAYS_FREE:
+            free = self._cupy.cuda.runtime.memGetInfo()[0] + self._cupy.get_default_memory_pool().free_bytes()
+            refuse_beyond_memory(needed, f"{what} on the GPU", free=int(free))

@@ -22,15 +22,15 @@ def free_memory() -> int:
         return free
 
 
-def refuse_beyond_memory(needed: int, what: str) -> None:
-    """Raise if `needed` bytes are not free.
+def refuse_beyond_memory(needed: int, what: str, *, free: int | None = None) -> None:
+    """Raise if `needed` bytes are not free, where `free` is what a device has; by default the host.
 
     Raises
     ------
     NtkVerifyError
         Naming what was asked for, the memory it needs and the memory that is free.
     """
-    free = free_memory()
+    free = free_memory() if free is None else free
     if needed > free:
         raise NtkVerifyError(
             f"{what} needs {needed / 2**30:.3g} GiB but {free / 2**30:.3g} GiB are free; "

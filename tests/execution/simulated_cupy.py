@@ -63,8 +63,9 @@ extern "C" void launch(long long grid, long long block, double* weights, const d
 }
 """
 # argument by argument, what the kernel's signature asks for; CuPy takes scalars by their NumPy type
-POINTER = "pointer"
-SIGNATURE = [POINTER] * 5 + [np.float64, POINTER, POINTER, np.int32, np.int32, np.int32, np.int64, np.int64]
+DOUBLES, LONGS = "pointer to doubles", "pointer to long longs"
+POINTERS = {DOUBLES: np.float64, LONGS: np.int64}
+SIGNATURE = [DOUBLES] * 4 + [LONGS, np.float64, DOUBLES, DOUBLES, np.int32, np.int32, np.int32, np.int64, np.int64]
 SCALARS = {np.float64: ctypes.c_double, np.int32: ctypes.c_int, np.int64: ctypes.c_longlong}
 
 
@@ -91,18 +92,21 @@ class RawKernel:
     """A kernel, compiled for the host."""
 
     def __init__(self, code, name, options=()):
-        assert name == "sweep"
         self.code = code
+
+    def compile(self):
+        """Nothing yet: what compiles here is the first call."""
 
     def __call__(self, grid, block, args):
         """Launch; every argument must have the type that the kernel's signature has."""
         values = []
         assert len(args) == len(SIGNATURE)
         for argument, kind in zip(args, SIGNATURE, strict=True):
-            if kind is POINTER and isinstance(argument, Array):
+            if kind in POINTERS and isinstance(argument, Array):
                 assert argument.flags.c_contiguous
+                assert argument.dtype == POINTERS[kind]
                 values.append(ctypes.c_void_p(argument.ctypes.data))
-            elif kind is POINTER:
+            elif kind in POINTERS:
                 assert type(argument) is np.uint64
                 assert argument == 0
                 values.append(ctypes.c_void_p(None))
@@ -125,6 +129,7 @@ class RawKernel:
 
 
 FOLDER = []
+DEVICE_BYTES = 1 << 30
 
 
 def simulated_cupy(folder):
@@ -140,6 +145,9 @@ def simulated_cupy(folder):
     for make in (np.asarray, np.array, np.zeros, np.empty):
         setattr(module, make.__name__, lambda *a, make=make, **o: make(*a, **o).view(Array))
     module.ndarray, module.float64, module.RawKernel = Array, np.float64, RawKernel
-    runtime = types.SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError)
+    runtime = types.SimpleNamespace(
+        getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError, memGetInfo=lambda: (DEVICE_BYTES, DEVICE_BYTES)
+    )
+    module.get_default_memory_pool = lambda: types.SimpleNamespace(free_bytes=lambda: 0)
     module.cuda = types.SimpleNamespace(runtime=runtime)
     return module

@@ -90,39 +90,123 @@ def simulated(monkeypatch, tmp_path):
     return cupy
 
 
+@pytest.fixture(params=["simulated", "device"])
+def cupy(request):
+    """CuPy, as the host simulates it and on a device."""
+    if request.param == "simulated":
+        return request.getfixturevalue("simulated")
+    if device_is_missing():
+        pytest.skip(device_is_missing())
+    return require_cupy()
+
+
 @pytest.mark.parametrize("kind", ["heat", "advection", "softplus"])
-def test_the_kernels_run_by_the_threads_of_the_host(kind, simulated, monkeypatch):
+def test_every_answer_agrees_with_the_reference(kind, cupy, monkeypatch):
     neuron = KINDS[kind]()
     # more samples than a tile holds, not a whole number of tiles; blocks of threads that are not full
     sizes = [tile_size(neuron) + 5, 3][: len(neuron.blocks)]
     problem, weights, frozen = draw_problem(neuron, sizes, 150, 2)
     array, gpu = (executor_of(neuron, problem, backend=b) for b in ("array", "gpu"))
-    w, f = simulated.asarray(weights.copy()), simulated.asarray(frozen)
+    w, f = cupy.asarray(weights.copy()), cupy.asarray(frozen)
     a, g = array.forward(weights, frozen), gpu.forward(w, f)
     assert relative(g.residuals.get(), a.residuals) < 1e-12
     assert relative(gpu.gradient(w, f, g).get(), array.gradient(weights, frozen, a)) < 1e-12
+    assert relative(gpu.jacobian(w, f).get(), array.jacobian(weights, frozen)) < 1e-12
     assert relative(gpu.gram(w, f).get(), array.gram(weights, frozen)) < 1e-12
     monkeypatch.setattr("ntkverify.execution.gpu.CHUNK_ENTRIES", 40 * sum(sizes) * weights.shape[1])
     assert relative(gpu.gram(w, f).get(), array.gram(weights, frozen)) < 1e-12
     before = weights.copy()
-    a, g = array.step(weights, frozen, a, 0.01), gpu.step(w, f, g, 0.01)
+    again, state = cupy.asarray(weights.copy()), gpu.forward(w, f)
+    a, g, repeated = array.step(weights, frozen, a, 0.01), gpu.step(w, f, g, 0.01), gpu.step(again, f, state, 0.01)
     assert relative(w.get() - before, weights - before) < 1e-11
     assert relative(g.residuals.get(), a.residuals) < 1e-12
+    assert np.array_equal(g.residuals.get(), repeated.residuals.get())
+    assert np.array_equal(w.get(), again.get())
 
 
-def test_training_on_the_simulated_device(simulated):
+def test_a_neuron_without_frozen_weights(cupy):
+    neuron = next(neuron for neuron in (make() for make in KINDS.values()) if not neuron.frozen)
+    problem, weights, frozen = draw_problem(neuron, (9, 4)[: len(neuron.blocks)], 70, 2)
+    array, gpu = (executor_of(neuron, problem, backend=b) for b in ("array", "gpu"))
+    w = cupy.asarray(weights)
+    a, g = array.forward(weights, frozen), gpu.forward(w)
+    assert relative(gpu.gradient(w, None, g).get(), array.gradient(weights, frozen, a)) < 1e-12
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 9, 130])
+def test_sums_over_blocks_of_threads_come_in_groups(blocks, cupy):
+    neuron = relu_regression(2)
+    problem, weights, frozen = draw_problem(neuron, (3,), 5, 2)
+    gpu = executor_of(neuron, problem, backend="gpu")
+    groups, each, features, rows = gpu._partial(blocks, 3).shape
+    assert (features, rows) == (1, 3)
+    assert blocks <= groups * each < blocks + each
+    assert each / 4 <= groups <= 2 * each
+    many = np.tile(weights, (64 * blocks // 5 + 1, 1))
+    signs = np.tile(frozen, (64 * blocks // 5 + 1, 1))
+    array = executor_of(neuron, problem, backend="array")
+    found = gpu.forward(cupy.asarray(many), cupy.asarray(signs)).residuals.get()
+    assert relative(found, array.forward(many, signs).residuals) < 1e-12
+
+
+def test_training_agrees_with_the_reference(cupy):
     neuron = KINDS["softplus"]()
     problem, weights, frozen = draw_problem(neuron, (4,), 70, 2)
     array, gpu = (executor_of(neuron, problem, backend=b) for b in ("array", "gpu"))
-    w, f = simulated.asarray(weights.copy()), simulated.asarray(frozen)
+    w, f = cupy.asarray(weights.copy()), cupy.asarray(frozen)
     for train, options in TRAININGS:
         here, there = train(array, weights, frozen, **options), train(gpu, w, f, **options)
         assert type(there.residuals) is np.ndarray
         assert relative(there.residuals, here.residuals) < 1e-9
-    batch = gpu.descend(simulated.asarray(np.stack([weights, weights / 2])), simulated.asarray(np.stack([frozen] * 2)),
-                        0.1, steps=2)  # fmt: skip
-    expected = array.descend(np.stack([weights, weights / 2]), np.stack([frozen] * 2), 0.1, steps=2)
-    assert relative(batch.get(), expected) < 1e-12
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("where", ["host", "device"])
+def test_a_batch_takes_points_of_any_precision_from_either_side(dtype, where, cupy):
+    neuron = KINDS["softplus"]()
+    problem, weights, frozen = draw_problem(neuron, (4,), 70, 2)
+    array, gpu = (executor_of(neuron, problem, backend=b) for b in ("array", "gpu"))
+    w, f = np.stack([weights, weights / 2]), np.stack([frozen] * 2)
+    points = {name: np.stack([x, x / 2]).astype(dtype) for name, x in problem["points"].items()}
+    targets = {name: np.stack([y, y / 2]).astype(dtype) for name, y in problem["targets"].items()}
+    expected = array.descend(
+        w.copy(), f, 0.1, steps=2,
+        points={name: x.astype(np.float64) for name, x in points.items()},
+        targets={name: y.astype(np.float64) for name, y in targets.items()},
+    )  # fmt: skip
+    if where == "device":
+        points, targets = ({name: cupy.asarray(x) for name, x in one.items()} for one in (points, targets))
+    found = gpu.descend(cupy.asarray(w), cupy.asarray(f), 0.1, steps=2, points=points, targets=targets)
+    assert relative(found.get(), expected) < 1e-12
+
+
+def test_what_the_device_has_no_memory_for_is_refused(simulated):
+    neuron = relu_regression(2)
+    problem, _, _ = draw_problem(neuron, (300,), 5, 2)
+    gpu = executor_of(neuron, problem, backend="gpu")
+    # never touched: rows that take no memory
+    weights = np.broadcast_to(simulated.asarray(np.ones(2)), (10**6, 2)).view(type(simulated.asarray(np.ones(2))))
+    with pytest.raises(NtkVerifyError, match=r"the Jacobian of 300 residuals at m = 1000000 on the GPU needs 8.94 GiB"):
+        gpu.jacobian(weights)
+    with pytest.raises(NtkVerifyError, match=r"adding .* neurons at 300 samples on the GPU needs"):
+        gpu._partial(10**6, 300)
+
+
+def test_a_device_that_can_not_be_compiled_for_says_so(simulated, monkeypatch):
+    def fail(self):
+        raise RuntimeError("\nCuPy failed to load libnvrtc.so.12\nmore")
+
+    monkeypatch.setattr(simulated.RawKernel, "compile", fail)
+    with pytest.raises(NtkVerifyError, match=r"cannot compile for it \(CuPy failed to load libnvrtc.so.12\); install"):
+        require_cupy()
+
+
+def test_a_broken_cupy_is_not_called_missing(monkeypatch, tmp_path):
+    (tmp_path / "cupy.py").write_text("raise ImportError('\\nlibcuda.so.1 is too old\\n')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    with pytest.raises(NtkVerifyError, match=r"does not load \(libcuda.so.1 is too old\)"):
+        require_cupy()
 
 
 def test_asking_for_a_gpu_says_what_is_missing(monkeypatch):
