@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -65,7 +66,7 @@ def mutate(
         if rng.random() < 1 / 8:
             islands.take(uniform(), turn)
         else:
-            islands.thin_out((used() - begun) / (_MUTATED - begun))
+            islands.thin_out((used() - begun) / max(_MUTATED - begun, 1 / GRID))
             parent = islands.parent(rng, turn)
             vector = effects.changed(rng, parent[1])
             new = objective(vector), vector
@@ -91,7 +92,8 @@ class _Islands:
     """
 
     def __init__(self, start: Sequence[Ranked], evaluations: float) -> None:
-        wanted = int(np.clip(np.rint(np.log2(evaluations / _ISLAND)), 0, _MOST))
+        # nothing is left where one evaluation took longer than all that was
+        wanted = min(round(math.log2(max(evaluations / _ISLAND, 1))), _MOST)
         self._halvings = min(wanted, len(start).bit_length() - 1)  # none is empty
         number = 2**self._halvings
         self._sets = [sorted(start[i::number], key=_value)[:_ELITE] for i in range(number)]
@@ -121,7 +123,7 @@ class _Islands:
         halved = int(share * (self._halvings + 1))
         left = 2 ** max(self._halvings - halved, 0)
         if left < len(self._sets):
-            self._sets = sorted(self._sets, key=lambda one: -one[0][0])[:left]
+            self._sets = sorted(self._sets, key=lambda one: _value(one[0]))[:left]
 
 
 class _Effects:

@@ -237,6 +237,24 @@ class TestPortfolio:
         climb("portfolio", objective, 1, entropy=0, evaluations=500, smooth=(), used=lambda: 2 / 500)
         assert len(calls) == 5000
 
+    @pytest.mark.parametrize("last", [1, 3, 7, 200, 401])
+    def test_an_evaluation_may_take_all_the_time_that_is_left(self, last):
+        """Seconds are counted when they are over: the budget is overdrawn."""
+        for engine in ("mutation", "portfolio"):
+            seen = []
+
+            def objective(vector, seen=seen):
+                if len(seen) >= last:
+                    raise Finished
+                seen.append(vector)
+                return -float(vector[0])
+
+            climb(
+                engine, objective, 3, entropy=0, evaluations=1000, smooth=range(3),
+                used=lambda seen=seen: 1.5 if len(seen) >= last else len(seen) / 1000,
+            )  # fmt: skip
+            assert len(seen) == last
+
     def test_nothing_valid_is_no_reason_to_stop(self):
         assert len(self.climbed(lambda x: VACUOUS, 500)) == 500
 
