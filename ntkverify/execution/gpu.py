@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,6 +46,7 @@ def require_cupy() -> Any:
         raise NtkVerifyError("backend 'gpu' found CuPy but no CUDA device; use backend='cpu'")
     try:
         cupy.RawKernel('extern "C" __global__ void nothing() {}', "nothing").compile()
+        (cupy.zeros((1, 1)) + 1).sum()  # CuPy's own kernels need CUDA's headers besides
     except Exception as error:  # of which class depends on CuPy's version
         raise NtkVerifyError(
             f"backend 'gpu' found CuPy and a device but cannot compile for it ({_first_line(error)}); install the CUDA "
@@ -130,23 +132,33 @@ class GpuExecutor(ArrayExecutor):
         return self._sweep(weights, frozen, cotangents, float(eta), None, add=True)
 
     def jacobian(self, weights: Any, frozen: Any = None) -> Any:
-        needed = 2 * 8 * weights.shape[0] * self.samples.total * len(self.neuron.weights)
-        self._refuse(needed, f"the Jacobian of {self.samples.total} residuals at m = {weights.shape[0]}")
-        return super().jacobian(weights, frozen)
+        total, p = self.samples.total, len(self.neuron.weights)
+        weights, frozen = check_weights(self.neuron, weights, self._frozen(weights, frozen))
+        self._refuse(8 * total * p * len(weights), f"the Jacobian of {total} residuals at m = {len(weights)}")
+        result = self.xp.empty((total, p * len(weights)))
+        for chunk, rows in self._chunks(weights, frozen):
+            result[:, p * chunk.start : p * chunk.stop] = rows
+        return result
 
     def gram(self, weights: Any, frozen: Any = None) -> Any:
         """``J J^T`` from the Jacobians of chunks of neurons: J as a whole is never stored."""
-        frozen = self._frozen(weights, frozen)
-        slopes = self.slopes(self.forward(weights, frozen))
-        m, total = weights.shape[0], self.samples.total
-        width = max(1, CHUNK_ENTRIES // (total * len(self.neuron.weights)))
+        total = self.samples.total
+        weights, frozen = check_weights(self.neuron, weights, self._frozen(weights, frozen))
+        self._refuse(2 * 8 * total**2, f"the Gram matrix of {total} residuals")
         result = self.xp.zeros((total, total))
+        for _, rows in self._chunks(weights, frozen):
+            result += rows @ rows.T
+        return result
+
+    def _chunks(self, weights: Any, frozen: Any) -> Iterator[tuple[slice, Any]]:
+        """The Jacobian's columns, by chunks of neurons."""
+        slopes = self.slopes(self.forward(weights, frozen))
+        m, width = len(weights), max(1, CHUNK_ENTRIES // (self.samples.total * len(self.neuron.weights)))
         for start in range(0, m, width):
             chunk = slice(start, min(start + width, m))
             rows = self._jacobian_of(slopes, weights[chunk, :], frozen[chunk, :])
-            # a chunk's Jacobian is scaled as if it were the whole network's
-            result += (rows @ rows.T) * ((chunk.stop - start) / m)
-        return result
+            # scaled as if it were the whole network's
+            yield chunk, rows * math.sqrt((chunk.stop - start) / m)
 
     def _cotangents(self, forward: Forward, vector: Any, m: int) -> Any:
         result = self.xp.zeros((self._features, self.samples.total))

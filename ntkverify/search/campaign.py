@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.threads import one_blas_thread
 from ntkverify.instance import Instance
 from ntkverify.parts import Claim, Regime
 from ntkverify.quantifiers import WithProbability
@@ -102,15 +103,16 @@ class _Search:
     def run(self) -> None:
         """Climb to the end of the budget or to a violation, then follow up the best suspects that are left."""
         try:
-            climb(
-                self.cell.engine,
-                self,
-                self.space.dimension,
-                entropy=self.entropy % 2**20,
-                evaluations=self.cell.evaluations,
-                smooth=self.space.smooth,
-                used=self.used,
-            )
+            with one_blas_thread():  # an engine's matrices are small, and the threads of several processes collide
+                climb(
+                    self.cell.engine,
+                    self,
+                    self.space.dimension,
+                    entropy=self.entropy % 2**20,
+                    evaluations=self.cell.evaluations,
+                    smooth=self.space.smooth,
+                    used=self.used,
+                )
             if self.cell.goal is None:
                 left = [key for key, score in self.seen.items() if score.failed and key not in self.settled]
                 if self.noisy and not left and not self.settled:

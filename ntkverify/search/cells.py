@@ -18,7 +18,7 @@ from ntkverify.theorem import Theorem
 #: neurons that a search trains at most, so that one evaluation does not eat the budget
 MAX_WIDTH = 2**20
 #: raised when a vector comes to mean another instance, or an engine proposes others: a record of before is not resumed
-SEARCHER = 6
+SEARCHER = 7
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ def cells_of(
     NtkVerifyError
         If a name is unknown or a budget is not positive.
     """
+    engines = list(dict.fromkeys(engines))  # one that is named twice is one
     _refuse_mistakes(theorem, claims, regimes, relax, engines)
     if evaluations < 1 or (seconds is not None and not seconds > 0) or entropy < 0:
         raise NtkVerifyError("a search needs a positive budget and an entropy of at least 0.")

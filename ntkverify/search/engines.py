@@ -113,6 +113,7 @@ def portfolio(
     """Differential evolution and Hypothesis for a fifth of the budget each, then mutation from the best of both.
 
     Mutation comes furthest where something is to be climbed; the others find hills that it misses, seldom their tops.
+    Where it has two islands, one starts from what either engine has found.
     """
     stages = [_Stage(objective, used, _SHARE * number, _REPEATED * _SHARE * evaluations) for number in (1, 2)]
     for engine, stage in zip((evolve, hypothesize), stages, strict=True):
@@ -126,7 +127,7 @@ def portfolio(
         objective,
         dimension,
         entropy=entropy,
-        evaluations=int(seen / max(used(), _SHARE)),  # seconds may admit fewer than were planned for
+        evaluations=int(seen / used()) if seen else evaluations,  # seconds may admit fewer than were planned for
         smooth=smooth,
         used=used,
         start=[one for pair in best for one in pair if one is not None],

@@ -42,9 +42,9 @@ def mutate(
     as those that only larger instances read, are changed rarely from then on. The first good vector leads up one hill
     of many: a larger budget goes to islands that do not mix, of which the worse half is given up time and again; one
     vector in eight is uniform to the end. When four fifths of the budget are used up, `ascend` starts from the best
-    vector of all, then from the best of the first ones, whose seeds are others; what is left after that goes on as
-    before. Vectors to `start` from, neighbours in the list going to different islands, take the place of the uniform
-    ones.
+    vector of all, then from the best of the first ones, most of which have other seeds; what is left after that goes on
+    as before. Vectors to `start` from, neighbours in the list going to different islands, take the place of the uniform
+    ones. While nothing is known that is not vacuous, all vectors are uniform.
     """
     rng = np.random.default_rng([entropy, 14])
     order = [int(i) for i in rng.permutation(list(smooth))]
@@ -63,7 +63,7 @@ def mutate(
     islands = _Islands(first, evaluations * (1 - begun) if start else count / begun * (1 - begun))
     ascends = bool(order)
     for turn in itertools.count():
-        if rng.random() < 1 / 8:
+        if islands.best[0] == VACUOUS or rng.random() < 1 / 8:  # near what is vacuous there is nothing to be found
             islands.take(uniform(), turn)
         else:
             islands.thin_out((used() - begun) / max(_MUTATED - begun, 1 / GRID))

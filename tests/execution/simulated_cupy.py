@@ -1,4 +1,4 @@
-"""Enough of CuPy, under the names of its version 13, to run the GPU executor without a GPU.
+"""Enough of CuPy, under the older of its names, to run the GPU executor without a GPU.
 
 Arrays lie on the host but refuse to become NumPy arrays by themselves, as CuPy's do. Kernels are compiled for the host,
 with one thread of the operating system for each of a block's: barriers, shared memory and shuffles do what they
@@ -88,6 +88,11 @@ def _on_device(function):
     return call
 
 
+def empty(shape):
+    """An array whose entries nobody should read."""
+    return np.full(shape, np.nan)
+
+
 class RawKernel:
     """A kernel, compiled for the host."""
 
@@ -142,7 +147,7 @@ def simulated_cupy(folder):
     )
     for name in alike.split():
         setattr(module, name, _on_device(getattr(np, name)))
-    for make in (np.asarray, np.array, np.zeros, np.empty):
+    for make in (np.asarray, np.array, np.zeros, empty):
         setattr(module, make.__name__, lambda *a, make=make, **o: make(*a, **o).view(Array))
     module.ndarray, module.float64, module.RawKernel = Array, np.float64, RawKernel
     runtime = types.SimpleNamespace(

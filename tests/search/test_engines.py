@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ntkverify.search import hills
+from ntkverify.search import engines, hills
 from ntkverify.search.engines import ENGINES, Finished, climb
 from ntkverify.search.hills import ascend
 from ntkverify.search.margin import VACUOUS
@@ -189,6 +189,40 @@ def test_islands_share_the_start_and_thin_out_to_one(left, number):
     assert islands.best == start[0]
 
 
+def test_the_worse_half_of_the_islands_is_given_up():
+    islands = hills._Islands([(0.0, [i]) for i in range(8)], 2000)
+    for turn, value in enumerate([1.0, 4.0, 2.0, 3.0]):
+        islands.take((value, [100 + turn]), turn)
+    assert islands.number == 4
+    islands.thin_out(0.34)
+    assert islands.number == 2
+    rng = np.random.default_rng(0)
+    assert {101, 103} < {islands.parent(rng, turn)[1][0] for turn in range(100)} < set(range(8)) | {101, 103}
+    islands.thin_out(0.67)
+    assert islands.number == 1
+    assert {one[1][0] for one in islands._sets[0]} & {100, 101, 102, 103} == {101}
+
+
+@pytest.mark.parametrize("engine", ["mutation", "portfolio"])
+def test_what_is_rarely_valid_is_found_about_as_often_as_by_random_draws(engine):
+    """One vector in five hundred is valid, and nothing else says where."""
+
+    def found(name, entropy):
+        seen = []
+
+        def objective(vector):
+            if len(seen) == 1000:
+                raise Finished
+            seen.append(0.0 if 0.4 < vector[0] / GRID < 0.402 else VACUOUS)
+            return seen[-1]
+
+        climb(name, objective, 10, entropy=entropy, evaluations=1000, smooth=(), used=lambda: len(seen) / 1000)
+        return max(seen) == 0.0
+
+    expected = 1 - 0.998**1000
+    assert sum(found(engine, entropy) for entropy in range(40)) >= 40 * expected * 0.75
+
+
 def test_no_island_is_empty_where_little_is_known():
     for known in range(1, 10):
         islands = hills._Islands([(0.0, [i]) for i in range(known)], 10**5)
@@ -214,28 +248,61 @@ class TestPortfolio:
         climb("portfolio", objective, 4, entropy=0, evaluations=planned, smooth=range(4), used=used)
         return list(seen.values())
 
-    def test_mutation_goes_on_from_the_best_of_the_others(self):
-        seen = self.climbed(lambda x: -float(np.abs(x - 0.3).sum()), 1000)
-        assert max(seen[400:430]) > max(seen[:400]) - 0.2  # no uniform vectors first
-        assert max(seen) > max(seen[:400]) / 100
+    def test_every_engine_has_its_share_and_mutation_goes_on_from_the_best(self, monkeypatch):
+        shares, given = [], {}
+
+        def counted(engine, name):
+            def run(objective, *args, **options):
+                calls = []
+                shares.append((name, calls))
+                given.update({name: options})
+
+                def counting(vector):
+                    calls.append((objective(vector), list(vector)))
+                    return calls[-1][0]
+
+                engine(counting, *args, **options)
+
+            return run
+
+        for name, label in (("evolve", "first"), ("hypothesize", "second"), ("mutate", "third")):
+            monkeypatch.setattr(engines, name, counted(getattr(engines, name), label))
+        self.climbed(lambda x: -float(np.abs(x - 0.3).sum()), 1000)
+        assert [name for name, _ in shares] == ["first", "second", "third"]
+        best = {name: sorted({(-value, tuple(v)) for value, v in calls}) for name, calls in shares}
+        assert len(best["first"]) == len(best["second"]) == 200
+        pairs = given["third"]["start"]
+        assert len(pairs) == 400
+        for name, ours in (("first", pairs[::2]), ("second", pairs[1::2])):
+            assert [-value for value, _ in ours] == [value for value, _ in best[name]]
+        assert given["third"]["evaluations"] == 1000
+        # the next are copies of the best, or uniform
+        values = [value for value, _ in shares[2][1][:30]]
+        assert max(values) > pairs[0][0] - 0.02
 
     def test_a_budget_of_seconds_is_shared_alike(self):
         seen = self.climbed(lambda x: -float(np.square(x - 0.3).sum()), 600, seconds=1)
         assert len(seen) == 600
         assert max(seen[:480]) < -1e-7 < max(seen)  # models end it
 
-    def test_an_engine_that_repeats_itself_is_given_up(self):
-        """Two instances in all: the budget is never used up, and every engine gets its turn."""
-        calls = []
+    def test_an_engine_that_repeats_itself_is_given_up(self, monkeypatch):
+        """One instance forever uses up nothing of a budget."""
+        calls = {"stuck": 0, "mutation": 0}
+
+        def stuck(objective, *args, **options):
+            while True:
+                objective([0])
 
         def objective(vector):
-            calls.append(vector)
-            if len(calls) == 5000:
+            calls["stuck" if vector == [0] else "mutation"] += 1
+            if calls["mutation"] == 50:
                 raise Finished
-            return float(vector[0] >= GRID // 2)
+            return 0.0
 
-        climb("portfolio", objective, 1, entropy=0, evaluations=500, smooth=(), used=lambda: 2 / 500)
-        assert len(calls) == 5000
+        monkeypatch.setattr(engines, "evolve", stuck)
+        monkeypatch.setattr(engines, "hypothesize", stuck)
+        climb("portfolio", objective, 1, entropy=0, evaluations=500, smooth=(), used=lambda: 1 / 500)
+        assert 2 * 100 < calls["stuck"] <= 2 * 401 + 50
 
     @pytest.mark.parametrize("last", [1, 3, 7, 200, 401])
     def test_an_evaluation_may_take_all_the_time_that_is_left(self, last):

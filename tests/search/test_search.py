@@ -256,7 +256,8 @@ class TestCampaign:
         false = confirm(theorem, raising(0.45), regime, instance, **options)
         assert false.log_e >= -np.log(1e-6)
 
-    def test_an_interrupted_cell_resumes_without_loss_or_repetition(self, theorem, module, tmp_path):
+    @pytest.mark.parametrize("engine", ["hypothesis", "portfolio"])
+    def test_an_interrupted_cell_resumes_without_loss_or_repetition(self, theorem, module, tmp_path, engine):
         class Killed(BaseException):
             pass
 
@@ -270,7 +271,7 @@ class TestCampaign:
 
             return progress
 
-        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], engines=["hypothesis"], evaluations=60)
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], engines=[engine], evaluations=60)
         for count in (1, 7, 30):
             with Store(tmp_path / "s.sqlite") as store, pytest.raises(Killed):
                 search_cell(theorem, cell, store, path=module, progress=dies_after(count))
@@ -282,8 +283,9 @@ class TestCampaign:
             assert store.evaluations(name) == whole.evaluations(name)
             assert len(whole.evaluations(name)) == 60
 
+    @pytest.mark.parametrize("engine", ["mutation", "portfolio"])
     def test_a_killed_cell_with_a_budget_of_seconds_goes_the_same_way_again(
-        self, theorem, module, tmp_path, monkeypatch
+        self, theorem, module, tmp_path, monkeypatch, engine
     ):
         """Mutation asks how much of the budget is used up: a repetition must be told what the first run was told."""
 
@@ -291,7 +293,7 @@ class TestCampaign:
             pass
 
         (cell,) = cells_of(
-            theorem, path=module, claims=[SQUARES], engines=["mutation"], evaluations=5000, seconds=0.4
+            theorem, path=module, claims=[SQUARES], engines=[engine], evaluations=5000, seconds=0.4
         )  # fmt: skip
         rng = np.random.default_rng(1)
         before: list[tuple[int, ...]] = []
@@ -324,6 +326,12 @@ class TestCampaign:
                 break
         assert attempt >= 2
         assert count <= len(before) <= count + 1  # the last proposal may have found the seconds used up
+
+    def test_an_engine_that_is_named_twice_is_one(self, theorem, module):
+        once, twice = (
+            cells_of(theorem, path=module, claims=[SQUARES], engines=["mutation"] * times) for times in (1, 2)
+        )
+        assert once == twice
 
     def test_a_cell_that_another_process_has_is_left_alone(self, theorem, module, tmp_path):
         (cell,) = cells_of(theorem, path=module, claims=[SQUARES], engines=["random"], evaluations=3)
