@@ -45,7 +45,8 @@ class Outcome:
     at_worst : (float, float)
         Measured quantity and bound where the slack is smallest; NaN without a bound.
     margin : float
-        How far past the bound, as a fraction of it, where that is most; positive for an excess, what a search climbs.
+        How far past the bound by more than the rounding error, as a fraction of the bound, where that is most; what a
+        search climbs. Rounding that is counted in would lead it to where there is nothing but rounding.
     """
 
     vacuous: bool
@@ -115,7 +116,8 @@ def _compare(
     # a bound of zero has no fraction: there any excess counts as one whole
     scale = np.where(bound != 0, np.abs(bound), np.where(measured != 0, np.abs(measured), 1.0))
     idle = (bound == 0) & (measured == 0)  # nothing happened: no more of an excess than zero below a positive bound
-    margin = np.where(lost, np.inf, np.where(idle, -1.0, excess / scale))
+    with np.errstate(all="ignore"):
+        margin = np.where(lost, np.inf, np.where(idle, -1.0, (excess - error) / scale))
     return Outcome(
         vacuous=False,
         failed=bool(failed.any()),

@@ -8,6 +8,7 @@ import sympy
 from scipy import stats
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, identity, in_law, scales_as, with_probability
+from ntkverify.outcome import _compare
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.verdict import judge
 
@@ -240,3 +241,16 @@ def test_a_record_is_plain_json_with_the_promised_keys():
         record
     )
     assert record["slack"] is None  # nothing was measured but zero
+
+
+def test_the_margin_is_what_is_past_the_bound_beyond_rounding():
+    """Nine tenths of the first measurement may be rounding: it is no excess to climb, the second says more."""
+    measured, bound, error = np.array([1e-15, 1.0]), np.array([1e-16, 4.0]), np.array([9e-16, 1e-12])
+    outcome = _compare(measured, bound, error, from_below=False)
+    assert outcome.margin == pytest.approx(-0.0, abs=1e-12)
+    assert not outcome.failed
+    assert outcome.doubtful
+    assert _compare(measured, bound, 2 * error, from_below=False).margin == pytest.approx(-0.75)
+    below = _compare(np.array([1.0]), np.array([4.0]), np.array([1.0]), from_below=True)
+    assert below.margin == pytest.approx(0.5)
+    assert below.failed
