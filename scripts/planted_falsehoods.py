@@ -79,6 +79,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--entropy", type=int, default=0, help="changes every draw")
     parser.add_argument("--store", default="planted.sqlite", help="record; the same command again resumes it")
     parser.add_argument("--json", metavar="FILE", help="also write all variants to FILE")
+    parser.add_argument(
+        "--again", metavar="FILE", help="put the search to the false variants that FILE holds, no others"
+    )
     parser.add_argument("--tables", nargs="+", metavar="FILE", help="search nothing, show what these --json files hold")
     return parser.parse_args()
 
@@ -294,19 +297,36 @@ class Study:
         return variant
 
 
+def known_variants(file: str, path: str) -> Iterator[dict[str, Any]]:
+    """The false variants of one theorem that an earlier study has written, without what it found of them.
+
+    Two searches can be compared on these only: a bound that is tightened moves with the search that it was made by.
+    """
+    measured = ("theorem", "search", "search evaluations", "random", "random evaluations")
+    try:
+        rows = json.loads(Path(file).read_text(encoding="utf-8"))["variants"]
+        chosen = [row for row in rows if row["theorem"] == Path(path).stem and row.get("false")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NtkVerifyError(
+            f"--again {file} holds no variants ({error!r}); give a file that --json has written"
+        ) from None
+    for row in chosen:
+        yield {key: value for key, value in row.items() if key not in measured}
+
+
 def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
     """All variants of all theorems, written as they are known."""
     found = Path(__file__).parents[1].glob("theorems/**/*.py")
     rows: list[dict[str, Any]] = []
     settings = {
         key: getattr(options, key)
-        for key in ("evaluations", "seconds", "long_seconds", "claims", "widely", "max_width", "entropy")
+        for key in ("evaluations", "seconds", "long_seconds", "claims", "widely", "max_width", "entropy", "again")
     }
     with Store(options.store) as store, tqdm(unit="variant") as bar:
         for path in options.theorems or sorted(str(p) for p in found if is_theorem_module(p)):
             study = Study(path, options, store)
             bar.set_postfix_str(Path(path).stem)
-            for variant in study.variants():
+            for variant in known_variants(options.again, path) if options.again else study.variants():
                 rows.append({"theorem": Path(path).stem, **variant})
                 if variant.get("false"):
                     study.measured(rows[-1])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ntkverify import NtkVerifyError
+
 SCRIPT = Path(__file__).parents[2] / "scripts/planted_falsehoods.py"
 
 
@@ -22,6 +24,7 @@ def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, caps
     options = argparse.Namespace(
         theorems=[str(module)], evaluations=800, seconds=60, long_seconds=None, claims=2, only=None, widely=2,
         certify=False, max_width=2**14, entropy=0, store=str(tmp_path / "p.sqlite"), json=str(tmp_path / "p.json"),
+        again=None,
     )  # fmt: skip
     rows = study.collect(options)
     # the two claims about all instances that take least work, and one of probability
@@ -46,10 +49,28 @@ def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, caps
     assert sum(row["search"] is not None for row in false) >= 0.95 * len(false)
     assert json.loads((tmp_path / "p.json").read_text())["variants"] == rows
     assert study.collect(options) == rows  # answered from the record
+    # the same falsehoods once more, by a search with other seeds
+    file = str(tmp_path / "p.json")
+    options.again, options.entropy, options.json, options.store = file, 1, None, str(tmp_path / "again.sqlite")
+    again = study.collect(options)
+    assert [(row["claim"], row.get("plants"), row.get("relax")) for row in again] == [
+        (row["claim"], row.get("plants"), row.get("relax")) for row in false
+    ]
+    assert all("search" in row and "random" in row for row in again)
+    assert [row["random evaluations"] for row in again] != [row["random evaluations"] for row in false]
     capsys.readouterr()
     lines = study.table(rows, "kind")
     assert any(line.startswith("all") for line in lines)
     assert len(study.true_table(rows)) == 4
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"variants": [{}]}'])
+def test_falsehoods_that_can_not_be_read_are_named(study, tmp_path, content):
+    file = tmp_path / "p.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(NtkVerifyError, match=r"--again .*p.json holds no variants"):
+        list(study.known_variants(str(file), "theorem.py"))
 
 
 def test_a_claim_of_probability_is_halved_until_drawn_instances_refute_it(study, tmp_path, vectors_source):
@@ -59,7 +80,7 @@ def test_a_claim_of_probability_is_halved_until_drawn_instances_refute_it(study,
     module.write_text(vectors_source.replace(fair, rare))
     options = argparse.Namespace(
         theorems=[str(module)], evaluations=60, seconds=60, long_seconds=None, claims=1, only="a fair coin", widely=0,
-        certify=False, max_width=2**14, entropy=0, store=str(tmp_path / "p.sqlite"), json=None,
+        certify=False, max_width=2**14, entropy=0, store=str(tmp_path / "p.sqlite"), json=None, again=None,
     )  # fmt: skip
     rows = [row for row in study.collect(options) if row["claim"] == "a fair coin"]
     assert [row["kind"] for row in rows] == ["true", *["tightened, probability"] * 3]
