@@ -103,6 +103,7 @@ class GpuExecutor(ArrayExecutor):
         self._features = max(len(b.block.features) for b in samples.blocks)
 
     def with_samples(self, samples: Samples) -> GpuExecutor:
+        """The same executor for other points and targets, on either side and of any precision; they are moved."""
         moved = tuple(
             dataclasses.replace(
                 b,
@@ -132,6 +133,7 @@ class GpuExecutor(ArrayExecutor):
         return self._sweep(weights, frozen, cotangents, float(eta), None, add=True)
 
     def jacobian(self, weights: Any, frozen: Any = None) -> Any:
+        """The Jacobian (N, m * p), chunk by chunk of neurons, so that no more than it and a chunk need memory."""
         total, p = self.samples.total, len(self.neuron.weights)
         weights, frozen = check_weights(self.neuron, weights, self._frozen(weights, frozen))
         self._refuse(8 * total * p * len(weights), f"the Jacobian of {total} residuals at m = {len(weights)}")
