@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 
-FORMAT = 3  #: version of the JSON layout; a reader refuses newer ones
+FORMAT = 4  #: version of the JSON layout; a reader refuses newer ones
 #: keys that an earlier format lacks, and the format that brought them; written only where they say something
-_SINCE = {"turns": 2, "scale": 3}
+_SINCE = {"turns": 2, "scale": 3, "evenness": 4}
+
+#: what moves the weights away from the draw of their seed, and the values that leave them as they come
+AS_DRAWN: Mapping[str, Any] = {"turns": (), "scale": 1.0, "evenness": 0.0}
+_FLOATS = ("step", "scale", "evenness")
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "theorem": str,
@@ -33,11 +37,12 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class MovedSeed:
-    """Weights that are no single draw: one draw, turned towards others and scaled.
+    """Weights that are no single draw: one draw, turned towards others, evened out and scaled.
 
     Turning W by an angle t towards an independent draw G gives cos(t) W + sin(t) G, again standard normal. A seed
-    alone has no neighbours; turned weights have, which is what a search climbs over. A factor takes them where hardly
-    any draw lies and every draw may: all are a little longer or shorter than they tend to be.
+    alone has no neighbours; turned weights have, which is what a search climbs over. Evenness and a factor take them
+    where hardly any draw lies and every draw may: neurons differ less in length than they tend to, and all are a little
+    longer or shorter.
 
     Parameters
     ----------
@@ -47,11 +52,15 @@ class MovedSeed:
         Angles in radians, and the entropy of the draw that each turns towards, one after the other.
     scale : float
         What the result is multiplied by.
+    evenness : float
+        Between 0 and 1: the weights of each neuron, of length l in d dimensions, come to have the length
+        l^(1 - evenness) d^(evenness/2), before the factor.
     """
 
     seed: int
     turns: tuple[tuple[float, int], ...] = ()
     scale: float = 1.0
+    evenness: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ class Instance:
         Angles by which the inner weights are turned towards draws of other seeds, see `MovedSeed`.
     scale : float
         Factor on the inner weights.
+    evenness : float
+        How far each neuron's inner weights are brought to one and the same length, from 0 to 1.
     """
 
     theorem: str = ""
@@ -90,17 +101,18 @@ class Instance:
     seed: int = 0
     turns: Sequence[tuple[float, int]] = ()
     scale: float = 1.0
+    evenness: float = 0.0
 
     def __post_init__(self) -> None:
         where = f"instance of {self.theorem or 'a theorem'}"
         object.__setattr__(self, "data", {name: _as_lists(value) for name, value in self.data.items()})
         try:
             object.__setattr__(self, "parameters", {name: _plain(value) for name, value in self.parameters.items()})
-            object.__setattr__(self, "step", float(self.step))
-            object.__setattr__(self, "scale", float(self.scale))
+            for name in _FLOATS:
+                object.__setattr__(self, name, float(getattr(self, name)))
         except OverflowError:
             raise NtkVerifyError(
-                f"{where}: the step, the scale or a parameter is too large for a float; give a finite one."
+                f"{where}: one of {', '.join(_FLOATS)} or a parameter is too large for a float; give a finite one."
             ) from None
         for name in ("width", "steps", "seed"):
             object.__setattr__(self, name, operator.index(getattr(self, name)))
@@ -111,11 +123,13 @@ class Instance:
                 raise NtkVerifyError(
                     f"{where}: data {name!r} has the non-finite value {array[place]} at index {place}; remove it."
                 )
-        for name, value in (*self.parameters.items(), ("step", self.step), ("scale", self.scale)):
+        for name, value in (*self.parameters.items(), *((name, getattr(self, name)) for name in _FLOATS)):
             if not math.isfinite(value):
                 raise NtkVerifyError(f"{where}: {name} is {value}; give a finite number.")
         if not self.scale > 0:
             raise NtkVerifyError(f"{where}: scale must be positive, it is {self.scale}.")
+        if not 0 <= self.evenness <= 1:
+            raise NtkVerifyError(f"{where}: evenness must lie between 0 and 1, it is {self.evenness}.")
         delta = self.parameters.get("delta")
         if delta is not None and not 0 < delta < 1:
             raise NtkVerifyError(f"{where}: delta must lie strictly between 0 and 1, not {delta}.")
@@ -133,17 +147,17 @@ class Instance:
     @property
     def weight_seed(self) -> int | MovedSeed:
         """What the weights are drawn from."""
-        moved = MovedSeed(self.seed, tuple(self.turns), self.scale)
+        moved = MovedSeed(self.seed, tuple(self.turns), self.scale, self.evenness)
         return self.seed if moved == MovedSeed(self.seed) else moved
 
     def with_seed(self, seed: int) -> Instance:
         """The same data and settings with another draw of the weights, as it comes."""
-        return replace(self, seed=seed, turns=(), scale=1.0)
+        return replace(self, seed=seed, **AS_DRAWN)
 
     def to_json(self) -> str:
         """One line of JSON; floats are written so that they read back bit for bit."""
         content = asdict(self)
-        for key, plain in (("turns", ()), ("scale", 1.0)):
+        for key, plain in AS_DRAWN.items():
             if content[key] == plain:
                 del content[key]
         version = max([1, *(since for key, since in _SINCE.items() if key in content)])
@@ -176,8 +190,9 @@ class Instance:
                 raise NtkVerifyError(
                     f"{where} has {key!r}, which format {version} does not know; write it with format {since}."
                 )
-        if not _is_number(content.get("scale", 1.0)):
-            raise NtkVerifyError(f"{where}: key 'scale' is not a finite number.")
+        for key in ("scale", "evenness"):
+            if not _is_number(content.get(key, AS_DRAWN[key])):
+                raise NtkVerifyError(f"{where}: key {key!r} is not a finite number.")
         for key, kind in _KINDS.items():
             if key not in content:
                 raise NtkVerifyError(f"{where} lacks the key {key!r}; add it.")

@@ -1,6 +1,7 @@
 """What the search finds of falsehoods that were planted on purpose, random sampling beside it.
 
     python scripts/planted_falsehoods.py --evaluations 2000 --seconds 60 --json planted.json
+    python scripts/planted_falsehoods.py --again benchmarks/results/planted.json --json again.json
     python scripts/planted_falsehoods.py --tables planted.json
 
 Of each theorem some claims are searched with ten times the budget and other seeds, by every engine and by random
@@ -30,7 +31,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--store", default="planted.sqlite", help="record; the same command again resumes it")
     parser.add_argument("--json", metavar="FILE", help="also write all variants to FILE")
     parser.add_argument(
-        "--again", metavar="FILE", help="put the search to the false variants that FILE holds, no others"
+        "--again",
+        nargs="+",
+        metavar="FILE",
+        help="put the search to the false variants that these --json files hold, each once, and to no others",
     )
     parser.add_argument("--tables", nargs="+", metavar="FILE", help="search nothing, show what these --json files hold")
     return parser.parse_args()
@@ -297,21 +301,31 @@ class Study:
         return variant
 
 
-def known_variants(file: str, path: str) -> Iterator[dict[str, Any]]:
-    """The false variants of one theorem that an earlier study has written, without what it found of them.
+def known_variants(files: Sequence[str], path: str, claims: Collection[str]) -> Iterator[dict[str, Any]]:
+    """The false variants of one theorem that earlier studies have written, each once, without what they found of them.
 
     Two searches can be compared on these only: a bound that is tightened moves with the search that it was made by.
+    Those of claims that the theorem no longer has are left out, and said so.
     """
     measured = ("theorem", "search", "search evaluations", "random", "random evaluations")
-    try:
-        rows = json.loads(Path(file).read_text(encoding="utf-8"))["variants"]
-        chosen = [row for row in rows if row["theorem"] == Path(path).stem and row.get("false")]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NtkVerifyError(
-            f"--again {file} holds no variants ({error!r}); give a file that --json has written"
-        ) from None
-    for row in chosen:
-        yield {key: value for key, value in row.items() if key not in measured}
+    known, gone = set(), 0
+    for file in files:
+        try:
+            rows = json.loads(Path(file).read_text(encoding="utf-8"))["variants"]
+            chosen = [row for row in rows if row["theorem"] == Path(path).stem and row.get("false")]
+            names = [json.dumps([row["claim"], row.get("plants"), row.get("relax")]) for row in chosen]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NtkVerifyError(
+                f"--again {file} holds no variants ({error!r}); give a file that --json has written"
+            ) from None
+        for name, row in zip(names, chosen, strict=True):
+            if row["claim"] not in claims:
+                gone += 1
+            elif name not in known:
+                known.add(name)
+                yield {key: value for key, value in row.items() if key not in measured}
+    if gone:
+        print(f"{path}: {gone} variants are of claims that it no longer has, and left out", file=sys.stderr)
 
 
 def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -326,7 +340,8 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
         for path in options.theorems or sorted(str(p) for p in found if is_theorem_module(p)):
             study = Study(path, options, store)
             bar.set_postfix_str(Path(path).stem)
-            for variant in known_variants(options.again, path) if options.again else study.variants():
+            old = options.again and known_variants(options.again, path, study.theorem.claims)
+            for variant in old or study.variants():
                 rows.append({"theorem": Path(path).stem, **variant})
                 if variant.get("false"):
                     study.measured(rows[-1])

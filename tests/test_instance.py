@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntkverify import Instance, NtkVerifyError
+from ntkverify.instance import AS_DRAWN
 
 GOOD = Instance(
     theorem="t",
@@ -88,6 +89,10 @@ def test_a_missing_key_is_named(key):
         ("scale", True),
         ("scale", None),
         ("scale", 10**400),
+        ("evenness", "1"),
+        ("evenness", -0.1),
+        ("evenness", 1.1),
+        ("evenness", None),
         ("turns", [[10**400, 1]]),
         ("unknown", 1),
         ("format", 99),
@@ -95,7 +100,7 @@ def test_a_missing_key_is_named(key):
     ],
 )
 def test_a_wrong_value_is_one_sentence(key, value):
-    content = {**json.loads(GOOD.to_json()), **({"format": 3} if key in ("turns", "scale") else {}), key: value}
+    content = {**json.loads(GOOD.to_json()), **({"format": 4} if key in AS_DRAWN else {}), key: value}
     with pytest.raises(NtkVerifyError) as caught:
         Instance.from_json(json.dumps(content))
     assert "\n" not in str(caught.value)
@@ -108,7 +113,7 @@ def test_text_that_is_no_instance(text):
         Instance.from_json(text)
 
 
-@pytest.mark.parametrize("name", ["step", "scale", "size"])
+@pytest.mark.parametrize("name", ["step", "scale", "evenness", "size"])
 def test_no_parameter_hides_a_number_that_is_not_finite(name):
     with pytest.raises(NtkVerifyError, match=f"{name} is inf"):
         Instance(parameters={name: float("inf")})
@@ -126,6 +131,18 @@ def test_scaled_weights_are_read_back_and_older_readers_refuse_them():
     for scale in (0.0, -1.0, float("nan"), float("inf"), 10**400):
         with pytest.raises(NtkVerifyError, match="scale"):
             replace(GOOD, scale=scale)
+
+
+def test_evened_out_weights_are_read_back_and_older_readers_refuse_them():
+    even = replace(GOOD, evenness=0.3)
+    assert Instance.from_json(even.to_json()) == even
+    assert json.loads(even.to_json())["format"] == 4
+    assert even.with_seed(5) == GOOD.with_seed(5)
+    with pytest.raises(NtkVerifyError, match="'evenness', which format 3 does not know"):
+        Instance.from_json(even.to_json().replace('"format": 4', '"format": 3'))
+    for evenness in (-0.1, 1.1, float("nan"), float("inf"), 10**400):
+        with pytest.raises(NtkVerifyError, match="evenness"):
+            replace(GOOD, evenness=evenness)
 
 
 def test_turned_weights_are_read_back_and_older_readers_refuse_them():

@@ -41,6 +41,8 @@ def draw_block(seed: Seed, block: int, count: int, dimension: int) -> tuple[NDAr
         inner, signs = draw_block(seed.seed, block, count, dimension)
         for angle, other in seed.turns:
             inner = math.cos(angle) * inner + math.sin(angle) * draw_block(other, block, count, dimension)[0]
+        if seed.evenness:
+            inner = inner * (math.sqrt(dimension) / np.linalg.norm(inner, axis=0)) ** seed.evenness
         return seed.scale * inner, signs
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(block,))))
     inner = generator.standard_normal((count, dimension)).T.copy()

@@ -17,7 +17,7 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
-from ntkverify.instance import Instance
+from ntkverify.instance import AS_DRAWN, Instance
 from ntkverify.outcome import Outcome, assess
 from ntkverify.parts import Claim, Regime
 from ntkverify.quantifiers import InLaw, ScalesAs, WithProbability
@@ -119,7 +119,7 @@ class _WithoutWeights(Instance):
         return made
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("weight_seed", "seed", "turns", "scale") and "text" in super().__getattribute__("__dict__"):
+        if name in ("weight_seed", "seed", *AS_DRAWN) and "text" in super().__getattribute__("__dict__"):
             raise _WeightsDrawn
         return super().__getattribute__(name)
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import Instance
+from ntkverify.instance import AS_DRAWN, Instance
 
 Violates = Callable[[Instance], bool]
 _MOST = 400  #: attempts altogether
@@ -206,13 +206,17 @@ def _rounder(value: float) -> Iterator[float]:
 
 
 def _plain_weights(instance: Instance) -> Iterator[Instance]:
-    """One of the first seeds, else no or a rounder factor, fewer and rounder turns."""
-    if instance.seed > 9 or instance.turns or instance.scale != 1:
+    """One of the first seeds, else no or a rounder factor and evenness, fewer and rounder turns."""
+    moved = any(getattr(instance, name) != plain for name, plain in AS_DRAWN.items())
+    if instance.seed > 9 or moved:
         for seed in range(10):
             yield instance.with_seed(seed)
     for value in (1.0, float(f"{math.sqrt(instance.scale):.2g}"), *_rounder(instance.scale)):
         if _strangeness(value) < _strangeness(instance.scale):
             yield replace(instance, scale=value)
+    for value in (0.0, 1.0, *_rounder(instance.evenness)):
+        if value <= 1 and (len(repr(value)), value) < (len(repr(instance.evenness)), instance.evenness):
+            yield replace(instance, evenness=value)
     turns = list(instance.turns)
     for index, (angle, other) in enumerate(turns):
         before, after = turns[:index], turns[index + 1 :]
@@ -220,7 +224,6 @@ def _plain_weights(instance: Instance) -> Iterator[Instance]:
         for value in _rounder(angle):
             yield replace(instance, turns=[*before, (value, other), *after])
     taken = {instance.seed, *(other for _, other in turns)}
-    moved = bool(turns) or instance.scale != 1
     for seed in sorted(set(range(20)) - taken)[:10] if moved else ():
         if instance.seed > 19:
             yield replace(instance, seed=seed)

@@ -207,7 +207,7 @@ class Space:
     @property
     def dimension(self) -> int:
         """Number of coordinates."""
-        return self._fixed + (2 * _TURNS + 2) * self.seeded
+        return self._fixed + (2 * _TURNS + 3) * self.seeded
 
     @property
     def _fixed(self) -> int:
@@ -216,8 +216,8 @@ class Space:
 
     @property
     def smooth(self) -> list[int]:
-        """Coordinates whose small changes change the instance a little: floats, shifts, stretches, factor, angles."""
-        return self._floats + list(range(self.choices, self._fixed + (1 + _TURNS) * self.seeded))
+        """Coordinates whose small changes change the instance a little: no seeds, no sizes."""
+        return self._floats + list(range(self.choices, self._fixed + (2 + _TURNS) * self.seeded))
 
     def instance(self, vector: Sequence[int]) -> Instance | None:
         """The instance that a vector stands for; None where the family refuses these choices.
@@ -238,14 +238,15 @@ class Space:
         if not self.seeded:
             # a draw of its own for every vector, in case the weights matter after all
             return instance.with_seed(weight_seed(self.entropy, chosen if instance.width else 0))
-        factor, *turned, own = (int(c) for c in vector[self._fixed :])
+        factor, even, *turned, own = (int(c) for c in vector[self._fixed :])
         # a stream for each: towards itself a draw is not turned but stretched
         turns = [
             ((angle / GRID - 1 / 2) * math.pi, weight_seed(self.entropy, other, salt=_TURN_SALT + j))
             for j, (angle, other) in enumerate(zip(turned[:_TURNS], turned[_TURNS:], strict=True))
             if angle not in (0, GRID // 2)  # 0 is the simplest
         ]
-        return replace(instance, seed=weight_seed(self.entropy, own), turns=turns, scale=_scale(factor / GRID))
+        seed, scale, evenness = weight_seed(self.entropy, own), _scale(factor / GRID), _evenness(even / GRID)
+        return replace(instance, seed=seed, turns=turns, scale=scale, evenness=evenness)
 
     def _draw(self, coordinates: Sequence[int], shifts: Sequence[int]) -> tuple[Instance | None, _GridProvider]:
         """The instance, and what it was read from."""
@@ -275,6 +276,11 @@ def _scale(u: float) -> float:
     off = 2 * u - 1 if u else 0.0
     beyond = max(abs(off) - _TYPICAL, 0) / (1 - _TYPICAL)
     return float(_SCALES ** math.copysign(beyond, off))
+
+
+def _evenness(u: float) -> float:
+    """The evenness that a coordinate in [0, 1) stands for: none in its lowest sixth, all in its highest."""
+    return min(max(1.5 * u - 0.25, 0.0), 1.0)
 
 
 def weight_seed(entropy: int, index: int | list[int], *, salt: int = 2) -> int:

@@ -137,5 +137,6 @@ def describe(instance: dict[str, Any]) -> str:
         columns = len(value[0]) if isinstance(value, list) and value and isinstance(value[0], list) else None
         shapes.append(f"{name} {rows}" + ("" if columns is None else f"x{columns}"))
     moved = [f"weights turned towards {len(instance['turns'])} draws"] if instance.get("turns") else []
+    moved += [f"lengths of weights evened out by {instance['evenness']:.3g}"] if instance.get("evenness") else []
     moved += [f"weights times {instance['scale']:.3g}"] if instance.get("scale", 1.0) != 1 else []
     return ", ".join([*shapes, f"m={instance['width']}", f"steps={instance['steps']}", *moved])

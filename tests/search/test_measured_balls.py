@@ -84,7 +84,7 @@ def test_a_trajectory_in_balls_is_the_float64_trajectory(name, regime, attribute
 def test_a_first_step_in_balls_is_the_float64_step(regime):
     _, family, instance = small_instance("quadratic_convergence", regime, width=16)
     theorem = load_theorem(FOLDER / "quadratic_convergence.py")
-    run = family.run(replace(instance, scale=0.6), theorem)
+    run = family.run(replace(instance, scale=0.6, evenness=0.8), theorem)
     signs = run.network.signs
     assert (signs == 1).all() == regime.endswith("+1")
     with flint.ctx.workprec(192):
@@ -118,7 +118,7 @@ def test_the_first_steps_bound_and_a_thousandth_of_it_are_told_apart(tmp_path, c
     assert main(["certify", str(file)]) == 0
     assert "weights times 0.6" in capsys.readouterr().out
     assert main(["replay", str(file)]) == 0
-    assert "violated in float64 by the fraction 4.9" in capsys.readouterr().out
+    assert "violated in float64 by the fraction 6.07" in capsys.readouterr().out
 
 
 def test_a_first_step_has_no_trajectory_in_either_arithmetic():
@@ -141,9 +141,9 @@ def test_a_first_step_has_no_trajectory_in_either_arithmetic():
 )
 def test_moved_weights_reach_float64_and_balls_alike(name, regime):
     theorem, family, instance = small_instance(name, regime, seed=1)
-    instance = replace(instance, scale=0.7)
+    instance = replace(instance, scale=0.7, evenness=0.5)
     assert instance.turns
-    turned, plain = (family.run(i, theorem) for i in (instance, replace(instance, turns=(), scale=1.0)))
+    turned, plain = (family.run(i, theorem) for i in (instance, instance.with_seed(instance.seed)))
     # other networks than the unturned ones, before training too; targets of the last theorem follow the initial outputs
     pairs = [(turned.eigenvalues, plain.eigenvalues)]
     if name != "zhang_martens_grosse":
@@ -200,7 +200,8 @@ def test_linear_algebra_encloses():
     ],
 )  # fmt: skip
 def test_a_falsehood_about_a_network_is_certified_and_the_truth_refuted(name, regime, claim):
-    theorem, family, instance = small_instance(name, regime)
+    theorem, family, instance = small_instance(name, regime, width=10)
+    instance = replace(instance, scale=1.0)  # short weights are far from every bound
     true = certify(theorem, theorem.claims[claim], family, instance)
     assert true.status == "REFUTED"
     with planted(theorem, [f"{claim} * 1/10000"]):

@@ -51,7 +51,8 @@ def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, caps
     assert study.collect(options) == rows  # answered from the record
     # the same falsehoods once more, by a search with other seeds
     file = str(tmp_path / "p.json")
-    options.again, options.entropy, options.json, options.store = file, 1, None, str(tmp_path / "again.sqlite")
+    again = [file, file]  # each is put to the search once
+    options.again, options.entropy, options.json, options.store = again, 1, None, str(tmp_path / "again.sqlite")
     again = study.collect(options)
     assert [(row["claim"], row.get("plants"), row.get("relax")) for row in again] == [
         (row["claim"], row.get("plants"), row.get("relax")) for row in false
@@ -70,7 +71,17 @@ def test_falsehoods_that_can_not_be_read_are_named(study, tmp_path, content):
     if content is not None:
         file.write_text(content)
     with pytest.raises(NtkVerifyError, match=r"--again .*p.json holds no variants"):
-        list(study.known_variants(str(file), "theorem.py"))
+        list(study.known_variants([str(file)], "theorem.py", ()))
+
+
+def test_falsehoods_of_claims_that_are_gone_are_left_out_and_counted(study, tmp_path, capsys):
+    file = tmp_path / "p.json"
+    row = {"theorem": "theorem", "false": True, "search": "exceeded", "random": None}
+    claims = [{"claim": "old", **row}, {"claim": "new", **row}, {"claim": "new", **row, "relax": ["a"]}]
+    file.write_text(json.dumps({"variants": claims}))
+    found = list(study.known_variants([str(file)], "a/theorem.py", ["new"]))
+    assert found == [{"claim": "new", "false": True}, {"claim": "new", "false": True, "relax": ["a"]}]
+    assert "a/theorem.py: 1 variants are of claims that it no longer has" in capsys.readouterr().err
 
 
 def test_a_claim_of_probability_is_halved_until_drawn_instances_refute_it(study, tmp_path, vectors_source):

@@ -74,6 +74,13 @@ def test_a_factor_of_the_weights_is_dropped_or_rounded():
     assert shrink(longer, lambda instance: instance.scale > 3.3331) == Instance(width=1, seed=0, scale=4.0)
 
 
+def test_evenness_of_the_weights_is_dropped_or_rounded():
+    even = Instance(width=4, seed=2**90, evenness=0.31234567891)
+    assert shrink(even, lambda instance: instance.width > 0) == Instance(width=1)
+    assert shrink(even, lambda instance: instance.evenness > 0) == Instance(width=1, seed=0, evenness=1.0)
+    assert shrink(even, lambda instance: 0.3123 < instance.evenness < 1) == Instance(width=1, seed=0, evenness=0.4)
+
+
 def test_a_planted_falsehood_about_networks_ends_with_one_sample_one_dimension_and_few_neurons():
     """Nine tenths of the gradient bound fail for a single active neuron on a single input: nothing is smaller."""
     pytest.importorskip("flint")

@@ -1,5 +1,7 @@
 """Integer coordinates: what instances they stand for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -66,44 +68,57 @@ class TestSpace:
     def test_a_network_has_its_seed_as_a_coordinate(self):
         regime = Regime("r", lambda: Instance(width=3), AlgebraRun, {})
         space = Space(regime, "t")
-        assert space.dimension == 10
-        assert space.instance([0] * 9 + [1]).seed != space.instance([0] * 9 + [2]).seed
+        assert space.dimension == 11
+        assert space.instance([0] * 10 + [1]).seed != space.instance([0] * 10 + [2]).seed
         assert Space(regime, "t", weights=False).dimension == 0
 
     def test_weights_turn_with_coordinates_and_stay_standard_normal(self):
         space = Space(Regime("r", lambda: Instance(width=2000), AlgebraRun, {}), "t")
-        assert space.instance([0] * 10).turns == ()
-        turned = space.instance([0, 3 * GRID // 4, 0, GRID // 3, GRID // 2, 7, 7, 7, 7, 7])
+        assert space.instance([0] * 11).turns == ()
+        turned = space.instance([0, 0, 3 * GRID // 4, 0, GRID // 3, GRID // 2, 7, 7, 7, 7, 7])
         assert [angle for angle, _ in turned.turns] == pytest.approx([np.pi / 4, -np.pi / 6], abs=1e-5)
         # equal coordinates are different draws: turned towards itself a draw would only be longer
         assert len({turned.seed, *(seed for _, seed in turned.turns)}) == 3
         inner, signs = draw_block(turned.weight_seed, 0, 2000, 3)
         assert abs(inner.mean()) < 5 / np.sqrt(inner.size)
         assert abs(inner.var() - 1) < 5 * np.sqrt(2 / inner.size)
-        near = space.instance([0, 3 * GRID // 4 + 1, 0, GRID // 3, 0, 7, 7, 7, 7, 7])
+        near = space.instance([0, 0, 3 * GRID // 4 + 1, 0, GRID // 3, 0, 7, 7, 7, 7, 7])
         moved, same = draw_block(near.weight_seed, 0, 2000, 3)
         assert 0 < np.abs(moved - inner).max() < 1e-4
         assert np.array_equal(signs, same)
 
     def test_weights_are_scaled_by_a_coordinate_whose_middle_leaves_them_alone(self):
         space = Space(Regime("r", lambda: Instance(width=50), AlgebraRun, {}), "t")
-        factors = [space.instance([share * GRID // 8, *[0] * 8, 3]).scale for share in (0, 1, 3, 4, 5, 7)]
+        factors = [space.instance([share * GRID // 8, *[0] * 9, 3]).scale for share in (0, 1, 3, 4, 5, 7)]
         assert factors == pytest.approx([1, 4 ** (-2 / 3), 1, 1, 1, 4 ** (2 / 3)])
-        assert space.instance([1, *[0] * 9]).scale == pytest.approx(1 / 4, rel=1e-4)
-        assert space.instance([GRID - 1, *[0] * 9]).scale == pytest.approx(4, rel=1e-4)
-        plain, scaled = (space.instance([c, *[0] * 8, 3]) for c in (0, 7 * GRID // 8))
+        assert space.instance([1, *[0] * 10]).scale == pytest.approx(1 / 4, rel=1e-4)
+        assert space.instance([GRID - 1, *[0] * 10]).scale == pytest.approx(4, rel=1e-4)
+        plain, scaled = (space.instance([c, *[0] * 9, 3]) for c in (0, 7 * GRID // 8))
         inner, signs = draw_block(plain.weight_seed, 0, 50, 3)
         longer, same = draw_block(scaled.weight_seed, 0, 50, 3)
         np.testing.assert_array_equal(longer, scaled.scale * inner)
         np.testing.assert_array_equal(signs, same)
 
+    def test_lengths_of_weights_are_evened_out_by_a_coordinate_and_directions_stay(self):
+        space = Space(Regime("r", lambda: Instance(width=50), AlgebraRun, {}), "t")
+        drawn = [space.instance([0, c, *[0] * 8, 3]) for c in (0, GRID // 6, GRID // 2, GRID - 1)]
+        assert [instance.evenness for instance in drawn] == [0, 0, 1 / 2, 1]
+        (plain, signs), _, (half, _), (even, same) = (draw_block(i.weight_seed, 0, 50, 3) for i in drawn)
+        lengths = [np.linalg.norm(inner, axis=0) for inner in (plain, half, even)]
+        np.testing.assert_allclose(lengths[1], np.sqrt(lengths[0] * np.sqrt(3)), rtol=1e-14)
+        np.testing.assert_allclose(lengths[2], np.sqrt(3), rtol=1e-14)
+        np.testing.assert_allclose(even / lengths[2], plain / lengths[0], rtol=1e-14)
+        np.testing.assert_array_equal(signs, same)
+        longer, _ = draw_block(replace(drawn[-1], scale=2.0).weight_seed, 0, 50, 3)
+        np.testing.assert_array_equal(longer, 2 * even)
 
-def test_the_smooth_coordinates_are_floats_shifts_stretches_factor_and_angles():
+
+def test_the_smooth_coordinates_are_floats_shifts_stretches_factor_evenness_and_angles():
     def build(draw):
         rng = generator(draw)
         size = draw(st.floats(0, 1))
         return Instance(data={"x": rng.uniform(0, 1, 2)}, parameters={"size": size}, width=3)
 
     space = Space(Regime("r", build, AlgebraRun, {}), "t")
-    # seed of the generator, float, two shifts, factor, four angles and their seeds, seed of the weights
-    assert (space.dimension, space.smooth) == (14, list(range(1, 9)))
+    # seed of the generator, float, two shifts, factor, evenness, four angles and their seeds, seed of the weights
+    assert (space.dimension, space.smooth) == (15, list(range(1, 10)))
