@@ -86,6 +86,9 @@ def arguments() -> argparse.Namespace:
         metavar="FILE",
         help="put the search to the false variants that these --json files hold, each once, and to no others",
     )
+    parser.add_argument(
+        "--true", action="store_true", help="with --again: search the true claims of those files too, ten times as long"
+    )
     parser.add_argument("--tables", nargs="+", metavar="FILE", help="search nothing, show what these --json files hold")
     return parser.parse_args()
 
@@ -190,6 +193,14 @@ class Study:
                     yield {"kind": "control", "claim": claim.name, "false by": None, "false": True}
                 else:
                     yield self.witnessed("control", claim.name)
+
+    def known(self) -> Iterator[dict[str, Any]]:
+        """The false variants of earlier studies; with `--true`, their true claims searched for long, after those."""
+        rows = known_rows(self.options.again, self.path, self.theorem.claims)
+        yield from (row for row in rows if row["kind"] != "true")
+        for row in rows:
+            if row["kind"] == "true" and self.options.true:
+                yield self.true(self.theorem.claims[row["claim"]])[0]
 
     def true(self, claim: Claim) -> tuple[dict[str, Any], Cell | None, tuple[int, ...]]:
         """The true claim searched for long: its row, and the cell and the vector of the best margin."""
@@ -301,31 +312,28 @@ class Study:
         return variant
 
 
-def known_variants(files: Sequence[str], path: str, claims: Collection[str]) -> Iterator[dict[str, Any]]:
-    """The false variants of one theorem that earlier studies have written, each once, without what they found of them.
+def known_rows(files: Sequence[str], path: str, claims: Collection[str]) -> list[dict[str, Any]]:
+    """The false variants and true claims of one theorem that earlier studies have written, without what they found.
 
-    Two searches can be compared on these only: a bound that is tightened moves with the search that it was made by.
-    Those of claims that the theorem no longer has are left out, and said so.
+    Two searches can be compared on these variants only: a bound that is tightened moves with the search that it was
+    made by. Each stands here once; those of claims that the theorem no longer has are left out, and said so.
     """
     measured = ("theorem", "search", "search evaluations", "random", "random evaluations")
-    known, gone = set(), 0
+    known: dict[str, dict[str, Any]] = {}
     for file in files:
         try:
-            rows = json.loads(Path(file).read_text(encoding="utf-8"))["variants"]
-            chosen = [row for row in rows if row["theorem"] == Path(path).stem and row.get("false")]
-            names = [json.dumps([row["claim"], row.get("plants"), row.get("relax")]) for row in chosen]
+            for row in json.loads(Path(file).read_text(encoding="utf-8"))["variants"]:
+                if row["theorem"] == Path(path).stem and (row.get("false") or row["kind"] == "true"):
+                    name = json.dumps([row["claim"], row["kind"] == "true", row.get("plants"), row.get("relax")])
+                    known.setdefault(name, {key: value for key, value in row.items() if key not in measured})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise NtkVerifyError(
                 f"--again {file} holds no variants ({error!r}); give a file that --json has written"
             ) from None
-        for name, row in zip(names, chosen, strict=True):
-            if row["claim"] not in claims:
-                gone += 1
-            elif name not in known:
-                known.add(name)
-                yield {key: value for key, value in row.items() if key not in measured}
+    gone = [row for row in known.values() if row["claim"] not in claims]
     if gone:
-        print(f"{path}: {gone} variants are of claims that it no longer has, and left out", file=sys.stderr)
+        print(f"{path}: left out, being of claims that it no longer has: {len(gone)} variants", file=sys.stderr)
+    return [row for row in known.values() if row["claim"] in claims]
 
 
 def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -340,8 +348,7 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
         for path in options.theorems or sorted(str(p) for p in found if is_theorem_module(p)):
             study = Study(path, options, store)
             bar.set_postfix_str(Path(path).stem)
-            old = options.again and known_variants(options.again, path, study.theorem.claims)
-            for variant in old or study.variants():
+            for variant in study.known() if options.again else study.variants():
                 rows.append({"theorem": Path(path).stem, **variant})
                 if variant.get("false"):
                     study.measured(rows[-1])

@@ -53,7 +53,12 @@ def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, caps
     file = str(tmp_path / "p.json")
     again = [file, file]  # each is put to the search once
     options.again, options.entropy, options.json, options.store = again, 1, None, str(tmp_path / "again.sqlite")
+    options.true, options.evaluations = True, 100
     again = study.collect(options)
+    again, searched = again[:-3], again[-3:]
+    assert [row["claim"] for row in searched] == [row["claim"] for row in truths]
+    assert all(row["evaluations"] > 0 for row in searched)
+    assert not {status for row in searched for status in row["statuses"]} & set(study.CLOSING)
     assert [(row["claim"], row.get("plants"), row.get("relax")) for row in again] == [
         (row["claim"], row.get("plants"), row.get("relax")) for row in false
     ]
@@ -71,17 +76,18 @@ def test_falsehoods_that_can_not_be_read_are_named(study, tmp_path, content):
     if content is not None:
         file.write_text(content)
     with pytest.raises(NtkVerifyError, match=r"--again .*p.json holds no variants"):
-        list(study.known_variants([str(file)], "theorem.py", ()))
+        study.known_rows([str(file)], "theorem.py", ())
 
 
 def test_falsehoods_of_claims_that_are_gone_are_left_out_and_counted(study, tmp_path, capsys):
     file = tmp_path / "p.json"
-    row = {"theorem": "theorem", "false": True, "search": "exceeded", "random": None}
-    claims = [{"claim": "old", **row}, {"claim": "new", **row}, {"claim": "new", **row, "relax": ["a"]}]
-    file.write_text(json.dumps({"variants": claims}))
-    found = list(study.known_variants([str(file)], "a/theorem.py", ["new"]))
-    assert found == [{"claim": "new", "false": True}, {"claim": "new", "false": True, "relax": ["a"]}]
-    assert "a/theorem.py: 1 variants are of claims that it no longer has" in capsys.readouterr().err
+    row = {"theorem": "theorem", "kind": "control", "false": True, "search": "exceeded", "random": None}
+    rows = [{"claim": "old", **row}, {"claim": "new", **row}, {"claim": "new", **row, "relax": ["a"]}]
+    file.write_text(json.dumps({"variants": [*rows, {"claim": "new", **row, "false": False}]}))
+    found = study.known_rows([str(file), str(file)], "a/theorem.py", ["new"])
+    kept = {"claim": "new", "kind": "control", "false": True}
+    assert found == [kept, {**kept, "relax": ["a"]}]
+    assert capsys.readouterr().err == "a/theorem.py: left out, being of claims that it no longer has: 1 variants\n"
 
 
 def test_a_claim_of_probability_is_halved_until_drawn_instances_refute_it(study, tmp_path, vectors_source):
