@@ -47,6 +47,12 @@ def problem_neuron(activation: str | Activation, equation: Equation, dimension: 
 
 
 @functools.lru_cache(maxsize=64)
+def _problem_name(activation: str | Activation, equation: Equation, dimension: int) -> str:
+    """What that neuron computes, in words: printing takes sympy as long as a small network takes to train."""
+    return str([block.features for block in problem_neuron(activation, equation, dimension).blocks])
+
+
+@functools.lru_cache(maxsize=64)
 def problem_limit(activation: str | Activation, equation: Equation, dimension: int) -> LimitGram:
     """The limit Gram matrix of that neuron."""
     return limit_gram(problem_neuron(activation, equation, dimension))
@@ -115,12 +121,16 @@ class PinnRun(MeasuredRun):
     @property
     def kind(self) -> str:
         """What distinguishes this problem among runs of one instance."""
-        return f"{[block.features for block in self.neuron.blocks]} {self.relative}"
+        return f"{_problem_name(*self._problem)} {self.relative}"
+
+    @property
+    def _problem(self) -> tuple[str | Activation, Equation, int]:
+        return self.activation, self.equation, self.points["interior"].shape[1]
 
     @functools.cached_property
     def neuron(self) -> Neuron:
         """One neuron of the problem."""
-        return problem_neuron(self.activation, self.equation, self.points["interior"].shape[1])
+        return problem_neuron(*self._problem)
 
     @functools.cached_property
     def samples(self) -> Any:

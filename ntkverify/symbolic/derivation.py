@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sympy
@@ -75,9 +76,17 @@ class Derivation:
     box: tuple[sympy.Expr, ...] | None = None
 
     def groups(self, left: Slot, right: Slot, *, covariance: bool = False) -> Groups:
-        """The grouped moments of one pair of features."""
-        source = self.features if covariance else self.gradients
-        return pair_terms(source[left], source[right], self.outer_moments)
+        """The grouped moments of one pair of features, which are the same at all points."""
+        key = (left, right, covariance)
+        if key not in self._groups:
+            source = self.features if covariance else self.gradients
+            self._groups[key] = pair_terms(source[left], source[right], self.outer_moments)
+        return self._groups[key]
+
+    @cached_property
+    def _groups(self) -> dict[tuple[Slot, Slot, bool], Groups]:
+        """Those that were asked for."""
+        return {}
 
 
 def derive(neuron: Neuron, laws: Mapping[sympy.Symbol, Law] | None = None) -> Derivation:

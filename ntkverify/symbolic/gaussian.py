@@ -17,7 +17,7 @@ from ntkverify.symbolic.functions import PositivePower, Z
 from ntkverify.symbolic.halfspace import plane_moment, theta_symbol
 from ntkverify.symbolic.smooth import LEFT, RIGHT, Geometry, SymbolicFunctions, smooth_moment
 from ntkverify.symbolic.terms import Splitter
-from ntkverify.symbolic.wick import plane_polynomial
+from ntkverify.symbolic.wick import PlanePolynomials
 
 Gram = tuple[sympy.Expr, sympy.Expr, sympy.Expr]
 
@@ -113,7 +113,7 @@ def _half_space_moment(
         scale = ratio**j
         # all terms hold powers of the norm of one parity; taking it out leaves a rational function of the coordinates
         parity = (len(monomial) + i + j) % 2
-        polynomial = plane_polynomial(monomial, first, lambda k: sympy.S.Zero, sympy.S.One, covariance)
+        polynomial = PlanePolynomials(first, lambda k: sympy.S.Zero, sympy.S.One, covariance)(monomial)
         total = sum((c * _half_line_moment(a + i + j) for (a, _), c in polynomial.items()), sympy.S.Zero)
         rational = sympy.cancel(sympy.expand(total * scale * sympy.sqrt(q11) ** (i + j - parity)))
         return rational * sympy.sqrt(q11) ** parity
@@ -122,7 +122,7 @@ def _half_space_moment(
         return (q11 * sv[k] - q12 * su[k]) / sympy.sqrt(q11 * gap)
 
     angle = sympy.atan2(sympy.sqrt(gap), q12)
-    polynomial = plane_polynomial(monomial, first, second, sympy.S.One, covariance)
+    polynomial = PlanePolynomials(first, second, sympy.S.One, covariance)(monomial)
     total = sum((c * plane_moment(a, b, i, j) for (a, b), c in polynomial.items()), sympy.S.Zero)
     cosine, sine = q12 / sympy.sqrt(q11 * q22), sympy.sqrt(gap / (q11 * q22))
     total = total.subs({sympy.sin(theta_symbol): sine, sympy.cos(theta_symbol): cosine}).subs(theta_symbol, angle)

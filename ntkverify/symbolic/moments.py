@@ -24,7 +24,7 @@ from ntkverify.symbolic.quadrature import plane_expectations
 from ntkverify.symbolic.scalars import Arithmetic, evaluate, guard_bits
 from ntkverify.symbolic.smooth import LEFT, RIGHT, Geometry, smooth_moment
 from ntkverify.symbolic.terms import GroupKey, Groups
-from ntkverify.symbolic.wick import Coefficients, plane_polynomial
+from ntkverify.symbolic.wick import PlanePolynomials
 
 
 @dataclass
@@ -79,8 +79,9 @@ class ArrayMoments:
             frames = pair_frames(u, v, with_second=any(key[0] for key, _ in closed))
             geometry = PlaneGeometry.of(u, v, frames)
             known: dict[tuple[Any, ...], Any] = {}
+            polynomials = _pair_polynomials(frames)
             for key, coefficient in closed:
-                for powers, c in _pair_polynomial(key[0], frames).items():
+                for powers, c in polynomials(key[0]).items():
                     request = (key[1], key[3], powers)
                     if request not in known:
                         known[request] = smooth_moment(geometry.tokens(*powers), key[1], key[3], geometry)
@@ -92,8 +93,10 @@ class ArrayMoments:
 
     def columns(self, expressions: Sequence[sympy.Expr], points: FloatArray) -> FloatArray:
         """Values (n, k) of k expressions in the coordinates."""
-        values = _compiled(tuple(expressions), self.coordinates)(*points.T)
-        return np.stack([np.broadcast_to(np.asarray(v, dtype=float), (len(points),)) for v in values], axis=1)
+        result = np.empty((len(points), len(expressions)))
+        for k, value in enumerate(_compiled(tuple(expressions), self.coordinates)(*points.T)):
+            result[:, k] = value
+        return result
 
     def form_values(self, form: int, points: FloatArray) -> FloatArray:
         """Coefficients (n, number of weights) of a linear form; zeros for the form of a constant."""
@@ -121,7 +124,7 @@ def quadrature_sum(
 ) -> tuple[FloatArray, FloatArray]:
     """sum of coefficient * E[w^monomial A(w.u) B(w.v)] over the groups, by Hermite series, and its error estimate."""
     frames = pair_frames(u, v, with_second=any(key[0] for key, _ in members))
-    polynomials = [_pair_polynomial(key[0], frames) for key, _ in members]
+    polynomials = list(map(_pair_polynomials(frames), (key[0] for key, _ in members)))
     requests = list(
         dict.fromkeys((key[1], key[3], a, b) for (key, _), p in zip(members, polynomials, strict=True) for a, b in p)
     )
@@ -138,10 +141,10 @@ def quadrature_sum(
     return total, error
 
 
-def _pair_polynomial(monomial: tuple[int, ...], frames: Frames) -> Coefficients:
+def _pair_polynomials(frames: Frames) -> PlanePolynomials:
+    """Products of weights, given the two linear forms, for all pairs of points."""
     second = frames.second
-    return plane_polynomial(
-        monomial,
+    return PlanePolynomials(
         lambda k: frames.first[:, :, k],
         lambda k: second[:, :, k] if second is not None else 0.0,
         1.0,
@@ -159,10 +162,10 @@ def half_space_sum(members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v:
     frames = pair_frames(u, v, with_second=with_second)
     degree = max(len(k[0]) + i + j for (k, _), (i, j) in zip(members, powers, strict=True))
     plane = PlaneMoments(frames.supplement, degree=degree)
+    polynomials = _pair_polynomials(frames)
     total = np.zeros((len(u), len(v)))
     for (key, coefficient), (i, j) in zip(members, powers, strict=True):
-        polynomial = _pair_polynomial(key[0], frames)
-        moment = sum((c * plane(a, b, i, j) for (a, b), c in polynomial.items()), np.zeros(()))
+        moment = sum((c * plane(a, b, i, j) for (a, b), c in polynomials(key[0]).items()), np.zeros(()))
         norms = np.multiply.outer(frames.norms_left**i, frames.norms_right**j)
         total += coefficient * norms * moment
     total[np.ix_(frames.norms_left == 0, frames.norms_right == 0)] *= 2
@@ -270,8 +273,9 @@ class ScalarMoments:
             size = root(_dot(orthogonal, orthogonal))
             first = [arithmetic.rational(a) / root(q11) if q11 else zero for a in u]
             second = [arithmetic.rational(a) / size if sine_squared else zero for a in orthogonal]
+            polynomial = PlanePolynomials(first.__getitem__, second.__getitem__, one)(monomial)
             moment = zero
-            for (a, b), c in plane_polynomial(monomial, first.__getitem__, second.__getitem__, one).items():
+            for (a, b), c in polynomial.items():
                 integral = angular_integral(a, b, i, j, supplement, sine, -cosine)
                 moment = moment + c * integral * evaluate(radial_moment(a + b + i + j), {}, arithmetic)
             return factor * norms * moment / (2 * arithmetic.pi())

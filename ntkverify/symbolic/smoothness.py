@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sympy
 
@@ -38,6 +39,7 @@ class Smoothness:
         return sum(not met for met in (self.bounded_third, self.lipschitz, self.analytic, self.decaying))
 
 
+@lru_cache(maxsize=64)
 def smoothness(activation: str | Activation) -> Smoothness:
     """Check an activation's conditions symbolically."""
     sigma = get_activation(activation)
