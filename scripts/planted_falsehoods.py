@@ -200,13 +200,13 @@ class Study:
         yield from (row for row in rows if row["kind"] != "true")
         for row in rows:
             if row["kind"] == "true" and self.options.true:
-                yield self.true(self.theorem.claims[row["claim"]])[0]
+                yield self.true(self.theorem.claims[row["claim"]], DEFAULT_ENGINES)[0]
 
-    def true(self, claim: Claim) -> tuple[dict[str, Any], Cell | None, tuple[int, ...]]:
+    def true(self, claim: Claim, engines: Sequence[str] = ALL) -> tuple[dict[str, Any], Cell | None, tuple[int, ...]]:
         """The true claim searched for long: its row, and the cell and the vector of the best margin."""
         best, vector, count, found = -np.inf, (), 0, []
         home = None
-        for cell in self.cells(claim.name, ALL, times=LONGER, other=1):
+        for cell in self.cells(claim.name, engines, times=LONGER, other=1):
             row = self.finish(cell)
             count += row["evaluations"]
             found += [status for status, _ in row["violations"]]
