@@ -34,7 +34,8 @@ class PlanePolynomials:
         covariance: Callable[[int, int], Any] = lambda i, k: int(i == k),
     ) -> None:
         self._first, self._second, self._covariance = cache(first), cache(second), covariance
-        self._rest = cache(self._rest_covariance)
+        # no cached method: it would tie a knot, and the arrays in it would wait for the garbage collector
+        self._rests: dict[tuple[int, int], Any] = {}
         self._known: dict[tuple[int, ...], Coefficients] = {(): {(0, 0): one}}
 
     def __call__(self, monomial: Sequence[int]) -> Coefficients:
@@ -69,6 +70,9 @@ class PlanePolynomials:
                 add(key, self._rest(i, k) * value)
         return result
 
-    def _rest_covariance(self, i: int, k: int) -> Any:
+    def _rest(self, i: int, k: int) -> Any:
         """P_ik."""
-        return self._covariance(i, k) - self._first(i) * self._first(k) - self._second(i) * self._second(k)
+        if (i, k) not in self._rests:
+            known = self._first(i) * self._first(k), self._second(i) * self._second(k)
+            self._rests[i, k] = self._covariance(i, k) - known[0] - known[1]
+        return self._rests[i, k]

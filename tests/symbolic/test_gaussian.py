@@ -34,6 +34,7 @@ from ntkverify.symbolic.activations import Activation, leaky_relu
 from ntkverify.symbolic.functions import PositivePower, Z
 from ntkverify.symbolic.gaussian import gaussian_expectation
 from ntkverify.symbolic.halfspace import PlaneMoments, plane_moment, theta_symbol
+from ntkverify.symbolic.wick import PlanePolynomials
 
 
 @pytest.fixture(autouse=True)
@@ -209,6 +210,25 @@ class TestGaussianExpectation:
         assert sympy.expand(gaussian_expectation(w[0] ** 2 * w[1] ** 2, w, covariance=sigma) - (a * c + 2 * b**2)) == 0
         assert gaussian_expectation(w[0] ** 3 * w[1], w, covariance=sigma) == 3 * a * b
         assert gaussian_expectation(w[0] ** 2 * w[1], w, covariance=sigma) == 0
+
+    def test_products_that_share_their_expansions_come_out_as_if_alone(self):
+        rng = np.random.default_rng(0)
+        first, second = rng.standard_normal((2, 3, 2, 2))
+
+        def polynomials():
+            return PlanePolynomials(first.__getitem__, second.__getitem__, 1.0)
+
+        monomials = [(0, 0, 1, 2), (0, 1, 2), (), (1, 1), (0, 0, 1, 2), (2,)]
+        together = list(map(polynomials(), monomials))
+        for monomial, found in zip(monomials, together, strict=True):
+            alone = polynomials()(monomial)
+            assert found.keys() == alone.keys()
+            assert all(np.array_equal(found[key], alone[key]) for key in alone)
+        # E[w_1^2 | u, v] = (u e_11 + v e_21)^2 + 1 - e_11^2 - e_21^2
+        expected = {(2, 0): first[1] ** 2, (1, 1): 2 * first[1] * second[1], (0, 2): second[1] ** 2}
+        expected[0, 0] = 1 - first[1] ** 2 - second[1] ** 2
+        for key, value in expected.items():
+            np.testing.assert_allclose(together[3][key], value, rtol=1e-14, atol=1e-15)
 
     def test_half_space_moments_with_polynomial_factors(self):
         x = sympy.symbols("x_0 x_1", positive=True)
