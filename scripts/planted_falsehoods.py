@@ -58,6 +58,11 @@ from ntkverify.search.store import Store
 from ntkverify.search.violation import versions
 from ntkverify.theorem import Theorem
 
+#: options that are written with the figures
+RECORDED = (
+    "evaluations", "seconds", "long_seconds", "claims", "widely", "only", "certify", "max_width", "entropy", "again",
+    "true",
+)  # fmt: skip
 GRADES = (0.05, 0.1, 0.2, 0.5)
 LONGER = 10  # times the budget, on the true theorem
 MOST_HALVINGS, KEPT = 40, 3  # halvings of a bound: tried, and kept if false
@@ -90,7 +95,10 @@ def arguments() -> argparse.Namespace:
         "--true", action="store_true", help="with --again: search the true claims of those files too, ten times as long"
     )
     parser.add_argument("--tables", nargs="+", metavar="FILE", help="search nothing, show what these --json files hold")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.true and not options.again:
+        parser.error("--true is for --again; a study of its own searches the true claims anyway")
+    return options
 
 
 class Study:
@@ -197,6 +205,7 @@ class Study:
     def known(self) -> Iterator[dict[str, Any]]:
         """The false variants of earlier studies; with `--true`, their true claims searched for long, after those."""
         rows = known_rows(self.options.again, self.path, self.theorem.claims)
+        rows = [row for row in rows if not self.options.only or self.options.only in row["claim"]]
         yield from (row for row in rows if row["kind"] != "true")
         for row in rows:
             if row["kind"] == "true" and self.options.true:
@@ -316,7 +325,9 @@ def known_rows(files: Sequence[str], path: str, claims: Collection[str]) -> list
     """The false variants and true claims of one theorem that earlier studies have written, without what they found.
 
     Two searches can be compared on these variants only: a bound that is tightened moves with the search that it was
-    made by. Each stands here once; those of claims that the theorem no longer has are left out, and said so.
+    made by. Each stands here once; those of claims that the theorem no longer has are left out, and said so. That a
+    variant is false is taken over from the study that had a witness: a bound that has changed since under the same
+    name needs a study of its own.
     """
     measured = ("theorem", "search", "search evaluations", "random", "random evaluations")
     known: dict[str, dict[str, Any]] = {}
@@ -332,7 +343,7 @@ def known_rows(files: Sequence[str], path: str, claims: Collection[str]) -> list
             ) from None
     gone = [row for row in known.values() if row["claim"] not in claims]
     if gone:
-        print(f"{path}: left out, being of claims that it no longer has: {len(gone)} variants", file=sys.stderr)
+        print(f"{path}: left out, being of claims that it no longer has: {len(gone)} rows", file=sys.stderr)
     return [row for row in known.values() if row["claim"] in claims]
 
 
@@ -340,10 +351,7 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
     """All variants of all theorems, written as they are known."""
     found = Path(__file__).parents[1].glob("theorems/**/*.py")
     rows: list[dict[str, Any]] = []
-    settings = {
-        key: getattr(options, key)
-        for key in ("evaluations", "seconds", "long_seconds", "claims", "widely", "max_width", "entropy", "again")
-    }
+    settings = {key: getattr(options, key) for key in RECORDED}
     with Store(options.store) as store, tqdm(unit="variant") as bar:
         for path in options.theorems or sorted(str(p) for p in found if is_theorem_module(p)):
             study = Study(path, options, store)

@@ -93,6 +93,7 @@ def test_a_missing_key_is_named(key):
         ("evenness", -0.1),
         ("evenness", 1.1),
         ("evenness", None),
+        ("evenness", True),
         ("turns", [[10**400, 1]]),
         ("unknown", 1),
         ("format", 99),

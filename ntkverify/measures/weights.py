@@ -42,12 +42,29 @@ def draw_block(seed: Seed, block: int, count: int, dimension: int) -> tuple[NDAr
         for angle, other in seed.turns:
             inner = math.cos(angle) * inner + math.sin(angle) * draw_block(other, block, count, dimension)[0]
         if seed.evenness:
-            inner = inner * (math.sqrt(dimension) / np.linalg.norm(inner, axis=0)) ** seed.evenness
+            lengths = np.linalg.norm(inner, axis=0)
+            factors = np.divide(math.sqrt(dimension), lengths, out=np.ones(count), where=lengths > 0)
+            inner = inner * _power(factors, seed.evenness)
         return seed.scale * inner, signs
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(block,))))
     inner = generator.standard_normal((count, dimension)).T.copy()
     signs = (2 * generator.integers(0, 2, count, dtype=np.int8) - 1).astype(np.int8)
     return inner, signs
+
+
+def _power(base: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
+    """Powers with an exponent in [0, 1], by the square roots that its binary digits ask for.
+
+    Roots and products are rounded alike on every processor, which NumPy's own powers are not.
+    """
+    root, left = base, exponent
+    result = np.ones_like(base)
+    while left:
+        if left >= 1:
+            result = result * root
+            left -= 1
+        root, left = np.sqrt(root), 2 * left
+    return result
 
 
 def blocks(width: int) -> list[tuple[int, int, int]]:

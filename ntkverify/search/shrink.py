@@ -214,7 +214,7 @@ def _plain_weights(instance: Instance) -> Iterator[Instance]:
     for value in (1.0, float(f"{math.sqrt(instance.scale):.2g}"), *_rounder(instance.scale)):
         if _strangeness(value) < _strangeness(instance.scale):
             yield replace(instance, scale=value)
-    for value in (0.0, 1.0, *_rounder(instance.evenness)):
+    for value in (0.0, *_rounder(instance.evenness), 1.0):
         if value <= 1 and (len(repr(value)), value) < (len(repr(instance.evenness)), instance.evenness):
             yield replace(instance, evenness=value)
     turns = list(instance.turns)

@@ -279,8 +279,11 @@ def _scale(u: float) -> float:
 
 
 def _evenness(u: float) -> float:
-    """The evenness that a coordinate in [0, 1) stands for: none in its lowest sixth, all in its highest."""
-    return min(max(1.5 * u - 0.25, 0.0), 1.0)
+    """The evenness that a coordinate in [0, 1) stands for: none in its lowest sixth, all in its highest.
+
+    A multiple of 2^-10, so that ten square roots are all that it takes.
+    """
+    return round(min(max(1.5 * u - 0.25, 0.0), 1.0) * 1024) / 1024
 
 
 def weight_seed(entropy: int, index: int | list[int], *, salt: int = 2) -> int:

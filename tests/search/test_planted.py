@@ -24,7 +24,7 @@ def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, caps
     options = argparse.Namespace(
         theorems=[str(module)], evaluations=800, seconds=60, long_seconds=None, claims=2, only=None, widely=2,
         certify=False, max_width=2**14, entropy=0, store=str(tmp_path / "p.sqlite"), json=str(tmp_path / "p.json"),
-        again=None,
+        again=None, true=False,
     )  # fmt: skip
     rows = study.collect(options)
     # the two claims about all instances that take least work, and one of probability
@@ -87,7 +87,7 @@ def test_falsehoods_of_claims_that_are_gone_are_left_out_and_counted(study, tmp_
     found = study.known_rows([str(file), str(file)], "a/theorem.py", ["new"])
     kept = {"claim": "new", "kind": "control", "false": True}
     assert found == [kept, {**kept, "relax": ["a"]}]
-    assert capsys.readouterr().err == "a/theorem.py: left out, being of claims that it no longer has: 1 variants\n"
+    assert capsys.readouterr().err == "a/theorem.py: left out, being of claims that it no longer has: 1 rows\n"
 
 
 def test_a_claim_of_probability_is_halved_until_drawn_instances_refute_it(study, tmp_path, vectors_source):
@@ -98,6 +98,7 @@ def test_a_claim_of_probability_is_halved_until_drawn_instances_refute_it(study,
     options = argparse.Namespace(
         theorems=[str(module)], evaluations=60, seconds=60, long_seconds=None, claims=1, only="a fair coin", widely=0,
         certify=False, max_width=2**14, entropy=0, store=str(tmp_path / "p.sqlite"), json=None, again=None,
+        true=False,
     )  # fmt: skip
     rows = [row for row in study.collect(options) if row["claim"] == "a fair coin"]
     assert [row["kind"] for row in rows] == ["true", *["tightened, probability"] * 3]

@@ -1,5 +1,6 @@
 """Integer coordinates: what instances they stand for."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from ntkverify.instances import generator
 from ntkverify.measures.weights import draw_block
 from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.search.cells import SEARCHER
 from ntkverify.search.space import GRID, Space
 
 
@@ -111,6 +113,16 @@ class TestSpace:
         np.testing.assert_array_equal(signs, same)
         longer, _ = draw_block(replace(drawn[-1], scale=2.0).weight_seed, 0, 50, 3)
         np.testing.assert_array_equal(longer, 2 * even)
+        # any exponent, of as many binary digits as it has
+        third, _ = draw_block(replace(drawn[-1], evenness=0.3).weight_seed, 0, 50, 3)
+        np.testing.assert_allclose(np.linalg.norm(third, axis=0), lengths[0] ** 0.7 * 3**0.15, rtol=1e-14)
+
+    def test_whoever_changes_what_a_vector_means_changes_the_number_of_the_searcher(self):
+        """Else a record of before would be resumed, and its vectors taken for other instances."""
+        space = Space(Regime("r", lambda: Instance(width=50), AlgebraRun, {}), "t")
+        instance = space.instance([GRID // 2, 5 * GRID // 8, GRID // 8, 0, GRID // 4, GRID // 2, 1, 2, 3, 4, 5])
+        meaning = hashlib.sha256(instance.to_json().encode()).hexdigest()[:16]
+        assert (SEARCHER, space.dimension, meaning) == (9, 11, "53c7da9e527b016a")
 
 
 def test_the_smooth_coordinates_are_floats_shifts_stretches_factor_evenness_and_angles():
