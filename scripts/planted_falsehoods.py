@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from planted_tables import table, true_table
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, glossary, load_theorem
@@ -45,7 +46,6 @@ from ntkverify.instance import Instance
 from ntkverify.parts import Claim
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.quantifiers import WithProbability, always
-from ntkverify.report.table import render
 from ntkverify.run import RecordStore
 from ntkverify.search.campaign import results, search_cell, space_of
 from ntkverify.search.cells import Cell, cells_of
@@ -365,32 +365,6 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
                     record = {"settings": settings, "versions": versions(), "variants": rows}
                     Path(options.json).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return rows
-
-
-def _share(rows: Sequence[dict[str, Any]], label: str) -> str:
-    return f"{sum(row[label] is not None for row in rows)} of {len(rows)}"
-
-
-def table(rows: Sequence[dict[str, Any]], key: str) -> list[str]:
-    """False variants grouped by theorem or by kind: how many each of the two found."""
-    lines = []
-    groups = dict.fromkeys(row[key] for row in rows if row.get("false"))
-    for name in (*groups, "all"):
-        group = [row for row in rows if row.get("false") and name in (row[key], "all")]
-        work = [f"{np.median([row[f'{label} evaluations'] for row in group]):g}" for label in ("search", "random")]
-        lines.append((name, _share(group, "search"), work[0], _share(group, "random"), work[1]))
-    headings = (key, "search finds", "median evaluations", "random finds", "median evaluations")
-    return render(lines, headings, width=120)
-
-
-def true_table(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The true claims under ten times the budget."""
-    lines = [
-        (row["theorem"], row["claim"], f"{row['best margin']:+.3g}", str(row["evaluations"]),
-         ", ".join(s for s in row["statuses"] if s in CLOSING) or "nothing")
-        for row in rows if row["kind"] == "true"
-    ]  # fmt: skip
-    return render(lines, ("theorem", "true claim", "best margin", "evaluations", "found"), width=150)
 
 
 def main() -> None:

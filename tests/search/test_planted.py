@@ -16,7 +16,9 @@ SCRIPT = Path(__file__).parents[2] / "scripts/planted_falsehoods.py"
 def study():
     spec = importlib.util.spec_from_file_location("planted_falsehoods", SCRIPT)
     loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)  # as for a script that is run
+        spec.loader.exec_module(loaded)
     return loaded
 
 
