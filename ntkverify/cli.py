@@ -38,8 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument(
         "--engine",
         action="append",
-        help="portfolio (all but random, one after the other), differential-evolution, hypothesis, mutation or random; "
-        "repeatable; default: portfolio",
+        help="portfolio (all but random, one after the other), differential-evolution, evolution-strategies, "
+        "hypothesis, mutation or random; repeatable; default: portfolio",
     )
     search.add_argument("--evaluations", type=int, default=2000, help="budget of each claim")
     search.add_argument("--minutes", type=float, help="budget of the whole campaign, shared evenly by its claims")

@@ -18,7 +18,7 @@ from ntkverify.theorem import Theorem
 #: neurons that a search trains at most, so that one evaluation does not eat the budget
 MAX_WIDTH = 2**20
 #: raised when a vector comes to mean another instance, or an engine proposes others: a record of before is not resumed
-SEARCHER = 9
+SEARCHER = 10
 
 
 @dataclass(frozen=True)

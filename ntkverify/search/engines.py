@@ -2,8 +2,8 @@
 
 An engine calls the objective with vectors of coordinates in [0, GRID) until the objective raises `Finished`;
 one that has converged returns, and is started again with other entropy. Equal arguments give equal proposals on one
-kind of processor with one version of scipy, which is what lets a killed campaign resume: its past evaluations are
-answered from the record.
+kind of processor with one version of scipy and of cmaes, which is what lets a killed campaign resume: its past
+evaluations are answered from the record.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from scipy.stats import qmc
 from ntkverify.search.hills import Objective, Ranked, Used, mutate
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
+from ntkverify.search.strategies import strategize
 
 Engine = Callable[..., None]
 
@@ -28,7 +29,7 @@ Engine = Callable[..., None]
 # Hypothesis now and then draws an integer constant that stands in some imported module, so that its draws depend on
 # what is loaded; no module has constants up here, and equal entropy gives equal proposals in every process
 _FAR = 3**60
-_SHARE = 1 / 5  # of a budget, for each engine of a portfolio that mutation follows
+_SHARE = 1 / 10  # of a budget, for each engine of a portfolio that evolution strategies follow
 _REPEATED = 4  # calls per evaluation, repeated ones included, after which such an engine is given up
 
 
@@ -110,10 +111,10 @@ def hypothesize(
 def portfolio(
     objective: Objective, dimension: int, *, entropy: int, evaluations: int, smooth: Sequence[int], used: Used
 ) -> None:
-    """Differential evolution and Hypothesis for a fifth of the budget each, then mutation from the best of both.
+    """Differential evolution and Hypothesis for a tenth of the budget each, then strategies from the best of both.
 
-    Mutation comes furthest where something is to be climbed; the others find hills that it misses, seldom their tops.
-    Where it has two islands, one starts from what either engine has found.
+    Evolution strategies, mutation and quadratic models come furthest where something is to be climbed; the others find
+    hills that they miss, seldom their tops. Where there are two islands, one starts from what either engine has found.
     """
     stages = [_Stage(objective, used, _SHARE * number, _REPEATED * _SHARE * evaluations) for number in (1, 2)]
     for engine, stage in zip((evolve, hypothesize), stages, strict=True):
@@ -123,7 +124,7 @@ def portfolio(
             )
     seen = sum(len(stage.seen) for stage in stages)
     best = itertools.zip_longest(*(stage.ranked() for stage in stages))
-    mutate(
+    strategize(
         objective,
         dimension,
         entropy=entropy,
@@ -169,6 +170,7 @@ class _Over(BaseException):
 
 ENGINES: Mapping[str, Engine] = {
     "differential-evolution": evolve,
+    "evolution-strategies": strategize,
     "hypothesis": hypothesize,
     "mutation": mutate,
     "portfolio": portfolio,

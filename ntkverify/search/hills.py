@@ -48,7 +48,7 @@ def mutate(
     """
     rng = np.random.default_rng([entropy, 14])
     order = [int(i) for i in rng.permutation(list(smooth))]
-    effects = _Effects(dimension)
+    effects = Effects(dimension)
 
     def uniform() -> Ranked:
         """A vector drawn uniformly, with its value."""
@@ -120,13 +120,12 @@ class _Islands:
 
     def thin_out(self, share: float) -> None:
         """Give up the worse half each time that another equal part of the way has been gone, of which `share` is."""
-        halved = int(share * (self._halvings + 1))
-        left = 2 ** max(self._halvings - halved, 0)
+        left = left_after(share, self._halvings)
         if left < len(self._sets):
             self._sets = sorted(self._sets, key=lambda one: _value(one[0]))[:left]
 
 
-class _Effects:
+class Effects:
     """Which coordinates matter, as far as changing them has shown."""
 
     def __init__(self, dimension: int) -> None:
@@ -138,12 +137,13 @@ class _Effects:
         """Coordinates that never had an effect, and were tried."""
         return (self._without >= _SILENT) & ~self._with
 
-    def changed(self, rng: np.random.Generator, parent: Sequence[int]) -> list[int]:
-        """A copy of a vector with one, two or four coordinates changed, seldom silent ones."""
+    def changed(self, rng: np.random.Generator, parent: Sequence[int], among: Sequence[int] | None = None) -> list[int]:
+        """A copy of a vector with one, two or four coordinates (`among` these) changed, seldom silent ones."""
         vector = list(parent)
-        weights = np.where(self.silent, _RARELY, 1.0)
-        count = min(int(rng.choice([1, 1, 2, 4])), len(vector))
-        for index in rng.choice(len(weights), count, replace=False, p=weights / weights.sum()):
+        indices = np.arange(len(vector)) if among is None else np.asarray(among)
+        weights = np.where(self.silent, _RARELY, 1.0)[indices]
+        count = min(int(rng.choice([1, 1, 2, 4])), len(indices))
+        for index in rng.choice(indices, count, replace=False, p=weights / weights.sum()):
             if rng.random() < 1 / 5:
                 vector[index] = int(rng.integers(GRID))
             else:
@@ -160,6 +160,19 @@ class _Effects:
             self._without[moved] += 1
         elif len(moved) == 1:
             self._with[moved] = True
+
+
+def placed(start: Sequence[int], moved: Sequence[int], shares: NDArray[np.float64]) -> list[int]:
+    """A copy of `start`, the coordinates in `moved` at these shares of their range; beyond an end they come back."""
+    vector = list(start)
+    for index, share in zip(moved, shares, strict=True):
+        vector[index] = min(int(np.rint((1 - abs(1 - share % 2)) * GRID)), GRID - 1)
+    return vector
+
+
+def left_after(share: float, halvings: int) -> int:
+    """How many of 2^halvings are left on a `share` of a way of equal parts, the number halved between them."""
+    return 1 << max(halvings - int(share * (halvings + 1)), 0)
 
 
 def _ranked(new: Ranked, best: Sequence[Ranked], most: int = _ELITE) -> list[Ranked]:
@@ -184,10 +197,8 @@ def ascend(objective: Objective, start: Sequence[int], smooth: Sequence[int]) ->
     def fallen(x: NDArray[np.float64]) -> float:
         """Minus the objective at shares of the smooth coordinates, for a minimiser."""
         nonlocal best
-        vector = list(start)
-        for index, share in zip(smooth, x, strict=True):
-            # beyond an end the coordinate comes back: given bounds, COBYQA would first move a start that is near one
-            vector[index] = min(int(np.rint((1 - abs(1 - share % 2)) * GRID)), GRID - 1)
+        # not given bounds: COBYQA would first move a start that is near one
+        vector = placed(start, smooth, x)
         value = objective(vector)
         if value == VACUOUS:
             return -first  # a cliff would spoil the models

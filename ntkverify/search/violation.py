@@ -163,7 +163,7 @@ def digest(path: str | Path) -> str:
 def versions() -> dict[str, str]:
     """Versions of everything that a run depends on."""
     found = {"python": platform.python_version()}
-    for name in ("ntkverify", "numpy", "scipy", "sympy", "hypothesis", "python-flint"):
+    for name in ("ntkverify", "numpy", "scipy", "sympy", "hypothesis", "cmaes", "python-flint"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

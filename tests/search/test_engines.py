@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ntkverify.search import engines, hills
+from ntkverify.search import engines, hills, strategies
 from ntkverify.search.engines import ENGINES, Finished, climb
 from ntkverify.search.hills import ascend
 from ntkverify.search.margin import VACUOUS
@@ -203,7 +203,7 @@ def test_the_worse_half_of_the_islands_is_given_up():
     assert {one[1][0] for one in islands._sets[0]} & {100, 101, 102, 103} == {101}
 
 
-@pytest.mark.parametrize("engine", ["mutation", "portfolio"])
+@pytest.mark.parametrize("engine", ["evolution-strategies", "mutation", "portfolio"])
 def test_what_is_rarely_valid_is_found_about_as_often_as_by_random_draws(engine):
     """One vector in five hundred is valid, and nothing else says where."""
 
@@ -230,6 +230,71 @@ def test_no_island_is_empty_where_little_is_known():
         assert islands.best == (0.0, [0])
 
 
+class TestStrategies:
+    def best(self, value, dimension, smooth, *, engine="evolution-strategies", evaluations=1000, entropies=range(6)):
+        """The best value of each of several searches."""
+        found = []
+        for entropy in entropies:
+            seen = []
+
+            def objective(vector, seen=seen):
+                if len(seen) == evaluations:
+                    raise Finished
+                seen.append(value(np.array(vector) / GRID, vector))
+                return seen[-1]
+
+            climb(engine, objective, dimension, entropy=entropy, evaluations=evaluations, smooth=smooth)
+            found.append(max(seen))
+        return np.array(found)
+
+    def test_a_ridge_that_no_single_coordinate_follows(self):
+        """24 coordinates have to move together: the ridge is three times as steep across."""
+        turned = np.linalg.qr(np.random.default_rng(0).standard_normal((24, 24)))[0]
+        scales = np.where(np.arange(24) < 12, 1.0, 3.0)
+
+        def ridge(x, vector):
+            return -float(np.abs(scales * (turned @ (x - 0.4))).mean())
+
+        options = {"evaluations": 2000, "entropies": range(4)}
+        evolved = self.best(ridge, 24, range(24), **options)
+        mutated = self.best(ridge, 24, range(24), engine="mutation", **options)
+        assert np.median(evolved) > np.median(mutated) / 2
+
+    def test_seeds_are_tried_beside_the_strategies(self, monkeypatch):
+        """A hill for each of 2^20 seeds, of all heights; twelve coordinates lead to its top."""
+
+        def hills_of(x, vector):
+            height = float(np.random.default_rng(vector[0]).uniform())
+            return height - float(np.linalg.norm(x[1:] - 0.6))
+
+        with_copies = self.best(hills_of, 13, range(1, 13))
+        monkeypatch.setattr(strategies, "_COPIES", 0)
+        monkeypatch.setattr(strategies, "_MOST_COPIES", 0)
+        monkeypatch.setattr(strategies, "_ENDED", 1.0)  # nor does mutation change them
+        without = self.best(hills_of, 13, range(1, 13))
+        assert np.median(with_copies) > np.median(without) + 0.02
+
+    @pytest.mark.parametrize("smooth", [(), (1,)])
+    def test_without_two_smooth_coordinates_mutation_does_it_all(self, smooth):
+        found = self.best(lambda x, vector: -float(np.abs(x - 0.3).sum()), 4, smooth)
+        assert np.median(found) > -0.01
+
+    def test_all_that_has_converged_leaves_the_rest_of_the_budget_to_mutation(self):
+        """Constant on all that is smooth: every strategy stops, and the first coordinate is still found."""
+        found = self.best(lambda x, vector: -abs(float(x[0]) - 0.3), 4, (1, 2, 3))
+        assert np.median(found) > -1e-3
+
+    def test_what_is_vacuous_is_no_start(self):
+        """One vector in ten is valid, and the top lies at the cliff; strategies start from those."""
+        found = self.best(
+            lambda x, vector: -float(np.square(x - 0.5).sum()) if x[0] < 0.1 else VACUOUS,
+            6,
+            range(6),
+            entropies=range(4),
+        )
+        assert np.median(found) > -0.165  # of the top's -0.16
+
+
 class TestPortfolio:
     def climbed(self, value, budget, *, seconds=None):
         """All that was seen; with `seconds` per evaluation the budget is one of time, a tenth of what was planned."""
@@ -248,7 +313,7 @@ class TestPortfolio:
         climb("portfolio", objective, 4, entropy=0, evaluations=planned, smooth=range(4), used=used)
         return list(seen.values())
 
-    def test_every_engine_has_its_share_and_mutation_goes_on_from_the_best(self, monkeypatch):
+    def test_every_engine_has_its_share_and_strategies_go_on_from_the_best(self, monkeypatch):
         shares, given = [], {}
 
         def counted(engine, name):
@@ -265,20 +330,21 @@ class TestPortfolio:
 
             return run
 
-        for name, label in (("evolve", "first"), ("hypothesize", "second"), ("mutate", "third")):
+        for name, label in (("evolve", "first"), ("hypothesize", "second"), ("strategize", "third")):
             monkeypatch.setattr(engines, name, counted(getattr(engines, name), label))
         self.climbed(lambda x: -float(np.abs(x - 0.3).sum()), 1000)
         assert [name for name, _ in shares] == ["first", "second", "third"]
         best = {name: sorted({(-value, tuple(v)) for value, v in calls}) for name, calls in shares}
-        assert len(best["first"]) == len(best["second"]) == 200
+        assert len(best["first"]) == len(best["second"]) == 100
         pairs = given["third"]["start"]
-        assert len(pairs) == 400
+        assert len(pairs) == 200
         for name, ours in (("first", pairs[::2]), ("second", pairs[1::2])):
             assert [-value for value, _ in ours] == [value for value, _ in best[name]]
         assert given["third"]["evaluations"] == 1000
-        # the next are copies of the best, or uniform
-        values = [value for value, _ in shares[2][1][:30]]
-        assert max(values) > pairs[0][0] - 0.02
+        # strategies start there: 300 uniform vectors would be better with probability 300 (2 * 0.06)^4 / 24 = 0.003
+        values = [value for value, _ in shares[2][1][:300]]
+        assert pairs[0][0] > -0.06
+        assert max(values) > pairs[0][0]
 
     def test_a_budget_of_seconds_is_shared_alike(self):
         seen = self.climbed(lambda x: -float(np.square(x - 0.3).sum()), 600, seconds=1)
@@ -287,27 +353,27 @@ class TestPortfolio:
 
     def test_an_engine_that_repeats_itself_is_given_up(self, monkeypatch):
         """One instance forever uses up nothing of a budget."""
-        calls = {"stuck": 0, "mutation": 0}
+        calls = {"stuck": 0, "others": 0}
 
         def stuck(objective, *args, **options):
             while True:
                 objective([0])
 
         def objective(vector):
-            calls["stuck" if vector == [0] else "mutation"] += 1
-            if calls["mutation"] == 50:
+            calls["stuck" if vector == [0] else "others"] += 1
+            if calls["others"] == 50:
                 raise Finished
             return 0.0
 
         monkeypatch.setattr(engines, "evolve", stuck)
         monkeypatch.setattr(engines, "hypothesize", stuck)
         climb("portfolio", objective, 1, entropy=0, evaluations=500, smooth=(), used=lambda: 1 / 500)
-        assert 2 * 100 < calls["stuck"] <= 2 * 401 + 50
+        assert 2 * 100 < calls["stuck"] <= 2 * 201 + 50
 
     @pytest.mark.parametrize("last", [1, 3, 7, 200, 401])
     def test_an_evaluation_may_take_all_the_time_that_is_left(self, last):
         """Seconds are counted when they are over: the budget is overdrawn."""
-        for engine in ("mutation", "portfolio"):
+        for engine in ("evolution-strategies", "mutation", "portfolio"):
             seen = []
 
             def objective(vector, seen=seen):

@@ -1,0 +1,130 @@
+"""Evolution strategies with a covariance matrix that adapts (CMA-ES, the library cmaes), on several hills at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from cmaes import CMA
+
+from ntkverify.search.hills import Effects, Objective, Ranked, Used, left_after, mutate, placed
+from ntkverify.search.margin import VACUOUS
+from ntkverify.search.space import GRID
+
+_STARTING = 1 / 5  # share of its budget for uniform vectors, where nothing is given to start from
+_ENDED = 0.9  # share after which `mutate` takes over, which begins with models of the best hill
+_ISLAND, _MOST = 200, 5  # evaluations for each island, and how often at most their number is halved
+_MOVED = 40  # coordinates that a strategy moves at most: it learns as many variances and covariances as they have
+_STEP = 0.1  # standard deviation of the first generation, as a share of each coordinate's range
+_COPIES, _MOST_COPIES = 4, 8  # mutated copies beside the first generation, and beside any
+_NARROW = 4  # points of the grid that a generation spans at least; one that spans less has converged
+
+
+def strategize(
+    objective: Objective,
+    dimension: int,
+    *,
+    entropy: int,
+    evaluations: int,
+    smooth: Sequence[int],
+    used: Used,
+    start: Sequence[Ranked] = (),
+) -> None:
+    """CMA-ES from the best few vectors, the worse half given up time and again; then `mutate`.
+
+    It learns along which directions coordinates have to move together, which takes mutation, one or a few at a time,
+    far longer. Seeds and sizes have no directions: beside each generation, copies of its island's best vector with some
+    of these changed are tried, more of them where that has helped. Without two smooth coordinates, or while nothing is
+    known that is not vacuous, `mutate` does it all.
+
+    The parameters are those of `mutate`.
+    """
+    rng = np.random.default_rng([entropy, 15])
+    first, rate = list(start), float(evaluations)
+    if not start:
+        first = _uniform(objective, dimension, rng, used)
+        rate = len(first) / used()  # seconds may admit fewer than were planned for
+    valid = [one for one in first if one[0] != VACUOUS]
+    moved = sorted(int(i) for i in rng.permutation(list(smooth))[:_MOVED])
+    begun = used()
+    if len(moved) > 1 and valid and begun < _ENDED:
+        wanted = round(math.log2(max(rate * (_ENDED - begun) / _ISLAND, 1)))
+        halvings = min(wanted, _MOST, len(valid).bit_length() - 1)
+        effects = Effects(dimension)
+        islands = [_Island(one, moved, effects, rng) for one in valid[: 1 << halvings]]
+        while used() < _ENDED and not all(island.converged for island in islands):
+            for island in islands:
+                if not island.converged:
+                    island.generation(objective)
+            islands.sort(key=lambda island: -island.best[0])
+            share = (used() - begun) / (_ENDED - begun)
+            islands = islands[: left_after(share, halvings)]
+        first = [*(island.best for island in islands), *first]
+    mutate(objective, dimension, entropy=entropy, evaluations=int(rate), smooth=smooth, used=used, start=first)
+
+
+def _uniform(objective: Objective, dimension: int, rng: np.random.Generator, used: Used) -> list[Ranked]:
+    """Uniform vectors for the first part of the budget, the best first."""
+    found: list[Ranked] = []
+    while not found or used() < _STARTING:
+        vector = rng.integers(0, GRID, dimension).tolist()
+        found.append((objective(vector), vector))
+    return sorted(found, key=lambda one: -one[0])
+
+
+class _Island:
+    """One strategy.
+
+    Parameters
+    ----------
+    start : pair
+        Vector that it starts from, with its value.
+    moved : sequence of int
+        Coordinates that the strategy moves.
+    effects : Effects
+        What is known of the others.
+    rng : numpy.random.Generator
+        Draws the strategy's seed, and changes the others.
+    """
+
+    def __init__(self, start: Ranked, moved: Sequence[int], effects: Effects, rng: np.random.Generator) -> None:
+        self.best = start
+        self.converged = False
+        self._moved, self._effects, self._rng = moved, effects, rng
+        self._others = sorted(set(range(len(start[1]))) - set(moved))
+        self._copies = _COPIES
+        mean = np.array([start[1][i] / GRID for i in moved])
+        self._strategy = CMA(mean=mean, sigma=_STEP, seed=int(rng.integers(2**31)))
+
+    def generation(self, objective: Objective) -> None:
+        """One generation of the strategy, then copies of the best vector with other coordinates changed."""
+        base = self.best[1]
+        drawn = [self._strategy.ask() for _ in range(self._strategy.population_size)]
+        solutions = []
+        for shares in drawn:
+            vector = placed(base, self._moved, shares)
+            value = objective(vector)
+            solutions.append((shares, -value))
+            self._take((value, vector))
+        self._strategy.tell(solutions)
+        self.converged = bool(np.ptp(drawn, axis=0).max() < _NARROW / GRID) or self._strategy.should_stop()
+        self._copy(objective)
+
+    def _copy(self, objective: Objective) -> None:
+        """Try copies of the best vector; the more of them, the more they have helped lately."""
+        helped = False
+        for _ in range(self._copies if self._others else 0):
+            parent = self.best
+            vector = self._effects.changed(self._rng, parent[1], self._others)
+            new = objective(vector), vector
+            self._effects.learn(parent, new)
+            helped |= self._take(new)
+        self._copies = min(2 * self._copies, _MOST_COPIES) if helped else max(self._copies - 1, 1)
+
+    def _take(self, new: Ranked) -> bool:
+        """Keep a vector if it is the best."""
+        if new[0] <= self.best[0]:
+            return False
+        self.best = new
+        return True
