@@ -364,6 +364,12 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
                 if options.json:
                     record = {"settings": settings, "versions": versions(), "variants": rows}
                     Path(options.json).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if not rows:
+        source = f"of {', '.join(options.again)} " if options.again else ""
+        named = f" whose name contains {options.only!r}" if options.only else ""
+        raise NtkVerifyError(
+            f"nothing to search: the theorems have no claim {source}with a bound{named}; name other theorems or claims"
+        )
     return rows
 
 

@@ -19,6 +19,8 @@ def table(rows: Sequence[dict[str, Any]], key: str) -> list[str]:
     """False variants grouped by theorem or by kind: how many each of the two found."""
     lines = []
     groups = dict.fromkeys(row[key] for row in rows if row.get("false"))
+    if not groups:
+        return ["no variant is false"]
     for name in (*groups, "all"):
         group = [row for row in rows if row.get("false") and name in (row[key], "all")]
         work = [f"{np.median([row[f'{label} evaluations'] for row in group]):g}" for label in ("search", "random")]

@@ -96,7 +96,7 @@ class _Islands:
         wanted = min(round(math.log2(max(evaluations / _ISLAND, 1))), _MOST)
         self._halvings = min(wanted, len(start).bit_length() - 1)  # none is empty
         number = 2**self._halvings
-        self._sets = [sorted(start[i::number], key=_value)[:_ELITE] for i in range(number)]
+        self._sets = [sorted(start[i::number], key=value_of)[:_ELITE] for i in range(number)]
 
     @property
     def number(self) -> int:
@@ -122,7 +122,7 @@ class _Islands:
         """Give up the worse half each time that another equal part of the way has been gone, of which `share` is."""
         left = left_after(share, self._halvings)
         if left < len(self._sets):
-            self._sets = sorted(self._sets, key=lambda one: _value(one[0]))[:left]
+            self._sets = sorted(self._sets, key=lambda one: value_of(one[0]))[:left]
 
 
 class Effects:
@@ -177,10 +177,10 @@ def left_after(share: float, halvings: int) -> int:
 
 def _ranked(new: Ranked, best: Sequence[Ranked], most: int = _ELITE) -> list[Ranked]:
     """The best few; the newer of two equals goes first, to drift where the margin is flat."""
-    return sorted([new, *best], key=_value)[:most]
+    return sorted([new, *best], key=value_of)[:most]
 
 
-def _value(one: Ranked) -> float:
+def value_of(one: Ranked) -> float:
     """What to sort by, to have the best first."""
     return -one[0]
 

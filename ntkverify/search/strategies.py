@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from cmaes import CMA
 
-from ntkverify.search.hills import Effects, Objective, Ranked, Used, left_after, mutate, placed
+from ntkverify.search.hills import Effects, Objective, Ranked, Used, left_after, mutate, placed, value_of
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
 
 _STARTING = 1 / 5  # share of its budget for uniform vectors, where nothing is given to start from
-_ENDED = 0.9  # share after which `mutate` takes over, which begins with models of the best hill
+_ENDED = 0.8  # share after which `mutate` takes over, which begins with models of the best hills then
 _ISLAND, _MOST = 200, 5  # evaluations for each island, and how often at most their number is halved
 _MOVED = 40  # coordinates that a strategy moves at most: it learns as many variances and covariances as they have
 _STEP = 0.1  # standard deviation of the first generation, as a share of each coordinate's range
@@ -35,42 +35,61 @@ def strategize(
 
     It learns along which directions coordinates have to move together, which takes mutation, one or a few at a time,
     far longer. Seeds and sizes have no directions: beside each generation, copies of its island's best vector with some
-    of these changed are tried, more of them where that has helped. Without two smooth coordinates, or while nothing is
-    known that is not vacuous, `mutate` does it all.
+    of these changed are tried, more of them where that has helped, and one uniform vector. Without two smooth
+    coordinates, or where nothing is known by then that is not vacuous, `mutate` does it all.
 
     The parameters are those of `mutate`.
     """
     rng = np.random.default_rng([entropy, 15])
-    first, rate = list(start), float(evaluations)
+
+    def uniform() -> Ranked:
+        """A vector drawn uniformly, with its value."""
+        vector = rng.integers(0, GRID, dimension).tolist()
+        return objective(vector), vector
+
+    known, rate = list(start), float(evaluations)
     if not start:
-        first = _uniform(objective, dimension, rng, used)
-        rate = len(first) / used()  # seconds may admit fewer than were planned for
-    valid = [one for one in first if one[0] != VACUOUS]
+        known = [uniform()]
+        while used() < _STARTING:
+            known.append(uniform())
+        known.sort(key=value_of)
+        rate = len(known) / used()  # seconds may admit fewer than were planned for
     moved = sorted(int(i) for i in rng.permutation(list(smooth))[:_MOVED])
     begun = used()
-    if len(moved) > 1 and valid and begun < _ENDED:
-        wanted = round(math.log2(max(rate * (_ENDED - begun) / _ISLAND, 1)))
-        halvings = min(wanted, _MOST, len(valid).bit_length() - 1)
+    if len(moved) > 1 and begun < _ENDED:
+        wanted = min(round(math.log2(max(rate * (_ENDED - begun) / _ISLAND, 1))), _MOST)
+        starts = _unlike([one for one in known if one[0] != VACUOUS], 1 << wanted)
+        halvings = len(starts).bit_length() - 1  # none where nothing valid is known
         effects = Effects(dimension)
-        islands = [_Island(one, moved, effects, rng) for one in valid[: 1 << halvings]]
+        islands = [_Island(one, moved, effects, rng) for one in starts[: 1 << max(halvings, 0)]]
+        left: list[Ranked] = []
         while used() < _ENDED and not all(island.converged for island in islands):
-            for island in islands:
-                if not island.converged:
-                    island.generation(objective)
-            islands.sort(key=lambda island: -island.best[0])
-            share = (used() - begun) / (_ENDED - begun)
-            islands = islands[: left_after(share, halvings)]
-        first = [*(island.best for island in islands), *first]
-    mutate(objective, dimension, entropy=entropy, evaluations=int(rate), smooth=smooth, used=used, start=first)
+            for number, island in enumerate(islands):
+                if island.converged:
+                    continue
+                island.generation(objective)
+                new = uniform()
+                if new[0] > island.best[0]:  # a hill that is higher at its foot
+                    left.append(island.best)
+                    islands[number] = _Island(new, moved, effects, rng)
+            islands.sort(key=lambda island: value_of(island.best))
+            stay = left_after((used() - begun) / (_ENDED - begun), halvings)
+            left += [island.best for island in islands[stay:]]
+            islands = islands[:stay]
+        known = sorted([*(island.best for island in islands), *left], key=value_of) + known
+    mutate(objective, dimension, entropy=entropy, evaluations=int(rate), smooth=smooth, used=used, start=known)
 
 
-def _uniform(objective: Objective, dimension: int, rng: np.random.Generator, used: Used) -> list[Ranked]:
-    """Uniform vectors for the first part of the budget, the best first."""
-    found: list[Ranked] = []
-    while not found or used() < _STARTING:
-        vector = rng.integers(0, GRID, dimension).tolist()
-        found.append((objective(vector), vector))
-    return sorted(found, key=lambda one: -one[0])
+def _unlike(ranked: Sequence[Ranked], most: int) -> list[Ranked]:
+    """The first few vectors of which no two share more than half of their coordinates; an engine's best often do."""
+    chosen: list[Ranked] = []
+    for one in ranked:
+        vector = np.array(one[1])
+        if all(2 * np.count_nonzero(vector == other) <= vector.size for _, other in chosen):
+            chosen.append(one)
+        if len(chosen) == most:
+            break
+    return chosen
 
 
 class _Island:
@@ -123,8 +142,8 @@ class _Island:
         self._copies = min(2 * self._copies, _MOST_COPIES) if helped else max(self._copies - 1, 1)
 
     def _take(self, new: Ranked) -> bool:
-        """Keep a vector if it is the best."""
-        if new[0] <= self.best[0]:
-            return False
-        self.best = new
-        return True
+        """Keep a vector unless it is worse than the best; whether it is better."""
+        better = new[0] > self.best[0]
+        if new[0] >= self.best[0]:  # the newer of two equals, to drift where the margin is flat
+            self.best = new
+        return better

@@ -70,6 +70,11 @@ def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, caps
     lines = study.table(rows, "kind")
     assert any(line.startswith("all") for line in lines)
     assert len(study.true_table(rows)) == 4
+    # nothing to do is said so
+    options.only = "no such claim"
+    with pytest.raises(NtkVerifyError, match=r"nothing to search: .* whose name contains 'no such claim'"):
+        study.collect(options)
+    assert study.table(truths, "kind") == ["no variant is false"]
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"variants": [{}]}'])
