@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import sympy
 from benchmark_machine import describe_machine, measured_peaks
-from benchmark_rivals import jax_gram, jax_step, torch_step
+from benchmark_rivals import jax_forms, jax_gram, jax_step, torch_step
 
 from ntkverify.execution import make_executor
 from ntkverify.measures.fused import descend_fused
@@ -97,8 +97,7 @@ def step_case(kind: str, sizes: tuple[int, ...], d: int, m: int, peaks: dict[str
         state[0] = executor.step(mine, a, state[0], eta)
 
     contestants = {"ntkverify": fused}
-    forms = ["by hand"] if kind == "relu" else ["by hand", "by differentiation"]
-    for form in forms:
+    for form in jax_forms(kind):
         contestants[f"jax, {form}"] = jax_step(kind, form, problem, weights, a[:, 0], eta)
     contestants["torch"] = torch_step(kind, problem, weights, a[:, 0], eta)
     times = race(contestants)

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmark import draw, race, show
 from benchmark_machine import best_time, describe_machine
-from benchmark_rivals import jax_step, torch_step
+from benchmark_rivals import jax_forms, jax_step, torch_step
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import make_executor
@@ -114,7 +114,7 @@ def step_case(cupy: Any, kind: str, sizes: tuple[int, ...], d: int, m: int, peak
         cupy.cuda.get_current_stream().synchronize()
 
     contestants = {"ntkverify": fused}
-    for form in ["by hand"] if kind == "relu" else ["by hand", "by differentiation"]:
+    for form in jax_forms(kind):
         contestants[f"jax, {form}"] = jax_step(kind, form, problem, weights, a[:, 0], eta)
     contestants["torch"] = torch_step(kind, problem, weights, a[:, 0], eta, device="cuda")
     times = race(contestants)

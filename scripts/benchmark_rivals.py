@@ -1,8 +1,8 @@
 """The same gradient-descent steps written for JAX and PyTorch, as fast as their users would write them.
 
-Every problem is given twice to JAX where it makes a difference: with the operator by automatic
-differentiation, as PINN codes do it, and with the operator applied by hand to the (n, m) matrix of
-preactivations, which is the faster of the two. PyTorch gets the second form.
+Every problem is given to JAX three times where it makes a difference: with the operator by automatic
+differentiation, in reverse mode twice as PINN codes do it or in forward mode twice, and with the operator applied by
+hand to the (n, m) matrix of preactivations, which is the fastest of them. PyTorch gets the last form.
 """
 
 from __future__ import annotations
@@ -84,28 +84,31 @@ def jax_residuals(kind: str, form: str, problem: dict[str, Any], a: Any) -> Any:
         parts = MATRIX_FORMS[kind](jnp, jax.nn.relu, w, a, points[0], points[1], root)
         return jnp.concatenate([s * (p - y) for s, p, y in zip(scales, parts, targets, strict=True)])
 
-    def by_differentiation(w):
-        if kind == "heat":
+    def along(f, k):
+        """Derivative of `f` along coordinate `k`, a function of the point again."""
+        if form == "by differentiation":
+            return lambda x: jax.grad(f)(x)[k]
+        return lambda x: jax.jvp(f, (x,), (jnp.zeros_like(x).at[k].set(1.0),))[1]
 
-            def u(x):
-                return jnp.sum(a * jax.nn.relu(w @ x) ** 3) * root
+    def differentiated(w):
+        def u(x):
+            z = w @ x
+            return jnp.sum(a * (jax.nn.relu(z) ** 3 if kind == "heat" else jnp.tanh(z))) * root
 
-            def operator(x):
-                space = range(1, x.shape[0] - 1)
-                return jax.grad(u)(x)[0] - sum(jax.grad(lambda z, k=k: jax.grad(u)(z)[k])(x)[k] for k in space)
-        else:
-
-            def u(x):
-                return jnp.sum(a * jnp.tanh(w @ x)) * root
-
-            def operator(x):
-                space = range(x.shape[0] - 1)
-                return -sum(jax.grad(lambda z, k=k: jax.grad(u)(z)[k])(x)[k] for k in space)
+        def operator(x):
+            space = range(1 if kind == "heat" else 0, x.shape[0] - 1)
+            time = along(u, 0)(x) if kind == "heat" else 0.0
+            return time - sum(along(along(u, k), k)(x) for k in space)
 
         parts = jax.vmap(operator)(points[0]), jax.vmap(u)(points[1])
         return jnp.concatenate([s * (p - y) for s, p, y in zip(scales, parts, targets, strict=True)])
 
-    return by_hand if form == "by hand" else by_differentiation
+    return by_hand if form == "by hand" else differentiated
+
+
+def jax_forms(kind: str) -> list[str]:
+    """The forms in which JAX gets the steps of a problem."""
+    return ["by hand"] if kind == "relu" else ["by hand", "by differentiation", "by forward mode"]
 
 
 def torch_step(kind: str, problem: dict[str, Any], weights: Any, a: Any, eta: float, device: str = "cpu") -> Any:

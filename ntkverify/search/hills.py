@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ _MUTATED = 4 / 5  # share after which it turns to `ascend`
 _ELITE = 6  # vectors of an island that are mutated
 _ISLAND, _MOST = 500, 5  # evaluations for each island, and how often at most their number is halved
 _MOVED = 40  # coordinates that `ascend` moves at most: its first model takes twice as many instances
+_RADIUS = 1 / 20  # of a first model
 _SILENT, _RARELY = 3, 0.05  # changes without effect after which a coordinate is changed rarely, and how rarely
 
 
@@ -185,18 +187,37 @@ def value_of(one: Ranked) -> float:
     return -one[0]
 
 
-def ascend(objective: Objective, start: Sequence[int], smooth: Sequence[int]) -> Ranked:
+def ascend(
+    objective: Objective,
+    start: Sequence[int],
+    smooth: Sequence[int],
+    *,
+    radius: float = _RADIUS,
+    patience: float = math.inf,
+) -> Ranked:
     """Quadratic models in a trust region (COBYQA, scipy) over the coordinates in `smooth`, until they have converged.
 
-    It leaves seeds and sizes as they are: the top of a narrow hill, of which mutation has met the slope. Returns the
+    It leaves seeds and sizes as they are: the top of a narrow hill, of which others have met the slope. Returns the
     best vector and its value.
+
+    Parameters
+    ----------
+    radius : float
+        Of the first model, as a share of a coordinate's range.
+    patience : float
+        Instances for each coordinate after which models are given up where none is better than the start; the first
+        model takes two.
     """
     first = objective(start)
     best = first, list(start)
+    tried = 0
 
     def fallen(x: NDArray[np.float64]) -> float:
         """Minus the objective at shares of the smooth coordinates, for a minimiser."""
-        nonlocal best
+        nonlocal best, tried
+        tried += 1
+        if tried > patience * len(smooth) and best[0] <= first:
+            raise _Hopeless
         # not given bounds: COBYQA would first move a start that is near one
         vector = placed(start, smooth, x)
         value = objective(vector)
@@ -205,10 +226,15 @@ def ascend(objective: Objective, start: Sequence[int], smooth: Sequence[int]) ->
         best = max(best, (value, vector), key=lambda pair: pair[0])
         return -value
 
-    minimize(
-        fallen,
-        np.array([start[index] / GRID for index in smooth]),
-        method="COBYQA",
-        options={"initial_tr_radius": 1 / 20, "final_tr_radius": 4 / GRID},
-    )
+    with contextlib.suppress(_Hopeless):
+        minimize(
+            fallen,
+            np.array([start[index] / GRID for index in smooth]),
+            method="COBYQA",
+            options={"initial_tr_radius": radius, "final_tr_radius": 4 / GRID},
+        )
     return best
+
+
+class _Hopeless(BaseException):
+    """Models that are nowhere near: scipy would take an Exception for one of its own."""

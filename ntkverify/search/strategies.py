@@ -8,16 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 from cmaes import CMA
 
-from ntkverify.search.hills import Effects, Objective, Ranked, Used, left_after, mutate, placed, value_of
+from ntkverify.search.hills import Effects, Objective, Ranked, Used, ascend, left_after, mutate, placed, value_of
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
 
 _STARTING = 1 / 5  # share of its budget for uniform vectors, where nothing is given to start from
-_ENDED = 0.8  # share after which `mutate` takes over, which begins with models of the best hills then
+_MODELLED = 0.8  # share after which one hill is left, on which quadratic models are tried
 _ISLAND, _MOST = 200, 5  # evaluations for each island, and how often at most their number is halved
 _MOVED = 40  # coordinates that a strategy moves at most: it learns as many variances and covariances as they have
 _STEP = 0.1  # standard deviation of the first generation, as a share of each coordinate's range
 _COPIES, _MOST_COPIES = 4, 8  # mutated copies beside the first generation, and beside any
+_PATIENCE = 3  # instances for each coordinate after which models that have found nothing better are given up
 _NARROW = 4  # points of the grid that a generation spans at least; one that spans less has converged
 
 
@@ -36,7 +37,8 @@ def strategize(
     It learns along which directions coordinates have to move together, which takes mutation, one or a few at a time,
     far longer. Seeds and sizes have no directions: beside each generation, copies of its island's best vector with some
     of these changed are tried, more of them where that has helped, and one uniform vector. Without two smooth
-    coordinates, or where nothing is known by then that is not vacuous, `mutate` does it all.
+    coordinates, or where nothing is known by then that is not vacuous, `mutate` does it all. For the last fifth of the
+    budget it goes on where quadratic models have found something better than the best, and turns to the next hills.
 
     The parameters are those of `mutate`.
     """
@@ -56,14 +58,14 @@ def strategize(
         rate = len(known) / used()  # seconds may admit fewer than were planned for
     moved = sorted(int(i) for i in rng.permutation(list(smooth))[:_MOVED])
     begun = used()
-    if len(moved) > 1 and begun < _ENDED:
-        wanted = min(round(math.log2(max(rate * (_ENDED - begun) / _ISLAND, 1))), _MOST)
+    if len(moved) > 1 and begun < _MODELLED:
+        wanted = min(round(math.log2(max(rate * (_MODELLED - begun) / _ISLAND, 1))), _MOST)
         starts = _unlike([one for one in known if one[0] != VACUOUS], 1 << wanted)
         halvings = len(starts).bit_length() - 1  # none where nothing valid is known
         effects = Effects(dimension)
         islands = [_Island(one, moved, effects, rng) for one in starts[: 1 << max(halvings, 0)]]
         left: list[Ranked] = []
-        while used() < _ENDED and not all(island.converged for island in islands):
+        while used() < _MODELLED and not all(island.converged for island in islands):
             for number, island in enumerate(islands):
                 if island.converged:
                     continue
@@ -73,9 +75,14 @@ def strategize(
                     left.append(island.best)
                     islands[number] = _Island(new, moved, effects, rng)
             islands.sort(key=lambda island: value_of(island.best))
-            stay = left_after((used() - begun) / (_ENDED - begun), halvings)
+            stay = left_after((used() - begun) / (_MODELLED - begun), halvings)
             left += [island.best for island in islands[stay:]]
             islands = islands[:stay]
+        if islands and used() >= _MODELLED:
+            top, radius = islands[0].best[1], islands[0].radius
+            climbed = islands[0].take(ascend(objective, top, moved, radius=radius, patience=_PATIENCE))
+            while not climbed and not islands[0].converged:  # no hill for models: then the strategy goes on
+                islands[0].generation(objective)
         known = sorted([*(island.best for island in islands), *left], key=value_of) + known
     mutate(objective, dimension, entropy=entropy, evaluations=int(rate), smooth=smooth, used=used, start=known)
 
@@ -113,6 +120,7 @@ class _Island:
         self._moved, self._effects, self._rng = moved, effects, rng
         self._others = sorted(set(range(len(start[1]))) - set(moved))
         self._copies = _COPIES
+        self.radius = _STEP  # of what a generation spans in a typical coordinate
         mean = np.array([start[1][i] / GRID for i in moved])
         self._strategy = CMA(mean=mean, sigma=_STEP, seed=int(rng.integers(2**31)))
 
@@ -125,9 +133,11 @@ class _Island:
             vector = placed(base, self._moved, shares)
             value = objective(vector)
             solutions.append((shares, -value))
-            self._take((value, vector))
+            self.take((value, vector))
         self._strategy.tell(solutions)
-        self.converged = bool(np.ptp(drawn, axis=0).max() < _NARROW / GRID) or self._strategy.should_stop()
+        spans = np.ptp(drawn, axis=0)
+        self.radius = float(np.clip(np.median(spans) / 2, _NARROW * 2 / GRID, _STEP))
+        self.converged = bool(spans.max() < _NARROW / GRID) or self._strategy.should_stop()
         self._copy(objective)
 
     def _copy(self, objective: Objective) -> None:
@@ -138,10 +148,10 @@ class _Island:
             vector = self._effects.changed(self._rng, parent[1], self._others)
             new = objective(vector), vector
             self._effects.learn(parent, new)
-            helped |= self._take(new)
+            helped |= self.take(new)
         self._copies = min(2 * self._copies, _MOST_COPIES) if helped else max(self._copies - 1, 1)
 
-    def _take(self, new: Ranked) -> bool:
+    def take(self, new: Ranked) -> bool:
         """Keep a vector unless it is worse than the best; whether it is better."""
         better = new[0] > self.best[0]
         if new[0] >= self.best[0]:  # the newer of two equals, to drift where the margin is flat

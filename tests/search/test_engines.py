@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ntkverify.search import engines, hills, strategies
+from ntkverify.search import engines, hills
 from ntkverify.search.engines import ENGINES, Finished, climb
 from ntkverify.search.hills import ascend
 from ntkverify.search.margin import VACUOUS
@@ -228,71 +228,6 @@ def test_no_island_is_empty_where_little_is_known():
         islands = hills._Islands([(0.0, [i]) for i in range(known)], 10**5)
         assert islands.number <= known
         assert islands.best == (0.0, [0])
-
-
-class TestStrategies:
-    def best(self, value, dimension, smooth, *, engine="evolution-strategies", evaluations=1000, entropies=range(6)):
-        """The best value of each of several searches."""
-        found = []
-        for entropy in entropies:
-            seen = []
-
-            def objective(vector, seen=seen):
-                if len(seen) == evaluations:
-                    raise Finished
-                seen.append(value(np.array(vector) / GRID, vector))
-                return seen[-1]
-
-            climb(engine, objective, dimension, entropy=entropy, evaluations=evaluations, smooth=smooth)
-            found.append(max(seen))
-        return np.array(found)
-
-    def test_a_ridge_that_no_single_coordinate_follows(self):
-        """24 coordinates have to move together: the ridge is three times as steep across."""
-        turned = np.linalg.qr(np.random.default_rng(0).standard_normal((24, 24)))[0]
-        scales = np.where(np.arange(24) < 12, 1.0, 3.0)
-
-        def ridge(x, vector):
-            return -float(np.abs(scales * (turned @ (x - 0.4))).mean())
-
-        options = {"evaluations": 2000, "entropies": range(4)}
-        evolved = self.best(ridge, 24, range(24), **options)
-        mutated = self.best(ridge, 24, range(24), engine="mutation", **options)
-        assert np.median(evolved) > np.median(mutated) / 2
-
-    def test_seeds_are_tried_beside_the_strategies(self, monkeypatch):
-        """A hill for each of 2^20 seeds, of all heights; twelve coordinates lead to its top."""
-
-        def hills_of(x, vector):
-            height = float(np.random.default_rng(vector[0]).uniform())
-            return height - float(np.linalg.norm(x[1:] - 0.6))
-
-        with_copies = self.best(hills_of, 13, range(1, 13))
-        monkeypatch.setattr(strategies, "_COPIES", 0)
-        monkeypatch.setattr(strategies, "_MOST_COPIES", 0)
-        monkeypatch.setattr(strategies, "_ENDED", 1.0)  # nor does mutation change them
-        without = self.best(hills_of, 13, range(1, 13))
-        assert np.median(with_copies) > np.median(without) + 0.02
-
-    @pytest.mark.parametrize("smooth", [(), (1,)])
-    def test_without_two_smooth_coordinates_mutation_does_it_all(self, smooth):
-        found = self.best(lambda x, vector: -float(np.abs(x - 0.3).sum()), 4, smooth)
-        assert np.median(found) > -0.01
-
-    def test_all_that_has_converged_leaves_the_rest_of_the_budget_to_mutation(self):
-        """Constant on all that is smooth: every strategy stops, and the first coordinate is still found."""
-        found = self.best(lambda x, vector: -abs(float(x[0]) - 0.3), 4, (1, 2, 3))
-        assert np.median(found) > -1e-3
-
-    def test_what_is_vacuous_is_no_start(self):
-        """One vector in ten is valid, and the top lies at the cliff; strategies start from those."""
-        found = self.best(
-            lambda x, vector: -float(np.square(x - 0.5).sum()) if x[0] < 0.1 else VACUOUS,
-            6,
-            range(6),
-            entropies=range(4),
-        )
-        assert np.median(found) > -0.165  # of the top's -0.16
 
 
 class TestPortfolio:
