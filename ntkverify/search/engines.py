@@ -2,8 +2,8 @@
 
 An engine calls the objective with vectors of coordinates in [0, GRID) until the objective raises `Finished`;
 one that has converged returns, and is started again with other entropy. Equal arguments give equal proposals on one
-kind of processor with one version of scipy and of cmaes, which is what lets a killed campaign resume: its past
-evaluations are answered from the record.
+kind of processor with one version of numpy, scipy and cmaes, which lets a killed campaign resume: its past evaluations
+are answered from the record.
 """
 
 from __future__ import annotations

@@ -43,17 +43,11 @@ def strategize(
     The parameters are those of `mutate`.
     """
     rng = np.random.default_rng([entropy, 15])
-
-    def uniform() -> Ranked:
-        """A vector drawn uniformly, with its value."""
-        vector = rng.integers(0, GRID, dimension).tolist()
-        return objective(vector), vector
-
     known, rate = list(start), float(evaluations)
     if not start:
-        known = [uniform()]
+        known = [_uniform(objective, dimension, rng)]
         while used() < _STARTING:
-            known.append(uniform())
+            known.append(_uniform(objective, dimension, rng))
         known.sort(key=value_of)
         rate = len(known) / used()  # seconds may admit fewer than were planned for
     moved = sorted(int(i) for i in rng.permutation(list(smooth))[:_MOVED])
@@ -61,30 +55,46 @@ def strategize(
     if len(moved) > 1 and begun < _MODELLED:
         wanted = min(round(math.log2(max(rate * (_MODELLED - begun) / _ISLAND, 1))), _MOST)
         starts = _unlike([one for one in known if one[0] != VACUOUS], 1 << wanted)
-        halvings = len(starts).bit_length() - 1  # none where nothing valid is known
-        effects = Effects(dimension)
-        islands = [_Island(one, moved, effects, rng) for one in starts[: 1 << max(halvings, 0)]]
-        left: list[Ranked] = []
-        while used() < _MODELLED and not all(island.converged for island in islands):
-            for number, island in enumerate(islands):
-                if island.converged:
-                    continue
-                island.generation(objective)
-                new = uniform()
-                if new[0] > island.best[0]:  # a hill that is higher at its foot
-                    left.append(island.best)
-                    islands[number] = _Island(new, moved, effects, rng)
-            islands.sort(key=lambda island: value_of(island.best))
-            stay = left_after((used() - begun) / (_MODELLED - begun), halvings)
-            left += [island.best for island in islands[stay:]]
-            islands = islands[:stay]
-        if islands and used() >= _MODELLED:
-            top, radius = islands[0].best[1], islands[0].radius
-            climbed = islands[0].take(ascend(objective, top, moved, radius=radius, patience=_PATIENCE))
-            while not climbed and not islands[0].converged:  # no hill for models: then the strategy goes on
-                islands[0].generation(objective)
-        known = sorted([*(island.best for island in islands), *left], key=value_of) + known
+        if starts:
+            known = _climbed(objective, starts, moved, rng, used) + known
     mutate(objective, dimension, entropy=entropy, evaluations=int(rate), smooth=smooth, used=used, start=known)
+
+
+def _climbed(
+    objective: Objective, starts: Sequence[Ranked], moved: Sequence[int], rng: np.random.Generator, used: Used
+) -> list[Ranked]:
+    """The best of each hill, the best first. Of the `starts` a power of two is taken up, to be halved time and again."""
+    halvings = len(starts).bit_length() - 1
+    dimension = len(starts[0][1])
+    effects = Effects(dimension)
+    islands = [_Island(one, moved, effects, rng) for one in starts[: 1 << halvings]]
+    left: list[Ranked] = []
+    begun = used()
+    while used() < _MODELLED and not all(island.converged for island in islands):
+        for number, island in enumerate(islands):
+            if island.converged:
+                continue
+            island.generation(objective)
+            new = _uniform(objective, dimension, rng)
+            if new[0] > island.best[0]:  # a hill that is higher at its foot
+                left.append(island.best)
+                islands[number] = _Island(new, moved, effects, rng)
+        islands.sort(key=lambda island: value_of(island.best))
+        stay = left_after((used() - begun) / (_MODELLED - begun), halvings)
+        left += [island.best for island in islands[stay:]]
+        islands = islands[:stay]
+    if used() >= _MODELLED:
+        top = ascend(objective, islands[0].best[1], moved, radius=islands[0].radius, patience=_PATIENCE)
+        models_climb = islands[0].take(top)
+        while not models_climb and not islands[0].converged:  # no hill for models: then the strategy goes on
+            islands[0].generation(objective)
+    return sorted([*(island.best for island in islands), *left], key=value_of)
+
+
+def _uniform(objective: Objective, dimension: int, rng: np.random.Generator) -> Ranked:
+    """A vector drawn uniformly, with its value."""
+    vector = rng.integers(0, GRID, dimension).tolist()
+    return objective(vector), vector
 
 
 def _unlike(ranked: Sequence[Ranked], most: int) -> list[Ranked]:
