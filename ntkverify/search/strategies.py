@@ -63,7 +63,7 @@ def strategize(
 def _climbed(
     objective: Objective, starts: Sequence[Ranked], moved: Sequence[int], rng: np.random.Generator, used: Used
 ) -> list[Ranked]:
-    """The best of each hill, the best first. A power of two of the `starts` is taken up, to be halved time and again."""
+    """The best of each hill, the best first. A power of two of the `starts` is taken up, halved time and again."""
     halvings = len(starts).bit_length() - 1
     dimension = len(starts[0][1])
     effects = Effects(dimension)
