@@ -52,21 +52,16 @@ def mutate(
     order = [int(i) for i in rng.permutation(list(smooth))]
     effects = Effects(dimension)
 
-    def uniform() -> Ranked:
-        """A vector drawn uniformly, with its value."""
-        vector = rng.integers(0, GRID, dimension).tolist()
-        return objective(vector), vector
-
     first, count = list(start), 0
     while not start and (count < _ELITE or used() < _STARTING):
-        first = _ranked(uniform(), first, _ELITE * 2**_MOST)
+        first = _ranked(uniform(objective, dimension, rng), first, _ELITE * 2**_MOST)
         count += 1
     begun = used()
     islands = _Islands(first, evaluations * (1 - begun) if start else count / begun * (1 - begun))
     ascends = bool(order)
     for turn in itertools.count():
         if islands.best[0] == VACUOUS or rng.random() < 1 / 8:  # near what is vacuous there is nothing to be found
-            islands.take(uniform(), turn)
+            islands.take(uniform(objective, dimension, rng), turn)
         else:
             islands.thin_out((used() - begun) / max(_MUTATED - begun, 1 / GRID))
             parent = islands.parent(rng, turn)
@@ -162,6 +157,12 @@ class Effects:
             self._without[moved] += 1
         elif len(moved) == 1:
             self._with[moved] = True
+
+
+def uniform(objective: Objective, dimension: int, rng: np.random.Generator) -> Ranked:
+    """A vector drawn uniformly, with its value."""
+    vector = rng.integers(0, GRID, dimension).tolist()
+    return objective(vector), vector
 
 
 def placed(start: Sequence[int], moved: Sequence[int], shares: NDArray[np.float64]) -> list[int]:

@@ -8,7 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 from cmaes import CMA
 
-from ntkverify.search.hills import Effects, Objective, Ranked, Used, ascend, left_after, mutate, placed, value_of
+from ntkverify.search.hills import (
+    Effects,
+    Objective,
+    Ranked,
+    Used,
+    ascend,
+    left_after,
+    mutate,
+    placed,
+    uniform,
+    value_of,
+)
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
 
@@ -40,14 +51,14 @@ def strategize(
     coordinates, or where nothing is known by then that is not vacuous, `mutate` does it all. For the last fifth of the
     budget it goes on where quadratic models have found something better than the best, and turns to the next hills.
 
-    The parameters are those of `mutate`.
+    `start` and the other parameters are those of `mutate`.
     """
     rng = np.random.default_rng([entropy, 15])
     known, rate = list(start), float(evaluations)
     if not start:
-        known = [_uniform(objective, dimension, rng)]
+        known = [uniform(objective, dimension, rng)]
         while used() < _STARTING:
-            known.append(_uniform(objective, dimension, rng))
+            known.append(uniform(objective, dimension, rng))
         known.sort(key=value_of)
         rate = len(known) / used()  # seconds may admit fewer than were planned for
     moved = sorted(int(i) for i in rng.permutation(list(smooth))[:_MOVED])
@@ -75,7 +86,7 @@ def _climbed(
             if island.converged:
                 continue
             island.generation(objective)
-            new = _uniform(objective, dimension, rng)
+            new = uniform(objective, dimension, rng)
             if new[0] > island.best[0]:  # a hill that is higher at its foot
                 left.append(island.best)
                 islands[number] = _Island(new, moved, effects, rng)
@@ -89,12 +100,6 @@ def _climbed(
         while not models_climb and not islands[0].converged:  # no hill for models: then the strategy goes on
             islands[0].generation(objective)
     return sorted([*(island.best for island in islands), *left], key=value_of)
-
-
-def _uniform(objective: Objective, dimension: int, rng: np.random.Generator) -> Ranked:
-    """A vector drawn uniformly, with its value."""
-    vector = rng.integers(0, GRID, dimension).tolist()
-    return objective(vector), vector
 
 
 def _unlike(ranked: Sequence[Ranked], most: int) -> list[Ranked]:

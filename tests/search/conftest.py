@@ -1,8 +1,12 @@
 """A theorem of a few lines whose claims are true, sharp, rounded, random or in need of their assumptions."""
 
+import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 MODULE = '''
     """Vectors with entries of modulus at most 1."""

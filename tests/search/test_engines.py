@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from climbing import best
 
 from ntkverify.search import engines, hills
 from ntkverify.search.engines import ENGINES, Finished, climb
@@ -126,20 +127,9 @@ def test_mutation_turns_to_models_when_most_of_the_seconds_are_used_up():
     assert max(seen[:320]) < -1e-7 < max(seen)
 
 
-def best_of_mutation(value, *, dimension=60, evaluations=400, entropies=range(10)):
-    found = []
-    for entropy in entropies:
-        seen = []
-
-        def objective(vector, seen=seen):
-            if len(seen) == evaluations:
-                raise Finished
-            seen.append(value(np.array(vector) / GRID))
-            return seen[-1]
-
-        climb("mutation", objective, dimension, entropy=entropy, evaluations=evaluations, smooth=())
-        found.append(max(seen))
-    return np.array(found)
+def best_of_mutation(value, *, dimension=60, evaluations=400):
+    options = {"engine": "mutation", "evaluations": evaluations, "entropies": range(10)}
+    return best(lambda x, vector: value(x), dimension, (), **options)
 
 
 def test_mutation_learns_which_coordinates_matter(monkeypatch):

@@ -2,11 +2,12 @@
 
 import contextlib
 
+import climbing
 import numpy as np
 import pytest
 
 from ntkverify.search import strategies
-from ntkverify.search.engines import Finished, climb
+from ntkverify.search.engines import Finished
 from ntkverify.search.hills import Effects
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
@@ -15,19 +16,8 @@ from ntkverify.search.strategies import _Island, strategize
 
 def best(value, dimension, smooth, *, engine="evolution-strategies", evaluations=1000, entropies=range(6)):
     """The best value of each of several searches."""
-    found = []
-    for entropy in entropies:
-        seen = []
-
-        def objective(vector, seen=seen):
-            if len(seen) == evaluations:
-                raise Finished
-            seen.append(value(np.array(vector) / GRID, vector))
-            return seen[-1]
-
-        climb(engine, objective, dimension, entropy=entropy, evaluations=evaluations, smooth=smooth)
-        found.append(max(seen))
-    return np.array(found)
+    options = {"engine": engine, "evaluations": evaluations, "entropies": entropies}
+    return climbing.best(value, dimension, smooth, **options)
 
 
 @pytest.fixture
