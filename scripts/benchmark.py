@@ -38,21 +38,23 @@ ROUNDS = 5
 def neuron_of(kind: str, d: int) -> Neuron:
     """The neuron of a benchmark problem: `d` counts all coordinates for "relu", those of space otherwise."""
     phi, a = sympy.symbols("Phi_1 a", real=True)
-    extra = {"relu": 0, "heat": 2, "poisson": 1}[kind]
-    w, x = sympy.symbols(f"w0:{d + extra}", real=True), sympy.symbols(f"x0:{d + extra}", real=True)
+    coordinates = d + (kind == "heat")
+    w, x = sympy.symbols(f"w0:{coordinates}", real=True), sympy.symbols(f"x0:{coordinates}", real=True)
     z = sympy.Add(*(p * q for p, q in zip(w, x, strict=True)))
     if kind == "relu":
         return Neuron(w, (a,), x, (Block("data", (a * PositivePower(z, 1),), (phi,), phi),))
-    u = a * (PositivePower(z, 3) if kind == "heat" else sympy.tanh(z))
-    space = x[1:-1] if kind == "heat" else x[:-1]
+    bias = sympy.Symbol("b", real=True)
+    u = a * (PositivePower(z + bias, 3) if kind == "heat" else sympy.tanh(z + bias))
+    space = x[1:] if kind == "heat" else x
     interior = (sympy.diff(u, x[0]) if kind == "heat" else 0) - sum(sympy.diff(u, v, 2) for v in space)
-    return Neuron(w, (a,), x, (Block("interior", (interior,), (phi,), phi), Block("boundary", (u,), (phi,), phi)))
+    blocks = Block("interior", (interior,), (phi,), phi), Block("boundary", (u,), (phi,), phi)
+    return Neuron((*w, bias), (a,), x, blocks)
 
 
 def draw(kind: str, sizes: tuple[int, ...], d: int, m: int, seed: int = 0) -> tuple[Neuron, dict[str, Any], Any, Any]:
-    """Random samples and weights of a problem."""
+    """Random samples and weights of a problem; where there is a bias, the last coordinate of the points is 1."""
     neuron, rng = neuron_of(kind, d), np.random.default_rng(seed)
-    k = len(neuron.coordinates)
+    k = len(neuron.weights)
     names = [b.name for b in neuron.blocks]
     points = {name: rng.standard_normal((n, k)) / np.sqrt(k) for name, n in zip(names, sizes, strict=True)}
     if kind != "relu":
@@ -65,6 +67,12 @@ def draw(kind: str, sizes: tuple[int, ...], d: int, m: int, seed: int = 0) -> tu
         "scale": {name: n**-0.5 for name, n in zip(names, sizes, strict=True)},
     }
     return neuron, problem, rng.standard_normal((m, k)), rng.choice([-1.0, 1.0], (m, 1))
+
+
+def executor_of(neuron: Neuron, problem: dict[str, Any], backend: str = "cpu") -> Any:
+    """The library's executor of a drawn problem; a bias is a weight of its own there, not one of a coordinate."""
+    points = {name: x[:, : len(neuron.coordinates)] for name, x in problem["points"].items()}
+    return make_executor(neuron, points, problem["targets"], scale=problem["scale"], backend=backend)
 
 
 def race(contestants: dict[str, Any], rounds: int = ROUNDS, *, warm_up: bool = True) -> dict[str, float]:
@@ -89,7 +97,7 @@ def step_case(kind: str, sizes: tuple[int, ...], d: int, m: int, peaks: dict[str
     """One step of gradient descent."""
     eta = 1e-6
     neuron, problem, weights, a = draw(kind, sizes, d, m)
-    executor = make_executor(neuron, problem["points"], problem["targets"], scale=problem["scale"])
+    executor = executor_of(neuron, problem)
     mine = weights.copy()
     state = [executor.forward(mine, a)]
 
@@ -101,7 +109,7 @@ def step_case(kind: str, sizes: tuple[int, ...], d: int, m: int, peaks: dict[str
         contestants[f"jax, {form}"] = jax_step(kind, form, problem, weights, a[:, 0], eta)
     contestants["torch"] = torch_step(kind, problem, weights, a[:, 0], eta)
     times = race(contestants)
-    operations = executor.operations_per_step(m)  # type: ignore[attr-defined]
+    operations = executor.operations_per_step(m)
     own = times["ntkverify"]
     # the weights are read and written, the outer weights read
     moved = 8 * m * (2 * weights.shape[1] + 1)
@@ -121,7 +129,7 @@ def gram_case(
 ) -> dict[str, Any]:
     """One Gram matrix J J^T."""
     neuron, problem, weights, a = draw(kind, sizes, d, m)
-    executor = make_executor(neuron, problem["points"], problem["targets"], scale=problem["scale"])
+    executor = executor_of(neuron, problem)
     contestants = {"ntkverify": lambda: executor.gram(weights, a)}
     if rival:
         for form in ["by hand"] if kind == "relu" else ["by hand", "by differentiation"]:
@@ -151,7 +159,7 @@ def gram_case(
 def batch_case() -> dict[str, Any]:
     """A thousand small networks trained together and one after another, step by step."""
     neuron, problem, _, _ = draw("relu", (16,), 4, 1024)
-    executor = make_executor(neuron, problem["points"], problem["targets"], scale=problem["scale"])
+    executor = executor_of(neuron, problem)
     rng = np.random.default_rng(0)
     weights, a = rng.standard_normal((1000, 1024, 4)), rng.choice([-1.0, 1.0], (1000, 1024, 1))
 

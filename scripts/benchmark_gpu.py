@@ -15,12 +15,11 @@ import os
 import sys
 from typing import Any
 
-from benchmark import draw, race, show
+from benchmark import draw, executor_of, race, show
 from benchmark_machine import best_time, describe_machine
 from benchmark_rivals import jax_forms, jax_step, torch_step
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution import make_executor
 from ntkverify.execution.gpu import require_cupy
 
 CASES = [("heat", (200, 50), 1), ("poisson", (200, 50), 1), ("relu", (200,), 3)]
@@ -104,8 +103,7 @@ def step_case(cupy: Any, kind: str, sizes: tuple[int, ...], d: int, m: int, peak
     """One step of gradient descent on the device."""
     eta = 1e-6
     neuron, problem, weights, a = draw(kind, sizes, d, m)
-    arrays = (problem["points"], problem["targets"])
-    executor = make_executor(neuron, *arrays, scale=problem["scale"], backend="gpu")
+    executor = executor_of(neuron, problem, "gpu")
     mine, frozen = cupy.asarray(weights), cupy.asarray(a)
     state = [executor.forward(mine, frozen)]
 
@@ -119,7 +117,7 @@ def step_case(cupy: Any, kind: str, sizes: tuple[int, ...], d: int, m: int, peak
     contestants["torch"] = torch_step(kind, problem, weights, a[:, 0], eta, device="cuda")
     times = race(contestants)
     own = times["ntkverify"]
-    operations = make_executor(neuron, *arrays, scale=problem["scale"], backend="cpu").operations_per_step(m)
+    operations = executor_of(neuron, problem).operations_per_step(m)
     moved = 8 * m * (2 * weights.shape[1] + 1)
     return {
         "case": f"{kind} step n={sizes} d={d} m={m}",

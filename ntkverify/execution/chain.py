@@ -8,7 +8,7 @@ neuron alone, of the sample alone, and the mixed ones; only the last are paid m 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import sympy
@@ -104,8 +104,14 @@ def forward_statements(neuron: Neuron, block: Block) -> Statements:
     return _sort(neuron, z, features, ())
 
 
-def gradient_statements(neuron: Neuron, block: Block, cotangents: tuple[sympy.Symbol, ...]) -> Statements:
-    """Code for the gradient of ``sum_k c_k feature_k`` in the trainable weights, c_k given per sample."""
+def gradient_statements(
+    neuron: Neuron, block: Block, cotangents: tuple[sympy.Symbol, ...], *, spread: bool = False
+) -> Statements:
+    """Code for the gradient of ``sum_k c_k feature_k`` in the trainable weights, c_k given per sample.
+
+    With `spread` the factors of the shared derivatives that belong to the sample or to the neuron alone, the
+    cotangent of a single feature among them, go to what they are multiplied by, and are not paid m * n times.
+    """
     z = forms(block, neuron)
     features = [f.xreplace(z) for f in block.features]
     # dT/dz_l is arranged per feature, so that c_k stays one factor of it
@@ -113,13 +119,18 @@ def gradient_statements(neuron: Neuron, block: Block, cotangents: tuple[sympy.Sy
         sympy.Add(*(c * _arrange(sympy.diff(f, s)) for c, f in zip(cotangents, features, strict=True)))
         for s in z.values()
     ]
+    factors = [sympy.S.One] * len(by_form)
+    if spread:
+        both = set(z.values())
+        parts = [e.as_independent(*both, as_Add=False) for e in by_form]
+        factors, by_form = [apart for apart, _ in parts], [rest for _, rest in parts]
     shared = [sympy.Symbol(f"s_{i}") for i in range(len(by_form))]
     outputs = []
     for w in neuron.weights:
-        through = [s * sympy.diff(form, w) for s, form in zip(shared, z, strict=True)]
+        through = [s * a * sympy.diff(form, w) for s, a, form in zip(shared, factors, z, strict=True)]
         direct = [c * _arrange(sympy.diff(f, w)) for c, f in zip(cotangents, features, strict=True)]
         outputs.append(sympy.Add(*through, *direct))
-    return _sort(neuron, z, outputs, cotangents, tuple(zip(shared, by_form, strict=True)))
+    return _sort(neuron, z, outputs, cotangents, tuple(zip(shared, by_form, strict=True)), apart=spread)
 
 
 def value_and_gradient_statements(neuron: Neuron, block: Block) -> Statements:
@@ -173,8 +184,14 @@ def _sort(
     outputs: Iterable[sympy.Expr],
     cotangents: tuple[sympy.Symbol, ...],
     shared: tuple[Assignment, ...] = (),
+    *,
+    apart: bool = False,
 ) -> Statements:
-    """Share common subexpressions and sort every product's factors by what they depend on."""
+    """Share common subexpressions and sort every product's factors by what they depend on.
+
+    With `apart`, factors of the neuron alone in an output's terms are left out of what is shared, and can be taken
+    out of sums over samples.
+    """
     outputs = list(outputs)
     of_neuron = {*neuron.weights, *neuron.frozen}
     of_sample = {*neuron.coordinates, *cotangents}
@@ -220,8 +237,14 @@ def _sort(
 
     forms_first = [(s, form) for form, s in z.items()]
     definitions = [*forms_first, *shared]
-    hoisted = [hoist(e) for _, e in definitions] + [hoist(e) for e in outputs]
+    hoisted = [hoist(e) for _, e in definitions]
+    groups = [by_neuron(hoist(e), of_neuron) if apart else {sympy.S.One: hoist(e)} for e in outputs]
+    hoisted += [rest for group in groups for rest in group.values()]
     replacements, reduced = sympy.cse(hoisted, symbols=sympy.numbered_symbols("t_"), order="canonical")
+    # a step chooses what it is multiplied by, which a name of its own would hide from the printer
+    steps = {s: e for s, e in replacements if isinstance(e, PositivePower) and e.args[1] == 0}
+    replacements = [(s, e.xreplace(steps)) for s, e in replacements if s not in steps]
+    reduced = [e.xreplace(steps) for e in reduced]
     # put the definitions and the common subexpressions in an order in which each uses only earlier ones
     pending = list(replacements) + [(s, e) for (s, _), e in zip(definitions, reduced, strict=False)]
     unknown = {s for s, _ in pending}
@@ -230,9 +253,19 @@ def _sort(
         s, e = pending.pop(ready)
         unknown.discard(s)
         kinds["mixed"].append((s, e))
-    results = tuple(reduced[len(definitions) :])
+    rests = iter(reduced[len(definitions) :])
+    results = tuple(sympy.Add(*(own * next(rests) for own in group)) for group in groups)
     # where only outer weights are trained, the derivatives through the forms are asked for by nobody
     return live(Statements(tuple(kinds["neuron"]), tuple(kinds["sample"]), tuple(kinds["mixed"]), results))
+
+
+def by_neuron(e: sympy.Expr, of_neuron: Collection[sympy.Symbol]) -> dict[sympy.Expr, sympy.Expr]:
+    """The terms of a sum gathered by their factors of the neuron alone: factor to what it multiplies."""
+    found: dict[sympy.Expr, sympy.Expr] = {}
+    for term in sympy.Add.make_args(e):
+        own = sympy.Mul(*(a for a in sympy.Mul.make_args(term) if a.is_number or a in of_neuron))
+        found[own] = found.get(own, sympy.S.Zero) + term / own
+    return found
 
 
 def live(code: Statements, given: frozenset[sympy.Symbol] = frozenset()) -> Statements:

@@ -10,12 +10,20 @@ new features to the sums, hence one trip through memory per step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import sympy
 
-from ntkverify.execution.chain import Assignment, Statements, canonical, forward_statements, gradient_statements
+from ntkverify.execution.chain import (
+    Assignment,
+    Statements,
+    by_neuron,
+    canonical,
+    forward_statements,
+    gradient_statements,
+    operations,
+)
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.samples import residual_slopes
 from ntkverify.symbolic.neuron import Block, Neuron
@@ -67,6 +75,13 @@ class KernelSource:
     forward_operations: tuple[int, ...]
 
 
+def _operations_per_sample(code: Statements, neuron: Neuron) -> int:
+    """Operations of a gradient per neuron and sample, additions to its sums included, but for factors taken out."""
+    of_neuron = {*neuron.weights, *neuron.frozen, *(s for s, _ in code.neuron)}
+    rests = [rest for e in code.outputs if e != 0 for rest in by_neuron(e, of_neuron).values()]
+    return sum(operations(e) for _, e in code.mixed) + sum(operations(e) + 1 for e in rests)
+
+
 def batch_source(neuron: Neuron, module: str) -> str:
     """The module with ``descend``, which runs batches with the kernels of the named module.
 
@@ -107,7 +122,7 @@ def kernel_source(neuron: Neuron, sizes: tuple[int, ...]) -> KernelSource:
     gradients, forwards = [], []
     for b in neuron.blocks:
         cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(b.features)))
-        gradients.append(gradient_statements(neuron, b, cotangents))
+        gradients.append(gradient_statements(neuron, b, cotangents, spread=True))
         forwards.append(forward_statements(neuron, b))
     text = HEADER
     text += "\n".join(_sweep(neuron, gradients, forwards, at_once, lanes, printer)) + "\n\n\n"
@@ -116,7 +131,7 @@ def kernel_source(neuron: Neuron, sizes: tuple[int, ...]) -> KernelSource:
         text,
         at_once,
         lanes,
-        tuple(g.operations + p for g in gradients),
+        tuple(_operations_per_sample(g, neuron) for g in gradients),
         tuple(f.operations + len(b.features) for f, b in zip(forwards, neuron.blocks, strict=True)),
     )
 
@@ -145,6 +160,7 @@ def _sweep(
         f"    w = np.empty(({p}, {lanes}))",
         f"    g = np.empty(({p}, {lanes}))",
         f"    f = np.empty(({max(q, 1)}, {lanes}))",
+        f"    v = np.empty(({most_neuron_values(gradients + forwards)}, {lanes}))",
         "    store = gradient.shape[0] > 0",
         f"    for j0 in range(start, stop, {lanes}):",
         f"        size = min({lanes}, stop - j0)",
@@ -174,17 +190,22 @@ def _sweep(
     return lines
 
 
+def most_neuron_values(codes: Sequence[Statements]) -> int:
+    """Rows of the buffer for what depends on the neuron alone."""
+    return max(1, *(len(code.neuron) for code in codes))
+
+
 def _block_pass(
     neuron: Neuron, block: Block, code: Statements, index: int, step: int, printer: ScalarPrinter, *, gradient: bool
 ) -> list[str]:
     """The loops over one block's samples and the group's neurons, for the gradient or for the sums."""
     outputs = [(i, e) for i, e in enumerate(code.outputs) if e != 0]
     features = range(len(block.features))
+    of_neuron = {*neuron.weights, *neuron.frozen, *(s for s, _ in code.neuron)}
 
     def accumulate(of_sample: Callable[[sympy.Expr, int], str], step: int) -> list[str]:
         if gradient:
-            sums = [(i, " + ".join(of_sample(e, k) for k in range(step))) for i, e in outputs]
-            return [f"g[{i}, l] += {terms}" for i, terms in sums]
+            return [f"g[{i}, l] += {_sum_of_samples(e, of_neuron, of_sample, step)}" for i, e in outputs]
         return [f"y{c}__{k} += {of_sample(e, k)}" for c, e in outputs for k in range(step)]
 
     if gradient:
@@ -218,7 +239,7 @@ def block_loops(
     loop does with the outputs; `before` and `after` surround that loop.
     """
     pad = " " * indent
-    used = set().union(*(e.free_symbols for _, e in (*code.neuron, *code.sample, *code.mixed)), set())
+    used = set().union(*(e.free_symbols for _, e in (*code.sample, *code.mixed)), set())
     used = used.union(*(e.free_symbols for e in code.outputs))
     local = {s for s, _ in (*code.sample, *code.mixed)}
 
@@ -227,7 +248,16 @@ def block_loops(
         marked = {v: sympy.Symbol(f"{v.name}__{k}") for v in e.free_symbols if v in local or v.name[0] in "xc"}
         return printer(e.xreplace(marked))
 
-    lines = [f"{pad}for i in range(row, row + sizes[{index}], {step}):"]
+    lines = []
+    if code.neuron:
+        # what depends on the neuron alone, once for all samples
+        lines.append(f"{pad}for l in range(size):")
+        of_neuron = set().union(*(e.free_symbols for _, e in code.neuron))
+        lines += [f"{pad}    {s.name} = w[{i}, l]" for i, s in enumerate(neuron.weights) if s in of_neuron]
+        lines += [f"{pad}    {s.name} = f[{i}, l]" for i, s in enumerate(neuron.frozen) if s in of_neuron]
+        for i, (s, e) in enumerate(code.neuron):
+            lines += [f"{pad}    {s.name} = {printer(e)}", f"{pad}    v[{i}, l] = {s.name}"]
+    lines.append(f"{pad}for i in range(row, row + sizes[{index}], {step}):")
     for k in range(step):
         lines += [
             f"{pad}    {s.name}__{k} = points[i + {k}, {c}]" for c, s in enumerate(neuron.coordinates) if s in used
@@ -240,7 +270,7 @@ def block_loops(
     inner = pad + " " * 8
     lines += [f"{inner}{s.name} = w[{i}, l]" for i, s in enumerate(neuron.weights) if s in used]
     lines += [f"{inner}{s.name} = f[{i}, l]" for i, s in enumerate(neuron.frozen) if s in used]
-    lines += [f"{inner}{s.name} = {printer(e)}" for s, e in code.neuron]
+    lines += [f"{inner}{s.name} = v[{i}, l]" for i, (s, _) in enumerate(code.neuron) if s in used]
     forms, rest = _split_forms(code)
     # term by term over all samples: each weight is loaded once and used for every sample at hand
     for s, e in forms:
@@ -253,6 +283,17 @@ def block_loops(
     lines += [f"{inner}{line}" for line in finish(of_sample, step) or ["pass"]]
     lines += [f"{pad}    {line}" for line in after]
     return [*lines, f"{pad}row += sizes[{index}]"]
+
+
+def _sum_of_samples(
+    e: sympy.Expr, of_neuron: Collection[sympy.Symbol], of_sample: Callable[[sympy.Expr, int], str], step: int
+) -> str:
+    """Text of an expression summed over the samples at hand, factors of the neuron alone outside the sum."""
+    parts = []
+    for own, rest in by_neuron(e, of_neuron).items():
+        text = " + ".join(of_sample(rest, k) for k in range(step))
+        parts.append(text if own == 1 else f"{of_sample(own, 0)} * ({text})")
+    return " + ".join(parts)
 
 
 def _split_forms(code: Statements) -> tuple[list[Assignment], list[Assignment]]:

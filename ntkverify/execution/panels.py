@@ -16,7 +16,7 @@ import numpy.typing as npt
 import sympy
 
 from ntkverify.execution.chain import canonical, gradient_statements
-from ntkverify.execution.numba_source import HEADER, block_loops
+from ntkverify.execution.numba_source import HEADER, block_loops, most_neuron_values
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.threads import one_blas_thread, share
 from ntkverify.symbolic.neuron import Neuron
@@ -122,6 +122,7 @@ def panel_source(neuron: Neuron, at_once: tuple[int, ...], *, factor: bool) -> P
         "    size = stop - start",
         f"    w = np.empty(({len(every)}, size))",
         f"    f = np.empty(({max(len(neuron.frozen), 1)}, size))",
+        f"    v = np.empty(({most_neuron_values(codes)}, size))",
         "    for l in range(size):",
         *(f"        w[{i}, l] = weights[start + l, {i}]" for i in every),
         *(f"        f[{i}, l] = frozen[start + l, {i}]" for i in range(len(neuron.frozen))),

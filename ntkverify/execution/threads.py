@@ -18,10 +18,12 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+from ntkverify.execution.placement import allowed_processors, staying_put
+
 
 def available_threads() -> int:
     """Number of processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(allowed_processors()) or os.cpu_count() or 1
 
 
 @cache
@@ -43,15 +45,16 @@ def share(work: Callable[[int], None], count: int, threads: int) -> None:
         while (i := next(tickets)) < count:
             work(i)
 
-    others = [_pool(os.getpid(), threads - 1).submit(take) for _ in range(threads - 1)]
-    try:
-        take()
-    finally:
-        for other in others:
-            # all chunks are taken by now, so that one who has not begun is not needed; waiting for it from inside
-            # another share's chunk would be waiting for oneself
-            if not other.cancel():
-                other.result()
+    with staying_put() as elsewhere:
+        others = [_pool(os.getpid(), threads - 1).submit(elsewhere.help, take) for _ in range(threads - 1)]
+        try:
+            take()
+        finally:
+            for other in others:
+                # all chunks are taken by now, so that one who has not begun is not needed; waiting for it from inside
+                # another share's chunk would be waiting for oneself
+                if not other.cancel():
+                    other.result()
 
 
 @cache

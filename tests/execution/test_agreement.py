@@ -229,12 +229,14 @@ class TestMutations:
         forward = array.forward(weights, frozen)
         gradient = array.gradient(weights, frozen, forward)
         lines = kernel_source(neuron, (7, 4)[: len(neuron.blocks)]).text.splitlines()
-        # the accumulations of the first sample of each pass: "g0 += ...", "y0__0 += ..."
-        spots = [i for i, line in enumerate(lines) if line.lstrip().startswith(("g0 += ", "y0__0 += ", "y0__1 += "))]
-        spots = [spots[0], spots[-1]]
-        for spot in spots:
+        turned = []
+        # a component of the gradient, one of its terms, and a sample's sum over neurons
+        for start, plus in (("g[0, l] += ", " += "), ("g[0, l] += ", ") + ("), ("y0__0 += ", " += ")):
+            spots = [i for i, line in enumerate(lines) if line.lstrip().startswith(start) and plus in line]
+            turned += [(spot, plus) for spot in {spots[0], spots[-1]}]
+        for spot, plus in turned:
             mutated = [*lines]
-            mutated[spot] = mutated[spot].replace(" += ", " -= ")
+            mutated[spot] = mutated[spot].replace(plus, plus.replace("+", "-"), 1)
             text = "\n".join(mutated)
             monkeypatch.setattr(cpu_module, "kernel_source", partial(_with_text, text))
             wrong = executor_of(neuron, problem, backend="cpu")

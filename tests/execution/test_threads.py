@@ -1,5 +1,6 @@
 """Chunks shared out to threads."""
 
+import os
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from ntkverify.execution.cpu import CpuExecutor
 from ntkverify.execution.gemm import GemmExecutor
-from ntkverify.execution.threads import share
+from ntkverify.execution.threads import available_threads, share
 from ntkverify.symbolic.neuron import regression_neuron
 
 
@@ -50,3 +51,68 @@ def test_gram_matrices_do_not_depend_on_any_number_of_threads(executor):
         assert (other == found[0]).all()
     dense = executor_of(neuron, problem, backend="array").gram(weights, frozen)
     assert np.abs(found[0] - dense).max() <= 1e-13 * np.abs(dense).max()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs a system that places threads on several processors",
+)
+class TestPlacement:
+    """A caller and its helper on different processors, as long as work is shared out."""
+
+    def shared(self):
+        """Where the caller and its one helper may run while they work, and how many threads each would start."""
+        together, found = threading.Barrier(2, timeout=60), {}
+
+        def work(i):
+            together.wait()  # so that both take one of the two chunks
+            found[threading.get_ident()] = os.sched_getaffinity(0), available_threads()
+
+        share(work, 2, 2)
+        caller = found.pop(threading.get_ident())
+        (helper,) = found.values()
+        return caller, helper
+
+    def test_the_helper_keeps_off_the_callers_processor(self):
+        before = os.sched_getaffinity(0)
+        for _ in range(3):
+            (own, _), (others, _) = self.shared()
+            assert len(own) == 1
+            assert others == before - own
+            assert os.sched_getaffinity(0) == before
+
+    def test_who_is_kept_to_less_still_knows_what_is_allowed(self):
+        (_, mine), (_, helpers) = self.shared()
+        assert mine == helpers == len(os.sched_getaffinity(0))
+
+    def test_a_helper_follows_its_caller(self):
+        """In a thread of its own, whose place may be changed at will."""
+        before, failures = sorted(os.sched_getaffinity(0)), []
+
+        def moving():
+            for processor in before:
+                os.sched_setaffinity(0, {processor, before[0] if processor != before[0] else before[1]})
+                allowed = os.sched_getaffinity(0)
+                (own, _), (others, _) = self.shared()
+                if own | others != allowed or own & others or os.sched_getaffinity(0) != allowed:
+                    failures.append((allowed, own, others))
+            os.sched_setaffinity(0, {before[-1]})
+            (own, _), _ = self.shared()
+            if own != {before[-1]}:
+                failures.append("a caller that has one processor only must be left there")
+
+        thread = threading.Thread(target=moving)
+        thread.start()
+        thread.join(60)
+        assert failures == []
+
+    def test_an_error_leaves_the_caller_where_it_was(self):
+        before = os.sched_getaffinity(0)
+
+        def work(i):
+            raise ValueError(f"chunk {i}")
+
+        with pytest.raises(ValueError, match="chunk"):
+            share(work, 4, 2)
+        assert os.sched_getaffinity(0) == before
+        assert available_threads() == len(before)
