@@ -241,12 +241,13 @@ def _sort(
     groups = [by_neuron(hoist(e), of_neuron) if apart else {sympy.S.One: hoist(e)} for e in outputs]
     hoisted += [rest for group in groups for rest in group.values()]
     replacements, reduced = sympy.cse(hoisted, symbols=sympy.numbered_symbols("t_"), order="canonical")
-    # a step chooses what it is multiplied by, which a name of its own would hide from the printer
-    steps = {s: e for s, e in replacements if isinstance(e, PositivePower) and e.args[1] == 0}
-    replacements = [(s, e.xreplace(steps)) for s, e in replacements if s not in steps]
-    reduced = [e.xreplace(steps) for e in reduced]
     # put the definitions and the common subexpressions in an order in which each uses only earlier ones
     pending = list(replacements) + [(s, e) for (s, _), e in zip(definitions, reduced, strict=False)]
+    if apart:
+        # a step chooses what it is multiplied by, which a name of its own would hide from the printer
+        steps = {s: e for s, e in pending if isinstance(e, PositivePower) and e.args[1] == 0}
+        pending = [(s, e.xreplace(steps)) for s, e in pending if s not in steps]
+        reduced = [e.xreplace(steps) for e in reduced]
     unknown = {s for s, _ in pending}
     while pending:
         ready = next(i for i, (_, e) in enumerate(pending) if not (e.free_symbols & unknown))

@@ -181,6 +181,8 @@ def _sweep(
         "            if update:",
         "                for l in range(size):",
         *(f"                    w[{i}, l] -= eta * g[{i}, l]" for i in range(p)),
+        # apart from the arithmetic: rows of a few weights are written one number at a time, which vectors are not
+        "                for l in range(size):",
         *(f"                    weights[j0 + l, {i}] = w[{i}, l]" for i in range(p)),
         "        if add:",
         "            row = 0",
