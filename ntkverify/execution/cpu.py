@@ -15,7 +15,8 @@ from ntkverify.execution.cache import load_generated
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.numba_source import batch_source, kernel_source, padded_size
-from ntkverify.execution.panels import PanelSource, accumulate_gram, panel_source
+from ntkverify.execution.panels import PanelSource, panel_source
+from ntkverify.execution.products import Fill, add_product, fill_in_strips, sum_of_products, symmetric
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, share
 
@@ -201,18 +202,25 @@ class CpuExecutor(Executor):
         weights, frozen = self._checked(weights, frozen)
         m, p = weights.shape
         refuse_beyond_memory(2 * 8 * self._padded * m * p, f"the Jacobian of {self.samples.total} residuals at m = {m}")
-        source, fill, _ = self._panels(weights, frozen, factor=False)
+        source, fill = self._panels(weights, frozen, factor=False)
         panel = np.empty((source.components, self._padded, m))
-        fill(panel, 0, m)
+        fill_in_strips(fill, panel, 0, m, strip=self.source.lanes, threads=self.threads)
         return panel[:, self._kept].transpose(1, 2, 0).reshape(self.samples.total, m * p)
 
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:
         """``J J^T`` from products of panels of neurons: J is never stored."""
         weights, frozen = self._checked(weights, frozen)
-        source, fill, run = self._panels(weights, frozen, factor=True)
-        vectors = self._vectors(source) if source.factored else None
-        gram = accumulate_gram(fill, run, source, self._padded, weights.shape[0], vectors, self.threads)
-        return gram[np.ix_(self._kept, self._kept)]
+        source, fill = self._panels(weights, frozen, factor=True)
+        if not source.components:
+            return np.zeros((self.samples.total, self.samples.total))
+        first, others = sum_of_products(
+            fill, source.components, self._padded, len(weights), strip=self.source.lanes, threads=self.threads
+        )
+        if source.factored:
+            products = np.zeros_like(first)
+            add_product(products, self._vectors(source), self.threads)
+            first = first * products
+        return symmetric(first + others)[np.ix_(self._kept, self._kept)]
 
     @cached_property
     def _factored_panel(self) -> tuple[PanelSource, ModuleType]:
@@ -231,8 +239,8 @@ class CpuExecutor(Executor):
         """Which of the padded rows are samples."""
         return np.concatenate([np.arange(r.start, r.stop) for r in self._rows])
 
-    def _panels(self, weights: Array, frozen: Array, *, factor: bool) -> tuple[PanelSource, Any, Any]:
-        """The generated panels, and the functions ``fill`` and ``run`` of `accumulate_gram` at these weights."""
+    def _panels(self, weights: Array, frozen: Array, *, factor: bool) -> tuple[PanelSource, Fill]:
+        """The generated panels, and what fills them at these weights."""
         source, module = self._factored_panel if factor else self._dense_panel
         if self.samples.is_linear:
             # the slopes are constants, so the sums need not be known
@@ -243,19 +251,15 @@ class CpuExecutor(Executor):
 
         def fill(out: Array, start: int, stop: int) -> None:
             # narrow strips: a thread's weights and rows stay in its cache
-            edges = [*range(start, stop, self.source.lanes), stop]
+            for edge in range(start, stop, self.source.lanes):
+                end = min(edge + self.source.lanes, stop)
+                here = out[:, :, edge - start : end - start]
+                strip = here if here.flags.c_contiguous else np.empty(here.shape)
+                module.panel(weights, frozen, self._points, cotangents, self._sizes, strip, edge, end)
+                if strip is not here:
+                    here[...] = strip
 
-            def work(i: int) -> None:
-                strip = np.empty((out.shape[0], out.shape[1], edges[i + 1] - edges[i]))
-                module.panel(weights, frozen, self._points, cotangents, self._sizes, strip, edges[i], edges[i + 1])
-                out[:, :, edges[i] - start : edges[i + 1] - start] = strip
-
-            share(work, len(edges) - 1, self.threads if (stop - start) * out.shape[1] > 50_000 else 1)
-
-        def run(room: Array, first: int, last: int, scalars: Array, dense: Array) -> None:
-            module.run(weights, frozen, self._points, cotangents, self._sizes, room, first, last, scalars, dense)
-
-        return source, fill, run
+        return source, fill
 
     def _vectors(self, source: PanelSource) -> Array:
         """The vectors that multiply the shared scalar, shape (padded rows, factored weights)."""

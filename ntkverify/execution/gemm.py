@@ -26,7 +26,7 @@ from ntkverify.execution.cpu import check_layout
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.gemm_source import FORM, backward, gemm_source, reduction
 from ntkverify.execution.memory import refuse_beyond_memory
-from ntkverify.execution.panels import add_product, panel_width, symmetric
+from ntkverify.execution.products import add_product, sum_of_products, symmetric
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, one_blas_thread, share
 from ntkverify.symbolic.neuron import Neuron
@@ -210,24 +210,12 @@ class GemmExecutor(Executor):
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:
         """``J J^T = (S S^T) * (V V^T)`` plus the products of the other weights' gradients."""
         panel, m = self._panels(weights, frozen)
-        n, others, width = self.samples.total, len(self.reduction.others), panel_width(self.samples.total, len(weights))
-        shared, dense, products = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n))
-        room = np.empty((1 + others, n, width))
-        for start in range(0, m, width):
-            size = min(width, m - start)
-            out = room if size == width else np.empty((1 + others, n, size))
-            edges = [*range(0, size, self._chunk()), size]
+        n, components = self.samples.total, 1 + len(self.reduction.others)
+        products = np.zeros((n, n))
 
-            def work(i: int, start: int = start, out: Array = out, edges: list[int] = edges) -> None:
-                columns = slice(edges[i], edges[i + 1])
-                slopes, each = panel(start + edges[i], start + edges[i + 1])
-                out[0, :, columns] = slopes
-                out[1:, :, columns] = each
+        def fill(out: Array, start: int, stop: int) -> None:
+            out[0], out[1:] = panel(start, stop)
 
-            with one_blas_thread():
-                share(work, len(edges) - 1, self.threads)
-            add_product(shared, out[0], self.threads)
-            for component in out[1:]:
-                add_product(dense, component, self.threads)
+        shared, dense = sum_of_products(fill, components, n, m, strip=self._chunk(), threads=self.threads)
         add_product(products, self._vectors, self.threads)
         return symmetric(shared * products + dense)

@@ -37,10 +37,11 @@ def test_an_error_in_a_chunk_reaches_the_caller():
         share(work, 5, 2)
 
 
+@pytest.mark.parametrize("size", [37, 530], ids=["runs of panels", "products shared out"])
 @pytest.mark.parametrize("executor", [CpuExecutor, GemmExecutor])
-def test_gram_matrices_do_not_depend_on_any_number_of_threads(executor):
+def test_gram_matrices_do_not_depend_on_any_number_of_threads(executor, size):
     neuron = regression_neuron("relu", dimension=3)
-    problem, weights, frozen = draw_problem(neuron, (530,), 3000, 1)
+    problem, weights, frozen = draw_problem(neuron, (size,), 3000, 1)
     samples = executor_of(neuron, problem, backend="array").samples
     found = []
     for own, blas in ((1, 1), (2, 1), (2, 2), (3, 2)):

@@ -1,0 +1,36 @@
+"""Symmetric products of panels."""
+
+import numpy as np
+import pytest
+
+from ntkverify.execution.cache import load_generated
+from ntkverify.execution.products import MOST_ROWS_IN_CACHE, sum_of_products, tile_source
+
+
+def relative(found, wanted):
+    return np.abs(np.tril(found) - np.tril(wanted)).max() / np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("columns", [2, 4], ids=["16 registers", "32 registers"])
+def test_tiles_add_the_products_of_all_components(columns):
+    panels = np.random.default_rng(columns).standard_normal((3, 12, 45))
+    first, others = np.ones((12, 12)), np.zeros((12, 12))
+    load_generated(tile_source(columns)).add(panels, first, others)
+    assert relative(first, 1 + panels[0] @ panels[0].T) <= 1e-14
+    assert relative(others, panels[1] @ panels[1].T + panels[2] @ panels[2].T) <= 1e-14
+
+
+@pytest.mark.parametrize("rows", [1, 3, 64, MOST_ROWS_IN_CACHE, MOST_ROWS_IN_CACHE + 1])
+@pytest.mark.parametrize("components", [1, 3])
+def test_sums_do_not_depend_on_how_neurons_are_cut(rows, components):
+    panels = np.random.default_rng(rows).standard_normal((components, rows, 1111))
+
+    def fill(out, start, stop):
+        out[...] = panels[:, :, start:stop]
+
+    found = [sum_of_products(fill, components, rows, 1111, strip=100, threads=threads) for threads in (1, 3)]
+    assert (np.array(found[0]) == np.array(found[1])).all()
+    first, others = found[0]
+    assert relative(first, panels[0] @ panels[0].T) <= 1e-13
+    wanted = sum(p @ p.T for p in panels[1:]) if components > 1 else np.zeros((rows, rows))
+    assert np.abs(np.tril(others) - np.tril(wanted)).max() <= 1e-13 * max(np.abs(wanted).max(), 1)
