@@ -117,6 +117,7 @@ def step_case(cupy: Any, kind: str, sizes: tuple[int, ...], d: int, m: int, peak
     contestants["torch"] = torch_step(kind, problem, weights, a[:, 0], eta, device="cuda")
     times = race(contestants)
     own = times["ntkverify"]
+    # those of the CPU's text, which pays less per neuron and sample than the device's
     operations = executor_of(neuron, problem).operations_per_step(m)
     moved = 8 * m * (2 * weights.shape[1] + 1)
     return {

@@ -109,8 +109,9 @@ def gradient_statements(
 ) -> Statements:
     """Code for the gradient of ``sum_k c_k feature_k`` in the trainable weights, c_k given per sample.
 
-    With `spread` the factors of the shared derivatives that belong to the sample or to the neuron alone, the
-    cotangent of a single feature among them, go to what they are multiplied by, and are not paid m * n times.
+    With `spread` the factors of a shared derivative that belong to the sample or to the neuron alone, and to all of
+    its terms (such as the cotangent, where there is one feature), go to what they are multiplied by, and are not
+    paid m * n times.
     """
     z = forms(block, neuron)
     features = [f.xreplace(z) for f in block.features]
@@ -121,9 +122,8 @@ def gradient_statements(
     ]
     factors = [sympy.S.One] * len(by_form)
     if spread:
-        both = set(z.values())
-        parts = [e.as_independent(*both, as_Add=False) for e in by_form]
-        factors, by_form = [apart for apart, _ in parts], [rest for _, rest in parts]
+        parts = [_apart(e, z.values()) for e in by_form]
+        factors, by_form = [own for own, _ in parts], [rest for _, rest in parts]
     shared = [sympy.Symbol(f"s_{i}") for i in range(len(by_form))]
     outputs = []
     for w in neuron.weights:
@@ -131,6 +131,16 @@ def gradient_statements(
         direct = [c * _arrange(sympy.diff(f, w)) for c, f in zip(cotangents, features, strict=True)]
         outputs.append(sympy.Add(*through, *direct))
     return _sort(neuron, z, outputs, cotangents, tuple(zip(shared, by_form, strict=True)), apart=spread)
+
+
+def _apart(e: sympy.Expr, both: Iterable[sympy.Symbol]) -> tuple[sympy.Expr, sympy.Expr]:
+    """An expression as a product of factors without the symbols `both`, common to all its terms, and what is left."""
+    both, terms = set(both), sympy.Add.make_args(e)
+    if e == 0:
+        return sympy.S.One, e
+    of_all = set.intersection(*({a for a in sympy.Mul.make_args(t) if not a.free_symbols & both} for t in terms))
+    own = sympy.Mul(*of_all)
+    return own, sympy.Add(*(t / own for t in terms))
 
 
 def value_and_gradient_statements(neuron: Neuron, block: Block) -> Statements:
@@ -244,8 +254,10 @@ def _sort(
     # put the definitions and the common subexpressions in an order in which each uses only earlier ones
     pending = list(replacements) + [(s, e) for (s, _), e in zip(definitions, reduced, strict=False)]
     if apart:
-        # a step chooses what it is multiplied by, which a name of its own would hide from the printer
-        steps = {s: e for s, e in pending if isinstance(e, PositivePower) and e.args[1] == 0}
+        # a step chooses what it is multiplied by, which a name of its own would hide from the printer; one whose
+        # argument is more than a name keeps its own, so that the argument is not computed again
+        steps = {s: e for s, e in pending if isinstance(e, PositivePower) and e.args[1] == 0 and e.args[0].is_Symbol}
+        steps = {s: e for s, e in steps.items() if e.args[0] not in steps}
         pending = [(s, e.xreplace(steps)) for s, e in pending if s not in steps]
         reduced = [e.xreplace(steps) for e in reduced]
     unknown = {s for s, _ in pending}
@@ -263,7 +275,7 @@ def _sort(
 def by_neuron(e: sympy.Expr, of_neuron: Collection[sympy.Symbol]) -> dict[sympy.Expr, sympy.Expr]:
     """The terms of a sum gathered by their factors of the neuron alone: factor to what it multiplies."""
     found: dict[sympy.Expr, sympy.Expr] = {}
-    for term in sympy.Add.make_args(e):
+    for term in sympy.Add.make_args(e) if e != 0 else ():
         own = sympy.Mul(*(a for a in sympy.Mul.make_args(term) if a.is_number or a in of_neuron))
         found[own] = found.get(own, sympy.S.Zero) + term / own
     return found

@@ -28,7 +28,8 @@ from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.samples import residual_slopes
 from ntkverify.symbolic.neuron import Block, Neuron
 
-# bytes of weights and gradients of one group of neurons: measured fastest from 3 to 32 weights per neuron
+# bytes of weights, gradients and what depends on the neuron alone, of one group of neurons: measured fastest from 3 to
+# 32 weights per neuron
 GROUP_BYTES = 65536
 MOST_LANES = 256
 MOST_SAMPLES_AT_ONCE = 4
@@ -116,14 +117,15 @@ def kernel_source(neuron: Neuron, sizes: tuple[int, ...]) -> KernelSource:
     printer = ScalarPrinter()
     p, q = len(neuron.weights), len(neuron.frozen)
     at_once = tuple(samples_at_once(n) for n in sizes)
-    lanes = 16
-    while lanes < MOST_LANES and 2 * lanes * (2 * p + q) * 8 <= GROUP_BYTES:
-        lanes *= 2
     gradients, forwards = [], []
     for b in neuron.blocks:
         cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(b.features)))
         gradients.append(gradient_statements(neuron, b, cotangents, spread=True))
         forwards.append(forward_statements(neuron, b))
+    rows = 2 * p + q + most_neuron_values([*gradients, *forwards])
+    lanes = 16
+    while lanes < MOST_LANES and 2 * lanes * rows * 8 <= GROUP_BYTES:
+        lanes *= 2
     text = HEADER
     text += "\n".join(_sweep(neuron, gradients, forwards, at_once, lanes, printer)) + "\n\n\n"
     text += "\n".join(_pointwise(neuron, printer)) + "\n"

@@ -18,12 +18,15 @@ from functools import cache
 
 
 class _Thread(threading.local):
-    """What a thread may use while it is kept to less."""
+    """What a thread may use while it is kept to less, and where a helper has been put."""
 
     allowed: frozenset[int] | None = None
+    place: frozenset[int] | None = None
 
 
 _THREAD = _Thread()
+# held by the one caller at a time that stays put; the processors of several could collide, and they share their helpers
+_PLACED = threading.Lock()
 
 
 def allowed_processors() -> frozenset[int]:
@@ -40,23 +43,21 @@ class Elsewhere:
     Parameters
     ----------
     allowed : frozenset of int
-        Processors that the caller may use.
-    others : frozenset of int
-        Those that it is not on; empty where nobody is placed.
+        Processors that the caller may use; empty where the system does not say.
+    place : frozenset of int
+        Those that its helpers are put on.
     """
 
     allowed: frozenset[int]
-    others: frozenset[int]
+    place: frozenset[int]
 
     def help(self, work: Callable[[], None]) -> None:
         """Do a helper's work, in its own thread."""
-        if not self.others:
-            work()
-            return
         # the place is kept when the work is done, being the same most of the time
-        if os.sched_getaffinity(0) != self.others:
-            _place(self.others)
-        _THREAD.allowed = self.allowed
+        if self.place and _THREAD.place != self.place:
+            _put(self.place)
+            _THREAD.place = self.place
+        _THREAD.allowed = self.allowed or None
         try:
             work()
         finally:
@@ -65,22 +66,40 @@ class Elsewhere:
 
 @contextmanager
 def staying_put() -> Iterator[Elsewhere]:
-    """Keep the calling thread on its processor, and say where its helpers should be."""
+    """Keep the calling thread on its processor, and say where its helpers should be.
+
+    Threads and processes that are started in the meantime are kept there too. The caller is left alone within
+    another such block, while another thread is in one, and where it has one processor only.
+    """
     allowed, here = allowed_processors(), _current_processor()
-    if _THREAD.allowed is not None or here not in allowed or len(allowed) < 2:
-        # a share within another one, a system that places no threads, or nowhere to go
-        yield Elsewhere(allowed, frozenset())
+    lock = _PLACED  # a child that is forked within gets another one
+    if _THREAD.allowed is not None or here not in allowed or len(allowed) < 2 or not lock.acquire(blocking=False):
+        yield Elsewhere(allowed, allowed)
         return
     try:
         _THREAD.allowed = allowed
-        _place({here})
+        _put(frozenset({here}))
         yield Elsewhere(allowed, allowed - {here})
     finally:
-        _place(allowed)
+        _put(allowed)
+        _THREAD.allowed = None
+        lock.release()
+
+
+def _after_fork() -> None:
+    """A child goes on without the block that its parent may be in."""
+    global _PLACED
+    _PLACED = threading.Lock()
+    if _THREAD.allowed is not None:
+        _put(_THREAD.allowed)
         _THREAD.allowed = None
 
 
-def _place(processors: frozenset[int] | set[int]) -> None:
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _put(processors: frozenset[int]) -> None:
     """Restrict the calling thread."""
     # where a sandbox does not let threads be placed, or a processor has gone, the system's own choice stands
     with suppress(OSError):
@@ -89,7 +108,7 @@ def _place(processors: frozenset[int] | set[int]) -> None:
 
 @cache
 def _sched_getcpu() -> Callable[[], int] | None:
-    return getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
+    return getattr(ctypes.PyDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
 
 
 def _current_processor() -> int:

@@ -189,10 +189,16 @@ class RoundingExecutor(WalkingExecutor):
         super().__init__(Samples(samples.neuron, blocks), algebra)
         self._canonical = canonical(samples.neuron)
         self._forwards = [forward_statements(self._canonical, b) for b in self._canonical.blocks]
-        self._backwards = []
+        # sweeps run the spread statements, panels of gradients the others
+        self._backwards = {spread: self._codes(spread=spread) for spread in (True, False)}
+
+    def _codes(self, *, spread: bool) -> list[tuple[tuple[sympy.Symbol, ...], Statements]]:
+        """Per block, the symbols of its cotangents and the code of its gradients."""
+        result = []
         for b in self._canonical.blocks:
             cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(b.features)))
-            self._backwards.append((cotangents, gradient_statements(self._canonical, b, cotangents)))
+            result.append((cotangents, gradient_statements(self._canonical, b, cotangents, spread=spread)))
+        return result
 
     def _rebuilt(self, samples: Samples) -> RoundingExecutor:
         return RoundingExecutor(samples, bits=self.bits)
@@ -223,10 +229,12 @@ class RoundingExecutor(WalkingExecutor):
             forward = self._residuals_of(tuple(sums))
             return Forward(forward.sums, _kept(forward.residuals))
 
-    def _weighted_gradients(self, forward: Forward, weights: Any, frozen: Any, vector: Any) -> list[list[Any]]:
+    def _weighted_gradients(
+        self, forward: Forward, weights: Any, frozen: Any, vector: Any, *, spread: bool
+    ) -> list[list[Any]]:
         """Per block and weight: gradients times cotangents ``slope * root * vector``, shape (m, n_b)."""
-        root, result = self._inverse_root(len(weights)), []
-        for b, slopes, (symbols, code) in zip(self.samples.blocks, self.slopes(forward), self._backwards, strict=True):
+        root, result, codes = self._inverse_root(len(weights)), [], self._backwards[spread]
+        for b, slopes, (symbols, code) in zip(self.samples.blocks, self.slopes(forward), codes, strict=True):
             rows = [_kept(np.broadcast_to(slope * root * vector[b.rows], (b.size,)))[None, :] for slope in slopes]
             result.append(self._run(b, code, weights, frozen, dict(zip(symbols, rows, strict=True))))
         return result
@@ -238,14 +246,14 @@ class RoundingExecutor(WalkingExecutor):
     def vjp(self, weights: Any, frozen: Any, forward: Forward, vector: Any) -> Any:
         with self._flint.ctx.workprec(self.bits):
             weights, frozen = self._checked(weights, frozen)
-            parts = self._weighted_gradients(forward, weights, frozen, stored(vector))
+            parts = self._weighted_gradients(forward, weights, frozen, stored(vector), spread=True)
             return _kept(sum(np.stack([g.sum(axis=1) for g in block], axis=1) for block in parts))
 
     def jacobian(self, weights: Any, frozen: Any = None) -> Any:
         with self._flint.ctx.workprec(self.bits):
             weights, frozen = self._checked(weights, frozen)
             ones = stored(np.ones(self.samples.total))
-            parts = self._weighted_gradients(self.forward(weights, frozen), weights, frozen, ones)
+            parts = self._weighted_gradients(self.forward(weights, frozen), weights, frozen, ones, spread=False)
             return _kept(np.concatenate([self._rows(np.stack(block)) for block in parts]))
 
     def gram(self, weights: Any, frozen: Any = None) -> Any:

@@ -22,7 +22,7 @@ from ntkverify.execution.placement import allowed_processors, staying_put
 
 
 def available_threads() -> int:
-    """Number of processors this process may run on."""
+    """Number of processors that the calling thread may run on."""
     return len(allowed_processors()) or os.cpu_count() or 1
 
 
@@ -32,7 +32,10 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
 
 
 def share(work: Callable[[int], None], count: int, threads: int) -> None:
-    """Call ``work(0) .. work(count - 1)``, each thread taking the next one as it gets free."""
+    """Call ``work(0) .. work(count - 1)``, each thread taking the next one as it gets free.
+
+    The caller stays on its processor meanwhile, so `work` should start no threads or processes of its own.
+    """
     threads = min(threads, count)
     if threads <= 1:
         for i in range(count):

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from ntkverify.execution.cpu import CpuExecutor
 from ntkverify.execution.gemm import GemmExecutor
+from ntkverify.execution.placement import staying_put
 from ntkverify.execution.threads import available_threads, share
 from ntkverify.symbolic.neuron import regression_neuron
 
@@ -54,58 +56,97 @@ def test_gram_matrices_do_not_depend_on_any_number_of_threads(executor, size):
     assert np.abs(found[0] - dense).max() <= 1e-13 * np.abs(dense).max()
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
-    reason="needs a system that places threads on several processors",
-)
+def places_threads():
+    """Whether this system lets a thread choose among several processors."""
+    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
+        return False
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        os.sched_setaffinity(0, before)
+    except OSError:
+        return False
+    return True
+
+
+def in_a_thread(work):
+    """The result of a function run in a thread of its own, whose place it may change."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(60)
+
+
+def shared(threads=2):
+    """Where the caller and its helpers may run while they work, and how many threads each would start."""
+    together, found = threading.Barrier(threads, timeout=30), {}
+
+    def work(i):
+        together.wait()  # so that each of them takes one of the chunks
+        found[threading.get_ident()] = os.sched_getaffinity(0), available_threads()
+
+    share(work, threads, threads)
+    caller = found.pop(threading.get_ident())
+    return caller, list(found.values())
+
+
+@pytest.mark.skipif(not places_threads(), reason="needs a system that places threads on several processors")
 class TestPlacement:
-    """A caller and its helper on different processors, as long as work is shared out."""
+    """A caller and its helpers on different processors, as long as work is shared out."""
 
-    def shared(self):
-        """Where the caller and its one helper may run while they work, and how many threads each would start."""
-        together, found = threading.Barrier(2, timeout=60), {}
-
-        def work(i):
-            together.wait()  # so that both take one of the two chunks
-            found[threading.get_ident()] = os.sched_getaffinity(0), available_threads()
-
-        share(work, 2, 2)
-        caller = found.pop(threading.get_ident())
-        (helper,) = found.values()
-        return caller, helper
-
-    def test_the_helper_keeps_off_the_callers_processor(self):
+    def test_helpers_keep_off_the_callers_processor(self):
         before = os.sched_getaffinity(0)
-        for _ in range(3):
-            (own, _), (others, _) = self.shared()
+        for threads in (2, 3, 2):
+            (own, _), helpers = shared(threads)
             assert len(own) == 1
-            assert others == before - own
+            assert [place for place, _ in helpers] == [before - own] * (threads - 1)
             assert os.sched_getaffinity(0) == before
 
     def test_who_is_kept_to_less_still_knows_what_is_allowed(self):
-        (_, mine), (_, helpers) = self.shared()
+        (_, mine), ((_, helpers),) = shared()
         assert mine == helpers == len(os.sched_getaffinity(0))
 
-    def test_a_helper_follows_its_caller(self):
-        """In a thread of its own, whose place may be changed at will."""
-        before, failures = sorted(os.sched_getaffinity(0)), []
+    def test_a_caller_with_one_processor_is_left_there_with_its_helper(self):
+        def narrowed(processor):
+            os.sched_setaffinity(0, {processor})
+            return shared()
 
-        def moving():
-            for processor in before:
-                os.sched_setaffinity(0, {processor, before[0] if processor != before[0] else before[1]})
-                allowed = os.sched_getaffinity(0)
-                (own, _), (others, _) = self.shared()
-                if own | others != allowed or own & others or os.sched_getaffinity(0) != allowed:
-                    failures.append((allowed, own, others))
-            os.sched_setaffinity(0, {before[-1]})
-            (own, _), _ = self.shared()
-            if own != {before[-1]}:
-                failures.append("a caller that has one processor only must be left there")
+        for processor in os.sched_getaffinity(0):
+            (own, _), ((place, _),) = in_a_thread(lambda processor=processor: narrowed(processor))
+            assert own == place == {processor}
 
-        thread = threading.Thread(target=moving)
-        thread.start()
-        thread.join(60)
-        assert failures == []
+    def test_a_share_within_another_one_places_nobody(self):
+        before = os.sched_getaffinity(0)
+        with staying_put():
+            assert len(os.sched_getaffinity(0)) == 1
+            _, helpers = shared(4)
+            assert [place for place, _ in helpers] == [before] * 3
+            assert [threads for _, threads in helpers] == [len(before)] * 3
+        assert os.sched_getaffinity(0) == before
+
+    def test_of_two_callers_one_is_placed(self):
+        both, before = threading.Barrier(2, timeout=30), os.sched_getaffinity(0)
+
+        def caller():
+            with staying_put():
+                both.wait()
+                place = os.sched_getaffinity(0)
+                both.wait()
+            return len(place), os.sched_getaffinity(0) == before
+
+        with ThreadPoolExecutor(2) as pool:
+            found = sorted(future.result(60) for future in [pool.submit(caller) for _ in range(2)])
+        assert found == [(1, True), (len(before), True)]
+        (own, _), _ = shared()
+        assert len(own) == 1
+
+    @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+    def test_a_child_that_is_forked_meanwhile_is_free(self):
+        before = os.sched_getaffinity(0)
+        with staying_put():
+            child = os.fork()
+            if child == 0:
+                free = os.sched_getaffinity(0) == before and available_threads() == len(before)
+                os._exit(0 if free and len(shared()[0][0]) == 1 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     def test_an_error_leaves_the_caller_where_it_was(self):
         before = os.sched_getaffinity(0)
@@ -117,3 +158,14 @@ class TestPlacement:
             share(work, 4, 2)
         assert os.sched_getaffinity(0) == before
         assert available_threads() == len(before)
+        (own, _), _ = shared()
+        assert len(own) == 1
+
+    def test_a_system_that_refuses_is_left_to_its_own_choice(self, monkeypatch):
+        def refuse(thread, processors):
+            raise PermissionError("not here")
+
+        monkeypatch.setattr(os, "sched_setaffinity", refuse)
+        done = []
+        share(done.append, 5, 2)
+        assert sorted(done) == list(range(5))
