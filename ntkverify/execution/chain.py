@@ -43,9 +43,14 @@ class Statements:
 
 
 def operations(e: sympy.Basic) -> int:
-    """Operations of an expression as it is printed: an integer power k costs k - 1 products."""
+    """Operations of an expression as it is printed: a power k costs k - 1 products, a step in a product none."""
+    if isinstance(e, sympy.Mul):
+        # a step chooses what the other factors come to, and its comparison serves all that it chooses
+        steps = [a for a in e.args if isinstance(a, PositivePower) and a.args[1] == 0]
+        rest = [a for a in e.args if a not in steps]
+        return sum(operations(a) for a in (*rest, *(s.args[0] for s in steps))) + max(len(rest) - 1, 0)
     below = sum(operations(a) for a in e.args)
-    if isinstance(e, sympy.Add | sympy.Mul):
+    if isinstance(e, sympy.Add):
         return below + len(e.args) - 1
     if isinstance(e, sympy.Pow) and e.exp.is_Integer:
         return operations(e.base) + abs(int(e.exp)) - (1 if e.exp > 0 else 0)
