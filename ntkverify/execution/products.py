@@ -64,8 +64,12 @@ def tile_source(columns: int) -> str:
 
 @cache
 def _tiles() -> ModuleType:
+    try:
+        wide = binding.get_host_cpu_features().get("avx512f", False)
+    except RuntimeError:  # LLVM does not know this processor
+        wide = False
     # sums of a tile and what they are formed of fit the 32 registers of AVX-512, or the 16 of other processors
-    return load_generated(tile_source(4 if binding.get_host_cpu_features().get("avx512f") else 2))
+    return load_generated(tile_source(4 if wide else 2))
 
 
 #: ``fill(out, start, stop)`` writes the components of neurons start..stop, shape (components, rows, stop - start), in
