@@ -16,7 +16,7 @@ from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.numba_source import batch_source, kernel_source, padded_size
 from ntkverify.execution.panels import PanelSource, panel_source
-from ntkverify.execution.products import Fill, add_product, fill_in_strips, sum_of_products, symmetric
+from ntkverify.execution.products import Fill, Run, add_product, fill_in_strips, sum_of_products, symmetric
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, share
 
@@ -136,7 +136,7 @@ class CpuExecutor(Executor):
         # more shares than threads, so that a thread that is held up leaves its work to the others
         shares = min(count, 8 * self.threads)
         small = count * steps * self.operations_per_step(m) < CHUNK_OPERATIONS
-        share(work, shares, 1 if small else self.threads)
+        share(work, shares, 1 if small else self.threads, brief=False)
         return stored[:, :, self._kept]
 
     def _rebuilt(self, samples: Samples) -> CpuExecutor:
@@ -202,7 +202,7 @@ class CpuExecutor(Executor):
         weights, frozen = self._checked(weights, frozen)
         m, p = weights.shape
         refuse_beyond_memory(2 * 8 * self._padded * m * p, f"the Jacobian of {self.samples.total} residuals at m = {m}")
-        source, fill = self._panels(weights, frozen, factor=False)
+        source, fill, _ = self._panels(weights, frozen, factor=False)
         panel = np.empty((source.components, self._padded, m))
         fill_in_strips(fill, panel, 0, m, strip=self.source.lanes, threads=self.threads)
         return panel[:, self._kept].transpose(1, 2, 0).reshape(self.samples.total, m * p)
@@ -210,11 +210,11 @@ class CpuExecutor(Executor):
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:
         """``J J^T`` from products of panels of neurons: J is never stored."""
         weights, frozen = self._checked(weights, frozen)
-        source, fill = self._panels(weights, frozen, factor=True)
+        source, fill, run = self._panels(weights, frozen, factor=True)
         if not source.components:
             return np.zeros((self.samples.total, self.samples.total))
         first, others = sum_of_products(
-            fill, source.components, self._padded, len(weights), strip=self.source.lanes, threads=self.threads
+            fill, source.components, self._padded, len(weights), strip=self.source.lanes, threads=self.threads, run=run
         )
         if source.factored:
             products = np.zeros_like(first)
@@ -239,8 +239,8 @@ class CpuExecutor(Executor):
         """Which of the padded rows are samples."""
         return np.concatenate([np.arange(r.start, r.stop) for r in self._rows])
 
-    def _panels(self, weights: Array, frozen: Array, *, factor: bool) -> tuple[PanelSource, Fill]:
-        """The generated panels, and what fills them at these weights."""
+    def _panels(self, weights: Array, frozen: Array, *, factor: bool) -> tuple[PanelSource, Fill, Run]:
+        """The generated panels, and what fills them, and adds up their products, at these weights."""
         source, module = self._factored_panel if factor else self._dense_panel
         if self.samples.is_linear:
             # the slopes are constants, so the sums need not be known
@@ -250,16 +250,14 @@ class CpuExecutor(Executor):
         cotangents = self._cotangents(forward, np.ones(self.samples.total), weights.shape[0])
 
         def fill(out: Array, start: int, stop: int) -> None:
-            # narrow strips: a thread's weights and rows stay in its cache
-            for edge in range(start, stop, self.source.lanes):
-                end = min(edge + self.source.lanes, stop)
-                here = out[:, :, edge - start : end - start]
-                strip = here if here.flags.c_contiguous else np.empty(here.shape)
-                module.panel(weights, frozen, self._points, cotangents, self._sizes, strip, edge, end)
-                if strip is not here:
-                    here[...] = strip
+            strip = np.empty(out.shape)
+            module.panel(weights, frozen, self._points, cotangents, self._sizes, strip, start, stop)
+            out[...] = strip
 
-        return source, fill
+        def run(room: Array, first: int, last: int, one: Array, others: Array) -> None:
+            module.run(weights, frozen, self._points, cotangents, self._sizes, room, first, last, one, others)
+
+        return source, fill, run
 
     def _vectors(self, source: PanelSource) -> Array:
         """The vectors that multiply the shared scalar, shape (padded rows, factored weights)."""

@@ -150,9 +150,13 @@ def _sweep(
     printer: ScalarPrinter,
 ) -> list[str]:
     p, q = len(neuron.weights), len(neuron.frozen)
-    near = p <= MOST_SHUFFLED
+    near = max(p, q) <= MOST_SHUFFLED
     weight = [f"group[l * {p} + {i}]" if near else f"weights[j0 + l, {i}]" for i in range(p)]
     fixed = [f"fixed[l * {q} + {i}]" if near else f"frozen[j0 + l, {i}]" for i in range(q)]
+    flat = [
+        f"        group = weights.reshape(weights.size)[j0 * {p} : (j0 + size) * {p}]",
+        f"        fixed = frozen.reshape(frozen.size)[j0 * {q} : (j0 + size) * {q}]",
+    ]
     lines = [
         "@njit(",
         "    void(",
@@ -172,8 +176,7 @@ def _sweep(
         "    store = gradient.shape[0] > 0",
         f"    for j0 in range(start, stop, {lanes}):",
         f"        size = min({lanes}, stop - j0)",
-        f"        group = weights.reshape(weights.size)[j0 * {p} : (j0 + size) * {p}]",
-        f"        fixed = frozen.reshape(frozen.size)[j0 * {q} : (j0 + size) * {q}]",
+        *(flat if near else []),
         "        for l in range(size):",
         *(f"            w[{i}, l] = {weight[i]}" for i in range(p)),
         *(f"            f[{i}, l] = {fixed[i]}" for i in range(q)),

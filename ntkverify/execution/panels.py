@@ -15,6 +15,7 @@ import sympy
 from ntkverify.execution.chain import canonical, gradient_statements
 from ntkverify.execution.numba_source import HEADER, block_loops, most_neuron_values
 from ntkverify.execution.printer import ScalarPrinter
+from ntkverify.execution.products import tiles
 from ntkverify.symbolic.neuron import Neuron
 
 
@@ -25,7 +26,7 @@ class PanelSource:
     Parameters
     ----------
     text : str
-        A module with ``panel``, which fills rows of the components below.
+        A module with ``panel``, which fills rows of the components below, and ``run``, which adds up their products.
     factored : tuple of int
         Weights whose gradients share one scalar; empty if fewer than two do.
     dense : tuple of int
@@ -46,6 +47,25 @@ class PanelSource:
     def components(self) -> int:
         """Number of components that the panel kernel fills."""
         return len(self.dense) + bool(self.factored)
+
+
+# Panel by panel: fill it, add its products, no interpreter in between.
+RUN = """
+
+from {tiles} import add
+
+
+@njit(
+    void(MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, float64[:, :, ::1], int64, int64, MATRIX, MATRIX), **OPTIONS
+)
+def run(weights, frozen, points, cotangents, sizes, room, first, last, one, others):
+    width = room.shape[2]
+    for start in range(first, last, width):
+        stop = min(start + width, last)
+        out = room if stop - start == width else np.zeros((room.shape[0], room.shape[1], stop - start))
+        panel(weights, frozen, points, cotangents, sizes, out, start, stop)
+        add(out, one, others)
+"""
 
 
 def panel_source(neuron: Neuron, at_once: tuple[int, ...], *, factor: bool) -> PanelSource:
@@ -101,7 +121,7 @@ def panel_source(neuron: Neuron, at_once: tuple[int, ...], *, factor: bool) -> P
             neuron, len(b.features), code, index, at_once[index], printer, write, with_cotangents=True, indent=4
         )
     return PanelSource(
-        HEADER + "\n".join(lines) + "\n",
+        HEADER + "\n".join(lines) + "\n" + RUN.format(tiles=tiles().__name__),
         factored,
         dense,
         tuple(tuple(v[i] for i in factored) for v in vectors),

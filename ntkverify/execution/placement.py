@@ -12,7 +12,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
@@ -55,8 +55,7 @@ class Elsewhere:
         """Do a helper's work, in its own thread."""
         # the place is kept when the work is done, being the same most of the time
         if self.place and _THREAD.place != self.place:
-            _put(self.place)
-            _THREAD.place = self.place
+            _THREAD.place = self.place if _put(self.place) else None
         _THREAD.allowed = self.allowed or None
         try:
             work()
@@ -64,26 +63,35 @@ class Elsewhere:
             _THREAD.allowed = None
 
 
+def anywhere() -> Elsewhere:
+    """Helpers wherever the calling thread may be."""
+    allowed = allowed_processors()
+    return Elsewhere(allowed, allowed)
+
+
 @contextmanager
 def staying_put() -> Iterator[Elsewhere]:
     """Keep the calling thread on its processor, and say where its helpers should be.
 
-    Threads and processes that are started in the meantime are kept there too. The caller is left alone within
-    another such block, while another thread is in one, and where it has one processor only.
+    Threads and processes that are started in the meantime stay there for good, but for helpers. The caller is left
+    alone within another such block, while another thread is in one, and where it has one processor only.
     """
-    allowed, here = allowed_processors(), _current_processor()
+    free, here = anywhere(), frozenset({_current_processor()})
     lock = _PLACED  # a child that is forked within gets another one
-    if _THREAD.allowed is not None or here not in allowed or len(allowed) < 2 or not lock.acquire(blocking=False):
-        yield Elsewhere(allowed, allowed)
+    if _THREAD.allowed is not None or not here < free.allowed or not lock.acquire(blocking=False):
+        yield free
         return
     try:
-        _THREAD.allowed = allowed
-        _put(frozenset({here}))
-        yield Elsewhere(allowed, allowed - {here})
+        _THREAD.allowed = free.allowed
+        _put(here)
+        yield Elsewhere(free.allowed, free.allowed - here)
     finally:
-        _put(allowed)
-        _THREAD.allowed = None
-        lock.release()
+        try:
+            if os.sched_getaffinity(0) == here:  # otherwise somebody else has placed the thread meanwhile
+                _put(free.allowed)
+        finally:
+            _THREAD.allowed = None
+            lock.release()
 
 
 def _after_fork() -> None:
@@ -99,11 +107,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _put(processors: frozenset[int]) -> None:
-    """Restrict the calling thread."""
-    # where a sandbox does not let threads be placed, or a processor has gone, the system's own choice stands
-    with suppress(OSError):
+def _put(processors: frozenset[int]) -> bool:
+    """Restrict the calling thread; whether that was possible."""
+    try:
         os.sched_setaffinity(0, processors)
+    except OSError:
+        return False  # a sandbox that does not let threads be placed, or a processor that has gone
+    return True
 
 
 @cache

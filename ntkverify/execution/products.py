@@ -25,10 +25,10 @@ Array = npt.NDArray[np.float64]
 
 # up to so many rows a panel and its product stay in a thread's cache, and runs of panels are shared out, not products
 MOST_ROWS_IN_CACHE = 256
-# doubles of a panel that stays in the second-level cache, beside its product
+# doubles of a panel that stays in the second-level cache, beside its product, unless that leaves too few neurons
 CACHED_ENTRIES = 1 << 16
 LEAST_NEURONS = 128
-# runs of panels, summed in order in the end
+# runs of panels, summed in order in the end: the problem's size alone decides, so that more threads find no work here
 MOST_RUNS = 16
 # otherwise neurons per panel times samples: some MiB, so that adding a product up is rare
 PANEL_ENTRIES = 1 << 20
@@ -63,21 +63,27 @@ def tile_source(columns: int) -> str:
 
 
 @cache
-def _tiles() -> ModuleType:
+def tiles() -> ModuleType:
+    """The module with ``add`` for this processor."""
     try:
         wide = binding.get_host_cpu_features().get("avx512f", False)
     except RuntimeError:  # LLVM does not know this processor
         wide = False
-    # sums of a tile and what they are formed of fit the 32 registers of AVX-512, or the 16 of other processors
+    # sums of a tile and what they are formed of fit the 32 registers of AVX-512, or 16 where there are fewer
     return load_generated(tile_source(4 if wide else 2))
 
 
 #: ``fill(out, start, stop)`` writes the components of neurons start..stop, shape (components, rows, stop - start), in
-#: the calling thread
+#: the calling thread; `out` may be a part of a larger array
 Fill = Callable[[Array, int, int], None]
+#: ``run(room, first, last, one, others)`` adds the products of neurons first..last, panel by panel, in the calling
+#: thread; `room`, of zeros, has the width of a panel and rows that are a multiple of `TILE_ROWS`
+Run = Callable[[Array, int, int, Array, Array], None]
 
 
-def sum_of_products(fill: Fill, components: int, rows: int, m: int, *, strip: int, threads: int) -> tuple[Array, Array]:
+def sum_of_products(
+    fill: Fill, components: int, rows: int, m: int, *, strip: int, threads: int, run: Run | None = None
+) -> tuple[Array, Array]:
     """Sum the symmetric products of a panel's components over all neurons.
 
     Parameters
@@ -91,9 +97,11 @@ def sum_of_products(fill: Fill, components: int, rows: int, m: int, *, strip: in
     m : int
         Number of neurons.
     strip : int
-        Neurons that `fill` is best called for.
+        Most neurons that `fill` is called for.
     threads : int
         Number of threads; no entry depends on it.
+    run : callable, optional
+        Does for few samples without the interpreter what would be done by `fill`.
 
     Returns
     -------
@@ -101,7 +109,12 @@ def sum_of_products(fill: Fill, components: int, rows: int, m: int, *, strip: in
         The first component's product, and the sum of the others'; in the lower triangles.
     """
     if rows <= MOST_ROWS_IN_CACHE:
-        return _sum_in_runs(fill, components, rows, m, threads)
+        padded = -(-rows // TILE_ROWS) * TILE_ROWS
+        width = min(m, max(LEAST_NEURONS, CACHED_ENTRIES // (padded * components)))
+        if run is None:
+            run, width = _run_of(fill, rows), min(width, strip)
+        total = _sum_in_runs(run, components, padded, width, m, threads)[:, :rows, :rows]
+        return total[0], total[1] if components > 1 else np.zeros((rows, rows))
     first, others = np.zeros((rows, rows)), np.zeros((rows, rows))
     width = min(m, max(LEAST_NEURONS, PANEL_ENTRIES // rows))
     room = np.empty((components, rows, width))
@@ -125,28 +138,33 @@ def fill_in_strips(fill: Fill, out: Array, start: int, stop: int, *, strip: int,
         share(work, len(edges) - 1, threads if (stop - start) * out.shape[1] > WORTH_SHARING else 1)
 
 
-def _sum_in_runs(fill: Fill, components: int, rows: int, m: int, threads: int) -> tuple[Array, Array]:
-    """Panel by panel in a thread's cache, in runs that the problem's size alone decides."""
-    tiles, padded = _tiles(), -(-rows // TILE_ROWS) * TILE_ROWS
-    width = min(m, max(LEAST_NEURONS, CACHED_ENTRIES // (padded * components)))
+def _run_of(fill: Fill, rows: int) -> Run:
+    """A run by calls of `fill`."""
+
+    def run(room: Array, first: int, last: int, one: Array, others: Array) -> None:
+        width = room.shape[2]
+        for start in range(first, last, width):
+            stop = min(start + width, last)
+            out = room if stop - start == width else np.zeros((*room.shape[:2], stop - start))
+            fill(out[:, :rows], start, stop)
+            tiles().add(out, one, others)
+
+    return run
+
+
+def _sum_in_runs(run: Run, components: int, padded: int, width: int, m: int, threads: int) -> Array:
+    """Panel by panel in a thread's cache: the first component's product, and that of the others if there are any."""
     panels = -(-m // width)
     runs = min(panels, MOST_RUNS)
     edges = [min(m, width * (panels * i // runs)) for i in range(runs + 1)]
-    # where there are no others, their sum needs no room
     sums = np.zeros((runs, min(components, 2), padded, padded))
 
     def work(i: int) -> None:
-        room = np.zeros((components, padded, width))
-        for start in range(edges[i], edges[i + 1], width):
-            stop = min(start + width, edges[i + 1])
-            out = room if stop - start == width else np.zeros((components, padded, stop - start))
-            fill(out[:, :rows], start, stop)
-            tiles.add(out, sums[i, 0], sums[i, -1])
+        run(np.zeros((components, padded, width)), edges[i], edges[i + 1], sums[i, 0], sums[i, -1])
 
     with one_blas_thread():
         share(work, runs, threads)
-    total = sums.sum(axis=0)[:, :rows, :rows]
-    return total[0], total[1] if components > 1 else np.zeros((rows, rows))
+    return np.asarray(sums.sum(axis=0))
 
 
 def add_product(target: Array, panel: Array, threads: int) -> None:

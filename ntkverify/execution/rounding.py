@@ -165,9 +165,9 @@ class RoundingAlgebra(BallAlgebra):
 
 
 class RoundingExecutor(WalkingExecutor):
-    """Runs a small problem in `Rounded` numbers, statement by statement as the fused kernels do.
+    """Runs a small problem in `Rounded` numbers, statement by statement as the fused sweep on the CPU does.
 
-    Results are object arrays of `Rounded`; whatever the fused executors return for the same float64
+    Results are object arrays of `Rounded`; whatever `CpuExecutor` returns for the same float64
     weights lies in their ``possible`` balls.
 
     Parameters

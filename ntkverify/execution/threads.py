@@ -11,14 +11,14 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-from ntkverify.execution.placement import allowed_processors, staying_put
+from ntkverify.execution.placement import allowed_processors, anywhere, staying_put
 
 
 def available_threads() -> int:
@@ -31,10 +31,11 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="ntkverify")
 
 
-def share(work: Callable[[int], None], count: int, threads: int) -> None:
+def share(work: Callable[[int], None], count: int, threads: int, *, brief: bool = True) -> None:
     """Call ``work(0) .. work(count - 1)``, each thread taking the next one as it gets free.
 
-    The caller stays on its processor meanwhile, so `work` should start no threads or processes of its own.
+    If the work is brief, some milliseconds, the caller stays on its processor meanwhile, and `work` should start no
+    threads or processes of its own. Longer work the system spreads by itself.
     """
     threads = min(threads, count)
     if threads <= 1:
@@ -48,16 +49,17 @@ def share(work: Callable[[int], None], count: int, threads: int) -> None:
         while (i := next(tickets)) < count:
             work(i)
 
-    with staying_put() as elsewhere:
+    with staying_put() if brief else nullcontext(anywhere()) as elsewhere:
         others = [_pool(os.getpid(), threads - 1).submit(elsewhere.help, take) for _ in range(threads - 1)]
         try:
             take()
         finally:
-            for other in others:
-                # all chunks are taken by now, so that one who has not begun is not needed; waiting for it from inside
-                # another share's chunk would be waiting for oneself
-                if not other.cancel():
-                    other.result()
+            # all chunks are taken by now, so that one who has not begun is not needed; waiting for it from inside
+            # another share's chunk would be waiting for oneself
+            begun = [other for other in others if not other.cancel()]
+            wait(begun)  # all of them, before the error of one is raised
+            for other in begun:
+                other.result()
 
 
 @cache

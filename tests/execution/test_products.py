@@ -22,13 +22,16 @@ def test_tiles_add_the_products_of_all_components(columns):
 
 @pytest.mark.parametrize("rows", [1, 3, 64, MOST_ROWS_IN_CACHE, MOST_ROWS_IN_CACHE + 1])
 @pytest.mark.parametrize("components", [1, 3])
-def test_sums_do_not_depend_on_how_neurons_are_cut(rows, components):
-    panels = np.random.default_rng(rows).standard_normal((components, rows, 1111))
+def test_every_neuron_is_summed_once_on_any_number_of_threads(rows, components):
+    m, strip = 2345, 100  # more panels than runs
+    panels, seen = np.random.default_rng(rows).standard_normal((components, rows, m)), []
 
     def fill(out, start, stop):
+        seen.append((start, stop))
         out[...] = panels[:, :, start:stop]
 
-    found = [sum_of_products(fill, components, rows, 1111, strip=100, threads=threads) for threads in (1, 3)]
+    found = [sum_of_products(fill, components, rows, m, strip=strip, threads=threads) for threads in (1, 3)]
+    assert sorted(seen) == sorted(2 * [(a, min(a + strip, m)) for a in range(0, m, strip)])
     assert (np.array(found[0]) == np.array(found[1])).all()
     first, others = found[0]
     assert relative(first, panels[0] @ panels[0].T) <= 1e-13
