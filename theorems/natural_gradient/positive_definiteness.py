@@ -52,6 +52,14 @@ def smooth_enough(run):
     return -smoothness(run.activation).missing
 
 
+@theorem.assumption("other interior samples 4 sqrt(h) away from the pair")
+def pair_apart(run):
+    """A third sample at the distance d changes the rate by some h/d, which a search took beyond sqrt(h) at d = 0.03."""
+    interior, h = run.instance.array("interior"), run.instance.parameters["h"]
+    distances = np.linalg.norm(interior[1:-1, None] - interior[[0, -1]], axis=2)
+    return distances.min(initial=np.inf) - 4 * np.sqrt(h)
+
+
 # ---- instances ----------------------------------------------------------------------------------------------------
 
 
@@ -200,6 +208,7 @@ def positive_relu_cubed(run):
     holds=always,
     bound=half * float_lambda_0,
     from_below=True,
+    assumes=("samples distinct", "smooth activation"),
     on="erf",
 )
 def positive_smooth(run):
@@ -220,6 +229,7 @@ quadrature_error = theorem.quantity("quadrature_error", integration_error)
     holds=always,
     bound=Symbol("n") * Rational(*ULP.as_integer_ratio()) * limit_norm + quadrature_error,
     from_below=True,
+    assumes=("samples distinct", "smooth activation"),
     on="tanh",
 )
 def positive_tanh(run):
@@ -283,6 +293,7 @@ def linear_merging(run):
     "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)",
     holds=always,
     bound=sqrt(h),
+    assumes=("samples distinct", "smooth activation", "other interior samples 4 sqrt(h) away from the pair"),
     on="merging samples, erf",
     error=eigenvalue_error,
 )
