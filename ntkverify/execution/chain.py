@@ -241,6 +241,7 @@ def _sort(
         return e.func(*(hoist(a) for a in e.args))
 
     def name(e: sympy.Expr, which: str) -> sympy.Expr:
+        """The name of a part that depends on one of the two only."""
         if not e.args or e.is_number:
             return e
         if e not in names:
@@ -256,25 +257,37 @@ def _sort(
     groups = [by_neuron(hoist(e), of_neuron) if apart else {sympy.S.One: hoist(e)} for e in outputs]
     hoisted += [rest for group in groups for rest in group.values()]
     replacements, reduced = sympy.cse(hoisted, symbols=sympy.numbered_symbols("t_"), order="canonical")
-    # put the definitions and the common subexpressions in an order in which each uses only earlier ones
     pending = list(replacements) + [(s, e) for (s, _), e in zip(definitions, reduced, strict=False)]
     if apart:
-        # a step chooses what it is multiplied by, which a name of its own would hide from the printer; one whose
-        # argument is more than a name keeps its own, so that the argument is not computed again
-        steps = {s: e for s, e in pending if isinstance(e, PositivePower) and e.args[1] == 0 and e.args[0].is_Symbol}
-        steps = {s: e for s, e in steps.items() if e.args[0] not in steps}
+        steps = _bare_steps(pending)
         pending = [(s, e.xreplace(steps)) for s, e in pending if s not in steps]
         reduced = [e.xreplace(steps) for e in reduced]
-    unknown = {s for s, _ in pending}
-    while pending:
-        ready = next(i for i, (_, e) in enumerate(pending) if not (e.free_symbols & unknown))
-        s, e = pending.pop(ready)
-        unknown.discard(s)
-        kinds["mixed"].append((s, e))
+    kinds["mixed"] += _in_order(pending)
     rests = iter(reduced[len(definitions) :])
     results = tuple(sympy.Add(*(own * next(rests) for own in group)) for group in groups)
     # where only outer weights are trained, the derivatives through the forms are asked for by nobody
     return live(Statements(tuple(kinds["neuron"]), tuple(kinds["sample"]), tuple(kinds["mixed"]), results))
+
+
+def _bare_steps(assignments: Iterable[Assignment]) -> dict[sympy.Symbol, sympy.Expr]:
+    """Names that stand for nothing but a step of another name, and that step.
+
+    A step chooses what it is multiplied by, which a name of its own would hide from the printer; one whose argument is
+    more than a name keeps its own, so that the argument is not computed again.
+    """
+    steps = {s: e for s, e in assignments if isinstance(e, PositivePower) and e.args[1] == 0 and e.args[0].is_Symbol}
+    return {s: e for s, e in steps.items() if e.args[0] not in steps}
+
+
+def _in_order(assignments: Iterable[Assignment]) -> list[Assignment]:
+    """The assignments in an order in which each uses only earlier ones."""
+    pending, ordered = list(assignments), []
+    unknown = {s for s, _ in pending}
+    while pending:
+        ready = next(i for i, (_, e) in enumerate(pending) if not (e.free_symbols & unknown))
+        ordered.append(pending.pop(ready))
+        unknown.discard(ordered[-1][0])
+    return ordered
 
 
 def by_neuron(e: sympy.Expr, of_neuron: Collection[sympy.Symbol]) -> dict[sympy.Expr, sympy.Expr]:

@@ -263,15 +263,7 @@ def block_loops(
         marked = {v: sympy.Symbol(f"{v.name}__{k}") for v in e.free_symbols if v in local or v.name[0] in "xc"}
         return printer(e.xreplace(marked))
 
-    lines = []
-    if code.neuron:
-        # what depends on the neuron alone, once for all samples
-        lines.append(f"{pad}for l in range(size):")
-        of_neuron = set().union(*(e.free_symbols for _, e in code.neuron))
-        lines += [f"{pad}    {s.name} = w[{i}, l]" for i, s in enumerate(neuron.weights) if s in of_neuron]
-        lines += [f"{pad}    {s.name} = f[{i}, l]" for i, s in enumerate(neuron.frozen) if s in of_neuron]
-        for i, (s, e) in enumerate(code.neuron):
-            lines += [f"{pad}    {s.name} = {printer(e)}", f"{pad}    v[{i}, l] = {s.name}"]
+    lines = [f"{pad}{line}" for line in _neuron_values(neuron, code, printer)]
     lines.append(f"{pad}for i in range(row, row + sizes[{index}], {step}):")
     for k in range(step):
         lines += [
@@ -298,6 +290,19 @@ def block_loops(
     lines += [f"{inner}{line}" for line in finish(of_sample, step) or ["pass"]]
     lines += [f"{pad}    {line}" for line in after]
     return [*lines, f"{pad}row += sizes[{index}]"]
+
+
+def _neuron_values(neuron: Neuron, code: Statements, printer: ScalarPrinter) -> list[str]:
+    """The loop over a group that keeps what depends on the neuron alone, once for all samples."""
+    if not code.neuron:
+        return []
+    used = set().union(*(e.free_symbols for _, e in code.neuron))
+    lines = ["for l in range(size):"]
+    lines += [f"    {s.name} = w[{i}, l]" for i, s in enumerate(neuron.weights) if s in used]
+    lines += [f"    {s.name} = f[{i}, l]" for i, s in enumerate(neuron.frozen) if s in used]
+    for i, (s, e) in enumerate(code.neuron):
+        lines += [f"    {s.name} = {printer(e)}", f"    v[{i}, l] = {s.name}"]
+    return lines
 
 
 def _sum_of_samples(
