@@ -123,6 +123,21 @@ def merging_smooth(draw):
     return merging_pair(draw)
 
 
+@theorem.instances("merging samples beside a third, erf", run=pinn(activation="erf"), quick=1)
+def merging_beside():
+    """Found by a search: the third interior sample is 14 h away from the pair."""
+    pair, third, away = [0.41499774363672515, 0.2983270963278235], [0.3919728896561314, 0.28184213537652614], 2.0**-9
+    return Instance(
+        data={
+            "interior": [pair, third, [pair[0], pair[1] + away]],
+            "closer": [pair, third, [pair[0], pair[1] + away / 2]],
+            "boundary": [[0.16654795107263154, 0.0], [0.4949071459154768, 1.0]],
+        },
+        parameters={"h": away},
+        width=1,
+    )
+
+
 @theorem.instances("coinciding samples", run=pinn(activation="relu3"), quick=5)
 def coinciding(draw):
     points = space_time_points(draw, 2, 2, 1)
@@ -302,6 +317,18 @@ def quadratic_merging(run):
 
 
 # ---- controls: false on purpose -----------------------------------------------------------------------------------
+
+
+@theorem.control(
+    "smooth: halving the distance quarters lambda_0 up to sqrt(h) wherever the other samples are",
+    holds=always,
+    bound=sqrt(h),
+    assumes=("samples distinct", "smooth activation"),
+    on="merging samples beside a third, erf",
+    error=eigenvalue_error,
+)
+def quadratic_anywhere(run):
+    return abs(4 * halved(run) - 1)
 
 
 @theorem.control(
