@@ -9,6 +9,7 @@ that many rows the panels do not stay in cache, and BLAS is as fast.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
@@ -30,14 +31,18 @@ CACHED_ENTRIES = 1 << 16
 LEAST_NEURONS = 128
 # runs of panels, summed in order in the end: the problem's size alone decides, so that more threads find no work here
 MOST_RUNS = 16
-# otherwise neurons per panel times samples: some MiB, so that adding a product up is rare
-PANEL_ENTRIES = 1 << 20
+# otherwise doubles of a panel with all its components: 32 MiB, so that adding a product up is rare and BLAS, which
+# copies its operands before it multiplies, finds some thousand columns to a block of rows
+PANEL_ENTRIES = 1 << 22
 # entries of a component that are worth a second thread
 WORTH_SHARING = 50_000
+# doubles of a cache line
+LINE = 8
 # rows of a tile; panels are padded to a multiple of it
 TILE_ROWS = 4
-# rows of a symmetric product that BLAS forms at a time; a function of nothing, so that sums round alike
-BLOCK_ROWS = 64
+# most rows and columns of the blocks that BLAS forms a symmetric product of: larger ones are faster, but fewer to share
+# out. A function of nothing, so that sums round alike
+BLOCK_ROWS = 256
 
 
 def tile_source(columns: int) -> str:
@@ -116,11 +121,14 @@ def sum_of_products(
         total = _sum_in_runs(run, components, padded, width, m, threads)[:, :rows, :rows]
         return total[0], total[1] if components > 1 else np.zeros((rows, rows))
     first, others = np.zeros((rows, rows)), np.zeros((rows, rows))
-    width = min(m, max(LEAST_NEURONS, PANEL_ENTRIES // rows))
+    most = max(LEAST_NEURONS, PANEL_ENTRIES // (components * rows))
+    # as many panels as must be, and rows an odd number of cache lines apart, so that they do not evict each other
+    lines = -(-m // (-(-m // most) * LINE))
+    width = (lines + 1 - lines % 2) * LINE
     room = np.empty((components, rows, width))
     for start in range(0, m, width):
         stop = min(start + width, m)
-        panels = room if stop - start == width else np.empty((components, rows, stop - start))
+        panels = room[:, :, : stop - start]
         fill_in_strips(fill, panels, start, stop, strip=strip, threads=threads)
         for i, panel in enumerate(panels):
             add_product(others if i else first, panel, threads)
@@ -168,20 +176,24 @@ def _sum_in_runs(run: Run, components: int, padded: int, width: int, m: int, thr
 
 
 def add_product(target: Array, panel: Array, threads: int) -> None:
-    """Add the lower triangle of ``panel @ panel.T`` to the target, block of rows by block of rows, by BLAS.
+    """Add the lower triangle of ``panel @ panel.T`` to the target, block by block, by BLAS.
 
-    Each block is one product by one BLAS thread, so that no entry depends on the number of threads.
+    Each block is one product by one BLAS thread, so that no entry depends on the number of threads. Of a block on the
+    diagonal NumPy has BLAS form one triangle only.
     """
-    # the longest first, so that no thread is left with one in the end
-    starts = range(0, len(panel), BLOCK_ROWS)[::-1]
+    count = -(-len(panel) // BLOCK_ROWS)
+    edges = [len(panel) * i // count for i in range(count + 1)]
+    blocks = [slice(lo, hi) for lo, hi in itertools.pairwise(edges)]
+    # those on the diagonal take half as long: last, so that no thread is left with a long one in the end
+    below = [(i, j) for i in range(count) for j in range(i)]
+    pairs = [*below, *((i, i) for i in range(count))]
 
-    def work(i: int) -> None:
-        lo = starts[i]
-        hi = min(lo + BLOCK_ROWS, len(panel))
-        target[lo:hi, :hi] += panel[lo:hi] @ panel[:hi].T
+    def work(k: int) -> None:
+        i, j = (blocks[b] for b in pairs[k])
+        target[i, j] += panel[i] @ panel[j].T
 
     with one_blas_thread():
-        share(work, len(starts), threads)
+        share(work, len(pairs), threads)
 
 
 def symmetric(lower: Array) -> Array:
