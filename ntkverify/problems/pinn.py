@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 import sympy
@@ -117,6 +118,25 @@ class PinnRun(MeasuredRun):
             raise NtkVerifyError(f"{where}: interior and boundary need points with the same number of coordinates.")
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
+
+    def with_samples(self, **points: Any) -> Self:
+        """A run of the same problem at other samples.
+
+        Parameters
+        ----------
+        **points : array_like (n_b, coordinates)
+            The samples of the blocks that change; the rest of the instance stays.
+        """
+        return type(self)(
+            replace(self.instance, data={**self.instance.data, **points}),
+            self.theorem,
+            activation=self.activation,
+            equation=self.equation,
+            method=self.method,
+            relative=self.relative,
+            backend=self.backend,
+            store=self._store,
+        )
 
     @property
     def kind(self) -> str:

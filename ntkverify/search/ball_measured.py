@@ -186,6 +186,10 @@ class BallMeasuredRun(FollowedBallRun):
 class BallPinnRun(BallMeasuredRun):
     """`ntkverify.problems.pinn.PinnRun` in balls."""
 
+    def with_samples(self, **points: Any) -> Any:
+        """The same problem at other samples, floats as the instance's own."""
+        return type(self)(self.plain.with_samples(**points))
+
     @property
     def points(self) -> Any:
         """Samples by block."""

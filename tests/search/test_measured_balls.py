@@ -29,6 +29,20 @@ def radii(balls):
     return np.vectorize(lambda b: float(b.rad()), otypes=[float])(raw_array(balls))
 
 
+def test_what_refuted_the_merging_lemma_is_certified_and_outside_its_assumption():
+    theorem, family, instance = small_instance("positive_definiteness", "merging samples beside a third, erf")
+    false = "smooth: halving the distance quarters lambda_0 up to sqrt(h) wherever the other samples are"
+    assert certify(theorem, theorem.claims[false], family, instance).status == "CERTIFIED"
+    mended = "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)"
+    certificate = certify(theorem, theorem.claims[mended], family, instance)
+    assert certificate.status == "REFUTED"
+    assert "4 sqrt(h) away" in certificate.reason
+    # without a third sample nothing is beside the pair, and the rate is that of the pair
+    ends = {name: [instance.data[name][0], instance.data[name][-1]] for name in ("interior", "closer")}
+    alone = replace(instance, data={**instance.data, **ends})
+    assert "kept" in certify(theorem, theorem.claims[mended], family, alone).reason
+
+
 def small_instance(name, regime, *, width=6, steps=2, seed=0):
     """A theorem, one of its families and an instance of it with few neurons."""
     theorem = load_theorem(FOLDER / f"{name}.py")
@@ -197,6 +211,8 @@ def test_linear_algebra_encloses():
         ("initial_gram_pinn", "any width", "m ||J_r||_F^2 <= C_g^2 |w_r|^4, every neuron"),
         ("positive_definiteness", "merging samples, ReLU^3",
          "lambda_0 <= E||grad r_p - grad r_q||^2 / 2 for any two samples of a block"),
+        ("positive_definiteness", "merging samples, erf",
+         "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)"),
     ],
 )  # fmt: skip
 def test_a_falsehood_about_a_network_is_certified_and_the_truth_refuted(name, regime, claim):

@@ -55,9 +55,10 @@ def smooth_enough(run):
 @theorem.assumption("other interior samples 4 sqrt(h) away from the pair")
 def pair_apart(run):
     """A third sample at the distance d changes the rate by some h/d, which a search took beyond sqrt(h) at d = 0.03."""
-    interior, h = run.instance.array("interior"), run.instance.parameters["h"]
-    distances = np.linalg.norm(interior[1:-1, None] - interior[[0, -1]], axis=2)
-    return distances.min(initial=np.inf) - 4 * np.sqrt(h)
+    pair, others = run.interior[[0, -1]], run.interior[1:-1]
+    if not len(others):
+        return np.inf
+    return np.linalg.norm(others[:, None] - pair, axis=2).min() - 4 * np.sqrt(run.h)
 
 
 # ---- instances ----------------------------------------------------------------------------------------------------
@@ -282,9 +283,7 @@ def at_most_a_pair(run):
 
 def halved(run):
     """lambda_0 after the two samples came twice as close, relative to before."""
-    points = {"interior": run.instance.array("closer"), "boundary": run.instance.array("boundary")}
-    near = Instance(data=points, width=1)
-    return type(run)(near, run.theorem, activation=run.activation).limit_eigenvalues[0] / run.limit_eigenvalues[0]
+    return run.with_samples(interior=run.instance.data["closer"]).limit_eigenvalues[0] / run.limit_eigenvalues[0]
 
 
 def eigenvalue_error(run):
