@@ -198,14 +198,20 @@ class CpuExecutor(Executor):
         return weights, frozen
 
     def jacobian(self, weights: Array, frozen: Array | None = None) -> Array:
-        """J of shape (N, m p), from one panel that holds all neurons."""
+        """J of shape (N, m p), filled strip by strip of the neurons."""
         weights, frozen = self._checked(weights, frozen)
-        m, p = weights.shape
-        refuse_beyond_memory(2 * 8 * self._padded * m * p, f"the Jacobian of {self.samples.total} residuals at m = {m}")
+        (m, p), count, kept = weights.shape, self.samples.total, self._kept
+        refuse_beyond_memory(8 * count * m * p, f"the Jacobian of {count} residuals at m = {m}")
         source, fill, _ = self._panels(weights, frozen, factor=False)
-        panel = np.empty((source.components, self._padded, m))
-        fill_in_strips(fill, panel, 0, m, strip=self.source.lanes, threads=self.threads)
-        return panel[:, self._kept].transpose(1, 2, 0).reshape(self.samples.total, m * p)
+        result = np.empty((count, m, p))
+
+        def put(out: Array, start: int, stop: int) -> None:
+            strip = np.empty((source.components, self._padded, stop - start))
+            fill(strip, start, stop)
+            out[...] = strip[:, kept]
+
+        fill_in_strips(put, result.transpose(2, 0, 1), 0, m, strip=self.source.lanes, threads=self.threads)
+        return result.reshape(count, -1)
 
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:
         """``J J^T`` from products of panels of neurons: J is never stored."""
