@@ -29,17 +29,28 @@ def radii(balls):
     return np.vectorize(lambda b: float(b.rad()), otypes=[float])(raw_array(balls))
 
 
-def test_what_refuted_the_merging_lemma_is_certified_and_outside_its_assumption():
-    theorem, family, instance = small_instance("positive_definiteness", "merging samples beside a third, erf")
-    false = "smooth: halving the distance quarters lambda_0 up to sqrt(h) wherever the other samples are"
-    assert certify(theorem, theorem.claims[false], family, instance).status == "CERTIFIED"
-    mended = "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)"
+SMOOTH = "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)"
+CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)"
+
+
+@pytest.mark.parametrize(
+    ("regime", "anywhere", "mended"),
+    [
+        ("merging samples beside a third, erf",
+         "smooth: halving the distance quarters lambda_0 up to sqrt(h) wherever the other samples are", SMOOTH),
+        ("two pairs, ReLU^3",
+         "ReLU^3: halving the distance halves lambda_0 up to sqrt(h) wherever the other samples are", CUBED),
+    ],
+)  # fmt: skip
+def test_what_refutes_a_merging_lemma_anywhere_is_certified_and_outside_its_assumption(regime, anywhere, mended):
+    theorem, family, instance = small_instance("positive_definiteness", regime)
+    assert certify(theorem, theorem.claims[anywhere], family, instance).status == "CERTIFIED"
     certificate = certify(theorem, theorem.claims[mended], family, instance)
     assert certificate.status == "REFUTED"
-    assert "4 sqrt(h) away" in certificate.reason
-    # without a third sample nothing is beside the pair, and the rate is that of the pair
-    ends = {name: [instance.data[name][0], instance.data[name][-1]] for name in ("interior", "closer")}
-    alone = replace(instance, data={**instance.data, **ends})
+    assert "4 sqrt(h) apart" in certificate.reason
+    # with the merging pair and one boundary sample there is nothing else that could be close
+    alone = {name: [instance.data[name][0], instance.data[name][-1]] for name in ("interior", "closer")}
+    alone = replace(instance, data={**alone, "boundary": instance.data["boundary"][:1]})
     assert "kept" in certify(theorem, theorem.claims[mended], family, alone).reason
 
 

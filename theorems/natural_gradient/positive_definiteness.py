@@ -9,8 +9,9 @@ Hypotheses  no two samples coincide; sigma = ReLU^3, or smooth: third derivative
 
 Lemma 4.4 and Assumption 4.3 of arXiv 2408.00573 (the decay condition's form is reconstructed). Positivity itself is
 decided in ball arithmetic: an interval Cholesky factorisation of H^inf - s I proves lambda_0 > s. How lambda_0 vanishes
-as two samples merge is observed by halving their distance h: linearly in h for ReLU^3, as it must be where a share of
-about h of the neurons has the jump of the third derivative between the samples, quadratically for a smooth activation.
+as two samples merge is observed by halving their distance h, while all others stay apart: linearly in h for ReLU^3, as it
+must be where a share of about h of the neurons has the jump of the third derivative between the samples, quadratically
+for a smooth activation.
 """
 
 import numpy as np
@@ -52,13 +53,16 @@ def smooth_enough(run):
     return -smoothness(run.activation).missing
 
 
-@theorem.assumption("other interior samples 4 sqrt(h) away from the pair")
-def pair_apart(run):
-    """A third sample at the distance d changes the rate by some h/d, which a search took beyond sqrt(h) at d = 0.03."""
-    pair, others = run.interior[[0, -1]], run.interior[1:-1]
-    if not len(others):
-        return np.inf
-    return np.linalg.norm(others[:, None] - pair, axis=2).min() - 4 * np.sqrt(run.h)
+@theorem.assumption("other samples of a block 4 sqrt(h) apart")
+def others_apart(run):
+    """A third sample beside the pair changes the rate, and another pair as close decides lambda_0 itself."""
+    gaps = []
+    for block, x in run.points.items():
+        i, j = np.triu_indices(len(x), 1)
+        others = (block == "boundary") | (j - i < len(x) - 1)  # the first and the last interior sample merge
+        gaps.append(np.linalg.norm(x[i[others]] - x[j[others]], axis=1))
+    distances = np.concatenate(gaps)
+    return (distances.min() if len(distances) else np.inf) - 4 * np.sqrt(run.h)
 
 
 # ---- instances ----------------------------------------------------------------------------------------------------
@@ -133,6 +137,21 @@ def merging_beside():
             "interior": [pair, third, [pair[0], pair[1] + away]],
             "closer": [pair, third, [pair[0], pair[1] + away / 2]],
             "boundary": [[0.16654795107263154, 0.0], [0.4949071459154768, 1.0]],
+        },
+        parameters={"h": away},
+        width=1,
+    )
+
+
+@theorem.instances("two pairs, ReLU^3", run=pinn(activation="relu3"), quick=1)
+def merging_beside_a_pair():
+    """The boundary's two samples are 6 h apart, and lambda_0 is theirs."""
+    pair, other, away = [0.066, 0.111], [0.869, 0.51], 2.0**-9
+    return Instance(
+        data={
+            "interior": [pair, other, [pair[0], pair[1] + away]],
+            "closer": [pair, other, [pair[0], pair[1] + away / 2]],
+            "boundary": [[0.0, 0.009], [0.009, 0.0]],
         },
         parameters={"h": away},
         width=1,
@@ -295,7 +314,7 @@ def eigenvalue_error(run):
     "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)",
     holds=always,
     bound=sqrt(h),
-    assumes=("samples distinct",),
+    assumes=("samples distinct", "other samples of a block 4 sqrt(h) apart"),
     on=("merging samples, ReLU^3", "merging samples late in time, ReLU^3"),
     error=eigenvalue_error,
 )
@@ -307,7 +326,7 @@ def linear_merging(run):
     "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)",
     holds=always,
     bound=sqrt(h),
-    assumes=("samples distinct", "smooth activation", "other interior samples 4 sqrt(h) away from the pair"),
+    assumes=("samples distinct", "smooth activation", "other samples of a block 4 sqrt(h) apart"),
     on="merging samples, erf",
     error=eigenvalue_error,
 )
@@ -328,6 +347,18 @@ def quadratic_merging(run):
 )
 def quadratic_anywhere(run):
     return abs(4 * halved(run) - 1)
+
+
+@theorem.control(
+    "ReLU^3: halving the distance halves lambda_0 up to sqrt(h) wherever the other samples are",
+    holds=always,
+    bound=sqrt(h),
+    assumes=("samples distinct",),
+    on="two pairs, ReLU^3",
+    error=eigenvalue_error,
+)
+def linear_anywhere(run):
+    return abs(2 * halved(run) - 1)
 
 
 @theorem.control(
