@@ -13,13 +13,12 @@ from drawing import draw_problem, executor_of, relative
 from hand_built_neurons import KINDS, relu_regression
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from within_rounding import assert_within_rounding
 
 from ntkverify.execution import cpu as cpu_module
 from ntkverify.execution.ball import Undecided, as_balls, escalate
 from ntkverify.execution.chain import gradient_statements
 from ntkverify.execution.numba_source import kernel_source
-from ntkverify.execution.rounding import RoundingExecutor, stored
-from ntkverify.execution.samples import collect_samples
 
 # sums of at most 600 terms, each good to a few eps, without catastrophic cancellation of their largest entry
 AGREEMENT = 1e-12
@@ -149,25 +148,7 @@ class TestBalls:
         """|fused - exact| is at most the error that the model of float64 derives, no tolerance chosen by hand."""
         neuron = (KINDS | BUILT)[kind]()
         problem, weights, frozen = draw_problem(neuron, [2] * len(neuron.blocks), 7, 11)
-        fused, ball = executor_of(neuron, problem), executor_of(neuron, problem, backend="ball", bits=256)
-        samples = collect_samples(neuron, problem["points"], problem["targets"], problem["scale"])
-        model = RoundingExecutor(samples, bits=256)
-        runs = []
-        for executor, w in ((fused, weights.copy()), (ball, as_balls(weights)), (model, stored(weights))):
-            forward = executor.forward(w, frozen)
-            found = [forward.residuals, executor.gradient(w, frozen, forward), executor.gram(w, frozen)]
-            # the steps keep the weights' own errors as they go
-            forward = executor.step(w, frozen, forward, 2.0**-7)
-            forward = executor.step(w, frozen, forward, 2.0**-7)
-            runs.append([*found, w, forward.residuals])
-        for floats, enclosures, bounds in zip(*runs, strict=True):
-            largest = np.abs(floats).max()
-            for x, exact, bound in zip(floats.ravel(), enclosures.ravel(), bounds.ravel(), strict=True):
-                assert bound.exact.overlaps(exact)
-                with flint.ctx.workprec(256):
-                    assert abs(exact - float(x)) <= bound.error
-                # the bound says something
-                assert bound.error < 1e-10 * largest
+        assert_within_rounding(executor_of(neuron, problem), neuron, problem, weights, frozen)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_gradient_is_the_slope_of_the_residuals(self, kind):

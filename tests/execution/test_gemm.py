@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sympy
 from drawing import draw_problem, executor_of, relative
+from within_rounding import assert_within_rounding
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.cpu import CpuExecutor
@@ -53,6 +54,15 @@ def test_agrees_with_the_array_executor(kind):
     a, g = array.step(moved_a, frozen, a, 0.1), panels.step(moved_g, frozen, g, 0.1)
     assert relative(moved_g - weights, moved_a - weights) < 1e-11
     assert relative(g.residuals, a.residuals) < 1e-12
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lies_within_exact_plus_rounding(kind):
+    """The model's bound holds for any order of the sums, those of matrix products included."""
+    neuron = KINDS[kind]()
+    problem, weights, frozen = draw_problem(neuron, [2] * len(neuron.blocks), 4, 3)
+    panels = GemmExecutor(executor_of(neuron, problem, backend="array").samples)
+    assert_within_rounding(panels, neuron, problem, weights / 5, frozen)
 
 
 def test_threads_do_not_change_a_bit():
