@@ -32,6 +32,12 @@ def generator(draw: Draw) -> np.random.Generator:
     return made
 
 
+def are_orthonormal(columns: Any) -> bool:
+    """Whether the columns of a matrix, of floats or of balls, are orthonormal to the rounding of a QR factorisation."""
+    rows, count = columns.shape
+    return bool((np.abs(columns.T @ columns - np.eye(count)) <= 16 * rows * np.finfo(float).eps).all())
+
+
 def orthonormal_inputs(n: int) -> Array:
     """The standard basis: n inputs in dimension n with the largest possible lambda_0 = 1/2."""
     return np.eye(n)

@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 #: what writes the operator of a problem over its coordinates
 Equation = Callable[[Sequence[sympy.Symbol]], Operator]
 BLOCKS = ("interior", "boundary")
+#: working precision of what is proved of a limit Gram matrix
+CERTIFIED_BITS = 256
 
 
 def heat_equation(points: Sequence[sympy.Symbol]) -> Operator:
@@ -222,7 +224,13 @@ class PinnRun(MeasuredRun):
     def certified_lambda_0(self) -> Enclosure:
         """The least eigenvalue of H^inf, enclosed in ball arithmetic."""
         limit = problem_limit(self.activation, self.equation, self.points["interior"].shape[1])
-        return least_eigenvalue(normalised(limit.matrix_balls(self.points), [len(self.points[b]) for b in BLOCKS]))
+        matrix = limit.matrix_balls(self.points, bits=CERTIFIED_BITS)
+        from flint import ctx
+
+        # dividing by the blocks' sizes in the 53 bits that are set otherwise would widen entries to float64's rounding
+        with ctx.workprec(CERTIFIED_BITS):
+            matrix = normalised(matrix, [len(self.points[b]) for b in BLOCKS])
+        return least_eigenvalue(matrix, bits=CERTIFIED_BITS)
 
     # -- before training --------------------------------------------------------------------------------------------
 

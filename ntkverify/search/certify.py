@@ -156,6 +156,8 @@ def _attempt(
         if not margin >= 0:
             raise Undecided(f"the assumption {assumption.name!r} has the margin {margin}")
     measured, bound = _sides(theorem, claim, run)
+    if any(b == 0 for b in bound.ravel()) and np.any(np.asarray(run.plain.evaluate(theorem.bound_of(claim))) != 0):
+        raise NoEnclosure("the bound is made of rounding errors of float64, which balls do not have")
     mask = np.ones(measured.shape, bool)
     if claim.given is not None:
         mask = np.broadcast_to(np.asarray(claim.given(run), bool), measured.shape)

@@ -94,7 +94,7 @@ def distinct(run):
 
 @theorem.assumption("step at most 2/(3 ||H^inf||)")
 def step_allowed(run):
-    return run.eta_max * (1 + 4 * ULP) - run.eta
+    return min(run.eta, run.eta_max * (1 + 4 * ULP) - run.eta)
 
 
 DATA = ("samples of a block distinct",)
@@ -242,12 +242,26 @@ def one_step_error(run):
     return 16 * len(run.vector) * ULP
 
 
+def recursion_premises(run):
+    """Spectrum of H between lambda_0/2 and 1/eta, and eta lambda_0/2 at most largest_a."""
+    rounding = 4 * len(run.vector) * ULP
+    spectrum = run.eta * np.linalg.eigvalsh(run.matrix)
+    return (
+        (run.eta > 0)
+        & (run.lambda_0 > 0)
+        & (spectrum[0] >= run.eta * run.lambda_0 / 2 - rounding)
+        & (spectrum[-1] <= 1 + rounding)
+        & (run.eta * run.lambda_0 / 2 <= run.largest_a * (1 + rounding))
+    )
+
+
 @theorem.lemma(
     "contraction: I_1 up to the threshold leaves ||r||^2 shrinking by 1 - eta lambda_0/2, worst case",
     holds=always,
     bound=1 - eta * lambda_0 / 2,
     assumes=(),
     on="perturbed linear recursion",
+    given=recursion_premises,
     error=one_step_error,
 )
 def contraction(run):

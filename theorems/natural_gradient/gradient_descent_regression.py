@@ -173,7 +173,7 @@ def targets_bounded(run):
 
 @theorem.assumption("step at most 2/(3 ||H^inf||)")
 def step_allowed(run):
-    return run.eta_max * (1 + 4 * ULP) - run.eta
+    return min(run.eta, run.eta_max * (1 + 4 * ULP) - run.eta)
 
 
 @theorem.assumption("width at least m_0")
@@ -566,12 +566,27 @@ def one_step_error(run):
     return 16 * len(run.vector) * ULP
 
 
+def recursion_premises(run):
+    """Spectrum of H between (1 - tau - sigma) lambda_0 and 1/eta, eta lambda_0/2 at most largest_a, |I_1| as stated."""
+    rounding, low = 4 * len(run.vector) * ULP, (1 - run.tau - run.sigma) * run.lambda_0
+    spectrum = run.eta * np.linalg.eigvalsh(run.matrix)
+    return (
+        (run.eta > 0)
+        & (low > 0)
+        & (spectrum[0] >= run.eta * low - rounding)
+        & (spectrum[-1] <= 1 + rounding)
+        & (run.eta * run.lambda_0 / 2 <= run.largest_a * (1 + rounding))
+        & (np.linalg.norm(run.push) <= np.linalg.norm(run.vector) * (1 + rounding))
+    )
+
+
 @theorem.lemma(
     "contraction: I_1 up to the threshold leaves ||r||^2 shrinking by 1 - eta lambda_0/2, worst case",
     holds=always,
     bound=1 - eta * lambda_0 / 2,
     assumes=(),
     on="perturbed linear recursion",
+    given=recursion_premises,
     error=one_step_error,
 )
 def contraction(run):
@@ -739,7 +754,14 @@ def events_fit(run):
     return run.evaluate(gram_failure(tau * lambda_0) + flips_failure(R, zeta) + 2 * n * exp(-(output_bound**2) / 2))
 
 
-@theorem.lemma("eta ||H(k)|| <= 1 at the largest step", holds=always, bound=1, assumes=STEP, on=ANY, attained=True)
+@theorem.lemma(
+    "eta ||H(k)|| <= 1 at the largest step",
+    holds=always,
+    bound=1,
+    assumes=(*STEP, "split admissible"),
+    on=ANY,
+    attained=True,
+)
 def step_fits(run):
     return run.evaluate(eta_max * (limit_norm + (tau + sigma) * lambda_0))
 

@@ -25,7 +25,7 @@ from sympy import Rational, sqrt
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, lambda_0, loss, loss_0, residual
 from ntkverify.instance import Instance
-from ntkverify.instances import box_points, generator
+from ntkverify.instances import are_orthonormal, box_points, generator
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import pinn
 from ntkverify.symbolic.bounds import derived, solve_for
@@ -75,7 +75,7 @@ gamma = theorem.constant(
 
 @theorem.assumption("step below 1")
 def step_allowed(run):
-    return 1 - run.eta
+    return min(run.eta, 1 - run.eta)
 
 
 # ---- instances ----------------------------------------------------------------------------------------------------
@@ -287,12 +287,14 @@ change = theorem.quantity("change", lambda run: run.trajectory.path_change * run
 
 
 @theorem.lemma(
-    # the supremum is at least what it is at the two places: the claim is stronger than the lemma, and observed
-    "||E|| <= ||J(theta_s) - J(theta)|| ||theta+ - theta|| at the middle or the end of the step",
+    # the supremum is at least what it is at the two places: the claim is stronger than the lemma, observed, and false
+    # of a few neurons, whose J may change most elsewhere
+    "1024 neurons: ||E|| <= ||J(theta_s) - J(theta)|| ||theta+ - theta|| at the middle or the end of the step",
     holds=always,
     bound=change,
     on=TRAINED,
-    given=lambda run: run.change > norm_error(run),  # not once the bound is down to the rounding of E
+    # not once the bound is down to the rounding of E
+    given=lambda run: (run.change > norm_error(run)) & (run.m >= 1024),
     error=norm_error,
 )
 def remainder_bound(run):
@@ -361,6 +363,12 @@ def contraction_constant(run):
     return 2 * run.gamma_contraction / np.sqrt(1 / 2)
 
 
+def worst_premises(run):
+    """J(0) by its singular values, the least of them at least sqrt(3 lambda_0)/2."""
+    kept = run.singular.min() ** 2 >= 3 * run.lambda_0 / 4 * (1 - 16 * ULP)
+    return (run.lambda_0 > 0) & kept & are_orthonormal(run.left) & are_orthonormal(run.right)
+
+
 def weakened(run, share):
     """J after the change of spectral norm `share` sqrt(lambda_0) that lowers its least singular value most."""
     change = np.zeros_like(run.singular)
@@ -374,6 +382,7 @@ def weakened(run, share):
     bound=lambda_0 / 2,
     from_below=True,
     on="worst Jacobians",
+    given=worst_premises,
     error=lambda run: 64 * ULP * run.singular.max() ** 2,
     attained=True,
 )
@@ -396,6 +405,7 @@ def worst_run_step(run, share):
     holds=always,
     bound=1 - eta,
     on="worst Jacobians",
+    given=worst_premises,
     error=lambda run: 64 * ULP * (run.singular.max() / run.singular.min()) ** 2,
 )
 def run_step(run):

@@ -23,7 +23,7 @@ from sympy import sqrt
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, loss, loss_0, residual_0
 from ntkverify.instance import Instance
-from ntkverify.instances import bounded_targets, generator, unit_inputs
+from ntkverify.instances import are_orthonormal, bounded_targets, generator, unit_inputs
 from ntkverify.measures.sweep import initial_sweep
 from ntkverify.measures.terms import as_samples
 from ntkverify.problems.algebra import AlgebraRun
@@ -99,7 +99,7 @@ def full_rank(run):
 
 @theorem.assumption("c below 1/2 and step at most (1 - 2c)/(1 + c)^2")
 def step_allowed(run):
-    return min(1 / 2 - run.c, run.eta_max * (1 + 4 * ULP) - run.eta)
+    return min(run.c, 1 / 2 - run.c, run.eta, run.eta_max * (1 + 4 * ULP) - run.eta)
 
 
 STEP = ("c below 1/2 and step at most (1 - 2c)/(1 + c)^2",)
@@ -212,6 +212,11 @@ def worst_parts(run):
     return jacobian @ step, -(other - jacobian) @ step
 
 
+def is_decomposition(run):
+    """Whether J(0) has full rank and these are its singular values and vectors."""
+    return are_orthonormal(run.left) and are_orthonormal(run.right) and run.singular.min() > 0
+
+
 def worst_step(run):
     """||r+||^2/||r||^2 in that case."""
     linear, remainder = worst_parts(run)
@@ -230,6 +235,7 @@ def worst_error(run):
     bound=deviation * eta,
     assumes=STEP,
     on="worst Jacobians",
+    given=is_decomposition,
     error=worst_error,
     attained=True,
 )
@@ -243,6 +249,7 @@ def deviation_worst_case(run):
     bound=1 - eta,
     assumes=STEP,
     on="worst Jacobians",
+    given=is_decomposition,
     error=worst_error,
     attained=True,  # to rounding, at steps near 0
 )

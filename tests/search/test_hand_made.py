@@ -1,0 +1,143 @@
+"""Instances that no family draws, made by hand to break claims whose premises were once not all stated."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ntkverify import load_theorem
+from ntkverify.instance import Instance
+from ntkverify.run import Run
+from ntkverify.search.certify import certify
+
+FOLDER = Path(__file__).parents[2] / "theorems" / "natural_gradient"
+
+SMOOTH = "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)"
+CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)"
+
+
+def merging(h, pair, third, boundary, *, along=(1.0, 0.0), closer=None):
+    pair, along = np.array(pair), np.array(along)
+    ends = {"interior": pair + h * along, "closer": pair + h / 2 * along if closer is None else closer}
+    points = {name: [pair.tolist(), third, end.tolist()] for name, end in ends.items()}
+    return Instance(data={**points, "boundary": boundary}, parameters={"h": h}, width=1)
+
+
+FINE = 2.0**-12
+ROW = [[0, 0.1], [0, 0.1625625], [0, 0.225125], [0, 0.2876875]]
+MERGING = [
+    pytest.param("erf", SMOOTH, merging(FINE, [0.6, 0.5], [0.9, 0.9], ROW), id="four boundary samples in a row"),
+    pytest.param("ReLU^3", CUBED, merging(FINE, [0.4, 0.5], [0.9, 0.9], ROW[:3]), id="three in a row"),
+    pytest.param(
+        "ReLU^3", CUBED, merging(2.0**-9, [0.05, 2.0], [0.02, 1.2], [[0, 0.9], [0.4, 1]]), id="outside the box"
+    ),
+    pytest.param(
+        "ReLU^3",
+        CUBED,
+        merging(2.0**-7, [0.058, 0.9995], [0.0087, 0.115], [[0.445, 1], [0, 0.874]], along=(-1.0, 0.0)),
+        id="not close enough",
+    ),
+    pytest.param(
+        "ReLU^3",
+        CUBED,
+        merging(FINE, [0.4, 0.5], [0.9, 0.9], [[0, 0.1], [0.5, 1]], closer=np.array([0.4 + FINE, 0.5])),
+        id="not halved",
+    ),
+]
+
+
+@pytest.mark.parametrize(("activation", "claim", "instance"), MERGING)
+def test_merging_samples_beyond_what_is_observed(activation, claim, instance):
+    theorem = load_theorem(FOLDER / "positive_definiteness.py")
+    found = certify(theorem, theorem.claims[claim], theorem.regimes[f"merging samples, {activation}"], instance)
+    assert found.status == "REFUTED"
+    assert "one pair" in found.reason
+    # the claim does fail there: the assumption is what keeps it
+    relaxed = [a.name for a in theorem.assumptions_of(theorem.claims[claim]) if a.name.startswith("one pair")]
+    regime = theorem.regimes[f"merging samples, {activation}"]
+    assert certify(theorem, theorem.claims[claim], regime, instance, relax=relaxed).status == "CERTIFIED"
+
+
+def test_more_than_float64_can_tell_is_certified():
+    """Three samples in a row of either block: lambda_0 is 1e-12 of the norm, and proved to six digits."""
+    theorem = load_theorem(FOLDER / "positive_definiteness.py")
+    row = {"interior": [[0.3 + j / 200, 0.5] for j in range(3)], "boundary": [[0, 0.3 + j / 200] for j in range(3)]}
+    run = theorem.regimes["erf"].run(Instance(data=row, width=1), theorem)
+    lower, upper = (float(end) for end in (run.certified_lambda_0.lower, run.certified_lambda_0.upper))
+    assert 0 < lower <= upper < lower * (1 + 1e-5)
+    assert lower == pytest.approx(run.limit_eigenvalues[0], rel=1e-2)
+
+
+def test_an_observation_about_many_neurons_says_nothing_of_one():
+    theorem = load_theorem(FOLDER / "natural_gradient_pinn.py")
+    claim = "1024 neurons: ||E|| <= ||J(theta_s) - J(theta)|| ||theta+ - theta|| at the middle or the end of the step"
+    instance = Instance(
+        data={"interior": [[0.296, 0.511]], "boundary": [[0, 0.497]], "source": [0.362], "values": [-0.308]},
+        width=1, step=0.9, steps=1, seed=845,
+    )  # fmt: skip
+    found = certify(theorem, theorem.claims[claim], theorem.regimes["tanh, heat"], instance)
+    assert found.status == "REFUTED"
+    assert "event" in found.reason
+    run = theorem.regimes["tanh, heat"].run(instance, theorem)
+    assert run.remainder[0] > 1.6 * run.change[0]
+
+
+def test_a_bound_that_is_rounding_is_never_exceeded_for_certain():
+    """Balls have no rounding errors: compared with zero every residual would be too large."""
+    theorem = load_theorem(FOLDER / "quadratic_convergence.py")
+    (claim,) = (c for name, c in theorem.claims.items() if name.startswith("rounding ends it"))
+    points = {"interior": [[0.2, 0.3], [0.8, 0.7]], "boundary": [[0.0, 0.5], [0.5, 1.0]]}
+    data = {**points, "source": [0.05, -0.05], "values": [0.02, 0.01]}
+    instance = Instance(data=data, parameters={"size": 0.06}, width=64, step=1.0, steps=5, seed=1)
+    run = theorem.regimes["training"].run(instance, theorem)
+    assert claim.given(run)
+    assert run.residuals[-1] <= run.floor
+    found = certify(theorem, claim, theorem.regimes["training"], instance)
+    assert found.status == "UNDECIDED"
+    assert "rounding errors" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "regime", "step"),
+    [
+        ("natural_gradient_pinn", "tanh, heat", "step below 1"),
+        ("gradient_descent_pinn", "narrow", "step at most 2/(3 ||H^inf||)"),
+    ],
+)
+def test_no_step_is_negative(name, regime, step):
+    theorem = load_theorem(FOLDER / f"{name}.py")
+    points = {"interior": [[0.3, 0.5]], "boundary": [[0, 0.5]]}
+    instance = Instance(data={**points, "source": [0.3], "values": [0.3]}, width=8, step=-0.5, steps=1)
+    run: Run = theorem.regimes[regime].run(instance, theorem)
+    assert theorem.assumptions[step].margin(run) == -0.5
+
+
+WORST = [
+    ("gradient_descent_pinn", "perturbed linear recursion", "contraction: I_1",
+     Instance(data={"matrix": [[0.5]], "vector": [1.0]}, parameters={"lambda_0": 1.0}, step=1.0)),
+    ("gradient_descent_regression", "perturbed linear recursion", "contraction: I_1",
+     Instance(data={"matrix": [[1.0]], "vector": [1.0], "push": [1.0]},
+              parameters={"lambda_0": 2.0, "tau": 0.25, "sigma": 0.25}, step=1.0)),
+    ("zhang_martens_grosse", "worst Jacobians", "one step contracts the loss when",
+     Instance(data={"left": [[1.0]], "right": [[2.0]], "singular": [1.0], "vector": [1.0]},
+              parameters={"c": 0.4}, step=0.01)),
+    ("natural_gradient_pinn", "worst Jacobians", "one step contracts the loss when",
+     Instance(data={"left": [[1.0]], "right": [[1.0]], "singular": [0.5], "residual_vector": [1.0]},
+              parameters={"lambda_0": 1.0}, step=0.5)),
+    ("gauss_newton_identity", "random Jacobian", "the damped step is off",
+     Instance(data={"left": [[1.0]], "right": [[1.0]], "singular": [1.0], "vector": [1.0], "others": [[0.0]]},
+              parameters={"mu": -0.5})),
+    ("gauss_newton_identity", "random Jacobian", "no solution of J v = r is shorter",
+     Instance(data={"left": [[1.0]], "right": [[1.0], [1.0]], "singular": [1.0], "vector": [1.0],
+                    "others": [[0.0], [0.0]]}, parameters={"mu": 1.0})),
+    ("initial_gram_pinn", "rates of a one-term bound", "||H(0) - H^inf|| >= t is likelier",
+     Instance(parameters={"deviation": 1.0, "rate": 1e-3, "neurons": 1.0})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "regime", "start", "instance"), WORST)
+def test_worst_cases_state_their_premises(name, regime, start, instance):
+    theorem = load_theorem(FOLDER / f"{name}.py")
+    (claim,) = (c for n, c in theorem.claims.items() if n.startswith(start) and c.kind != "control")
+    run = theorem.regimes[regime].run(instance, theorem)
+    assert not np.any(claim.given(run))
