@@ -32,10 +32,23 @@ def generator(draw: Draw) -> np.random.Generator:
     return made
 
 
-def are_orthonormal(columns: Any) -> bool:
-    """Whether the columns of a matrix, of floats or of balls, are orthonormal to the rounding of a QR factorisation."""
-    rows, count = columns.shape
-    return bool((np.abs(columns.T @ columns - np.eye(count)) <= 16 * rows * np.finfo(float).eps).all())
+def is_decomposition(left: Any, singular: Any, right: Any) -> bool:
+    """Whether ``left diag(singular) right.T`` is the singular value decomposition of a matrix of full row rank.
+
+    Parameters
+    ----------
+    left : array (N, N)
+        Orthogonal, to the rounding of a QR factorisation; floats or balls, as the others.
+    singular : array (N,)
+        Positive, in any order.
+    right : array (P, N)
+        Orthonormal columns.
+    """
+    count = len(singular)
+    if left.shape != (count, count) or right.shape[1:] != (count,) or not (singular > 0).all():
+        return False
+    rounding = 16 * len(right) * np.finfo(float).eps
+    return all(bool((np.abs(u.T @ u - np.eye(count)) <= rounding).all()) for u in (left, right))
 
 
 def orthonormal_inputs(n: int) -> Array:

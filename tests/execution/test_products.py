@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ntkverify.execution import products
 from ntkverify.execution.cache import load_generated
 from ntkverify.execution.products import MOST_ROWS_IN_CACHE, sum_of_products, tile_source
 
@@ -23,7 +24,7 @@ def test_tiles_add_the_products_of_all_components(columns):
 @pytest.mark.parametrize("rows", [1, 3, 64, MOST_ROWS_IN_CACHE, MOST_ROWS_IN_CACHE + 1])
 @pytest.mark.parametrize("components", [1, 3])
 def test_every_neuron_is_summed_once_on_any_number_of_threads(rows, components):
-    m, strip = 2345, 100  # more panels than runs
+    m, strip = 2345, 100  # few samples: more panels than runs
     panels, seen = np.random.default_rng(rows).standard_normal((components, rows, m)), []
 
     def fill(out, start, stop):
@@ -37,3 +38,23 @@ def test_every_neuron_is_summed_once_on_any_number_of_threads(rows, components):
     assert relative(first, panels[0] @ panels[0].T) <= 1e-13
     wanted = sum(p @ p.T for p in panels[1:]) if components > 1 else np.zeros((rows, rows))
     assert np.abs(np.tril(others) - np.tril(wanted)).max() <= 1e-13 * max(np.abs(wanted).max(), 1)
+
+
+@pytest.mark.parametrize("rows", [MOST_ROWS_IN_CACHE + 1, 2 * MOST_ROWS_IN_CACHE + 3])
+@pytest.mark.parametrize("components", [1, 3])
+def test_many_samples_go_panel_by_panel(rows, components, monkeypatch):
+    """Several panels of several blocks, the last of them narrower."""
+    monkeypatch.setattr(products, "PANEL_ENTRIES", 200 * rows * components)
+    m, panels, widths = 1001, np.random.default_rng(rows).standard_normal((components, rows, 1001)), set()
+
+    def fill(out, start, stop):
+        widths.add(stop - start)
+        out[...] = panels[:, :, start:stop]
+
+    found = [sum_of_products(fill, components, rows, m, strip=1000, threads=threads) for threads in (1, 3)]
+    assert len(widths) == 2
+    assert max(widths) < 250
+    assert (np.array(found[0]) == np.array(found[1])).all()
+    for got, wanted in zip(found[0], (panels[:1], panels[1:]), strict=True):
+        total = sum((p @ p.T for p in wanted), np.zeros((rows, rows)))
+        assert np.abs(np.tril(got) - np.tril(total)).max() <= 1e-13 * max(np.abs(total).max(), 1)

@@ -1,14 +1,17 @@
 """Instances that no family draws, made by hand to break claims whose premises were once not all stated."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sympy
 
 from ntkverify import load_theorem
 from ntkverify.instance import Instance
-from ntkverify.run import Run
 from ntkverify.search.certify import certify
+from ntkverify.search.planted import planted
+from ntkverify.search.space import GRID, Space
 
 FOLDER = Path(__file__).parents[2] / "theorems" / "natural_gradient"
 
@@ -59,13 +62,27 @@ def test_merging_samples_beyond_what_is_observed(activation, claim, instance):
 
 
 def test_more_than_float64_can_tell_is_certified():
-    """Three samples in a row of either block: lambda_0 is 1e-12 of the norm, and proved to six digits."""
+    """Five samples in a row of either block: lambda_0 is 3e-19 of the norm, and proved to five digits."""
     theorem = load_theorem(FOLDER / "positive_definiteness.py")
-    row = {"interior": [[0.3 + j / 200, 0.5] for j in range(3)], "boundary": [[0, 0.3 + j / 200] for j in range(3)]}
+    row = {"interior": [[0.3 + j / 200, 0.5] for j in range(5)], "boundary": [[0, 0.3 + j / 200] for j in range(5)]}
     run = theorem.regimes["erf"].run(Instance(data=row, width=1), theorem)
     lower, upper = (float(end) for end in (run.certified_lambda_0.lower, run.certified_lambda_0.upper))
     assert 0 < lower <= upper < lower * (1 + 1e-5)
-    assert lower == pytest.approx(run.limit_eigenvalues[0], rel=1e-2)
+    assert upper < 1e-18 * run.limit_norm
+    assert abs(run.limit_eigenvalues[0]) > 10 * upper
+
+
+@pytest.mark.parametrize("interior", [[[0.4]], [[0.4], [0.9], [0.4 + FINE]]])
+def test_other_shapes_than_the_observed_ones_are_outside(interior):
+    """One interior sample, or one coordinate, where ReLU^3 would halve lambda_0 by less than the bound allows."""
+    theorem = load_theorem(FOLDER / "positive_definiteness.py")
+    closer = [*interior[:-1], [0.4 + FINE / 2]]
+    instance = Instance(
+        data={"interior": interior, "closer": closer, "boundary": [[0.0], [1.0]]}, parameters={"h": FINE}, width=1
+    )
+    found = certify(theorem, theorem.claims[CUBED], theorem.regimes["merging samples, ReLU^3"], instance)
+    assert found.status == "REFUTED"
+    assert "one pair" in found.reason
 
 
 def test_an_observation_about_many_neurons_says_nothing_of_one():
@@ -97,19 +114,51 @@ def test_a_bound_that_is_rounding_is_never_exceeded_for_certain():
     assert "rounding errors" in found.reason
 
 
+def test_a_bound_that_is_zero_at_first_is_judged_where_it_is_not():
+    theorem, regime, instance = small("gradient_descent_regression", "any width")
+    (claim,) = (c for n, c in theorem.claims.items() if n.startswith("max_r ||w_r(k) - w_r(0)||"))
+    growing = replace(claim, bound=sympy.Symbol("k") / 10**9, given=None, assumes=())
+    found = certify(theorem, growing, theorem.regimes[regime], instance)
+    assert found.status == "CERTIFIED"
+    assert float(found.measured[0]) > 0
+
+
+def test_a_false_identity_is_certified():
+    theorem, regime, instance = small("natural_gradient_pinn", "tanh, heat")
+    (claim,) = (c for n, c in theorem.claims.items() if n.startswith("the step solves"))
+    assert certify(theorem, claim, theorem.regimes[regime], instance).status == "REFUTED"
+    wrong = replace(claim, measure=lambda run: (claim.measure(run)[0] * 2, claim.measure(run)[1]))
+    assert certify(theorem, wrong, theorem.regimes[regime], instance).status == "CERTIFIED"
+
+
+def test_a_falsehood_about_1024_neurons_is_certified():
+    theorem = load_theorem(FOLDER / "natural_gradient_pinn.py")
+    instance = Instance(
+        data={"interior": [[0.296, 0.511]], "boundary": [[0, 0.497]], "source": [0.362], "values": [-0.308]},
+        width=1024, step=0.9, steps=1, seed=845,
+    )  # fmt: skip
+    (name,) = (n for n in theorem.claims if n.startswith("1024 neurons: ||E||"))
+    assert certify(theorem, theorem.claims[name], theorem.regimes["tanh, heat"], instance).status == "REFUTED"
+    with planted(theorem, [f"{name} * 1/10000"]):
+        false = certify(theorem, theorem.claims[name], theorem.regimes["tanh, heat"], instance)
+    assert false.status == "CERTIFIED"
+
+
+@pytest.mark.parametrize("step", [-0.5, 0.0])
 @pytest.mark.parametrize(
-    ("name", "regime", "step"),
+    ("name", "regime", "assumption"),
     [
         ("natural_gradient_pinn", "tanh, heat", "step below 1"),
         ("gradient_descent_pinn", "narrow", "step at most 2/(3 ||H^inf||)"),
+        ("gradient_descent_regression", "any width", "step at most 2/(3 ||H^inf||)"),
+        ("zhang_martens_grosse", "worst Jacobians", "c below 1/2 and step at most (1 - 2c)/(1 + c)^2"),
     ],
 )
-def test_no_step_is_negative(name, regime, step):
-    theorem = load_theorem(FOLDER / f"{name}.py")
-    points = {"interior": [[0.3, 0.5]], "boundary": [[0, 0.5]]}
-    instance = Instance(data={**points, "source": [0.3], "values": [0.3]}, width=8, step=-0.5, steps=1)
-    run: Run = theorem.regimes[regime].run(instance, theorem)
-    assert theorem.assumptions[step].margin(run) == -0.5
+def test_steps_are_positive(name, regime, assumption, step):
+    theorem, regime, instance = small(name, regime)
+    margin = theorem.assumptions[assumption].margin
+    assert margin(theorem.regimes[regime].run(instance, theorem)) >= 0
+    assert margin(theorem.regimes[regime].run(replace(instance, step=step), theorem)) < 0
 
 
 WORST = [
@@ -119,17 +168,29 @@ WORST = [
      Instance(data={"matrix": [[1.0]], "vector": [1.0], "push": [1.0]},
               parameters={"lambda_0": 2.0, "tau": 0.25, "sigma": 0.25}, step=1.0)),
     ("zhang_martens_grosse", "worst Jacobians", "one step contracts the loss when",
-     Instance(data={"left": [[1.0]], "right": [[2.0]], "singular": [1.0], "vector": [1.0]},
-              parameters={"c": 0.4}, step=0.01)),
+     Instance(data={"left": [[1.0], [0.0]], "right": [[1.0]], "singular": [1.0], "vector": [0.0, 1.0]},
+              parameters={"c": 0.4}, step=0.1)),
     ("natural_gradient_pinn", "worst Jacobians", "one step contracts the loss when",
      Instance(data={"left": [[1.0]], "right": [[1.0]], "singular": [0.5], "residual_vector": [1.0]},
               parameters={"lambda_0": 1.0}, step=0.5)),
+    ("natural_gradient_pinn", "worst Jacobians", "lambda_min(J J^T) >= lambda_0/2 after",
+     Instance(data={"left": [[1.0, 0.0], [0.0, 1.0]], "right": [[1.0, 0.0], [0.0, 1.0]], "singular": [0.45, -1.0],
+                    "residual_vector": [1.0, 0.0]}, parameters={"lambda_0": 1.0}, step=0.5)),
+    ("natural_gradient_pinn", "worst Jacobians", "lambda_min(J J^T) >= lambda_0/2 after",
+     Instance(data={"left": [[1.0], [0.0]], "right": [[1.0], [0.0], [0.0]], "singular": [1.0],
+                    "residual_vector": [1.0, 0.0]}, parameters={"lambda_0": 1.0}, step=0.5)),
+    ("gradient_descent_pinn", "perturbed linear recursion", "contraction: I_1",
+     Instance(data={"matrix": [[0.5, 100.0], [0.0, 0.6]], "vector": [0.0, 1.0]},
+              parameters={"lambda_0": 0.5}, step=1.0)),
+    ("gradient_descent_regression", "perturbed linear recursion", "contraction: I_1",
+     Instance(data={"matrix": [[0.5, 100.0], [0.0, 0.6]], "vector": [0.0, 1.0], "push": [0.0, 1.0]},
+              parameters={"lambda_0": 0.5, "tau": 0.25, "sigma": 0.25}, step=1.0)),
     ("gauss_newton_identity", "random Jacobian", "the damped step is off",
      Instance(data={"left": [[1.0]], "right": [[1.0]], "singular": [1.0], "vector": [1.0], "others": [[0.0]]},
               parameters={"mu": -0.5})),
     ("gauss_newton_identity", "random Jacobian", "no solution of J v = r is shorter",
      Instance(data={"left": [[1.0]], "right": [[1.0], [1.0]], "singular": [1.0], "vector": [1.0],
-                    "others": [[0.0], [0.0]]}, parameters={"mu": 1.0})),
+                    "others": [[0.5], [0.0]]}, parameters={"mu": 1.0})),
     ("initial_gram_pinn", "rates of a one-term bound", "||H(0) - H^inf|| >= t is likelier",
      Instance(parameters={"deviation": 1.0, "rate": 1e-3, "neurons": 1.0})),
 ]  # fmt: skip
@@ -141,3 +202,16 @@ def test_worst_cases_state_their_premises(name, regime, start, instance):
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith(start) and c.kind != "control")
     run = theorem.regimes[regime].run(instance, theorem)
     assert not np.any(claim.given(run))
+    # it is the premise that keeps the claim: the bound is exceeded there
+    excess = claim.measure(run) - run.evaluate(theorem.bound_of(claim))
+    assert -excess > 1e-3 if claim.from_below else excess > 1e-3
+    _, _, drawn = small(name, regime)
+    assert np.all(claim.given(theorem.regimes[regime].run(drawn, theorem)))
+
+
+def small(name, regime):
+    """A theorem, a family and an instance that it draws, with few neurons and steps."""
+    theorem = load_theorem(FOLDER / f"{name}.py")
+    space = Space(theorem.regimes[regime], theorem.id)
+    drawn = space.instance(np.random.default_rng(0).integers(0, GRID, space.dimension).tolist())
+    return theorem, regime, replace(drawn, width=min(drawn.width, 6), steps=min(drawn.steps, 2))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ntkverify import Source, Theorem, always, identity
 from ntkverify.instance import Instance
-from ntkverify.instances import are_orthonormal, box_points, generator
+from ntkverify.instances import box_points, generator, is_decomposition
 from ntkverify.measures.trajectory import least_norm_step
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun
@@ -101,9 +101,9 @@ def network(draw):
 BOTH = ("random Jacobian", "physics-informed network")
 
 
-def is_decomposition(run):
+def decomposed(run):
     """Whether J has full rank and these are its singular values and vectors."""
-    return are_orthonormal(run.left) and are_orthonormal(run.right) and run.singular.min() > 0
+    return is_decomposition(run.left, run.singular, run.right)
 
 
 def natural(run):
@@ -151,7 +151,7 @@ length = theorem.quantity("length", lambda run: np.linalg.norm(natural(run)))
     holds=always,
     bound=mu / (mu + least) * length,
     on="random Jacobian",
-    given=lambda run: is_decomposition(run) and run.mu > 0,
+    given=lambda run: decomposed(run) and run.mu > 0,
     error=lambda run: 4 * run.scale,
     attained=True,
 )
@@ -173,7 +173,7 @@ shortest = theorem.quantity("shortest", lambda run: other_lengths(run).min())
     holds=always,
     bound=shortest,
     on="random Jacobian",
-    given=is_decomposition,
+    given=decomposed,
     error=lambda run: run.scale + 64 * ULP * np.linalg.norm(run.others),
     attained=True,  # by square Jacobians
 )

@@ -82,6 +82,7 @@ C_g = theorem.constant(
 )
 
 ULP = np.finfo(float).eps
+TINY = np.finfo(float).tiny  # a positive step is at least that
 
 # ---- assumptions --------------------------------------------------------------------------------------------------
 
@@ -94,7 +95,8 @@ def distinct(run):
 
 @theorem.assumption("step at most 2/(3 ||H^inf||)")
 def step_allowed(run):
-    return min(run.eta, run.eta_max * (1 + 4 * ULP) - run.eta)
+    """And positive."""
+    return min(run.eta - TINY, run.eta_max * (1 + 4 * ULP) - run.eta)
 
 
 DATA = ("samples of a block distinct",)
@@ -243,7 +245,7 @@ def one_step_error(run):
 
 
 def recursion_premises(run):
-    """Spectrum of H between lambda_0/2 and 1/eta, and eta lambda_0/2 at most largest_a."""
+    """H symmetric with its spectrum between lambda_0/2 and 1/eta, and eta lambda_0/2 at most largest_a."""
     rounding = 4 * len(run.vector) * ULP
     spectrum = run.eta * np.linalg.eigvalsh(run.matrix)
     return (
@@ -251,6 +253,7 @@ def recursion_premises(run):
         & (run.lambda_0 > 0)
         & (spectrum[0] >= run.eta * run.lambda_0 / 2 - rounding)
         & (spectrum[-1] <= 1 + rounding)
+        & (run.eta * np.abs(run.matrix - run.matrix.T).max() <= rounding)
         & (run.eta * run.lambda_0 / 2 <= run.largest_a * (1 + rounding))
     )
 
@@ -393,6 +396,7 @@ def mean_drift_bound(run):
     bound=drift_factor / lambda_0,
     assumes=(),
     on="perturbed linear recursion",
+    given=recursion_premises,
     attained=True,  # as eta lambda_0 -> 0
     error=lambda run: 16 * ULP * run.eta / (1 - math.sqrt(1 - run.eta * run.lambda_0 / 2)) ** 2,
 )

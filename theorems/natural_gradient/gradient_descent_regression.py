@@ -154,6 +154,7 @@ optimal_split = optimal.shares
 # ---- assumptions --------------------------------------------------------------------------------------------------
 
 ULP = np.finfo(float).eps
+TINY = np.finfo(float).tiny  # a positive step is at least that
 
 
 @theorem.assumption("unit inputs")
@@ -173,7 +174,8 @@ def targets_bounded(run):
 
 @theorem.assumption("step at most 2/(3 ||H^inf||)")
 def step_allowed(run):
-    return min(run.eta, run.eta_max * (1 + 4 * ULP) - run.eta)
+    """And positive."""
+    return min(run.eta - TINY, run.eta_max * (1 + 4 * ULP) - run.eta)
 
 
 @theorem.assumption("width at least m_0")
@@ -567,7 +569,7 @@ def one_step_error(run):
 
 
 def recursion_premises(run):
-    """Spectrum of H between (1 - tau - sigma) lambda_0 and 1/eta, eta lambda_0/2 at most largest_a, |I_1| as stated."""
+    """H symmetric, spectrum from (1 - tau - sigma) lambda_0 to 1/eta; eta lambda_0/2 <= largest_a; |push| <= |r|."""
     rounding, low = 4 * len(run.vector) * ULP, (1 - run.tau - run.sigma) * run.lambda_0
     spectrum = run.eta * np.linalg.eigvalsh(run.matrix)
     return (
@@ -575,6 +577,7 @@ def recursion_premises(run):
         & (low > 0)
         & (spectrum[0] >= run.eta * low - rounding)
         & (spectrum[-1] <= 1 + rounding)
+        & (run.eta * np.abs(run.matrix - run.matrix.T).max() <= rounding)
         & (run.eta * run.lambda_0 / 2 <= run.largest_a * (1 + rounding))
         & (np.linalg.norm(run.push) <= np.linalg.norm(run.vector) * (1 + rounding))
     )

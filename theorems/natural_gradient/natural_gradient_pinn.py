@@ -25,7 +25,7 @@ from sympy import Rational, sqrt
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, lambda_0, loss, loss_0, residual
 from ntkverify.instance import Instance
-from ntkverify.instances import are_orthonormal, box_points, generator
+from ntkverify.instances import box_points, generator, is_decomposition
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import pinn
 from ntkverify.symbolic.bounds import derived, solve_for
@@ -43,6 +43,7 @@ theorem = Theorem(
 )
 
 ULP = np.finfo(float).eps
+TINY = np.finfo(float).tiny  # a positive step is at least that
 
 # ---- constants ----------------------------------------------------------------------------------------------------
 
@@ -75,7 +76,8 @@ gamma = theorem.constant(
 
 @theorem.assumption("step below 1")
 def step_allowed(run):
-    return min(run.eta, 1 - run.eta)
+    """And positive."""
+    return min(run.eta - TINY, 1 - run.eta)
 
 
 # ---- instances ----------------------------------------------------------------------------------------------------
@@ -365,8 +367,9 @@ def contraction_constant(run):
 
 def worst_premises(run):
     """J(0) by its singular values, the least of them at least sqrt(3 lambda_0)/2."""
-    kept = run.singular.min() ** 2 >= 3 * run.lambda_0 / 4 * (1 - 16 * ULP)
-    return (run.lambda_0 > 0) & kept & are_orthonormal(run.left) & are_orthonormal(run.right)
+    if not is_decomposition(run.left, run.singular, run.right):
+        return False
+    return run.lambda_0 > 0 and run.singular.min() ** 2 >= 3 * run.lambda_0 / 4 * (1 - 16 * ULP)
 
 
 def weakened(run, share):

@@ -60,11 +60,11 @@ def few_apart(run):
     return min(2 - max(sizes), *(gap - 0.01 for size, gap in zip(sizes, gaps, strict=True) if size == 2), 1)
 
 
-@theorem.assumption("one pair, h <= 1/512 apart, among at most three interior and two boundary samples of the unit box")
+@theorem.assumption("one pair, h <= 1/512 apart, among at most 3 interior and 2 boundary samples of the unit square")
 def one_pair(run):
-    """The first and the last interior sample, half as far apart in `closer`: what the families draw, and no more."""
+    """The first and the last interior sample, half as far apart in `closer`; time and one coordinate of space."""
     before, after, boundary = (run.instance.array(name) for name in ("interior", "closer", "boundary"))
-    if before.shape != after.shape:
+    if before.shape != after.shape or len(before) < 2 or before.shape[1] != 2:
         return -np.inf
     distance, samples = run.instance.parameters["h"], np.concatenate([before, boundary])
     middle = (before[0] + before[-1]) / 2
@@ -73,7 +73,7 @@ def one_pair(run):
         np.linalg.norm(after[-1] - middle) / distance,
         np.abs(after[:-1] - before[:-1]).max(),
     )
-    # the drawn one of the pair lies in the box, the other h away from it
+    # the drawn one of the pair lies in the square, the other h away from it
     inside = min(samples.min(), 1 - samples.max()) + distance
     return min(3 - len(before), 2 - len(boundary), 1 / 512 - distance, 1e-9 - off, inside)
 
@@ -92,7 +92,7 @@ def others_apart(run):
 
 #: an observation about few samples: in a row of them lambda_0 may be the row's
 MERGING = (
-    "one pair, h <= 1/512 apart, among at most three interior and two boundary samples of the unit box",
+    "one pair, h <= 1/512 apart, among at most 3 interior and 2 boundary samples of the unit square",
     "other samples of a block 4 sqrt(h) apart",
 )
 

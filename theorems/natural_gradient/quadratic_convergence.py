@@ -339,7 +339,7 @@ def converges(run):
 
 
 @theorem.lemma(
-    "rounding ends it: from ||r(0)|| <= 0.1, a tenth after one step, five leave the rounding of outputs and solve",
+    "rounding ends it: if ||r(0)|| <= 0.1 and ||r(1)|| <= ||r(0)||/10, then ||r(5)|| is down at the rounding",
     holds=always,
     bound=floor,
     on="training",

@@ -23,7 +23,7 @@ from sympy import sqrt
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, loss, loss_0, residual_0
 from ntkverify.instance import Instance
-from ntkverify.instances import are_orthonormal, bounded_targets, generator, unit_inputs
+from ntkverify.instances import bounded_targets, generator, is_decomposition, unit_inputs
 from ntkverify.measures.sweep import initial_sweep
 from ntkverify.measures.terms import as_samples
 from ntkverify.problems.algebra import AlgebraRun
@@ -42,6 +42,7 @@ theorem = Theorem(
 )
 
 ULP = np.finfo(float).eps
+TINY = np.finfo(float).tiny  # a positive step is at least that
 c = sympy.Symbol("c", positive=True)  # the constant of Condition 2
 sigma_0 = sympy.Symbol("sigma_0", positive=True)  # least singular value of J(0)
 
@@ -99,7 +100,8 @@ def full_rank(run):
 
 @theorem.assumption("c below 1/2 and step at most (1 - 2c)/(1 + c)^2")
 def step_allowed(run):
-    return min(run.c, 1 / 2 - run.c, run.eta, run.eta_max * (1 + 4 * ULP) - run.eta)
+    """And both positive."""
+    return min(run.c - TINY, 1 / 2 - run.c, run.eta - TINY, run.eta_max * (1 + 4 * ULP) - run.eta)
 
 
 STEP = ("c below 1/2 and step at most (1 - 2c)/(1 + c)^2",)
@@ -212,9 +214,9 @@ def worst_parts(run):
     return jacobian @ step, -(other - jacobian) @ step
 
 
-def is_decomposition(run):
+def decomposed(run):
     """Whether J(0) has full rank and these are its singular values and vectors."""
-    return are_orthonormal(run.left) and are_orthonormal(run.right) and run.singular.min() > 0
+    return is_decomposition(run.left, run.singular, run.right)
 
 
 def worst_step(run):
@@ -235,7 +237,7 @@ def worst_error(run):
     bound=deviation * eta,
     assumes=STEP,
     on="worst Jacobians",
-    given=is_decomposition,
+    given=decomposed,
     error=worst_error,
     attained=True,
 )
@@ -249,7 +251,7 @@ def deviation_worst_case(run):
     bound=1 - eta,
     assumes=STEP,
     on="worst Jacobians",
-    given=is_decomposition,
+    given=decomposed,
     error=worst_error,
     attained=True,  # to rounding, at steps near 0
 )
