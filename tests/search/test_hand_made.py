@@ -72,6 +72,16 @@ def test_more_than_float64_can_tell_is_certified():
     assert abs(run.limit_eigenvalues[0]) > 10 * upper
 
 
+def test_a_pair_too_close_for_float64_is_outside_the_claim():
+    theorem = load_theorem(FOLDER / "positive_definiteness.py")
+    (claim,) = (c for n, c in theorem.claims.items() if n.startswith("smooth without closed form"))
+    points = {"interior": [[0.571, 0.006], [0.773, 0.978]], "boundary": [[0.089, 0], [0.08900102, 0]]}
+    run = theorem.regimes["tanh"].run(Instance(data=points, width=1), theorem)
+    margins = {a.name: a.margin(run) for a in theorem.assumptions_of(claim)}
+    assert [name for name, margin in margins.items() if margin < 0] == ["at most two samples of a block, 1/100 apart"]
+    assert claim.measure(run) < run.evaluate(theorem.bound_of(claim)) / 10
+
+
 @pytest.mark.parametrize("interior", [[[0.4]], [[0.4], [0.9], [0.4 + FINE]]])
 def test_other_shapes_than_the_observed_ones_are_outside(interior):
     """One interior sample, or one coordinate, where ReLU^3 would halve lambda_0 by less than the bound allows."""
