@@ -1,19 +1,18 @@
 """Instances that no family draws, made by hand to break claims whose premises were once not all stated."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import sympy
+from small_instances import FOLDER, small_instance
 
 from ntkverify import load_theorem
 from ntkverify.instance import Instance
 from ntkverify.search.certify import certify
 from ntkverify.search.planted import planted
-from ntkverify.search.space import GRID, Space
 
-FOLDER = Path(__file__).parents[2] / "theorems" / "natural_gradient"
+pytest.importorskip("flint")
 
 SMOOTH = "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)"
 CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)"
@@ -125,20 +124,20 @@ def test_a_bound_that_is_rounding_is_never_exceeded_for_certain():
 
 
 def test_a_bound_that_is_zero_at_first_is_judged_where_it_is_not():
-    theorem, regime, instance = small("gradient_descent_regression", "any width")
+    theorem, regime, instance = small_instance("gradient_descent_regression", "any width")
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith("max_r ||w_r(k) - w_r(0)||"))
     growing = replace(claim, bound=sympy.Symbol("k") / 10**9, given=None, assumes=())
-    found = certify(theorem, growing, theorem.regimes[regime], instance)
+    found = certify(theorem, growing, regime, instance)
     assert found.status == "CERTIFIED"
     assert float(found.measured[0]) > 0
 
 
 def test_a_false_identity_is_certified():
-    theorem, regime, instance = small("natural_gradient_pinn", "tanh, heat")
+    theorem, regime, instance = small_instance("natural_gradient_pinn", "tanh, heat")
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith("the step solves"))
-    assert certify(theorem, claim, theorem.regimes[regime], instance).status == "REFUTED"
+    assert certify(theorem, claim, regime, instance).status == "REFUTED"
     wrong = replace(claim, measure=lambda run: (claim.measure(run)[0] * 2, claim.measure(run)[1]))
-    assert certify(theorem, wrong, theorem.regimes[regime], instance).status == "CERTIFIED"
+    assert certify(theorem, wrong, regime, instance).status == "CERTIFIED"
 
 
 def test_a_falsehood_about_1024_neurons_is_certified():
@@ -165,10 +164,10 @@ def test_a_falsehood_about_1024_neurons_is_certified():
     ],
 )
 def test_steps_are_positive(name, regime, assumption, step):
-    theorem, regime, instance = small(name, regime)
+    theorem, family, instance = small_instance(name, regime)
     margin = theorem.assumptions[assumption].margin
-    assert margin(theorem.regimes[regime].run(instance, theorem)) >= 0
-    assert margin(theorem.regimes[regime].run(replace(instance, step=step), theorem)) < 0
+    assert margin(family.run(instance, theorem)) >= 0
+    assert margin(family.run(replace(instance, step=step), theorem)) < 0
 
 
 WORST = [
@@ -215,13 +214,5 @@ def test_worst_cases_state_their_premises(name, regime, start, instance):
     # it is the premise that keeps the claim: the bound is exceeded there
     excess = claim.measure(run) - run.evaluate(theorem.bound_of(claim))
     assert -excess > 1e-3 if claim.from_below else excess > 1e-3
-    _, _, drawn = small(name, regime)
-    assert np.all(claim.given(theorem.regimes[regime].run(drawn, theorem)))
-
-
-def small(name, regime):
-    """A theorem, a family and an instance that it draws, with few neurons and steps."""
-    theorem = load_theorem(FOLDER / f"{name}.py")
-    space = Space(theorem.regimes[regime], theorem.id)
-    drawn = space.instance(np.random.default_rng(0).integers(0, GRID, space.dimension).tolist())
-    return theorem, regime, replace(drawn, width=min(drawn.width, 6), steps=min(drawn.steps, 2))
+    _, family, drawn = small_instance(name, regime)
+    assert np.all(claim.given(family.run(drawn, theorem)))

@@ -1,12 +1,13 @@
 """Physics-informed and natural gradient runs in balls are the float64 runs without their rounding."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 flint = pytest.importorskip("flint")
+
+from small_instances import FOLDER, small_instance  # noqa: E402
 
 from ntkverify import Instance, NtkVerifyError, load_theorem  # noqa: E402
 from ntkverify.cli import main  # noqa: E402
@@ -15,10 +16,7 @@ from ntkverify.search.ball_linear import FUNCTIONS, eigenvalue_balls, solve_ball
 from ntkverify.search.balls import Ball, ball_array, raw_array  # noqa: E402
 from ntkverify.search.certify import certify  # noqa: E402
 from ntkverify.search.planted import planted  # noqa: E402
-from ntkverify.search.space import GRID, Space  # noqa: E402
 from ntkverify.search.violation import Violation, digest  # noqa: E402
-
-FOLDER = Path(__file__).parents[2] / "theorems/natural_gradient"
 
 
 def middles(balls):
@@ -52,19 +50,6 @@ def test_what_refutes_a_merging_lemma_anywhere_is_certified_and_outside_its_assu
     alone = {name: [instance.data[name][0], instance.data[name][-1]] for name in ("interior", "closer")}
     alone = replace(instance, data={**alone, "boundary": instance.data["boundary"][:1]})
     assert "kept" in certify(theorem, theorem.claims[mended], family, alone).reason
-
-
-def small_instance(name, regime, *, width=6, steps=2, seed=0):
-    """A theorem, one of its families and an instance of it with few neurons."""
-    theorem = load_theorem(FOLDER / f"{name}.py")
-    space = Space(theorem.regimes[regime], theorem.id)
-    rng = np.random.default_rng(seed)
-    found = space.instance(rng.integers(0, GRID, space.dimension).tolist())
-    return (
-        theorem,
-        theorem.regimes[regime],
-        replace(found, width=min(found.width, width), steps=min(found.steps, steps)),
-    )
 
 
 TRAJECTORY = (
