@@ -246,6 +246,7 @@ def one_step_error(run):
 
 def recursion_premises(run):
     """H symmetric with its spectrum between lambda_0/2 and 1/eta, and eta lambda_0/2 at most largest_a."""
+    # moves the squared norm by half of what `one_step_error` allows
     rounding = 4 * len(run.vector) * ULP
     spectrum = run.eta * np.linalg.eigvalsh(run.matrix)
     return (

@@ -570,6 +570,7 @@ def one_step_error(run):
 
 def recursion_premises(run):
     """H symmetric, spectrum from (1 - tau - sigma) lambda_0 to 1/eta; eta lambda_0/2 <= largest_a; |push| <= |r|."""
+    # moves the squared norm by half of what `one_step_error` allows
     rounding, low = 4 * len(run.vector) * ULP, (1 - run.tau - run.sigma) * run.lambda_0
     spectrum = run.eta * np.linalg.eigvalsh(run.matrix)
     return (

@@ -440,6 +440,7 @@ ONE_TERM = rate_ * neurons * deviation_**2 - log(2)  # minus the logarithm of 2 
     holds=always,
     bound=ONE_TERM,
     on="rates of a one-term bound",
+    # the width itself is drawn, and has been rounded in some hundred operations
     given=lambda run: run.neurons >= run.spoiled_width * (1 - 1e-12),
 )
 def one_term_fails(run):

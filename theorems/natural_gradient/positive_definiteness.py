@@ -73,6 +73,7 @@ def one_pair(run):
         np.linalg.norm(after[-1] - middle) / distance,
         np.abs(after[:-1] - before[:-1]).max(),
     )
+    # `off` is the rounding of coordinates near 1, relative to h >= 2^-12 less than 1e-11
     # the drawn one of the pair lies in the square, the other h away from it
     inside = min(samples.min(), 1 - samples.max()) + distance
     return min(3 - len(before), 2 - len(boundary), 1 / 512 - distance, 1e-9 - off, inside)
@@ -121,17 +122,18 @@ def smooth_quadrature(draw):
     return scattered_samples(draw, 2)
 
 
+def merging(interior, offset, boundary, h):
+    """The first interior sample and another at `offset`, of length h, from it; half as far in `closer`."""
+    pair, offset = np.asarray(interior[0]), np.asarray(offset)
+    data = {"interior": np.vstack([interior, pair + offset]), "closer": np.vstack([interior, pair + offset / 2])}
+    return Instance(data={**data, "boundary": boundary}, parameters={"h": h}, width=1)
+
+
 def merging_pair(draw):
     points = space_time_points(draw, 2, 2, 1)
     angle, distance = draw(st.integers(0, 7)), 2.0 ** -draw(st.integers(9, 12))
     direction = np.array([np.cos(angle * np.pi / 4), np.sin(angle * np.pi / 4)])
-    interior = np.vstack([points["interior"], points["interior"][0] + distance * direction])
-    closer = np.vstack([points["interior"], points["interior"][0] + distance / 2 * direction])
-    return Instance(
-        data={"interior": interior, "boundary": points["boundary"], "closer": closer},
-        parameters={"h": distance},
-        width=1,
-    )
+    return merging(points["interior"], distance * direction, points["boundary"], distance)
 
 
 @theorem.instances("merging samples, ReLU^3", run=pinn(activation="relu3"), quick=20)
@@ -139,19 +141,13 @@ def merging_relu_cubed(draw):
     return merging_pair(draw)
 
 
+H = 2.0**-9
+
+
 @theorem.instances("merging samples late in time, ReLU^3", run=pinn(activation="relu3"), quick=1)
 def merging_late():
     """Found by a search: 0.55 of the bound is reached, where 20 random draws reach less than half."""
-    pair, other, away = [0.2677, 0.9911], [0.0042, 0.0977], 2.0**-9
-    return Instance(
-        data={
-            "interior": [pair, other, [pair[0] + away, pair[1]]],
-            "closer": [pair, other, [pair[0] + away / 2, pair[1]]],
-            "boundary": [[0.0, 0.5582], [0.7039, 1.0]],
-        },
-        parameters={"h": away},
-        width=1,
-    )
+    return merging([[0.2677, 0.9911], [0.0042, 0.0977]], [H, 0.0], [[0.0, 0.5582], [0.7039, 1.0]], H)
 
 
 @theorem.instances("merging samples, erf", run=pinn(activation="erf"), quick=10)
@@ -162,31 +158,14 @@ def merging_smooth(draw):
 @theorem.instances("merging samples beside a third, erf", run=pinn(activation="erf"), quick=1)
 def merging_beside():
     """Found by a search: the third interior sample is 14 h away from the pair."""
-    pair, third, away = [0.41499774363672515, 0.2983270963278235], [0.3919728896561314, 0.28184213537652614], 2.0**-9
-    return Instance(
-        data={
-            "interior": [pair, third, [pair[0], pair[1] + away]],
-            "closer": [pair, third, [pair[0], pair[1] + away / 2]],
-            "boundary": [[0.16654795107263154, 0.0], [0.4949071459154768, 1.0]],
-        },
-        parameters={"h": away},
-        width=1,
-    )
+    interior = [[0.41499774363672515, 0.2983270963278235], [0.3919728896561314, 0.28184213537652614]]
+    return merging(interior, [0.0, H], [[0.16654795107263154, 0.0], [0.4949071459154768, 1.0]], H)
 
 
 @theorem.instances("two pairs, ReLU^3", run=pinn(activation="relu3"), quick=1)
 def merging_beside_a_pair():
     """The boundary's two samples are 6 h apart, and lambda_0 is theirs."""
-    pair, other, away = [0.066, 0.111], [0.869, 0.51], 2.0**-9
-    return Instance(
-        data={
-            "interior": [pair, other, [pair[0], pair[1] + away]],
-            "closer": [pair, other, [pair[0], pair[1] + away / 2]],
-            "boundary": [[0.0, 0.009], [0.009, 0.0]],
-        },
-        parameters={"h": away},
-        width=1,
-    )
+    return merging([[0.066, 0.111], [0.869, 0.51]], [0.0, H], [[0.0, 0.009], [0.009, 0.0]], H)
 
 
 @theorem.instances("coinciding samples", run=pinn(activation="relu3"), quick=5)

@@ -335,6 +335,7 @@ floor = theorem.quantity("floor", lambda run: recursion_error(run)[-1] + run.res
 
 def converges(run):
     """At most 0.1 at first, a tenth of it after one step, and five steps, which leave 1e-31 of it if quadratic."""
+    # r(0) = 0.1 is drawn, and is the rounded difference of outputs of the size of 1
     return run.steps >= 5 and run.residuals[0] <= 0.1 * (1 + 1e-9) and run.residuals[1] <= run.residuals[0] / 10
 
 
