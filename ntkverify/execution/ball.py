@@ -17,7 +17,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.array import WalkingExecutor
 from ntkverify.execution.evaluator import evaluate_all, integer_power
 from ntkverify.execution.samples import BlockSamples, Forward, Samples
-from ntkverify.symbolic.functions import Softplus
+from ntkverify.symbolic.expression.functions import Softplus
 
 DEFAULT_BITS = 128
 DEFAULT_LIMIT = 4096

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import sympy
 
-from ntkverify.symbolic.functions import PositivePower, Softplus
+from ntkverify.symbolic.expression.functions import PositivePower, Softplus
 from ntkverify.symbolic.neuron import Block, Neuron
 
 Assignment = tuple[sympy.Symbol, sympy.Expr]

@@ -14,7 +14,7 @@ import sympy
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.chain import Statements, canonical, forward_statements, gradient_statements
 from ntkverify.execution.printer import ScalarPrinter
-from ntkverify.symbolic.functions import Softplus
+from ntkverify.symbolic.expression.functions import Softplus
 from ntkverify.symbolic.neuron import Block, Neuron
 
 THREADS = 256

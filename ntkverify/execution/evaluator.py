@@ -14,7 +14,7 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower, Softplus
+from ntkverify.symbolic.expression.functions import PositivePower, Softplus
 
 
 class Algebra(Protocol):

@@ -23,7 +23,7 @@ from ntkverify.execution.chain import Statements, canonical, forward_statements,
 from ntkverify.execution.numba_source import HEADER
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.threads import available_threads, share
-from ntkverify.symbolic.majorant import majorant, roundings
+from ntkverify.symbolic.expression.majorant import majorant, roundings
 from ntkverify.symbolic.neuron import Block, Neuron
 
 Array = NDArray[np.float64]

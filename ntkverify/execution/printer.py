@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower, Softplus
+from ntkverify.symbolic.expression.functions import PositivePower, Softplus
 
 NUMBA_FUNCTIONS: Mapping[type, str] = {
     sympy.exp: "exp",

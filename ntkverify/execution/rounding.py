@@ -24,8 +24,8 @@ from ntkverify.execution.ball import DEFAULT_BITS, BallAlgebra, as_ball, as_ball
 from ntkverify.execution.chain import Statements, canonical, forward_statements, gradient_statements
 from ntkverify.execution.evaluator import evaluate, integer_power
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights
-from ntkverify.symbolic.functions import Softplus
-from ntkverify.symbolic.majorant import FUNCTION_UNITS
+from ntkverify.symbolic.expression.functions import Softplus
+from ntkverify.symbolic.expression.majorant import FUNCTION_UNITS
 
 
 class Rounded:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.samples import BlockSamples, Samples, collect_samples
-from ntkverify.symbolic.majorant import majorant, relative_error, roundings
+from ntkverify.symbolic.expression.majorant import majorant, relative_error, roundings
 from ntkverify.symbolic.neuron import Neuron
 
 Array = NDArray[np.float64]

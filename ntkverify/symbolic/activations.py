@@ -8,7 +8,7 @@ from functools import lru_cache
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower, Softplus, Z, exact_number
+from ntkverify.symbolic.expression.functions import PositivePower, Softplus, Z, exact_number
 from ntkverify.symbolic.suprema import Supremum, supremum_of
 
 

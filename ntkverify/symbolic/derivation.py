@@ -10,8 +10,8 @@ from typing import Any
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.cache import cached
-from ntkverify.symbolic.functions import exact_number
+from ntkverify.symbolic.expression.cache import cached
+from ntkverify.symbolic.expression.functions import exact_number
 from ntkverify.symbolic.neuron import Neuron
 from ntkverify.symbolic.terms import Groups, Splitter, Term, pair_terms
 

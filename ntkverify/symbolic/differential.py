@@ -15,7 +15,7 @@ import sympy
 from sympy.core.function import AppliedUndef
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import exact_number
+from ntkverify.symbolic.expression.functions import exact_number
 
 Coordinates = tuple[sympy.Symbol, ...]
 

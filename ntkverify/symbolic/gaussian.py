@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower, Z
+from ntkverify.symbolic.expression.functions import PositivePower, Z
 from ntkverify.symbolic.halfspace import plane_moment, theta_symbol
 from ntkverify.symbolic.smooth import LEFT, RIGHT, Geometry, SymbolicFunctions, smooth_moment
 from ntkverify.symbolic.terms import Splitter

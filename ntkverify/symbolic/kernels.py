@@ -8,7 +8,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.derivation import Derivation, Slot
-from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.gaussian import Directions, half_space_power, moment_of_forms
 from ntkverify.symbolic.halfspace import plane_moment, theta_symbol
 from ntkverify.symbolic.terms import GroupKey

@@ -14,14 +14,14 @@ import sympy
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic import uniform
 from ntkverify.symbolic.derivation import Derivation
+from ntkverify.symbolic.expression.pieces import pieces_of
+from ntkverify.symbolic.expression.scalars import Arithmetic, evaluate, guard_bits
 from ntkverify.symbolic.gaussian import half_space_power
 from ntkverify.symbolic.geometry import FloatArray, Frames, pair_frames
 from ntkverify.symbolic.halfspace import PlaneMoments, angular_integral, radial_moment
 from ntkverify.symbolic.hermite import HermiteTables
-from ntkverify.symbolic.pieces import pieces_of
 from ntkverify.symbolic.plane import PlaneGeometry
 from ntkverify.symbolic.quadrature import plane_expectations
-from ntkverify.symbolic.scalars import Arithmetic, evaluate, guard_bits
 from ntkverify.symbolic.smooth import LEFT, RIGHT, Geometry, smooth_moment
 from ntkverify.symbolic.terms import GroupKey, Groups
 from ntkverify.symbolic.wick import PlanePolynomials

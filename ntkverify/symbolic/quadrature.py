@@ -20,7 +20,7 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower
+from ntkverify.symbolic.expression.functions import PositivePower
 from ntkverify.symbolic.geometry import FloatArray
 from ntkverify.symbolic.hermite import HermiteTables
 

@@ -12,7 +12,7 @@ import sympy
 from sympy.core.relational import Relational
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import exact_number
+from ntkverify.symbolic.expression.functions import exact_number
 
 #: digits with which a requirement is compared; a tie closer than this is refused, not guessed
 DIGITS = 50

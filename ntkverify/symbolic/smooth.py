@@ -20,7 +20,7 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.pieces import Piece, pieces_of
+from ntkverify.symbolic.expression.pieces import Piece, pieces_of
 
 LEFT, RIGHT = -1, -2
 Token = int

@@ -9,7 +9,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.activations import Activation, get_activation
-from ntkverify.symbolic.functions import Softplus, Z
+from ntkverify.symbolic.expression.functions import Softplus, Z
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.differential import Operator
-from ntkverify.symbolic.functions import exact_number
+from ntkverify.symbolic.expression.functions import exact_number
 from ntkverify.symbolic.geometry import FloatArray
 
 

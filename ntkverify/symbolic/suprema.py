@@ -11,7 +11,7 @@ import mpmath
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower, Softplus
+from ntkverify.symbolic.expression.functions import PositivePower, Softplus
 
 _DIGITS = 50
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower
+from ntkverify.symbolic.expression.functions import PositivePower
 from ntkverify.symbolic.geometry import FloatArray
 from ntkverify.symbolic.hermite import compiled
 from ntkverify.symbolic.terms import GroupKey

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower, Z
-from ntkverify.symbolic.pieces import pieces_of
+from ntkverify.symbolic.expression.functions import PositivePower, Z
+from ntkverify.symbolic.expression.pieces import pieces_of
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expression.pieces import Piece, pieces_of
+from ntkverify.symbolic.expression.scalars import Arithmetic
 from ntkverify.symbolic.gaussian import half_space_power
 from ntkverify.symbolic.geometry import FloatArray
-from ntkverify.symbolic.pieces import Piece, pieces_of
 from ntkverify.symbolic.polygon import exact_square_moment, square_moment
-from ntkverify.symbolic.scalars import Arithmetic
 from ntkverify.symbolic.tensor_gauss import gauss_sum, wave_rule
 from ntkverify.symbolic.terms import GroupKey
 

@@ -12,7 +12,7 @@ from hand_built_neurons import KINDS, PHI
 from ntkverify.execution.chain import by_neuron, canonical, gradient_statements, operations
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate
 from ntkverify.execution.numba_source import kernel_source
-from ntkverify.symbolic.functions import PositivePower
+from ntkverify.symbolic.expression.functions import PositivePower
 from ntkverify.symbolic.neuron import Block, Neuron
 
 

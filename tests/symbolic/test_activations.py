@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.activations import Activation, get_activation, leaky_relu, names, positive_power, register
-from ntkverify.symbolic.functions import PositivePower, Softplus, Z, exact_number
+from ntkverify.symbolic.expression.functions import PositivePower, Softplus, Z, exact_number
 
 SMOOTH = ["tanh", "erf", "sin", "cos", "sigmoid", "softplus", "swish", "gelu"]
 

@@ -3,7 +3,7 @@
 import os
 import threading
 
-from ntkverify.symbolic.cache import cache_directory, cached
+from ntkverify.symbolic.expression.cache import cache_directory, cached
 
 
 class TestCached:

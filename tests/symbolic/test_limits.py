@@ -10,7 +10,7 @@ from limit_references import COUNT, INSTANCES, TINY, angles, check_by_sampling, 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic import operators as ops
 from ntkverify.symbolic.activations import Activation
-from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.kernels import primed
 from ntkverify.symbolic.limits import limit_gram, operator_limit_gram
 from ntkverify.symbolic.neuron import (

@@ -7,8 +7,8 @@ import sympy
 from ntkverify import NtkVerifyError
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate
 from ntkverify.problems.pinn import heat_equation, problem_neuron
-from ntkverify.symbolic.functions import Z
-from ntkverify.symbolic.majorant import majorant, relative_error, roundings
+from ntkverify.symbolic.expression.functions import Z
+from ntkverify.symbolic.expression.majorant import majorant, relative_error, roundings
 from ntkverify.symbolic.neuron import regression_neuron
 
 

@@ -5,7 +5,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic import operators as ops
-from ntkverify.symbolic.functions import PositivePower
+from ntkverify.symbolic.expression.functions import PositivePower
 from ntkverify.symbolic.neuron import network_neuron, operator_neuron, pinn_neuron, regression_neuron
 from ntkverify.symbolic.operators import coordinates, identity
 

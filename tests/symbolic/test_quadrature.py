@@ -24,7 +24,7 @@ from limit_references import (
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic import operators as ops
 from ntkverify.symbolic.activations import Activation
-from ntkverify.symbolic.functions import PositivePower, Softplus, Z
+from ntkverify.symbolic.expression.functions import PositivePower, Softplus, Z
 from ntkverify.symbolic.limits import limit_gram
 from ntkverify.symbolic.neuron import pinn_neuron, random_features_neuron
 from ntkverify.symbolic.operators import coordinates

@@ -5,7 +5,7 @@ import sympy
 
 from ntkverify import NtkVerifyError
 from ntkverify.symbolic.activations import Activation
-from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.smoothness import has_decaying_ratio, smoothness
 
 

@@ -24,7 +24,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic import operators as ops
 from ntkverify.symbolic.activations import Activation
 from ntkverify.symbolic.derivation import Uniform
-from ntkverify.symbolic.functions import PositivePower, Z
+from ntkverify.symbolic.expression.functions import PositivePower, Z
 from ntkverify.symbolic.limits import limit_gram
 from ntkverify.symbolic.neuron import network_neuron, random_features_neuron
 from ntkverify.symbolic.operators import coordinates, identity

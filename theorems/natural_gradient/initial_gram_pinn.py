@@ -34,7 +34,7 @@ from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, problem_limit, problem_neuron
 from ntkverify.symbolic.activations import positive_power
 from ntkverify.symbolic.bounds import derived, solve_for
-from ntkverify.symbolic.functions import PositivePower
+from ntkverify.symbolic.expression.functions import PositivePower
 from ntkverify.symbolic.heat_bounds import interior_bound
 
 theorem = Theorem(

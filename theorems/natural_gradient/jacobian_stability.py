@@ -29,7 +29,7 @@ from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun
 from ntkverify.symbolic.activations import get_activation, positive_power
 from ntkverify.symbolic.bounds import derived, solve_for
-from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.heat_bounds import interior_bound
 from ntkverify.symbolic.suprema import in_radicals
 

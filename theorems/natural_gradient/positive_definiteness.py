@@ -25,7 +25,7 @@ from ntkverify.instances import space_time_points
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import pinn, problem_limit
 from ntkverify.symbolic.activations import Activation
-from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.smoothness import smoothness
 
 theorem = Theorem(

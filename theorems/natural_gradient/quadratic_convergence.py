@@ -27,7 +27,7 @@ from ntkverify.problems.first_step import first_step
 from ntkverify.problems.pinn import pinn
 from ntkverify.symbolic.activations import get_activation
 from ntkverify.symbolic.bounds import derived
-from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.heat_bounds import block_bound, block_curvature, block_slope
 from ntkverify.symbolic.suprema import in_radicals
 

@@ -7,7 +7,7 @@ import functools
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.functions import PositivePower, Softplus
+from ntkverify.symbolic.expression.functions import PositivePower, Softplus
 
 #: |f| <= size + slope |z| and |f(y) - f(z)| <= slope |y - z|
 _LIPSCHITZ: dict[type, tuple[sympy.Expr, sympy.Expr]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy
 
-from ntkverify.symbolic.functions import Z
+from ntkverify.symbolic.expression.functions import Z
 
 
 @dataclass(frozen=True)

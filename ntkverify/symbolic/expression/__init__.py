@@ -1,0 +1,1 @@
+"""Expressions: the functions of neurons, their pieces, majorants, and what is kept between sessions."""
