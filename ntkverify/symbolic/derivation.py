@@ -10,10 +10,10 @@ from typing import Any
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expectation.terms import Groups, Splitter, Term, pair_terms
 from ntkverify.symbolic.expression.cache import cached
 from ntkverify.symbolic.expression.functions import exact_number
 from ntkverify.symbolic.neuron import Neuron
-from ntkverify.symbolic.terms import Groups, Splitter, Term, pair_terms
 
 LAWS = ("normal", "sign")
 Slot = tuple[str, int]

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.derivation import Derivation, Slot
+from ntkverify.symbolic.expectation.gaussian import half_space_power
+from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expression.scalars import Arithmetic, BallArithmetic, MpmathArithmetic, exact_rows
-from ntkverify.symbolic.gaussian import half_space_power
-from ntkverify.symbolic.geometry import FloatArray
 from ntkverify.symbolic.kernels import closed_form_kernel, invariant_kernel
 from ntkverify.symbolic.moments import ArrayMoments, ScalarMoments, has_smooth_form
 from ntkverify.symbolic.neuron import Block, Neuron

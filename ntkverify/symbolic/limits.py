@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.derivation import Law, Uniform, derive
-from ntkverify.symbolic.geometry import FloatArray
+from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.gram import LimitGram, Points
 from ntkverify.symbolic.neuron import Neuron
 

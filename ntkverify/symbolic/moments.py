@@ -12,19 +12,19 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic import uniform
 from ntkverify.symbolic.derivation import Derivation
+from ntkverify.symbolic.expectation import uniform
+from ntkverify.symbolic.expectation.closed_forms import LEFT, RIGHT, Geometry, smooth_moment
+from ntkverify.symbolic.expectation.gaussian import half_space_power
+from ntkverify.symbolic.expectation.geometry import FloatArray, Frames, pair_frames
+from ntkverify.symbolic.expectation.halfspace import PlaneMoments, angular_integral, radial_moment
+from ntkverify.symbolic.expectation.hermite import HermiteTables
+from ntkverify.symbolic.expectation.plane import PlaneGeometry
+from ntkverify.symbolic.expectation.quadrature import plane_expectations
+from ntkverify.symbolic.expectation.terms import GroupKey, Groups
+from ntkverify.symbolic.expectation.wick import PlanePolynomials
 from ntkverify.symbolic.expression.pieces import pieces_of
 from ntkverify.symbolic.expression.scalars import Arithmetic, evaluate, guard_bits
-from ntkverify.symbolic.gaussian import half_space_power
-from ntkverify.symbolic.geometry import FloatArray, Frames, pair_frames
-from ntkverify.symbolic.halfspace import PlaneMoments, angular_integral, radial_moment
-from ntkverify.symbolic.hermite import HermiteTables
-from ntkverify.symbolic.plane import PlaneGeometry
-from ntkverify.symbolic.quadrature import plane_expectations
-from ntkverify.symbolic.smooth import LEFT, RIGHT, Geometry, smooth_moment
-from ntkverify.symbolic.terms import GroupKey, Groups
-from ntkverify.symbolic.wick import PlanePolynomials
 
 
 @dataclass

@@ -11,8 +11,8 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.differential import Operator
+from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expression.functions import exact_number
-from ntkverify.symbolic.geometry import FloatArray
 
 
 @dataclass(frozen=True)

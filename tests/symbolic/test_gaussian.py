@@ -31,10 +31,10 @@ from limit_references import (
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.activations import Activation, leaky_relu
+from ntkverify.symbolic.expectation.gaussian import gaussian_expectation
+from ntkverify.symbolic.expectation.halfspace import PlaneMoments, plane_moment, theta_symbol
+from ntkverify.symbolic.expectation.wick import PlanePolynomials
 from ntkverify.symbolic.expression.functions import PositivePower, Z
-from ntkverify.symbolic.gaussian import gaussian_expectation
-from ntkverify.symbolic.halfspace import PlaneMoments, plane_moment, theta_symbol
-from ntkverify.symbolic.wick import PlanePolynomials
 
 
 @pytest.fixture(autouse=True)

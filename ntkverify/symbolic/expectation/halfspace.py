@@ -17,7 +17,7 @@ import numpy as np
 import sympy
 from scipy.special import gammaln
 
-from ntkverify.symbolic.geometry import FloatArray
+from ntkverify.symbolic.expectation.geometry import FloatArray
 
 theta_symbol = sympy.Symbol("theta", nonnegative=True)
 

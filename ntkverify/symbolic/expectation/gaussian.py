@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expectation.closed_forms import LEFT, RIGHT, Geometry, SymbolicFunctions, smooth_moment
+from ntkverify.symbolic.expectation.halfspace import plane_moment, theta_symbol
+from ntkverify.symbolic.expectation.terms import Splitter
+from ntkverify.symbolic.expectation.wick import PlanePolynomials
 from ntkverify.symbolic.expression.functions import PositivePower, Z
-from ntkverify.symbolic.halfspace import plane_moment, theta_symbol
-from ntkverify.symbolic.smooth import LEFT, RIGHT, Geometry, SymbolicFunctions, smooth_moment
-from ntkverify.symbolic.terms import Splitter
-from ntkverify.symbolic.wick import PlanePolynomials
 
 Gram = tuple[sympy.Expr, sympy.Expr, sympy.Expr]
 

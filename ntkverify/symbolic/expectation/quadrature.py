@@ -20,9 +20,9 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expectation.geometry import FloatArray
+from ntkverify.symbolic.expectation.hermite import HermiteTables
 from ntkverify.symbolic.expression.functions import PositivePower
-from ntkverify.symbolic.geometry import FloatArray
-from ntkverify.symbolic.hermite import HermiteTables
 
 _FIRST, _MOST = 128, 2048
 _LARGEST_NORM = 16.0

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from ntkverify.symbolic.geometry import FloatArray, Frames, inner_products
-from ntkverify.symbolic.smooth import LEFT, RIGHT, ArrayFunctions, Geometry, Token
+from ntkverify.symbolic.expectation.closed_forms import LEFT, RIGHT, ArrayFunctions, Geometry, Token
+from ntkverify.symbolic.expectation.geometry import FloatArray, Frames, inner_products
 
 FIRST, SECOND = 0, 1
 """The tokens u and v."""

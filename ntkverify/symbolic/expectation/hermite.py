@@ -12,8 +12,8 @@ import numpy as np
 import sympy
 from scipy import special
 
+from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expression.functions import PositivePower, Z
-from ntkverify.symbolic.geometry import FloatArray
 
 # the integrands hold exp(-u^2/4) and more: exp(-CUT^2/4) is 4e-32, far below rounding for polynomials of degree 10
 _CUT = 17.0

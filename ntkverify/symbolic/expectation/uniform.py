@@ -17,13 +17,13 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expectation.gaussian import half_space_power
+from ntkverify.symbolic.expectation.geometry import FloatArray
+from ntkverify.symbolic.expectation.polygon import exact_square_moment, square_moment
+from ntkverify.symbolic.expectation.tensor_gauss import gauss_sum, wave_rule
+from ntkverify.symbolic.expectation.terms import GroupKey
 from ntkverify.symbolic.expression.pieces import Piece, pieces_of
 from ntkverify.symbolic.expression.scalars import Arithmetic
-from ntkverify.symbolic.gaussian import half_space_power
-from ntkverify.symbolic.geometry import FloatArray
-from ntkverify.symbolic.polygon import exact_square_moment, square_moment
-from ntkverify.symbolic.tensor_gauss import gauss_sum, wave_rule
-from ntkverify.symbolic.terms import GroupKey
 
 Box = tuple[sympy.Expr, ...]
 """Half the width of the interval of each weight; 0 for weights that stand in no linear form."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ntkverify.symbolic.geometry import two_product
+from ntkverify.symbolic.expectation.geometry import two_product
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from functools import lru_cache
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expectation.geometry import FloatArray
+from ntkverify.symbolic.expectation.hermite import compiled
+from ntkverify.symbolic.expectation.terms import GroupKey
 from ntkverify.symbolic.expression.functions import PositivePower
-from ntkverify.symbolic.geometry import FloatArray
-from ntkverify.symbolic.hermite import compiled
-from ntkverify.symbolic.terms import GroupKey
 
 _PANEL_NODES = 32
 _FIRST, _MOST = 32, 2**18

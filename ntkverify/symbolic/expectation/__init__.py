@@ -1,0 +1,1 @@
+"""Expectations over normal and uniform weights: closed forms where they exist, quadrature elsewhere."""
