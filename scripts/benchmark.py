@@ -30,7 +30,7 @@ from benchmark_rivals import jax_forms, jax_gram, jax_step, torch_step
 from ntkverify.execution import make_executor
 from ntkverify.measures.fused import descend_fused
 from ntkverify.symbolic.expression.functions import PositivePower
-from ntkverify.symbolic.neuron import Block, Neuron, regression_neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron, regression_neuron
 
 ROUNDS = 5
 

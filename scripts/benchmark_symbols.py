@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from benchmark_machine import describe_machine
 
-from ntkverify.symbolic import operators as ops
 from ntkverify.symbolic.limits import limit_gram
-from ntkverify.symbolic.neuron import pinn_neuron, regression_neuron
+from ntkverify.symbolic.network import operators as ops
+from ntkverify.symbolic.network.neuron import pinn_neuron, regression_neuron
 
 T, X = ops.coordinates("t x")
 

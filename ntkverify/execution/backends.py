@@ -10,7 +10,7 @@ import numpy as np
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
 from ntkverify.execution.samples import collect_samples
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.network.neuron import Neuron
 
 BACKENDS = ("cpu", "gpu", "array", "ball")
 

@@ -13,7 +13,7 @@ import numpy as np
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.evaluator import Algebra, evaluate_all
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights, residual_slopes
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.network.neuron import Neuron
 
 
 class Executor(ABC):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sympy
 
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron
 
 Assignment = tuple[sympy.Symbol, sympy.Expr]
 

@@ -15,7 +15,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.chain import Statements, canonical, forward_statements, gradient_statements
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.symbolic.expression.functions import Softplus
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron
 
 THREADS = 256
 WARP = 32

@@ -29,7 +29,7 @@ from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.products import add_product, sum_of_products, symmetric
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, one_blas_thread, share
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.network.neuron import Neuron
 
 Array = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import sympy
 from ntkverify.execution.chain import Statements, canonical, forward_statements, gradient_statements, live
 from ntkverify.execution.numba_source import HEADER
 from ntkverify.execution.printer import ScalarPrinter
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron
 
 FORM, SHARED = sympy.Symbol("z_0", real=True), sympy.Symbol("s_0")
 

@@ -24,7 +24,7 @@ from ntkverify.execution.numba_source import HEADER
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.threads import available_threads, share
 from ntkverify.symbolic.expression.majorant import majorant, roundings
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron
 
 Array = NDArray[np.float64]
 

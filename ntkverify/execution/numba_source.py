@@ -26,7 +26,7 @@ from ntkverify.execution.chain import (
 )
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.samples import residual_slopes
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron
 
 # bytes of weights, gradients and what depends on the neuron alone, of one group of neurons: measured fastest from 3 to
 # 32 weights per neuron

@@ -16,7 +16,7 @@ from ntkverify.execution.chain import canonical, gradient_statements
 from ntkverify.execution.numba_source import HEADER, block_loops, most_neuron_values
 from ntkverify.execution.printer import ScalarPrinter
 from ntkverify.execution.products import tiles
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.network.neuron import Neuron
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ntkverify.measures.network import draw_network
 from ntkverify.measures.sweep import Descent
 from ntkverify.measures.terms import output_error
 from ntkverify.measures.weights import Seed
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.network.neuron import Neuron
 
 Array = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ntkverify.measures.network import draw_network, in_order
 from ntkverify.measures.terms import CHUNK, Points, Terms, as_samples, output_error, sum_roundings
 from ntkverify.measures.weights import Seed, blocks, draw_block
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.network.neuron import Neuron
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.samples import BlockSamples, Samples, collect_samples
 from ntkverify.symbolic.expression.majorant import majorant, relative_error, roundings
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.network.neuron import Neuron
 
 Array = NDArray[np.float64]
 Points = Array | Mapping[str, Array]  #: of the only block, or by block

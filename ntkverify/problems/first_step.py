@@ -15,7 +15,7 @@ from ntkverify.measures.network import Network
 from ntkverify.measures.sweep import Initial
 from ntkverify.measures.trajectory import Measured, least_norm_step
 from ntkverify.problems.pinn import Equation, PinnRun, heat_equation
-from ntkverify.symbolic.activations import Activation
+from ntkverify.symbolic.network.activations import Activation
 
 Array = NDArray[np.float64]
 

@@ -18,11 +18,11 @@ from ntkverify.measures.terms import as_samples
 from ntkverify.measures.trajectory import Method
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.run import RecordStore
-from ntkverify.symbolic.activations import Activation
 from ntkverify.symbolic.enclosures import Enclosure, least_eigenvalue
 from ntkverify.symbolic.limits import LimitGram, limit_gram
-from ntkverify.symbolic.neuron import Neuron, pinn_neuron
-from ntkverify.symbolic.operators import Operator, coordinates, heat, laplacian
+from ntkverify.symbolic.network.activations import Activation
+from ntkverify.symbolic.network.neuron import Neuron, pinn_neuron
+from ntkverify.symbolic.network.operators import Operator, coordinates, heat, laplacian
 from ntkverify.theorem import Theorem
 
 Array = NDArray[np.float64]

@@ -15,7 +15,7 @@ from ntkverify.measures.sweep import Descent, Initial, Shift, descend, initial_s
 from ntkverify.problems.trained import TrainedRun
 from ntkverify.run import RecordStore
 from ntkverify.symbolic.limits import limit_gram
-from ntkverify.symbolic.neuron import Neuron, regression_neuron
+from ntkverify.symbolic.network.neuron import Neuron, regression_neuron
 from ntkverify.theorem import Theorem
 
 Array = NDArray[np.float64]

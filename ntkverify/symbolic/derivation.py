@@ -13,7 +13,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation.terms import Groups, Splitter, Term, pair_terms
 from ntkverify.symbolic.expression.cache import cached
 from ntkverify.symbolic.expression.functions import exact_number
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.network.neuron import Neuron
 
 LAWS = ("normal", "sign")
 Slot = tuple[str, int]

@@ -18,7 +18,7 @@ from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expression.scalars import Arithmetic, BallArithmetic, MpmathArithmetic, exact_rows
 from ntkverify.symbolic.kernels import closed_form_kernel, invariant_kernel
 from ntkverify.symbolic.moments import ArrayMoments, ScalarMoments, has_smooth_form
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron
 
 Points = ArrayLike | Mapping[str, ArrayLike]
 

@@ -13,7 +13,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.derivation import Law, Uniform, derive
 from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.gram import LimitGram, Points
-from ntkverify.symbolic.neuron import Neuron
+from ntkverify.symbolic.network.neuron import Neuron
 
 __all__ = ["LimitGram", "OperatorLimitGram", "Uniform", "limit_gram", "operator_limit_gram"]
 
@@ -29,7 +29,7 @@ def limit_gram(neuron: Neuron, *, laws: Mapping[sympy.Symbol, Law] | None = None
 
     Examples
     --------
-    >>> from ntkverify.symbolic.neuron import regression_neuron
+    >>> from ntkverify.symbolic.network.neuron import regression_neuron
     >>> limit_gram(regression_neuron("relu", dimension=2)).kernel
     q*(pi - theta)/(2*pi)
     """

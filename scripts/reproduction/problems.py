@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from ntkverify.symbolic.operators import Operator, coordinates, unknown
+from ntkverify.symbolic.network.operators import Operator, coordinates, unknown
 
 PI = sympy.pi
 METHODS = ("NGD", "GD", "Adam", "L-BFGS")

@@ -14,8 +14,8 @@ from ntkverify import NtkVerifyError
 from ntkverify.execution import make_executor
 from ntkverify.measures.network import draw_network
 from ntkverify.symbolic.enclosures import least_eigenvalue
-from ntkverify.symbolic.neuron import network_neuron, pinn_neuron
-from ntkverify.symbolic.operators import coordinates, identity
+from ntkverify.symbolic.network.neuron import network_neuron, pinn_neuron
+from ntkverify.symbolic.network.operators import coordinates, identity
 from ntkverify.training import adam, gradient_descent, lbfgs, natural_gradient_descent
 
 BITS = 512  #: precision of certified eigenvalues

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sympy
 
-from ntkverify.symbolic.activations import names
-from ntkverify.symbolic.neuron import network_neuron, operator_neuron, pinn_neuron, random_features_neuron
-from ntkverify.symbolic.neuron import regression_neuron as regression
-from ntkverify.symbolic.operators import (
+from ntkverify.symbolic.network.activations import names
+from ntkverify.symbolic.network.neuron import network_neuron, operator_neuron, pinn_neuron, random_features_neuron
+from ntkverify.symbolic.network.neuron import regression_neuron as regression
+from ntkverify.symbolic.network.operators import (
     advection,
     biharmonic,
     burgers,

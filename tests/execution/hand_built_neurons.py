@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy
 
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron
 
 PHI = sympy.Symbol("Phi_1", real=True)
 

@@ -20,7 +20,7 @@ from ntkverify.execution import cache as cache_module
 from ntkverify.execution import make_executor
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate
 from ntkverify.execution.threads import one_blas_thread
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron
 
 X = np.eye(2)
 Y = np.ones(2)
@@ -117,7 +117,7 @@ def test_an_unwritable_cache_is_explained(tmp_path, monkeypatch):
 SMALL_RUN = """
 import numpy as np
 from ntkverify.execution import make_executor
-from ntkverify.symbolic.neuron import regression_neuron
+from ntkverify.symbolic.network.neuron import regression_neuron
 executor = make_executor(regression_neuron("relu", dimension=1), {"data": np.ones((1, 1))}, {"data": np.zeros(1)})
 print(executor.residuals(np.ones((1, 1)), np.ones((1, 1))))
 """

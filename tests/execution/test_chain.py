@@ -13,7 +13,7 @@ from ntkverify.execution.chain import by_neuron, canonical, gradient_statements,
 from ntkverify.execution.evaluator import ArrayAlgebra, evaluate
 from ntkverify.execution.numba_source import kernel_source
 from ntkverify.symbolic.expression.functions import PositivePower
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron
 
 
 def nested_steps():

@@ -8,7 +8,7 @@ from hand_built_neurons import KINDS
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.ball import as_balls, midpoints
-from ntkverify.execution.directional import directional_neuron
+from ntkverify.symbolic.network.directional import directional_neuron
 
 
 @pytest.mark.parametrize("kind", ["heat", "advection", "poisson"])

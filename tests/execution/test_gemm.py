@@ -9,9 +9,9 @@ from within_rounding import assert_within_rounding
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.cpu import CpuExecutor
 from ntkverify.execution.gemm import GemmExecutor, reduction, worthwhile
-from ntkverify.symbolic.neuron import Block, Neuron, operator_neuron, pinn_neuron, regression_neuron
-from ntkverify.symbolic.operators import Operator as Op
-from ntkverify.symbolic.operators import coordinates, identity, laplacian, unknown
+from ntkverify.symbolic.network.neuron import Block, Neuron, operator_neuron, pinn_neuron, regression_neuron
+from ntkverify.symbolic.network.operators import Operator as Op
+from ntkverify.symbolic.network.operators import coordinates, identity, laplacian, unknown
 
 EVERYTHING = {"trainable": ("inner", "inner_bias", "outer"), "inner_bias": True}
 

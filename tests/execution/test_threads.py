@@ -13,7 +13,7 @@ from ntkverify.execution.cpu import CpuExecutor
 from ntkverify.execution.gemm import GemmExecutor
 from ntkverify.execution.placement import staying_put
 from ntkverify.execution.threads import available_threads, share
-from ntkverify.symbolic.neuron import regression_neuron
+from ntkverify.symbolic.network.neuron import regression_neuron
 
 
 def test_a_chunk_may_share_out_work_itself():

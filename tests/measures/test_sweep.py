@@ -7,7 +7,7 @@ import pytest
 from ntkverify import NtkVerifyError
 from ntkverify.execution import measured
 from ntkverify.measures import fused, network, sweep, weights
-from ntkverify.symbolic.neuron import regression_neuron
+from ntkverify.symbolic.network.neuron import regression_neuron
 
 EPS = np.finfo(float).eps
 

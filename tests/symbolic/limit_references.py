@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from ntkverify.symbolic.limits import limit_gram
-from ntkverify.symbolic.neuron import random_features_neuron
-from ntkverify.symbolic.operators import coordinates, identity
+from ntkverify.symbolic.network.neuron import random_features_neuron
+from ntkverify.symbolic.network.operators import coordinates, identity
 
 DIGITS = 50
 BITS = 200  # 60 digits; the rules below err by less than 1e-52 of their integrand

@@ -8,8 +8,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.activations import Activation, get_activation, leaky_relu, names, positive_power, register
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus, Z, exact_number
+from ntkverify.symbolic.network.activations import (
+    Activation,
+    get_activation,
+    leaky_relu,
+    names,
+    positive_power,
+    register,
+)
 
 SMOOTH = ["tanh", "erf", "sin", "cos", "sigmoid", "softplus", "swish", "gelu"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-import ntkverify.symbolic.activations as activations
+import ntkverify.symbolic.network.activations as activations
 
 PAGE = Path(__file__).parents[2] / "docs" / "symbols.md"
 

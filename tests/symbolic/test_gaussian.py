@@ -30,11 +30,11 @@ from limit_references import (
 )
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.activations import Activation, leaky_relu
 from ntkverify.symbolic.expectation.gaussian import gaussian_expectation
 from ntkverify.symbolic.expectation.halfspace import PlaneMoments, plane_moment, theta_symbol
 from ntkverify.symbolic.expectation.wick import PlanePolynomials
 from ntkverify.symbolic.expression.functions import PositivePower, Z
+from ntkverify.symbolic.network.activations import Activation, leaky_relu
 
 
 @pytest.fixture(autouse=True)

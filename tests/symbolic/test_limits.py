@@ -8,19 +8,19 @@ from hypothesis import example, given
 from limit_references import COUNT, INSTANCES, TINY, angles, check_by_sampling, norms, points_at
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic import operators as ops
-from ntkverify.symbolic.activations import Activation
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.kernels import primed
 from ntkverify.symbolic.limits import limit_gram, operator_limit_gram
-from ntkverify.symbolic.neuron import (
+from ntkverify.symbolic.network import operators as ops
+from ntkverify.symbolic.network.activations import Activation
+from ntkverify.symbolic.network.neuron import (
     network_neuron,
     operator_neuron,
     pinn_neuron,
     random_features_neuron,
     regression_neuron,
 )
-from ntkverify.symbolic.operators import coordinates, identity
+from ntkverify.symbolic.network.operators import coordinates, identity
 
 EPS = np.finfo(float).eps
 

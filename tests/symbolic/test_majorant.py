@@ -9,7 +9,7 @@ from ntkverify.execution.evaluator import ArrayAlgebra, evaluate
 from ntkverify.problems.pinn import heat_equation, problem_neuron
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.expression.majorant import majorant, relative_error, roundings
-from ntkverify.symbolic.neuron import regression_neuron
+from ntkverify.symbolic.network.neuron import regression_neuron
 
 
 @pytest.mark.parametrize("activation", ["relu3", "tanh", "sin", "softplus"])

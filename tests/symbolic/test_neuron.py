@@ -4,10 +4,10 @@ import pytest
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic import operators as ops
 from ntkverify.symbolic.expression.functions import PositivePower
-from ntkverify.symbolic.neuron import network_neuron, operator_neuron, pinn_neuron, regression_neuron
-from ntkverify.symbolic.operators import coordinates, identity
+from ntkverify.symbolic.network import operators as ops
+from ntkverify.symbolic.network.neuron import network_neuron, operator_neuron, pinn_neuron, regression_neuron
+from ntkverify.symbolic.network.operators import coordinates, identity
 
 T, X, Y = coordinates("t x y")
 ALLOWED = (

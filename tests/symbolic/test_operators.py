@@ -4,8 +4,8 @@ import pytest
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic import operators as ops
-from ntkverify.symbolic.operators import Operator, coordinates, unknown
+from ntkverify.symbolic.network import operators as ops
+from ntkverify.symbolic.network.operators import Operator, coordinates, unknown
 
 T, X, Y = coordinates("t x y")
 POLYNOMIAL = T**2 * X**4 + 3 * X**2 * Y**4 + T * Y

@@ -22,13 +22,13 @@ from limit_references import (
 )
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic import operators as ops
-from ntkverify.symbolic.activations import Activation
 from ntkverify.symbolic.expectation.quadrature import plane_expectations
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus, Z
 from ntkverify.symbolic.limits import limit_gram
-from ntkverify.symbolic.neuron import pinn_neuron, random_features_neuron
-from ntkverify.symbolic.operators import coordinates
+from ntkverify.symbolic.network import operators as ops
+from ntkverify.symbolic.network.activations import Activation
+from ntkverify.symbolic.network.neuron import pinn_neuron, random_features_neuron
+from ntkverify.symbolic.network.operators import coordinates
 
 FUNCTIONS = {
     "tanh": (sympy.tanh(Z), mpmath.tanh),

@@ -4,9 +4,9 @@ import pytest
 import sympy
 
 from ntkverify import NtkVerifyError
-from ntkverify.symbolic.activations import Activation
 from ntkverify.symbolic.expression.functions import Z
-from ntkverify.symbolic.smoothness import has_decaying_ratio, smoothness
+from ntkverify.symbolic.network.activations import Activation
+from ntkverify.symbolic.network.smoothness import has_decaying_ratio, smoothness
 
 
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "swish", "erf", "gelu"])

@@ -6,9 +6,9 @@ import pytest
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic import operators as ops
-from ntkverify.symbolic.operators import coordinates
-from ntkverify.symbolic.stencils import apply_difference, central_stencil, finite_difference
+from ntkverify.symbolic.network import operators as ops
+from ntkverify.symbolic.network.operators import coordinates
+from ntkverify.symbolic.network.stencils import apply_difference, central_stencil, finite_difference
 
 X, Y = coordinates("x y")
 T = sympy.Symbol("t", real=True)

@@ -21,13 +21,13 @@ from limit_references import (
 )
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic import operators as ops
-from ntkverify.symbolic.activations import Activation
 from ntkverify.symbolic.derivation import Uniform
 from ntkverify.symbolic.expression.functions import PositivePower, Z
 from ntkverify.symbolic.limits import limit_gram
-from ntkverify.symbolic.neuron import network_neuron, random_features_neuron
-from ntkverify.symbolic.operators import coordinates, identity
+from ntkverify.symbolic.network import operators as ops
+from ntkverify.symbolic.network.activations import Activation
+from ntkverify.symbolic.network.neuron import network_neuron, random_features_neuron
+from ntkverify.symbolic.network.operators import coordinates, identity
 
 RADIUS = sympy.Rational(3, 2)
 (X,) = coordinates("x")

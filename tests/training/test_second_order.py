@@ -109,7 +109,7 @@ class TestLevenbergMarquardt:
         """With a linear activation in its only weights the model is exact."""
         import sympy
 
-        from ntkverify.symbolic.neuron import Block, Neuron
+        from ntkverify.symbolic.network.neuron import Block, Neuron
 
         w, x, p = sympy.symbols("w x p", real=True)
         a = sympy.Symbol("a", real=True)
@@ -133,7 +133,7 @@ class TestLevenbergMarquardt:
 
     def test_the_acceleration_is_the_second_order_of_the_damped_path(self):
         """At lam -> 0, r(theta + v + a/2) is third order in v while r(theta + v) is second order."""
-        from ntkverify.execution.directional import directional_neuron
+        from ntkverify.symbolic.network.directional import directional_neuron
 
         executor, weights, frozen = ill_conditioned(0.7)
         second = executor.for_neuron(directional_neuron(executor.neuron, 2))

@@ -29,7 +29,7 @@ from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.regression import RegressionRun, least_eigenvalue, limit_gram_matrix
 from ntkverify.symbolic.bounds import Chain, Requirement, derived, solve_for
 from ntkverify.symbolic.limits import limit_gram
-from ntkverify.symbolic.neuron import regression_neuron
+from ntkverify.symbolic.network.neuron import regression_neuron
 
 theorem = Theorem(
     "Linear convergence of gradient descent, two-layer ReLU regression",

@@ -27,11 +27,11 @@ from ntkverify.instances import space_time_points
 from ntkverify.measures.trajectory import spectral_norm
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun
-from ntkverify.symbolic.activations import get_activation, positive_power
 from ntkverify.symbolic.bounds import derived, solve_for
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.heat_bounds import interior_bound
-from ntkverify.symbolic.suprema import in_radicals
+from ntkverify.symbolic.network.activations import get_activation, positive_power
+from ntkverify.symbolic.network.suprema import in_radicals
 
 theorem = Theorem(
     "Stability of the Jacobian of physics-informed networks",

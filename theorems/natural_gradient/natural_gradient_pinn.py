@@ -29,7 +29,7 @@ from ntkverify.instances import box_points, generator, is_decomposition
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import pinn
 from ntkverify.symbolic.bounds import derived, solve_for
-from ntkverify.symbolic.operators import Operator, unknown
+from ntkverify.symbolic.network.operators import Operator, unknown
 
 theorem = Theorem(
     "Linear convergence of natural gradient descent, physics-informed network",

@@ -24,9 +24,9 @@ from ntkverify.instance import Instance
 from ntkverify.instances import space_time_points
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import pinn, problem_limit
-from ntkverify.symbolic.activations import Activation
 from ntkverify.symbolic.expression.functions import Z
-from ntkverify.symbolic.smoothness import smoothness
+from ntkverify.symbolic.network.activations import Activation
+from ntkverify.symbolic.network.smoothness import smoothness
 
 theorem = Theorem(
     "Positive definite limit Gram matrices of physics-informed networks",

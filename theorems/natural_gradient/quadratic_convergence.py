@@ -25,11 +25,11 @@ from ntkverify.instances import generator, space_time_points
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.first_step import first_step
 from ntkverify.problems.pinn import pinn
-from ntkverify.symbolic.activations import get_activation
 from ntkverify.symbolic.bounds import derived
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.heat_bounds import block_bound, block_curvature, block_slope
-from ntkverify.symbolic.suprema import in_radicals
+from ntkverify.symbolic.network.activations import get_activation
+from ntkverify.symbolic.network.suprema import in_radicals
 
 theorem = Theorem(
     "Quadratic convergence of natural gradient descent with step 1, smooth activation",

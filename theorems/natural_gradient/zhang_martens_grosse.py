@@ -29,7 +29,7 @@ from ntkverify.measures.terms import as_samples
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.symbolic.bounds import derived, solve_for
-from ntkverify.symbolic.neuron import regression_neuron
+from ntkverify.symbolic.network.neuron import regression_neuron
 
 theorem = Theorem(
     "Natural gradient descent under Conditions 1 and 2, two-layer ReLU regression",

@@ -13,9 +13,9 @@ from functools import cached_property
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.activations import Activation, get_activation
-from ntkverify.symbolic.operators import Operator, coordinates, identity
-from ntkverify.symbolic.stencils import difference_features
+from ntkverify.symbolic.network.activations import Activation, get_activation
+from ntkverify.symbolic.network.operators import Operator, coordinates, identity
+from ntkverify.symbolic.network.stencils import difference_features
 
 PARTS = ("inner", "inner_bias", "outer", "outer_bias")
 

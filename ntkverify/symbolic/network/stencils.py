@@ -10,9 +10,9 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.differential import Operator
 from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expression.functions import exact_number
+from ntkverify.symbolic.network.differential import Operator
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.neuron import Block, Neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron
 
 
 def directional_neuron(neuron: Neuron, order: int) -> Neuron:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.differential import Coordinates, Operator, Slot, coordinates, differentiate, unknown
+from ntkverify.symbolic.network.differential import Coordinates, Operator, Slot, coordinates, differentiate, unknown
 
 __all__ = [
     "Coordinates",

@@ -8,8 +8,8 @@ from functools import lru_cache
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.activations import Activation, get_activation
 from ntkverify.symbolic.expression.functions import Softplus, Z
+from ntkverify.symbolic.network.activations import Activation, get_activation
 
 
 @dataclass(frozen=True)
