@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from benchmark_machine import describe_machine
 
-from ntkverify.symbolic.limits import limit_gram
+from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network import operators as ops
 from ntkverify.symbolic.network.neuron import pinn_neuron, regression_neuron
 

@@ -18,8 +18,8 @@ from ntkverify.measures.terms import as_samples
 from ntkverify.measures.trajectory import Method
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.run import RecordStore
-from ntkverify.symbolic.enclosures import Enclosure, least_eigenvalue
-from ntkverify.symbolic.limits import LimitGram, limit_gram
+from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
+from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.neuron import Neuron, pinn_neuron
 from ntkverify.symbolic.network.operators import Operator, coordinates, heat, laplacian

@@ -14,7 +14,7 @@ from ntkverify.measures.fused import descend_fused
 from ntkverify.measures.sweep import Descent, Initial, Shift, descend, initial_sweep, worst_shift
 from ntkverify.problems.trained import TrainedRun
 from ntkverify.run import RecordStore
-from ntkverify.symbolic.limits import limit_gram
+from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import Neuron, regression_neuron
 from ntkverify.theorem import Theorem
 

@@ -13,7 +13,7 @@ from reproduction.problems import PROBLEMS, Problem
 from ntkverify import NtkVerifyError
 from ntkverify.execution import make_executor
 from ntkverify.measures.network import draw_network
-from ntkverify.symbolic.enclosures import least_eigenvalue
+from ntkverify.symbolic.limit.enclosures import least_eigenvalue
 from ntkverify.symbolic.network.neuron import network_neuron, pinn_neuron
 from ntkverify.symbolic.network.operators import coordinates, identity
 from ntkverify.training import adam, gradient_descent, lbfgs, natural_gradient_descent

@@ -10,7 +10,7 @@ import sympy
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from ntkverify.symbolic.limits import limit_gram
+from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import random_features_neuron
 from ntkverify.symbolic.network.operators import coordinates, identity
 

@@ -6,7 +6,7 @@ import mpmath
 import pytest
 
 from ntkverify import NtkVerifyError
-from ntkverify.symbolic.enclosures import is_positive_definite, least_eigenvalue
+from ntkverify.symbolic.limit.enclosures import is_positive_definite, least_eigenvalue
 
 flint = pytest.importorskip("flint")
 

@@ -9,8 +9,8 @@ from limit_references import COUNT, INSTANCES, TINY, angles, check_by_sampling, 
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expression.functions import Z
-from ntkverify.symbolic.kernels import primed
-from ntkverify.symbolic.limits import limit_gram, operator_limit_gram
+from ntkverify.symbolic.limit.kernels import primed
+from ntkverify.symbolic.limit.limits import limit_gram, operator_limit_gram
 from ntkverify.symbolic.network import operators as ops
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.neuron import (

@@ -24,7 +24,7 @@ from limit_references import (
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation.quadrature import plane_expectations
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus, Z
-from ntkverify.symbolic.limits import limit_gram
+from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network import operators as ops
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.neuron import pinn_neuron, random_features_neuron

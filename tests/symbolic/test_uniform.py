@@ -21,9 +21,9 @@ from limit_references import (
 )
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.derivation import Uniform
 from ntkverify.symbolic.expression.functions import PositivePower, Z
-from ntkverify.symbolic.limits import limit_gram
+from ntkverify.symbolic.limit.limits import limit_gram
+from ntkverify.symbolic.limit.splitting import Uniform
 from ntkverify.symbolic.network import operators as ops
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.neuron import network_neuron, random_features_neuron

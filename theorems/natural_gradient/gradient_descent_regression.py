@@ -28,7 +28,7 @@ from ntkverify.instances import bounded_targets, generator, orthonormal_inputs, 
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.regression import RegressionRun, least_eigenvalue, limit_gram_matrix
 from ntkverify.symbolic.bounds import Chain, Requirement, derived, solve_for
-from ntkverify.symbolic.limits import limit_gram
+from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import regression_neuron
 
 theorem = Theorem(

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.derivation import Derivation, Slot
 from ntkverify.symbolic.expectation.gaussian import Directions, half_space_power, moment_of_forms
 from ntkverify.symbolic.expectation.halfspace import plane_moment, theta_symbol
 from ntkverify.symbolic.expectation.terms import GroupKey
 from ntkverify.symbolic.expectation.uniform import Box, wave_moment, wave_pieces
 from ntkverify.symbolic.expression.functions import Z
+from ntkverify.symbolic.limit.splitting import Derivation, Slot
 
 rho_left, rho_right = sympy.symbols("rho rho'", nonnegative=True)
 inner_product = sympy.Symbol("q", real=True)

@@ -12,12 +12,12 @@ import sympy
 from numpy.typing import ArrayLike
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.derivation import Derivation, Slot
 from ntkverify.symbolic.expectation.gaussian import half_space_power
 from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expression.scalars import Arithmetic, BallArithmetic, MpmathArithmetic, exact_rows
-from ntkverify.symbolic.kernels import closed_form_kernel, invariant_kernel
-from ntkverify.symbolic.moments import ArrayMoments, ScalarMoments, has_smooth_form
+from ntkverify.symbolic.limit.kernels import closed_form_kernel, invariant_kernel
+from ntkverify.symbolic.limit.moments import ArrayMoments, ScalarMoments, has_smooth_form
+from ntkverify.symbolic.limit.splitting import Derivation, Slot
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
 Points = ArrayLike | Mapping[str, ArrayLike]

@@ -12,7 +12,6 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.derivation import Derivation
 from ntkverify.symbolic.expectation import uniform
 from ntkverify.symbolic.expectation.closed_forms import LEFT, RIGHT, Geometry, smooth_moment
 from ntkverify.symbolic.expectation.gaussian import half_space_power
@@ -25,6 +24,7 @@ from ntkverify.symbolic.expectation.terms import GroupKey, Groups
 from ntkverify.symbolic.expectation.wick import PlanePolynomials
 from ntkverify.symbolic.expression.pieces import pieces_of
 from ntkverify.symbolic.expression.scalars import Arithmetic, evaluate, guard_bits
+from ntkverify.symbolic.limit.splitting import Derivation
 
 
 @dataclass

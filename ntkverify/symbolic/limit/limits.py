@@ -10,9 +10,9 @@ import sympy
 from numpy.typing import ArrayLike
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.derivation import Law, Uniform, derive
 from ntkverify.symbolic.expectation.geometry import FloatArray
-from ntkverify.symbolic.gram import LimitGram, Points
+from ntkverify.symbolic.limit.gram import LimitGram, Points
+from ntkverify.symbolic.limit.splitting import Law, Uniform, derive
 from ntkverify.symbolic.network.neuron import Neuron
 
 __all__ = ["LimitGram", "OperatorLimitGram", "Uniform", "limit_gram", "operator_limit_gram"]
