@@ -10,7 +10,7 @@ from typing import Any, Literal
 import sympy
 
 from ntkverify.quantifiers import Quantifier
-from ntkverify.symbolic.bounds import Derived
+from ntkverify.symbolic.constants.chain import Derived
 
 Provenance = Literal["quoted", "derived", "reconstructed"]
 Kind = Literal["lemma", "conclusion", "control"]

@@ -17,7 +17,7 @@ from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.parts import Assumption, Claim, Constant, Kind, Regime, Source
 from ntkverify.quantifiers import InLaw, Quantifier, ScalesAs, WithProbability, always, identity
-from ntkverify.symbolic.bounds import DIGITS, Derived
+from ntkverify.symbolic.constants.chain import DIGITS, Derived
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")

@@ -6,7 +6,7 @@ import sympy
 from ntkverify import NtkVerifyError, Source, Theorem, always, identity, scales_as, with_probability
 from ntkverify.glossary import delta, n
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.symbolic.bounds import solve_for
+from ntkverify.symbolic.constants.chain import solve_for
 
 
 def bare(title="T", statement="S"):

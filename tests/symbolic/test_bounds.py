@@ -5,7 +5,7 @@ import sympy
 from sympy import Rational, exp, log, sqrt
 
 from ntkverify import NtkVerifyError
-from ntkverify.symbolic.bounds import Chain, Requirement, derived, solve_for
+from ntkverify.symbolic.constants.chain import Chain, Requirement, derived, solve_for
 
 m, n, x, y, delta = sympy.symbols("m n x y delta", positive=True)
 

@@ -30,7 +30,7 @@ from ntkverify.instance import Instance
 from ntkverify.instances import generator, space_time_points
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import heat_equation, pinn, problem_limit
-from ntkverify.symbolic.bounds import derived, solve_for
+from ntkverify.symbolic.constants.chain import derived, solve_for
 from ntkverify.symbolic.heat_bounds import block_bound
 from ntkverify.symbolic.network.activations import positive_power
 

@@ -27,7 +27,7 @@ from ntkverify.instance import Instance
 from ntkverify.instances import bounded_targets, generator, orthonormal_inputs, unit_inputs
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.regression import RegressionRun, least_eigenvalue, limit_gram_matrix
-from ntkverify.symbolic.bounds import Chain, Requirement, derived, solve_for
+from ntkverify.symbolic.constants.chain import Chain, Requirement, derived, solve_for
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import regression_neuron
 

@@ -32,7 +32,7 @@ from ntkverify.instance import Instance
 from ntkverify.instances import generator, space_time_points
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, problem_limit, problem_neuron
-from ntkverify.symbolic.bounds import derived, solve_for
+from ntkverify.symbolic.constants.chain import derived, solve_for
 from ntkverify.symbolic.expression.functions import PositivePower
 from ntkverify.symbolic.heat_bounds import interior_bound
 from ntkverify.symbolic.network.activations import positive_power

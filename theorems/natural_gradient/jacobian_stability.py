@@ -27,7 +27,7 @@ from ntkverify.instances import space_time_points
 from ntkverify.measures.trajectory import spectral_norm
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun
-from ntkverify.symbolic.bounds import derived, solve_for
+from ntkverify.symbolic.constants.chain import derived, solve_for
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.heat_bounds import interior_bound
 from ntkverify.symbolic.network.activations import get_activation, positive_power

@@ -28,7 +28,7 @@ from ntkverify.instance import Instance
 from ntkverify.instances import box_points, generator, is_decomposition
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import pinn
-from ntkverify.symbolic.bounds import derived, solve_for
+from ntkverify.symbolic.constants.chain import derived, solve_for
 from ntkverify.symbolic.network.operators import Operator, unknown
 
 theorem = Theorem(

@@ -25,7 +25,7 @@ from ntkverify.instances import generator, space_time_points
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.first_step import first_step
 from ntkverify.problems.pinn import pinn
-from ntkverify.symbolic.bounds import derived
+from ntkverify.symbolic.constants.chain import derived
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.heat_bounds import block_bound, block_curvature, block_slope
 from ntkverify.symbolic.network.activations import get_activation

@@ -28,7 +28,7 @@ from ntkverify.measures.sweep import initial_sweep
 from ntkverify.measures.terms import as_samples
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.measured import MeasuredRun
-from ntkverify.symbolic.bounds import derived, solve_for
+from ntkverify.symbolic.constants.chain import derived, solve_for
 from ntkverify.symbolic.network.neuron import regression_neuron
 
 theorem = Theorem(

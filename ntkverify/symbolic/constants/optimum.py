@@ -11,7 +11,7 @@ import sympy
 from numpy.typing import NDArray
 from scipy import optimize
 
-from ntkverify.symbolic.requirements import Requirement
+from ntkverify.symbolic.constants.requirements import Requirement
 
 Array = NDArray[np.float64]
 

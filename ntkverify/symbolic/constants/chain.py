@@ -19,9 +19,9 @@ from typing import Any
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.derived import Derived, derived, isolate, solve_for
-from ntkverify.symbolic.optimum import floating_optimum, rounded_fraction
-from ntkverify.symbolic.requirements import DIGITS, Requirement, exact_values, holds, least_integer
+from ntkverify.symbolic.constants.derived import Derived, derived, isolate, solve_for
+from ntkverify.symbolic.constants.optimum import floating_optimum, rounded_fraction
+from ntkverify.symbolic.constants.requirements import DIGITS, Requirement, exact_values, holds, least_integer
 
 __all__ = ["DIGITS", "Chain", "Derived", "Requirement", "Split", "derived", "solve_for"]
 

@@ -1,0 +1,1 @@
+"""Constants of theorems: derived, isolated from chains of inequalities, chosen to be small."""
