@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Theorem": "theorem",
-    "Source": "parts",
-    "Instance": "instance",
+    "Theorem": "theorem.theorem",
+    "Source": "theorem.parts",
+    "Instance": "theorem.instance",
     "NtkVerifyError": "errors",
-    "always": "quantifiers",
-    "identity": "quantifiers",
-    "in_law": "quantifiers",
-    "scales_as": "quantifiers",
-    "with_probability": "quantifiers",
+    "always": "theorem.quantifiers",
+    "identity": "theorem.quantifiers",
+    "in_law": "theorem.quantifiers",
+    "scales_as": "theorem.quantifiers",
+    "with_probability": "theorem.quantifiers",
     "Check": "check",
     "load_theorem": "check",
 }
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from ntkverify.check import Check as Check
     from ntkverify.check import load_theorem as load_theorem
     from ntkverify.errors import NtkVerifyError as NtkVerifyError
-    from ntkverify.instance import Instance as Instance
-    from ntkverify.parts import Source as Source
-    from ntkverify.quantifiers import always as always
-    from ntkverify.quantifiers import identity as identity
-    from ntkverify.quantifiers import in_law as in_law
-    from ntkverify.quantifiers import scales_as as scales_as
-    from ntkverify.quantifiers import with_probability as with_probability
-    from ntkverify.theorem import Theorem as Theorem
+    from ntkverify.theorem.instance import Instance as Instance
+    from ntkverify.theorem.parts import Source as Source
+    from ntkverify.theorem.quantifiers import always as always
+    from ntkverify.theorem.quantifiers import identity as identity
+    from ntkverify.theorem.quantifiers import in_law as in_law
+    from ntkverify.theorem.quantifiers import scales_as as scales_as
+    from ntkverify.theorem.quantifiers import with_probability as with_probability
+    from ntkverify.theorem.theorem import Theorem as Theorem
 
 
 def __getattr__(name: str) -> Any:

@@ -17,9 +17,9 @@ from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import BACKENDS
 from ntkverify.execution.threads import one_blas_thread
-from ntkverify.parts import Claim, Regime
 from ntkverify.run import RecordStore
-from ntkverify.theorem import PROFILES, Theorem
+from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.theorem import PROFILES, Theorem
 from ntkverify.verdict import Verdict, judge
 
 

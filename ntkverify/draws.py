@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 
-from ntkverify.instance import Instance
-from ntkverify.parts import Regime
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Regime
 
 
 class _SameEverywhere(HypothesisProvider):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.theorem import Theorem
 
 
 @functools.lru_cache(maxsize=4096)

@@ -9,9 +9,9 @@ import sympy
 
 from ntkverify.check import Check
 from ntkverify.errors import NtkVerifyError
-from ntkverify.parts import Claim
 from ntkverify.run import RecordStore
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.parts import Claim
+from ntkverify.theorem.theorem import Theorem
 
 FACTORS = (sympy.Rational(1, 2), sympy.Integer(2))
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
-from ntkverify.parts import Claim
-from ntkverify.quantifiers import identity
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.parts import Claim
+from ntkverify.theorem.quantifiers import identity
+from ntkverify.theorem.theorem import Theorem
 
 #: relative rounding error of a measurement whose claim states none: 2^10 units in the last place
 DEFAULT_ROUNDING = 2.0**10 * np.finfo(np.float64).eps

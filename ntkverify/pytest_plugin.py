@@ -21,7 +21,7 @@ import pytest
 
 if TYPE_CHECKING:
     from ntkverify.check import Check
-    from ntkverify.parts import Claim
+    from ntkverify.theorem.parts import Claim
 
 _RECORD = "ntkverify"  # key of a verdict among an item's user properties
 

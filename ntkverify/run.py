@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
-from ntkverify.instance import Instance
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.theorem import Theorem
 
 Record = TypeVar("Record")
 

@@ -16,9 +16,9 @@ from ntkverify import statistics
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
 from ntkverify.outcome import Outcome, assess
-from ntkverify.parts import Claim
-from ntkverify.quantifiers import InLaw, ScalesAs, WithProbability
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.parts import Claim
+from ntkverify.theorem.quantifiers import InLaw, ScalesAs, WithProbability
+from ntkverify.theorem.theorem import Theorem
 
 Status = Literal["holds", "violated", "inconclusive"]
 

@@ -23,7 +23,7 @@ from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.mutation import Fate, check_original, fate, mutants
 from ntkverify.run import RecordStore
 from ntkverify.search.survivors import hunts
-from ntkverify.theorem import PROFILES, Theorem
+from ntkverify.theorem.theorem import PROFILES, Theorem
 
 
 def again(theorem: Theorem, survivor: Fate, *, path: str, seconds: float, store: RecordStore) -> Fate:

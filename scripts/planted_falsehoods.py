@@ -42,10 +42,7 @@ from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, glossary, load_theorem
 from ntkverify.check import Check
-from ntkverify.instance import Instance
-from ntkverify.parts import Claim
 from ntkverify.pytest_plugin import is_theorem_module
-from ntkverify.quantifiers import WithProbability, always
 from ntkverify.run import RecordStore
 from ntkverify.search.campaign import results, search_cell, space_of
 from ntkverify.search.cells import Cell, cells_of
@@ -56,7 +53,10 @@ from ntkverify.search.settle import CLOSING
 from ntkverify.search.space import GRID, Space
 from ntkverify.search.store import Store
 from ntkverify.search.violation import versions
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Claim
+from ntkverify.theorem.quantifiers import WithProbability, always
+from ntkverify.theorem.theorem import Theorem
 
 #: options that are written with the figures
 RECORDED = (

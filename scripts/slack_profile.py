@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from ntkverify import Instance, NtkVerifyError, load_theorem
 from ntkverify.draws import draw_instances
-from ntkverify.parts import Regime
 from ntkverify.problems.regression import RegressionRun
 from ntkverify.report.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.parts import Regime
+from ntkverify.theorem.theorem import Theorem
 
 
 def arguments() -> argparse.Namespace:

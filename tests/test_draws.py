@@ -11,7 +11,7 @@ sys.path.insert(0, {folder!r})
 from hypothesis import strategies as st
 from ntkverify import Instance
 from ntkverify.draws import draw_instances
-from ntkverify.parts import Regime
+from ntkverify.theorem.parts import Regime
 
 def build(draw):
     size = float(draw(st.integers(0, 2**40)))

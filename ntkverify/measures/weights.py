@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.execution.memory import refuse_beyond_memory
-from ntkverify.instance import MovedSeed
+from ntkverify.theorem.instance import MovedSeed
 
 Seed = int | MovedSeed  #: entropy of a whole network
 

@@ -12,7 +12,6 @@ import sympy
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import Instance
 from ntkverify.measures.sweep import Initial, initial_sweep
 from ntkverify.measures.terms import as_samples
 from ntkverify.measures.trajectory import Method
@@ -23,7 +22,8 @@ from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.neuron import Neuron, pinn_neuron
 from ntkverify.symbolic.network.operators import Operator, coordinates, heat, laplacian
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.theorem import Theorem
 
 Array = NDArray[np.float64]
 #: what writes the operator of a problem over its coordinates

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import Instance
 from ntkverify.measures.fused import descend_fused
 from ntkverify.measures.sweep import Descent, Initial, Shift, descend, initial_sweep, worst_shift
 from ntkverify.problems.trained import TrainedRun
 from ntkverify.run import RecordStore
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import Neuron, regression_neuron
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.theorem import Theorem
 
 Array = NDArray[np.float64]
 

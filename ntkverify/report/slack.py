@@ -8,11 +8,11 @@ from typing import Any
 
 from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import Instance
 from ntkverify.outcome import assess
-from ntkverify.parts import Claim, Regime
 from ntkverify.report.table import render
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.theorem import Theorem
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ import numpy as np
 from scipy import stats
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import Instance
-from ntkverify.parts import Assumption, Claim, Regime
 from ntkverify.search.margin import NOT_RUN, outcome_of
 from ntkverify.search.space import weight_seed
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Assumption, Claim, Regime
+from ntkverify.theorem.theorem import Theorem
 
 LEVEL = 0.05  #: error level that all intervals of one threshold share
 LARGEST_WIDTH = 2**14  #: widths that are trained unless more is asked for

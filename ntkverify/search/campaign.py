@@ -12,9 +12,6 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.threads import one_blas_thread
-from ntkverify.instance import Instance
-from ntkverify.parts import Claim, Regime
-from ntkverify.quantifiers import WithProbability
 from ntkverify.search.cells import Cell
 from ntkverify.search.engines import Finished, climb
 from ntkverify.search.margin import VACUOUS, Score, draws_weights, score
@@ -23,7 +20,10 @@ from ntkverify.search.settle import CLOSING, settle
 from ntkverify.search.space import GRID, Space, weight_seed
 from ntkverify.search.store import Store, cell_id
 from ntkverify.search.stretch import useful
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.quantifiers import WithProbability
+from ntkverify.theorem.theorem import Theorem
 
 #: draws that score a claim of probability
 DRAWS = 4

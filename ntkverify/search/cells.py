@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.parts import Regime
 from ntkverify.search.engines import DEFAULT_ENGINES, ENGINES
 from ntkverify.search.margin import searchable
 from ntkverify.search.violation import digest
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.parts import Regime
+from ntkverify.theorem.theorem import Theorem
 
 #: neurons that a search trains at most, so that one evaluation does not eat the budget
 MAX_WIDTH = 2**20

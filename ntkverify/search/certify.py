@@ -22,14 +22,14 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.ball import Undecided, escalate
-from ntkverify.instance import Instance
 from ntkverify.outcome import DEFAULT_ROUNDING
-from ntkverify.parts import Claim, Regime
-from ntkverify.quantifiers import always, identity
 from ntkverify.search.ball_counterparts import ball_run
 from ntkverify.search.balls import Ball, NoEnclosure, raw, raw_array
 from ntkverify.search.margin import outcome_of
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.quantifiers import always, identity
+from ntkverify.theorem.theorem import Theorem
 
 Status = Literal["CERTIFIED", "REFUTED", "UNDECIDED"]
 BITS = 128  #: precision of the first attempt

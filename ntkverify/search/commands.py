@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ntkverify.check import load_theorem
 from ntkverify.errors import NtkVerifyError
-from ntkverify.quantifiers import WithProbability
 from ntkverify.report.table import render
 from ntkverify.search import workers
 from ntkverify.search.cells import Cell, cells_of
@@ -26,7 +25,8 @@ from ntkverify.search.settle import ALPHA, VIOLATED
 from ntkverify.search.store import Store, cell_id
 from ntkverify.search.tables import describe, summarise, without_assumption
 from ntkverify.search.violation import Violation, digest
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.quantifiers import WithProbability
+from ntkverify.theorem.theorem import Theorem
 
 
 def search(options: argparse.Namespace) -> int:

@@ -14,13 +14,13 @@ from typing import Any
 from scipy import special
 
 from ntkverify.expressions import evaluate
-from ntkverify.instance import Instance
-from ntkverify.parts import Claim, Regime
-from ntkverify.quantifiers import WithProbability
 from ntkverify.search.margin import NOT_RUN, outcome_of
 from ntkverify.search.space import weight_seed
 from ntkverify.statistics import EProcess
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.quantifiers import WithProbability
+from ntkverify.theorem.theorem import Theorem
 
 _SALT = 3  # keeps confirming seeds apart from searching ones
 _MOST = 1000  # draws of an instance

@@ -10,10 +10,10 @@ import numpy as np
 
 from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import Instance
-from ntkverify.parts import Claim, Regime
 from ntkverify.search.bisection import Bisection, Threshold, setter
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.theorem import Theorem
 
 _POOL = 160  # instances drawn to find enough for every value of the horizontal axis
 

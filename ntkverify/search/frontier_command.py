@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from ntkverify.check import load_theorem
 from ntkverify.errors import NtkVerifyError
-from ntkverify.parts import Claim, Regime
 from ntkverify.report.table import render
 from ntkverify.search.bisection import Threshold
 from ntkverify.search.figures import phase_diagram
 from ntkverify.search.frontier import best_regime, first_conclusion, frontier
 from ntkverify.search.violation import versions
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.theorem import Theorem
 
 
 def frontier_command(options: argparse.Namespace) -> int:

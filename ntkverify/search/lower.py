@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import Instance
 from ntkverify.search.margin import VACUOUS, Score
 from ntkverify.search.space import GRID
+from ntkverify.theorem.instance import Instance
 
 _CLIMB = 40  # evaluations of the search at each value that is tried for a coordinate
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
-from ntkverify.instance import AS_DRAWN, Instance
 from ntkverify.outcome import Outcome, assess
-from ntkverify.parts import Claim, Regime
-from ntkverify.quantifiers import InLaw, ScalesAs, WithProbability
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import AS_DRAWN, Instance
+from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.quantifiers import InLaw, ScalesAs, WithProbability
+from ntkverify.theorem.theorem import Theorem
 
 #: margins are cut off here, so that an overflow is a very bad violation rather than an infinity
 LARGEST = 1e6

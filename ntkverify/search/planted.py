@@ -15,8 +15,8 @@ from dataclasses import replace
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.parts import Claim
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.parts import Claim
+from ntkverify.theorem.theorem import Theorem
 
 _SCALE = re.compile(r"(?P<name>.+) \* (?P<factor>\d+(?:/[1-9]\d*)?)")
 HALF = sympy.Rational(1, 2)

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
 from ntkverify.outcome import Outcome
-from ntkverify.quantifiers import identity
 from ntkverify.report.table import render
 from ntkverify.search.margin import outcome_of
 from ntkverify.search.planted import planted
 from ntkverify.search.violation import Violation
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.quantifiers import identity
+from ntkverify.theorem.theorem import Theorem
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ntkverify.instance import Instance
-from ntkverify.parts import Claim, Regime
-from ntkverify.quantifiers import WithProbability
 from ntkverify.search.certify import certify
 from ntkverify.search.confirm import combined_log_e, confirm
 from ntkverify.search.lower import lower
 from ntkverify.search.margin import Score, outcome_of, score
 from ntkverify.search.shrink import attempts_for, shrink
 from ntkverify.search.violation import Violation, digest, versions
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.quantifiers import WithProbability
+from ntkverify.theorem.theorem import Theorem
 
 #: probability that one cell calls a true claim of probability violated
 ALPHA = 1e-6

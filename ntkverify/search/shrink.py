@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import AS_DRAWN, Instance
+from ntkverify.theorem.instance import AS_DRAWN, Instance
 
 Violates = Callable[[Instance], bool]
 _MOST = 400  #: attempts altogether

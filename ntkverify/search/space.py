@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import Instance
-from ntkverify.parts import Regime
 from ntkverify.search.stretch import Stretch
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Regime
 
 GRID = 2**20  #: points of a coordinate
 _PROBES = 8  # random vectors that find out how many choices a family makes

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import Instance
-from ntkverify.parts import Assumption, Regime
 from ntkverify.search.margin import NOT_RUN
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Assumption, Regime
+from ntkverify.theorem.theorem import Theorem
 
 OFF = 0.25  #: share of a stretch's coordinate that leaves the instance alone
 _AMOUNTS = (0.3, 0.6, 0.95)  # where `useful` tries a stretch

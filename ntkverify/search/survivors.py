@@ -10,12 +10,12 @@ from pathlib import Path
 import sympy
 
 from ntkverify.mutation import Mutant
-from ntkverify.parts import Claim
-from ntkverify.quantifiers import always
 from ntkverify.search.campaign import search_cell
 from ntkverify.search.cells import MAX_WIDTH, cells_of
 from ntkverify.search.store import Store
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.parts import Claim
+from ntkverify.theorem.quantifiers import always
+from ntkverify.theorem.theorem import Theorem
 
 
 @dataclass(frozen=True)

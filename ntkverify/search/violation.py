@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.instance import Instance
-from ntkverify.parts import Claim, Regime
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.theorem import Theorem
 
 FORMAT = 1  #: version of the JSON layout; a reader refuses newer ones
 KIND = "ntkverify violation"

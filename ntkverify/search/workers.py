@@ -16,7 +16,7 @@ from ntkverify.search.campaign import Progress, search_cell
 from ntkverify.search.cells import Cell
 from ntkverify.search.margin import Score
 from ntkverify.search.store import Store
-from ntkverify.theorem import Theorem
+from ntkverify.theorem.theorem import Theorem
 
 Answered = Callable[[Cell], bool]
 

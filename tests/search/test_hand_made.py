@@ -8,9 +8,9 @@ import sympy
 from small_instances import FOLDER, small_instance
 
 from ntkverify import load_theorem
-from ntkverify.instance import Instance
 from ntkverify.search.certify import certify
 from ntkverify.search.planted import planted
+from ntkverify.theorem.instance import Instance
 
 pytest.importorskip("flint")
 

@@ -12,7 +12,6 @@ from ntkverify.cli import main
 from ntkverify.instances import generator
 from ntkverify.measures.weights import draw_block
 from ntkverify.outcome import assess
-from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search import campaign
 from ntkverify.search.campaign import results, search_cell
@@ -23,6 +22,7 @@ from ntkverify.search.planted import plants_of
 from ntkverify.search.settle import CLOSING
 from ntkverify.search.space import Space
 from ntkverify.search.store import Store
+from ntkverify.theorem.parts import Regime
 
 SQUARES = "squares sum to n at most"
 

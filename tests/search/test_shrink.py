@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from ntkverify import Instance, load_theorem
 from ntkverify.instances import generator
-from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign import results, search_cell
 from ntkverify.search.cells import cells_of
@@ -20,6 +19,7 @@ from ntkverify.search.settle import settle
 from ntkverify.search.shrink import shrink
 from ntkverify.search.space import GRID, Space
 from ntkverify.search.store import Store
+from ntkverify.theorem.parts import Regime
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
 GRADIENT = "max_r ||dL/dw_r|| <= sqrt(n/m) ||r||"

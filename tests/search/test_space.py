@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from ntkverify import Instance
 from ntkverify.instances import generator
 from ntkverify.measures.weights import draw_block
-from ntkverify.parts import Regime
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.cells import SEARCHER
 from ntkverify.search.space import GRID, Space
+from ntkverify.theorem.parts import Regime
 
 
 class TestSpace:

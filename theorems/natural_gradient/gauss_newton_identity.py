@@ -15,11 +15,11 @@ import sympy
 from hypothesis import strategies as st
 
 from ntkverify import Source, Theorem, always, identity
-from ntkverify.instance import Instance
 from ntkverify.instances import box_points, generator, is_decomposition
 from ntkverify.measures.trajectory import least_norm_step
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun
+from ntkverify.theorem.instance import Instance
 
 theorem = Theorem(
     "Natural gradient with the small matrix is energy natural gradient",

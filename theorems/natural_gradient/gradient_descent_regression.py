@@ -23,13 +23,13 @@ from sympy import Rational, exp, log, pi, sqrt
 
 from ntkverify import Source, Theorem, always, identity, in_law, scales_as, with_probability
 from ntkverify.glossary import C, delta, eta, k, lambda_0, limit_norm, loss, loss_0, m, n, residual, residual_0
-from ntkverify.instance import Instance
 from ntkverify.instances import bounded_targets, generator, orthonormal_inputs, unit_inputs
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.regression import RegressionRun, least_eigenvalue, limit_gram_matrix
 from ntkverify.symbolic.constants.chain import Chain, Requirement, derived, solve_for
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import regression_neuron
+from ntkverify.theorem.instance import Instance
 
 theorem = Theorem(
     "Linear convergence of gradient descent, two-layer ReLU regression",

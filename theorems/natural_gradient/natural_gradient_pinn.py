@@ -24,12 +24,12 @@ from sympy import Rational, sqrt
 
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, lambda_0, loss, loss_0, residual
-from ntkverify.instance import Instance
 from ntkverify.instances import box_points, generator, is_decomposition
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import pinn
 from ntkverify.symbolic.constants.chain import derived, solve_for
 from ntkverify.symbolic.network.operators import Operator, unknown
+from ntkverify.theorem.instance import Instance
 
 theorem = Theorem(
     "Linear convergence of natural gradient descent, physics-informed network",

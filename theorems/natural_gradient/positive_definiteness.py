@@ -20,13 +20,13 @@ from sympy import Integer, Rational, Symbol, sqrt
 
 from ntkverify import Source, Theorem, always
 from ntkverify.glossary import limit_norm
-from ntkverify.instance import Instance
 from ntkverify.instances import space_time_points
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import pinn, problem_limit
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.smoothness import smoothness
+from ntkverify.theorem.instance import Instance
 
 theorem = Theorem(
     "Positive definite limit Gram matrices of physics-informed networks",

@@ -20,7 +20,6 @@ from sympy import Rational, sqrt
 
 from ntkverify import Source, Theorem, always, scales_as, with_probability
 from ntkverify.glossary import lambda_0, m, residual
-from ntkverify.instance import Instance
 from ntkverify.instances import generator, space_time_points
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.first_step import first_step
@@ -30,6 +29,7 @@ from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.heat_bounds import block_bound, block_curvature, block_slope
 from ntkverify.symbolic.network.activations import get_activation
 from ntkverify.symbolic.network.suprema import in_radicals
+from ntkverify.theorem.instance import Instance
 
 theorem = Theorem(
     "Quadratic convergence of natural gradient descent with step 1, smooth activation",

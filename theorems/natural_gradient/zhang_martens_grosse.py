@@ -22,7 +22,6 @@ from sympy import sqrt
 
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, loss, loss_0, residual_0
-from ntkverify.instance import Instance
 from ntkverify.instances import bounded_targets, generator, is_decomposition, unit_inputs
 from ntkverify.measures.sweep import initial_sweep
 from ntkverify.measures.terms import as_samples
@@ -30,6 +29,7 @@ from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.symbolic.constants.chain import derived, solve_for
 from ntkverify.symbolic.network.neuron import regression_neuron
+from ntkverify.theorem.instance import Instance
 
 theorem = Theorem(
     "Natural gradient descent under Conditions 1 and 2, two-layer ReLU regression",

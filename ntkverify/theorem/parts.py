@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import sympy
 
-from ntkverify.quantifiers import Quantifier
 from ntkverify.symbolic.constants.chain import Derived
+from ntkverify.theorem.quantifiers import Quantifier
 
 Provenance = Literal["quoted", "derived", "reconstructed"]
 Kind = Literal["lemma", "conclusion", "control"]

@@ -15,9 +15,9 @@ import sympy
 
 from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
-from ntkverify.parts import Assumption, Claim, Constant, Kind, Regime, Source
-from ntkverify.quantifiers import InLaw, Quantifier, ScalesAs, WithProbability, always, identity
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
+from ntkverify.theorem.parts import Assumption, Claim, Constant, Kind, Regime, Source
+from ntkverify.theorem.quantifiers import InLaw, Quantifier, ScalesAs, WithProbability, always, identity
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")

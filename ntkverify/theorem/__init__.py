@@ -1,0 +1,1 @@
+"""The nouns: theorem, constant, claim, control, quantifier, instance."""
