@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.base import Executor
-from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import sympy
 
+from ntkverify.arithmetic.evaluator import evaluate_all, integer_power
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.array import WalkingExecutor
-from ntkverify.execution.evaluator import evaluate_all, integer_power
 from ntkverify.execution.samples import BlockSamples, Forward, Samples
 from ntkverify.symbolic.expression.functions import Softplus
 

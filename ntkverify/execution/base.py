@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from ntkverify.arithmetic.evaluator import Algebra, evaluate_all
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.evaluator import Algebra, evaluate_all
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights, residual_slopes
 from ntkverify.symbolic.network.neuron import Neuron
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
 from ntkverify.execution.cache import load_generated
-from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.numba_source import batch_source, kernel_source, padded_size
 from ntkverify.execution.panels import PanelSource, panel_source

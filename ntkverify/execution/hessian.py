@@ -9,9 +9,9 @@ import numpy.typing as npt
 import sympy
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
-from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.samples import check_weights
 
 Array = npt.NDArray[np.float64]

@@ -13,8 +13,8 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
+from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.samples import BlockSamples, Samples, collect_samples
 from ntkverify.symbolic.expression.majorant import majorant, relative_error, roundings
 from ntkverify.symbolic.network.neuron import Neuron

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ntkverify.arithmetic.ball_numbers import NoEnclosure
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.first_step import FirstStepRun
 from ntkverify.problems.measured import MeasuredRun
@@ -12,7 +13,6 @@ from ntkverify.search.ball_first_step import BallFirstStepRun
 from ntkverify.search.ball_measured import BallMeasuredRun, BallPinnRun
 from ntkverify.search.ball_regression import BallRegressionRun
 from ntkverify.search.ball_runs import BallRun
-from ntkverify.search.balls import NoEnclosure
 
 #: the first that a run is an instance of is taken; the names that a theorem's own class may redefine
 COUNTERPARTS: tuple[tuple[type[Run], type[BallRun], frozenset[str]], ...] = (

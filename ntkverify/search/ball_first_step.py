@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ntkverify.arithmetic.ball_linear import largest_ball, least_norm_balls, norm_balls
+from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, ball_array, raw_array
 from ntkverify.execution.ball import as_ball
 from ntkverify.problems.first_step import NO_TRAJECTORY
-from ntkverify.search.ball_linear import largest_ball, least_norm_balls, norm_balls
 from ntkverify.search.ball_measured import BallPinnRun
-from ntkverify.search.balls import Ball, NoEnclosure, ball_array, raw_array
 
 
 class BallFirstStepRun(BallPinnRun):

@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from ntkverify.execution.ball import BallExecutor, as_ball
-from ntkverify.execution.samples import Samples
-from ntkverify.measures.network import draw_network
-from ntkverify.measures.terms import Terms
-from ntkverify.problems.pinn import BLOCKS, normalised, problem_limit
-from ntkverify.search.ball_linear import (
+from ntkverify.arithmetic.ball_linear import (
     eigenvalue_balls,
     largest_ball,
     least_norm_balls,
     norm_balls,
     spectral_norm_ball,
 )
+from ntkverify.arithmetic.ball_numbers import Ball, ball_array, raw, raw_array
+from ntkverify.execution.ball import BallExecutor, as_ball
+from ntkverify.execution.samples import Samples
+from ntkverify.measures.network import draw_network
+from ntkverify.measures.terms import Terms
+from ntkverify.problems.pinn import BLOCKS, normalised, problem_limit
 from ntkverify.search.ball_runs import FollowedBallRun, as_attribute
-from ntkverify.search.balls import Ball, ball_array, raw, raw_array
 
 
 class BallSweeper:

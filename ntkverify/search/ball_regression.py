@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ntkverify.search.ball_linear import eigenvalue_balls, largest_ball, norm_balls
+from ntkverify.arithmetic.ball_linear import eigenvalue_balls, largest_ball, norm_balls
+from ntkverify.arithmetic.ball_numbers import Ball, ball_array, raw, raw_array
 from ntkverify.search.ball_runs import FollowedBallRun
-from ntkverify.search.balls import Ball, ball_array, raw, raw_array
 
 
 class BallRegressionRun(FollowedBallRun):

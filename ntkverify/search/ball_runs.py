@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import sympy
 
+from ntkverify.arithmetic.ball_linear import eigenvalue_balls, norm_balls
+from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, ball_array, power, raw_array
+from ntkverify.arithmetic.evaluator import evaluate
 from ntkverify.execution.ball import BallAlgebra
-from ntkverify.execution.evaluator import evaluate
 from ntkverify.run import Run
-from ntkverify.search.ball_linear import eigenvalue_balls, norm_balls
-from ntkverify.search.balls import Ball, NoEnclosure, ball_array, power, raw_array
 
 
 class _BoundAlgebra(BallAlgebra):

@@ -20,11 +20,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, raw, raw_array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.ball import Undecided, escalate
 from ntkverify.outcome import DEFAULT_ROUNDING
 from ntkverify.search.ball_counterparts import ball_run
-from ntkverify.search.balls import Ball, NoEnclosure, raw, raw_array
 from ntkverify.search.margin import outcome_of
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Regime

@@ -9,8 +9,8 @@ import sympy
 from built_neurons import BUILT
 from hand_built_neurons import KINDS, PHI
 
+from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate
 from ntkverify.execution.chain import by_neuron, canonical, gradient_statements, operations
-from ntkverify.execution.evaluator import ArrayAlgebra, evaluate
 from ntkverify.execution.numba_source import kernel_source
 from ntkverify.symbolic.expression.functions import PositivePower
 from ntkverify.symbolic.network.neuron import Block, Neuron

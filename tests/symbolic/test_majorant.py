@@ -5,7 +5,7 @@ import pytest
 import sympy
 
 from ntkverify import NtkVerifyError
-from ntkverify.execution.evaluator import ArrayAlgebra, evaluate
+from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate
 from ntkverify.problems.pinn import heat_equation, problem_neuron
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.expression.majorant import majorant, relative_error, roundings

@@ -230,7 +230,7 @@ class BallArray(np.ndarray):
     __array_priority__ = 200.0  # goes through its own entries, rather than leave that to a `Ball`
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        from ntkverify.search.ball_linear import FUNCTIONS
+        from ntkverify.arithmetic.ball_linear import FUNCTIONS
 
         if function in FUNCTIONS:
             given = [raw_array(a) if isinstance(a, np.ndarray) else a for a in args]
