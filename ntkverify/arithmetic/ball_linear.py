@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ntkverify.execution.ball import Undecided
+from ntkverify.execution.walking.ball import Undecided
 
 
 def as_matrix(array: Any) -> Any:

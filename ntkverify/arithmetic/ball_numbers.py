@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.ball import Undecided, as_ball
+from ntkverify.execution.walking.ball import Undecided, as_ball
 
 
 class NoEnclosure(NtkVerifyError):

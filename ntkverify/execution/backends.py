@@ -61,11 +61,11 @@ def make_executor(
     dtype = object if backend == "ball" else np.float64
     samples = collect_samples(neuron, points, targets, scale, dtype=dtype)
     if backend == "ball":
-        from ntkverify.execution.ball import BallExecutor
+        from ntkverify.execution.walking.ball import BallExecutor
 
         return BallExecutor(samples, **options)
     if backend == "array":
-        from ntkverify.execution.array import ArrayExecutor
+        from ntkverify.execution.walking.array import ArrayExecutor
 
         return ArrayExecutor(samples, **options)
     if backend == "gpu":

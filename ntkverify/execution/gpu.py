@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.array import ArrayExecutor
 from ntkverify.execution.cuda_source import THREADS, cuda_source
 from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Forward, Samples, check_weights
+from ntkverify.execution.walking.array import ArrayExecutor
 
 
 def require_cupy() -> Any:

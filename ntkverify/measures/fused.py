@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.execution.measured import MeasuredStep, measured_step, most_roundings
+from ntkverify.execution.walking.terms import output_error
 from ntkverify.measures.network import draw_network
 from ntkverify.measures.sweep import Descent
-from ntkverify.measures.terms import output_error
 from ntkverify.measures.weights import Seed
 from ntkverify.symbolic.network.neuron import Neuron
 

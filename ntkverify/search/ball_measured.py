@@ -18,10 +18,10 @@ from ntkverify.arithmetic.ball_linear import (
     spectral_norm_ball,
 )
 from ntkverify.arithmetic.ball_numbers import Ball, ball_array, raw, raw_array
-from ntkverify.execution.ball import BallExecutor, as_ball
 from ntkverify.execution.samples import Samples
+from ntkverify.execution.walking.ball import BallExecutor, as_ball
+from ntkverify.execution.walking.terms import Terms
 from ntkverify.measures.network import draw_network
-from ntkverify.measures.terms import Terms
 from ntkverify.problems.pinn import BLOCKS, normalised, problem_limit
 from ntkverify.search.ball_runs import FollowedBallRun, as_attribute
 

@@ -15,7 +15,7 @@ import sympy
 from ntkverify.arithmetic.ball_linear import eigenvalue_balls, norm_balls
 from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, ball_array, power, raw_array
 from ntkverify.arithmetic.evaluator import evaluate
-from ntkverify.execution.ball import BallAlgebra
+from ntkverify.execution.walking.ball import BallAlgebra
 from ntkverify.run import Run
 
 

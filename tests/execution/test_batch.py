@@ -8,7 +8,7 @@ from hand_built_neurons import KINDS, relu_regression
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import memory
-from ntkverify.execution.ball import as_balls
+from ntkverify.execution.walking.ball import as_balls
 
 
 def draw_batch(kind, count=5, m=30, sizes=(7, 4)):

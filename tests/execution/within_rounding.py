@@ -4,9 +4,9 @@ import flint
 import numpy as np
 from drawing import executor_of
 
-from ntkverify.execution.ball import as_balls
-from ntkverify.execution.rounding import RoundingExecutor, stored
 from ntkverify.execution.samples import collect_samples
+from ntkverify.execution.walking.ball import as_balls
+from ntkverify.execution.walking.referee import RoundingExecutor, stored
 
 
 def assert_within_rounding(executor, neuron, problem, weights, frozen):

@@ -12,7 +12,7 @@ from ntkverify import Instance, load_theorem  # noqa: E402
 from ntkverify.arithmetic.ball_linear import eigenvalue_balls  # noqa: E402
 from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, ball_array, raw_array  # noqa: E402
 from ntkverify.draws import draw_instances  # noqa: E402
-from ntkverify.execution.ball import Undecided  # noqa: E402
+from ntkverify.execution.walking.ball import Undecided  # noqa: E402
 from ntkverify.instances import orthonormal_inputs  # noqa: E402
 from ntkverify.search.ball_counterparts import ball_run  # noqa: E402
 from ntkverify.search.certify import certify  # noqa: E402

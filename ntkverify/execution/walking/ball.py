@@ -15,8 +15,8 @@ import sympy
 
 from ntkverify.arithmetic.evaluator import evaluate_all, integer_power
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.array import WalkingExecutor
 from ntkverify.execution.samples import BlockSamples, Forward, Samples
+from ntkverify.execution.walking.array import WalkingExecutor
 from ntkverify.symbolic.expression.functions import Softplus
 
 DEFAULT_BITS = 128
