@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
-from ntkverify.execution.fastmath import prefer_wide_vectors
+from ntkverify.execution.kernels.fastmath import prefer_wide_vectors
 from ntkverify.execution.threads import available_threads, share
 
 CHAINS, DEPTH = 12, 40

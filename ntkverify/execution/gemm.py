@@ -21,10 +21,10 @@ import numpy.typing as npt
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
-from ntkverify.execution.cache import load_generated
-from ntkverify.execution.chain import forward_statements, live
 from ntkverify.execution.cpu import check_layout
-from ntkverify.execution.gemm_source import FORM, backward, gemm_source, reduction
+from ntkverify.execution.kernels.cache import load_generated
+from ntkverify.execution.kernels.chain import forward_statements, live
+from ntkverify.execution.kernels.gemm_source import FORM, backward, gemm_source, reduction
 from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.products import add_product, sum_of_products, symmetric
 from ntkverify.execution.samples import Forward, Samples, check_weights

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.cuda_source import THREADS, cuda_source
+from ntkverify.execution.kernels.cuda_source import THREADS, cuda_source
 from ntkverify.execution.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.walking.array import ArrayExecutor

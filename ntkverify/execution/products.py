@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import binding  # type: ignore[import-untyped]
 
-from ntkverify.execution.cache import load_generated
-from ntkverify.execution.numba_source import HEADER
+from ntkverify.execution.kernels.cache import load_generated
+from ntkverify.execution.kernels.sweep_source import HEADER
 from ntkverify.execution.threads import one_blas_thread, share
 
 Array = npt.NDArray[np.float64]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from within_rounding import assert_within_rounding
 
 from ntkverify.execution import cpu as cpu_module
-from ntkverify.execution.chain import gradient_statements
-from ntkverify.execution.numba_source import kernel_source
+from ntkverify.execution.kernels.chain import gradient_statements
+from ntkverify.execution.kernels.sweep_source import kernel_source
 from ntkverify.execution.walking.ball import Undecided, as_balls, escalate
 
 # sums of at most 600 terms, each good to a few eps, without catastrophic cancellation of their largest entry

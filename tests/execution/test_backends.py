@@ -17,8 +17,8 @@ from hand_built_neurons import relu_regression
 
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution import cache as cache_module
 from ntkverify.execution import make_executor
+from ntkverify.execution.kernels import cache as cache_module
 from ntkverify.execution.threads import one_blas_thread
 from ntkverify.symbolic.network.neuron import Block, Neuron
 

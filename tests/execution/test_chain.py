@@ -10,8 +10,8 @@ from built_neurons import BUILT
 from hand_built_neurons import KINDS, PHI
 
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate
-from ntkverify.execution.chain import by_neuron, canonical, gradient_statements, operations
-from ntkverify.execution.numba_source import kernel_source
+from ntkverify.execution.kernels.chain import by_neuron, canonical, gradient_statements, operations
+from ntkverify.execution.kernels.sweep_source import kernel_source
 from ntkverify.symbolic.expression.functions import PositivePower
 from ntkverify.symbolic.network.neuron import Block, Neuron
 

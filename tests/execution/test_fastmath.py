@@ -4,7 +4,7 @@ import flint
 import numpy as np
 import pytest
 
-from ntkverify.execution import fastmath
+from ntkverify.execution.kernels import fastmath
 
 RNG = np.random.default_rng(0)
 SMALL = 10.0 ** RNG.uniform(-300, 0, 300)

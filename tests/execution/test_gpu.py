@@ -13,8 +13,8 @@ from simulated_cupy import COMPILER, simulated_cupy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import gpu as gpu_module
-from ntkverify.execution.cuda_source import cuda_source, tile_size
 from ntkverify.execution.gpu import require_cupy
+from ntkverify.execution.kernels.cuda_source import cuda_source, tile_size
 from ntkverify.training import (
     adam,
     gradient_descent,
@@ -86,7 +86,7 @@ def simulated(monkeypatch, tmp_path):
     cupy = simulated_cupy(tmp_path)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     # a device's block has 256 threads: as many here would only take longer to start
-    monkeypatch.setattr("ntkverify.execution.cuda_source.THREADS", 64)
+    monkeypatch.setattr("ntkverify.execution.kernels.cuda_source.THREADS", 64)
     monkeypatch.setattr("ntkverify.execution.gpu.THREADS", 64)
     return cupy
 

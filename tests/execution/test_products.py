@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ntkverify.execution import products
-from ntkverify.execution.cache import load_generated
+from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.products import MOST_ROWS_IN_CACHE, sum_of_products, tile_source
 
 

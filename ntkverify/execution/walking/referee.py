@@ -20,7 +20,7 @@ import sympy
 
 from ntkverify.arithmetic.evaluator import evaluate, integer_power
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.chain import Statements, canonical, forward_statements, gradient_statements
+from ntkverify.execution.kernels.chain import Statements, canonical, forward_statements, gradient_statements
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights
 from ntkverify.execution.walking.array import WalkingExecutor
 from ntkverify.execution.walking.ball import DEFAULT_BITS, BallAlgebra, as_ball, as_balls

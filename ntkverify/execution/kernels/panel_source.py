@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import sympy
 
-from ntkverify.execution.chain import canonical, gradient_statements
-from ntkverify.execution.numba_source import HEADER, block_loops, most_neuron_values
-from ntkverify.execution.printer import ScalarPrinter
+from ntkverify.execution.kernels.chain import canonical, gradient_statements
+from ntkverify.execution.kernels.printer import ScalarPrinter
+from ntkverify.execution.kernels.sweep_source import HEADER, block_loops, most_neuron_values
 from ntkverify.execution.products import tiles
 from ntkverify.symbolic.network.neuron import Neuron
 

@@ -7,9 +7,9 @@ from functools import cache
 
 import sympy
 
-from ntkverify.execution.chain import Statements, canonical, forward_statements, gradient_statements, live
-from ntkverify.execution.numba_source import HEADER
-from ntkverify.execution.printer import ScalarPrinter
+from ntkverify.execution.kernels.chain import Statements, canonical, forward_statements, gradient_statements, live
+from ntkverify.execution.kernels.printer import ScalarPrinter
+from ntkverify.execution.kernels.sweep_source import HEADER
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
 FORM, SHARED = sympy.Symbol("z_0", real=True), sympy.Symbol("s_0")

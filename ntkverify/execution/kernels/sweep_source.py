@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import sympy
 
-from ntkverify.execution.chain import (
+from ntkverify.execution.kernels.chain import (
     Assignment,
     Statements,
     by_neuron,
@@ -24,7 +24,7 @@ from ntkverify.execution.chain import (
     gradient_statements,
     operations,
 )
-from ntkverify.execution.printer import ScalarPrinter
+from ntkverify.execution.kernels.printer import ScalarPrinter
 from ntkverify.execution.samples import residual_slopes
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
@@ -44,7 +44,7 @@ import math
 import numpy as np
 from numba import njit, void, float64, int64, boolean
 
-from ntkverify.execution.fastmath import cos, exp, prefer_wide_vectors, sign, sin, softplus, tanh
+from ntkverify.execution.kernels.fastmath import cos, exp, prefer_wide_vectors, sign, sin, softplus, tanh
 
 OPTIONS = dict(nogil=True, cache=True, error_model="numpy", boundscheck=False)
 # reassociation lets sums over neurons be vectorised; the order stays fixed once compiled

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.chain import Statements, canonical, forward_statements, gradient_statements
-from ntkverify.execution.printer import ScalarPrinter
+from ntkverify.execution.kernels.chain import Statements, canonical, forward_statements, gradient_statements
+from ntkverify.execution.kernels.printer import ScalarPrinter
 from ntkverify.symbolic.expression.functions import Softplus
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
