@@ -20,7 +20,7 @@ from benchmark_machine import best_time, describe_machine
 from benchmark_rivals import jax_forms, jax_step, torch_step
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.gpu import require_cupy
+from ntkverify.execution.fused.gpu import require_cupy
 
 CASES = [("heat", (200, 50), 1), ("poisson", (200, 50), 1), ("relu", (200,), 3)]
 MEMORY_BOUND = ("relu", (2,), 2)

@@ -69,11 +69,11 @@ def make_executor(
 
         return ArrayExecutor(samples, **options)
     if backend == "gpu":
-        from ntkverify.execution.gpu import GpuExecutor
+        from ntkverify.execution.fused.gpu import GpuExecutor
 
         return GpuExecutor(samples)
-    from ntkverify.execution.cpu import CpuExecutor
-    from ntkverify.execution.gemm import GemmExecutor, worthwhile
+    from ntkverify.execution.fused.cpu import CpuExecutor
+    from ntkverify.execution.fused.gemm import GemmExecutor, worthwhile
 
     if worthwhile(neuron, samples.total):
         return GemmExecutor(samples, **options)

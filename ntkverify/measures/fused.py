@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkverify.execution.measured import MeasuredStep, measured_step, most_roundings
+from ntkverify.execution.fused.measured import MeasuredStep, measured_step, most_roundings
 from ntkverify.execution.walking.terms import output_error
 from ntkverify.measures.network import draw_network
 from ntkverify.measures.sweep import Descent

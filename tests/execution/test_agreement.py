@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from within_rounding import assert_within_rounding
 
-from ntkverify.execution import cpu as cpu_module
+from ntkverify.execution.fused import cpu as cpu_module
 from ntkverify.execution.kernels.chain import gradient_statements
 from ntkverify.execution.kernels.sweep_source import kernel_source
 from ntkverify.execution.walking.ball import Undecided, as_balls, escalate

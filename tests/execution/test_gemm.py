@@ -7,8 +7,8 @@ from drawing import draw_problem, executor_of, relative
 from within_rounding import assert_within_rounding
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.cpu import CpuExecutor
-from ntkverify.execution.gemm import GemmExecutor, reduction, worthwhile
+from ntkverify.execution.fused.cpu import CpuExecutor
+from ntkverify.execution.fused.gemm import GemmExecutor, reduction, worthwhile
 from ntkverify.symbolic.network.neuron import Block, Neuron, operator_neuron, pinn_neuron, regression_neuron
 from ntkverify.symbolic.network.operators import Operator as Op
 from ntkverify.symbolic.network.operators import coordinates, identity, laplacian, unknown

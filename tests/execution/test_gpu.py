@@ -12,8 +12,8 @@ from hand_built_neurons import KINDS, relu_regression
 from simulated_cupy import COMPILER, simulated_cupy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution import gpu as gpu_module
-from ntkverify.execution.gpu import require_cupy
+from ntkverify.execution.fused import gpu as gpu_module
+from ntkverify.execution.fused.gpu import require_cupy
 from ntkverify.execution.kernels.cuda_source import cuda_source, tile_size
 from ntkverify.training import (
     adam,
@@ -87,7 +87,7 @@ def simulated(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     # a device's block has 256 threads: as many here would only take longer to start
     monkeypatch.setattr("ntkverify.execution.kernels.cuda_source.THREADS", 64)
-    monkeypatch.setattr("ntkverify.execution.gpu.THREADS", 64)
+    monkeypatch.setattr("ntkverify.execution.fused.gpu.THREADS", 64)
     return cupy
 
 
@@ -114,7 +114,7 @@ def test_every_answer_agrees_with_the_reference(kind, cupy, monkeypatch):
     assert relative(gpu.gradient(w, f, g).get(), array.gradient(weights, frozen, a)) < 1e-12
     assert relative(gpu.jacobian(w, f).get(), array.jacobian(weights, frozen)) < 1e-12
     assert relative(gpu.gram(w, f).get(), array.gram(weights, frozen)) < 1e-12
-    monkeypatch.setattr("ntkverify.execution.gpu.CHUNK_ENTRIES", 40 * sum(sizes) * weights.shape[1])
+    monkeypatch.setattr("ntkverify.execution.fused.gpu.CHUNK_ENTRIES", 40 * sum(sizes) * weights.shape[1])
     assert relative(gpu.gram(w, f).get(), array.gram(weights, frozen)) < 1e-12
     before = weights.copy()
     again, state = cupy.asarray(weights.copy()), gpu.forward(w, f)

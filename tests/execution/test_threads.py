@@ -9,8 +9,8 @@ import pytest
 from drawing import draw_problem, executor_of
 from threadpoolctl import threadpool_limits
 
-from ntkverify.execution.cpu import CpuExecutor
-from ntkverify.execution.gemm import GemmExecutor
+from ntkverify.execution.fused.cpu import CpuExecutor
+from ntkverify.execution.fused.gemm import GemmExecutor
 from ntkverify.execution.placement import staying_put
 from ntkverify.execution.threads import available_threads, share
 from ntkverify.symbolic.network.neuron import regression_neuron

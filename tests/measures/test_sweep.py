@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ntkverify import NtkVerifyError
-from ntkverify.execution import measured
+from ntkverify.execution.fused import measured
 from ntkverify.measures import fused, network, sweep, weights
 from ntkverify.symbolic.network.neuron import regression_neuron
 

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
+from ntkverify.execution.fused.products import Fill, Run, add_product, fill_in_strips, sum_of_products, symmetric
 from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.panel_source import PanelSource, panel_source
 from ntkverify.execution.kernels.sweep_source import batch_source, kernel_source, padded_size
 from ntkverify.execution.memory import refuse_beyond_memory
-from ntkverify.execution.products import Fill, Run, add_product, fill_in_strips, sum_of_products, symmetric
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, share
 

@@ -21,12 +21,12 @@ import numpy.typing as npt
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
-from ntkverify.execution.cpu import check_layout
+from ntkverify.execution.fused.cpu import check_layout
+from ntkverify.execution.fused.products import add_product, sum_of_products, symmetric
 from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.chain import forward_statements, live
 from ntkverify.execution.kernels.gemm_source import FORM, backward, gemm_source, reduction
 from ntkverify.execution.memory import refuse_beyond_memory
-from ntkverify.execution.products import add_product, sum_of_products, symmetric
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.threads import available_threads, one_blas_thread, share
 from ntkverify.symbolic.network.neuron import Neuron
@@ -110,7 +110,7 @@ class GemmExecutor(Executor):
         return other
 
     def _rebuilt(self, samples: Samples) -> Executor:
-        from ntkverify.execution.cpu import CpuExecutor
+        from ntkverify.execution.fused.cpu import CpuExecutor
 
         if worthwhile(samples.neuron, samples.total):
             return GemmExecutor(samples, threads=self.threads)

@@ -1,0 +1,1 @@
+"""Executors that run generated text: CPU sweeps, matrix products, CUDA."""
