@@ -16,7 +16,7 @@ from ntkverify import statistics
 from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import BACKENDS
-from ntkverify.execution.threads import one_blas_thread
+from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.run import RecordStore
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.theorem import PROFILES, Theorem

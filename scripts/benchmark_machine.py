@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from ntkverify.execution.kernels.fastmath import prefer_wide_vectors
-from ntkverify.execution.threads import available_threads, share
+from ntkverify.execution.machine.threads import available_threads, share
 
 CHAINS, DEPTH = 12, 40
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkverify.execution.memory import refuse_beyond_memory
+from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.theorem.instance import MovedSeed
 
 Seed = int | MovedSeed  #: entropy of a whole network

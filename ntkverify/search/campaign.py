@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.threads import one_blas_thread
+from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.search.cells import Cell
 from ntkverify.search.engines import Finished, climb
 from ntkverify.search.margin import VACUOUS, Score, draws_weights, score

@@ -11,7 +11,7 @@ import scipy.linalg
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
-from ntkverify.execution.memory import refuse_beyond_memory
+from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.symbolic.network.directional import directional_neuron
 from ntkverify.training.descent import integrate
 from ntkverify.training.trajectory import Measurements, Recorder, Trajectory, check_finite, prepare

@@ -10,7 +10,7 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
-from ntkverify.execution.memory import refuse_beyond_memory
+from ntkverify.execution.machine.memory import refuse_beyond_memory
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import make_executor
 from ntkverify.execution.kernels import cache as cache_module
-from ntkverify.execution.threads import one_blas_thread
+from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
 X = np.eye(2)
@@ -182,7 +182,7 @@ def test_the_pass_at_the_end_of_a_step_is_the_pass_at_the_new_weights():
 
 
 def test_a_container_limits_the_free_memory(tmp_path, monkeypatch):
-    from ntkverify.execution import memory
+    from ntkverify.execution.machine import memory
 
     monkeypatch.setattr(memory, "_GROUP", tmp_path)
     everything = memory.free_memory()

@@ -7,7 +7,7 @@ from drawing import draw_problem, executor_of, relative
 from hand_built_neurons import KINDS, relu_regression
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution import memory
+from ntkverify.execution.machine import memory
 from ntkverify.execution.walking.ball import as_balls
 
 

@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from ntkverify.execution.fused.cpu import CpuExecutor
 from ntkverify.execution.fused.gemm import GemmExecutor
-from ntkverify.execution.placement import staying_put
-from ntkverify.execution.threads import available_threads, share
+from ntkverify.execution.machine.placement import staying_put
+from ntkverify.execution.machine.threads import available_threads, share
 from ntkverify.symbolic.network.neuron import regression_neuron
 
 

@@ -6,7 +6,7 @@ from drawing import draw_problem, executor_of, relative
 from hand_built_neurons import KINDS, relu_regression, softplus_regression
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution import memory
+from ntkverify.execution.machine import memory
 from ntkverify.training import (
     adam,
     gauss_newton_flow,

@@ -16,9 +16,9 @@ from ntkverify.execution.fused.products import Fill, Run, add_product, fill_in_s
 from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.panel_source import PanelSource, panel_source
 from ntkverify.execution.kernels.sweep_source import batch_source, kernel_source, padded_size
-from ntkverify.execution.memory import refuse_beyond_memory
+from ntkverify.execution.machine.memory import refuse_beyond_memory
+from ntkverify.execution.machine.threads import available_threads, share
 from ntkverify.execution.samples import Forward, Samples, check_weights
-from ntkverify.execution.threads import available_threads, share
 
 Array = npt.NDArray[np.float64]
 

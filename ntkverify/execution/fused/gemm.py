@@ -26,9 +26,9 @@ from ntkverify.execution.fused.products import add_product, sum_of_products, sym
 from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.chain import forward_statements, live
 from ntkverify.execution.kernels.gemm_source import FORM, backward, gemm_source, reduction
-from ntkverify.execution.memory import refuse_beyond_memory
+from ntkverify.execution.machine.memory import refuse_beyond_memory
+from ntkverify.execution.machine.threads import available_threads, one_blas_thread, share
 from ntkverify.execution.samples import Forward, Samples, check_weights
-from ntkverify.execution.threads import available_threads, one_blas_thread, share
 from ntkverify.symbolic.network.neuron import Neuron
 
 Array = npt.NDArray[np.float64]

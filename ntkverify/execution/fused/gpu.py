@@ -11,7 +11,7 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.kernels.cuda_source import THREADS, cuda_source
-from ntkverify.execution.memory import refuse_beyond_memory
+from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.walking.array import ArrayExecutor
 

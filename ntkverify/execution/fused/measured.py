@@ -22,7 +22,7 @@ from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.chain import Statements, canonical, forward_statements, value_and_gradient_statements
 from ntkverify.execution.kernels.printer import ScalarPrinter
 from ntkverify.execution.kernels.sweep_source import HEADER
-from ntkverify.execution.threads import available_threads, share
+from ntkverify.execution.machine.threads import available_threads, share
 from ntkverify.symbolic.expression.majorant import majorant, roundings
 from ntkverify.symbolic.network.neuron import Block, Neuron
 

@@ -20,7 +20,7 @@ from llvmlite import binding  # type: ignore[import-untyped]
 
 from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.sweep_source import HEADER
-from ntkverify.execution.threads import one_blas_thread, share
+from ntkverify.execution.machine.threads import one_blas_thread, share
 
 Array = npt.NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-from ntkverify.execution.placement import allowed_processors, anywhere, staying_put
+from ntkverify.execution.machine.placement import allowed_processors, anywhere, staying_put
 
 
 def available_threads() -> int:

@@ -1,0 +1,1 @@
+"""The machine: threads, their places on processors, memory."""
