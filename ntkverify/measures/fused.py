@@ -7,11 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkverify.execution.draw import Seed
 from ntkverify.execution.fused.measured import MeasuredStep, measured_step, most_roundings
 from ntkverify.execution.walking.terms import output_error
 from ntkverify.measures.network import draw_network
 from ntkverify.measures.sweep import Descent
-from ntkverify.measures.weights import Seed
 from ntkverify.symbolic.network.neuron import Neuron
 
 Array = NDArray[np.float64]

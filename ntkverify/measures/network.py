@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkverify.execution.draw import Seed, blocks, draw_block
 from ntkverify.execution.machine.memory import refuse_beyond_memory
-from ntkverify.measures.weights import Seed, blocks, draw_block
 
 Array = NDArray[np.float64]
 Part = TypeVar("Part")

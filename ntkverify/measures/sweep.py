@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkverify.execution.draw import Seed, blocks, draw_block
 from ntkverify.execution.walking.terms import CHUNK, Points, Terms, as_samples, output_error, sum_roundings
 from ntkverify.measures.network import draw_network, in_order
-from ntkverify.measures.weights import Seed, blocks, draw_block
 from ntkverify.symbolic.network.neuron import Neuron
 
 Array = NDArray[np.float64]

@@ -16,11 +16,11 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.draw import Seed
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import CHUNK, Terms, output_error, sum_roundings
 from ntkverify.measures.network import draw_network
-from ntkverify.measures.weights import Seed
 
 Array = NDArray[np.float64]
 Method = Literal["gradient", "natural gradient"]

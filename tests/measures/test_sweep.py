@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from ntkverify import NtkVerifyError
+from ntkverify.execution import draw as weights
 from ntkverify.execution.fused import measured
-from ntkverify.measures import fused, network, sweep, weights
+from ntkverify.measures import fused, network, sweep
 from ntkverify.symbolic.network.neuron import regression_neuron
 
 EPS = np.finfo(float).eps

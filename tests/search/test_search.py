@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ntkverify import Instance, NtkVerifyError, with_probability
 from ntkverify.cli import main
+from ntkverify.execution.draw import draw_block
 from ntkverify.instances import generator
-from ntkverify.measures.weights import draw_block
 from ntkverify.outcome import assess
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search import campaign

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import strategies as st
 
 from ntkverify import Instance
+from ntkverify.execution.draw import draw_block
 from ntkverify.instances import generator
-from ntkverify.measures.weights import draw_block
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.cells import SEARCHER
 from ntkverify.search.space import GRID, Space
