@@ -1,4 +1,4 @@
-"""Gradient descent measured in fused sweeps: the trajectory of `ntkverify.measures.sweep.descend`, an order faster."""
+"""Gradient descent measured in fused sweeps: what `ntkverify.measures.initial.descend` measures, an order faster."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ntkverify.execution.draw import Seed
 from ntkverify.execution.fused.measured import MeasuredStep, measured_step, most_roundings
 from ntkverify.execution.walking.terms import output_error
+from ntkverify.measures.initial import Descent
 from ntkverify.measures.network import draw_network
-from ntkverify.measures.sweep import Descent
 from ntkverify.symbolic.network.neuron import Neuron
 
 Array = NDArray[np.float64]

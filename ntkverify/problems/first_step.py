@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.measures.initial import Initial
 from ntkverify.measures.network import Network
-from ntkverify.measures.sweep import Initial
 from ntkverify.measures.trajectory import Measured, least_norm_step
 from ntkverify.problems.pinn import Equation, PinnRun, heat_equation
 from ntkverify.symbolic.network.activations import Activation

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.walking.terms import as_samples
-from ntkverify.measures.sweep import Initial, initial_sweep
+from ntkverify.measures.initial import Initial, initial_sweep
 from ntkverify.measures.trajectory import Method
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.run import RecordStore

@@ -116,7 +116,7 @@ class BallRegressionRun(FollowedBallRun):
         return Ball(norm_balls((raw_array(self.at_start.gram) - self._limit).ravel()))
 
     def worst_shift(self, radius: Any) -> Any:
-        """As `ntkverify.measures.sweep.worst_shift`: active neurons near switching moved against the mean input."""
+        """As `ntkverify.measures.initial.worst_shift`: active neurons near switching moved against the mean input."""
         executor, weights, signs = self._network
         mean = raw_array(self.inputs).sum(axis=0)
         direction = mean / norm_balls(mean)
@@ -128,7 +128,7 @@ class BallRegressionRun(FollowedBallRun):
 
     @functools.cached_property
     def descent(self) -> Any:
-        """The exact trajectory: everything that `ntkverify.measures.sweep.Descent` records."""
+        """The exact trajectory: everything that `ntkverify.measures.initial.Descent` records."""
         executor, start, signs = self._network
         weights = start.copy()
         forward = executor.forward(weights, signs)

@@ -7,8 +7,8 @@ from drawing import draw_problem, executor_of, relative
 from hand_built_neurons import KINDS
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.hessian import residual_hessian
 from ntkverify.execution.walking.ball import as_balls, midpoints
+from ntkverify.measures.hessian import residual_hessian
 
 
 @pytest.mark.parametrize("kind", ["heat", "advection", "gaussian"])

@@ -7,7 +7,8 @@ import pytest
 from ntkverify import NtkVerifyError
 from ntkverify.execution import draw as weights
 from ntkverify.execution.fused import measured
-from ntkverify.measures import fused, network, sweep
+from ntkverify.measures import fused, network
+from ntkverify.measures import initial as sweep
 from ntkverify.symbolic.network.neuron import regression_neuron
 
 EPS = np.finfo(float).eps

@@ -24,7 +24,7 @@ from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.execution.walking.terms import as_samples
 from ntkverify.glossary import delta, eta, k, loss, loss_0, residual_0
 from ntkverify.instances import bounded_targets, generator, is_decomposition, unit_inputs
-from ntkverify.measures.sweep import initial_sweep
+from ntkverify.measures.initial import initial_sweep
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.symbolic.constants.chain import derived, solve_for
