@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ntkverify.errors import NtkVerifyError
 from ntkverify.measures.initial import Initial
 from ntkverify.measures.network import Network
-from ntkverify.measures.trajectory import Measured, least_norm_step
 from ntkverify.problems.pinn import Equation, PinnRun, heat_equation
 from ntkverify.symbolic.network.activations import Activation
+from ntkverify.training.loop import Measured, least_norm_step
 
 Array = NDArray[np.float64]
 

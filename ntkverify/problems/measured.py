@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.measures.network import Network, draw_network
-from ntkverify.measures.trajectory import Measured, Method, Sweeper, follow
 from ntkverify.problems.trained import TrainedRun
+from ntkverify.training.loop import Measured, Method, Sweeper, follow
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.initial import Initial, initial_sweep
-from ntkverify.measures.trajectory import Method
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.run import RecordStore
 from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
@@ -24,6 +23,7 @@ from ntkverify.symbolic.network.neuron import Neuron, pinn_neuron
 from ntkverify.symbolic.network.operators import Operator, coordinates, heat, laplacian
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
+from ntkverify.training.loop import Method
 
 Array = NDArray[np.float64]
 #: what writes the operator of a problem over its coordinates

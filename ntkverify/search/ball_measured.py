@@ -27,7 +27,7 @@ from ntkverify.search.ball_runs import FollowedBallRun, as_attribute
 
 
 class BallSweeper:
-    """Jacobians of a whole network at any weights, as `ntkverify.measures.trajectory.Sweeper`.
+    """Jacobians of a whole network at any weights, as `ntkverify.training.loop.Sweeper`.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class BallMeasuredRun(FollowedBallRun):
 
     @functools.cached_property
     def trajectory(self) -> Any:
-        """The exact trajectory: everything that `ntkverify.measures.trajectory.Measured` records."""
+        """The exact trajectory: everything that `ntkverify.training.loop.Measured` records."""
         signs = raw_array(self.network.signs)[:, None]
         start = raw_array(self.network.weights).T.copy()
         weights, residuals = start, self.executor.forward(start, signs).residuals

@@ -1,14 +1,14 @@
 """Train a problem: gradient flow and descent, natural gradient, Levenberg-Marquardt, and two baselines."""
 
-from ntkverify.training.descent import adam, gradient_descent, gradient_flow, lbfgs
-from ntkverify.training.second_order import (
+from ntkverify.training.methods.first_order import adam, gradient_descent, gradient_flow, lbfgs
+from ntkverify.training.methods.second_order import (
     LeastNorm,
     gauss_newton_flow,
     least_norm,
     levenberg_marquardt,
     natural_gradient_descent,
 )
-from ntkverify.training.trajectory import Measurements, Snapshot, Trajectory
+from ntkverify.training.record import Measurements, Snapshot, Trajectory
 
 __all__ = [
     "LeastNorm",

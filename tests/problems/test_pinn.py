@@ -6,9 +6,9 @@ import pytest
 from ntkverify import Instance, NtkVerifyError, Source, Theorem
 from ntkverify.execution import make_executor
 from ntkverify.measures.network import draw_network
-from ntkverify.measures.trajectory import follow, least_norm_step
 from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, poisson_equation, problem_neuron
 from ntkverify.training import gradient_descent, natural_gradient_descent
+from ntkverify.training.loop import follow, least_norm_step
 
 EPS = np.finfo(float).eps
 THEOREM = Theorem("t", source=Source(provenance="derived"), statement="s")

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from ntkverify import Source, Theorem, always, identity
 from ntkverify.instances import box_points, generator, is_decomposition
-from ntkverify.measures.trajectory import least_norm_step
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun
 from ntkverify.theorem.instance import Instance
+from ntkverify.training.loop import least_norm_step
 
 theorem = Theorem(
     "Natural gradient with the small matrix is energy natural gradient",

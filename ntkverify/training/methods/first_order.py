@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor
-from ntkverify.training.trajectory import Measurements, Recorder, Trajectory, prepare
+from ntkverify.training.record import Measurements, Recorder, Trajectory, prepare
 
 
 def gradient_descent(

@@ -13,8 +13,8 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.symbolic.network.directional import directional_neuron
-from ntkverify.training.descent import integrate
-from ntkverify.training.trajectory import Measurements, Recorder, Trajectory, check_finite, prepare
+from ntkverify.training.methods.first_order import integrate
+from ntkverify.training.record import Measurements, Recorder, Trajectory, check_finite, prepare
 
 # the solution of the normal equations is off by about cond(J J^T) eps; beyond this limit that is no longer small
 CHOLESKY_LIMIT = 1e8

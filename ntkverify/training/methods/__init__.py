@@ -1,0 +1,1 @@
+"""Training methods: first order, second order."""
