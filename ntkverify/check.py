@@ -17,7 +17,7 @@ from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import BACKENDS
 from ntkverify.execution.machine.threads import one_blas_thread
-from ntkverify.run import RecordStore
+from ntkverify.problems.run import RecordStore
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.theorem import PROFILES, Theorem
 from ntkverify.verdict import Verdict, judge

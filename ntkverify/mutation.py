@@ -9,7 +9,7 @@ import sympy
 
 from ntkverify.check import Check
 from ntkverify.errors import NtkVerifyError
-from ntkverify.run import RecordStore
+from ntkverify.problems.run import RecordStore
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 

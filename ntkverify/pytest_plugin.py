@@ -185,7 +185,7 @@ class TheoremModule(pytest.File):
         """One item per claim and control."""
         from ntkverify.check import Check, load_theorem
         from ntkverify.errors import NtkVerifyError
-        from ntkverify.run import RecordStore
+        from ntkverify.problems.run import RecordStore
 
         session = self.config.pluginmanager.get_plugin("ntkverify-session")
         assert isinstance(session, _Session)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.mutation import Fate, check_original, fate, mutants
-from ntkverify.run import RecordStore
+from ntkverify.problems.run import RecordStore
 from ntkverify.search.survivors import hunts
 from ntkverify.theorem.theorem import PROFILES, Theorem
 

@@ -42,8 +42,8 @@ from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, glossary, load_theorem
 from ntkverify.check import Check
+from ntkverify.problems.run import RecordStore
 from ntkverify.pytest_plugin import is_theorem_module
-from ntkverify.run import RecordStore
 from ntkverify.search.campaign import results, search_cell, space_of
 from ntkverify.search.cells import Cell, cells_of
 from ntkverify.search.engines import DEFAULT_ENGINES

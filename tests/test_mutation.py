@@ -7,7 +7,7 @@ import sympy
 from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, load_theorem, with_probability
 from ntkverify.mutation import Mutant, check_original, fate, mutants
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.run import RecordStore
+from ntkverify.problems.run import RecordStore
 from ntkverify.search.survivors import hunts
 
 HALF = sympy.Rational(1, 2)

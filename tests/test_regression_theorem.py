@@ -12,8 +12,8 @@ from ntkverify.check import Check
 from ntkverify.draws import draw_instances
 from ntkverify.glossary import C, delta, lambda_0, limit_norm, m, n
 from ntkverify.mutation import Mutant, fate, mutants
+from ntkverify.problems.run import RecordStore
 from ntkverify.report.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
-from ntkverify.run import RecordStore
 
 PATH = Path(__file__).parents[1] / "theorems/natural_gradient/gradient_descent_regression.py"
 

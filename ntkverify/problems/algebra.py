@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ntkverify.run import Run
+from ntkverify.problems.run import Run
 
 
 class AlgebraRun(Run):

@@ -15,7 +15,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.initial import Initial, initial_sweep
 from ntkverify.problems.measured import MeasuredRun
-from ntkverify.run import RecordStore
+from ntkverify.problems.run import RecordStore
 from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
 from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
 from ntkverify.symbolic.network.activations import Activation

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ntkverify.errors import NtkVerifyError
 from ntkverify.measures.fused import descend_fused
 from ntkverify.measures.initial import Descent, Initial, Shift, descend, initial_sweep, worst_shift
+from ntkverify.problems.run import RecordStore
 from ntkverify.problems.trained import TrainedRun
-from ntkverify.run import RecordStore
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import Neuron, regression_neuron
 from ntkverify.theorem.instance import Instance

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.run import Run
+from ntkverify.problems.run import Run
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from ntkverify.problems.first_step import FirstStepRun
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.problems.pinn import PinnRun
 from ntkverify.problems.regression import RegressionRun
-from ntkverify.run import Run
+from ntkverify.problems.run import Run
 from ntkverify.search.ball_first_step import BallFirstStepRun
 from ntkverify.search.ball_measured import BallMeasuredRun, BallPinnRun
 from ntkverify.search.ball_regression import BallRegressionRun

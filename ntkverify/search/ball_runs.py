@@ -16,7 +16,7 @@ from ntkverify.arithmetic.ball_linear import eigenvalue_balls, norm_balls
 from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, ball_array, power, raw_array
 from ntkverify.arithmetic.evaluator import evaluate
 from ntkverify.execution.walking.ball import BallAlgebra
-from ntkverify.run import Run
+from ntkverify.problems.run import Run
 
 
 class _BoundAlgebra(BallAlgebra):

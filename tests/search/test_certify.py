@@ -162,7 +162,7 @@ class TestCertificate:
 
 def test_only_runs_that_balls_know_have_a_counterpart(regression):
     from ntkverify.problems.regression import RegressionRun
-    from ntkverify.run import Run
+    from ntkverify.problems.run import Run
 
     instance = small()
     other = type("Other", (RegressionRun,), {"activation": "tanh", "half": property(lambda run: run.eta / 2)})
