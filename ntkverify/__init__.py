@@ -16,15 +16,15 @@ _HOME = {
     "in_law": "theorem.quantifiers",
     "scales_as": "theorem.quantifiers",
     "with_probability": "theorem.quantifiers",
-    "Check": "check",
-    "load_theorem": "check",
+    "Check": "judging.check",
+    "load_theorem": "judging.check",
 }
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
-    from ntkverify.check import Check as Check
-    from ntkverify.check import load_theorem as load_theorem
     from ntkverify.errors import NtkVerifyError as NtkVerifyError
+    from ntkverify.judging.check import Check as Check
+    from ntkverify.judging.check import load_theorem as load_theorem
     from ntkverify.theorem.instance import Instance as Instance
     from ntkverify.theorem.parts import Source as Source
     from ntkverify.theorem.quantifiers import always as always

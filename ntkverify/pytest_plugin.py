@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from ntkverify.check import Check
+    from ntkverify.judging.check import Check
     from ntkverify.theorem.parts import Claim
 
 _RECORD = "ntkverify"  # key of a verdict among an item's user properties
@@ -183,8 +183,8 @@ class TheoremModule(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """One item per claim and control."""
-        from ntkverify.check import Check, load_theorem
         from ntkverify.errors import NtkVerifyError
+        from ntkverify.judging.check import Check, load_theorem
         from ntkverify.problems.run import RecordStore
 
         session = self.config.pluginmanager.get_plugin("ntkverify-session")
@@ -214,7 +214,7 @@ class ClaimItem(pytest.Item):
 
     def runtest(self) -> None:
         """Judge the claim, record the verdict, and fail unless all is well."""
-        from ntkverify.statistics import share_budget
+        from ntkverify.judging.statistics import share_budget
 
         session = self.config.pluginmanager.get_plugin("ntkverify-session")
         assert isinstance(session, _Session)

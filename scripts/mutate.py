@@ -20,7 +20,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
-from ntkverify.mutation import Fate, check_original, fate, mutants
+from ntkverify.judging.mutation import Fate, check_original, fate, mutants
 from ntkverify.problems.run import RecordStore
 from ntkverify.search.survivors import hunts
 from ntkverify.theorem.theorem import PROFILES, Theorem

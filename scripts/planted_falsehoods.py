@@ -41,14 +41,14 @@ from planted_tables import table, true_table
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, glossary, load_theorem
-from ntkverify.check import Check
+from ntkverify.judging.check import Check
+from ntkverify.judging.falsehoods import planted, plants_of
 from ntkverify.problems.run import RecordStore
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.search.campaign import results, search_cell, space_of
 from ntkverify.search.cells import Cell, cells_of
 from ntkverify.search.engines import DEFAULT_ENGINES
 from ntkverify.search.margin import VACUOUS, score, searchable
-from ntkverify.search.planted import planted, plants_of
 from ntkverify.search.settle import CLOSING
 from ntkverify.search.space import GRID, Space
 from ntkverify.search.store import Store

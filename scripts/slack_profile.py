@@ -18,9 +18,9 @@ import psutil
 from tqdm import tqdm
 
 from ntkverify import Instance, NtkVerifyError, load_theorem
-from ntkverify.draws import draw_instances
+from ntkverify.judging.draws import draw_instances
+from ntkverify.judging.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
 from ntkverify.problems.regression import RegressionRun
-from ntkverify.report.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
 from ntkverify.theorem.parts import Regime
 from ntkverify.theorem.theorem import Theorem
 

@@ -10,7 +10,7 @@ sys.path.insert(0, {folder!r})
 {extra}
 from hypothesis import strategies as st
 from ntkverify import Instance
-from ntkverify.draws import draw_instances
+from ntkverify.judging.draws import draw_instances
 from ntkverify.theorem.parts import Regime
 
 def build(draw):

@@ -5,7 +5,7 @@ import pytest
 import sympy
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, load_theorem, with_probability
-from ntkverify.mutation import Mutant, check_original, fate, mutants
+from ntkverify.judging.mutation import Mutant, check_original, fate, mutants
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.run import RecordStore
 from ntkverify.search.survivors import hunts

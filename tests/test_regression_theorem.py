@@ -8,12 +8,12 @@ import sympy
 from sympy import Rational, log, pi, sqrt
 
 from ntkverify import load_theorem
-from ntkverify.check import Check
-from ntkverify.draws import draw_instances
 from ntkverify.glossary import C, delta, lambda_0, limit_norm, m, n
-from ntkverify.mutation import Mutant, fate, mutants
+from ntkverify.judging.check import Check
+from ntkverify.judging.draws import draw_instances
+from ntkverify.judging.mutation import Mutant, fate, mutants
+from ntkverify.judging.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
 from ntkverify.problems.run import RecordStore
-from ntkverify.report.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
 
 PATH = Path(__file__).parents[1] / "theorems/natural_gradient/gradient_descent_regression.py"
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ntkverify import NtkVerifyError, statistics
+from ntkverify import NtkVerifyError
+from ntkverify.judging import statistics
 
 
 class TestFailureRate:

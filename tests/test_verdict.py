@@ -8,9 +8,9 @@ import sympy
 from scipy import stats
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, identity, in_law, scales_as, with_probability
-from ntkverify.outcome import _compare
+from ntkverify.judging.outcome import _compare
+from ntkverify.judging.verdict import judge
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.verdict import judge
 
 bound = sympy.Symbol("bound", positive=True)
 
@@ -153,7 +153,7 @@ class TestWithProbability:
 
     def test_false_by_the_stated_amount_is_found_at_the_stated_rate(self):
         rng = np.random.default_rng(1)
-        from ntkverify import statistics
+        from ntkverify.judging import statistics
 
         alpha, draws = 1e-3, 100
         rate = statistics.detectable_rate([0.1] * draws, alpha=alpha / 2)

@@ -12,10 +12,10 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.threads import one_blas_thread
+from ntkverify.judging.falsehoods import planted
 from ntkverify.search.cells import Cell
 from ntkverify.search.engines import Finished, climb
 from ntkverify.search.margin import VACUOUS, Score, draws_weights, score
-from ntkverify.search.planted import planted
 from ntkverify.search.settle import CLOSING, settle
 from ntkverify.search.space import GRID, Space, weight_seed
 from ntkverify.search.store import Store, cell_id

@@ -23,7 +23,7 @@ import numpy as np
 from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, raw, raw_array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.walking.ball import Undecided, escalate
-from ntkverify.outcome import DEFAULT_ROUNDING
+from ntkverify.judging.outcome import DEFAULT_ROUNDING
 from ntkverify.search.ball_counterparts import ball_run
 from ntkverify.search.margin import outcome_of
 from ntkverify.theorem.instance import Instance

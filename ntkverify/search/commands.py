@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ntkverify.check import load_theorem
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.check import load_theorem
+from ntkverify.judging.falsehoods import planted
 from ntkverify.report.table import render
 from ntkverify.search import workers
 from ntkverify.search.cells import Cell, cells_of
@@ -19,7 +20,6 @@ from ntkverify.search.certify import certify as certify_instance
 from ntkverify.search.confirm import combined_log_e, confirm
 from ntkverify.search.engines import DEFAULT_ENGINES
 from ntkverify.search.export import write_csv, write_parquet
-from ntkverify.search.planted import planted
 from ntkverify.search.replay import replay as replay_violation
 from ntkverify.search.settle import ALPHA, VIOLATED
 from ntkverify.search.store import Store, cell_id

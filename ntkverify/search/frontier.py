@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.draws import draw_instances
 from ntkverify.search.bisection import Bisection, Threshold, setter
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Regime

@@ -11,8 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ntkverify.check import load_theorem
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.check import load_theorem
 from ntkverify.report.table import render
 from ntkverify.search.bisection import Threshold
 from ntkverify.search.figures import phase_diagram

@@ -17,7 +17,7 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
-from ntkverify.outcome import Outcome, assess
+from ntkverify.judging.outcome import Outcome, assess
 from ntkverify.theorem.instance import AS_DRAWN, Instance
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.quantifiers import InLaw, ScalesAs, WithProbability

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
-from ntkverify.outcome import Outcome
+from ntkverify.judging.falsehoods import planted
+from ntkverify.judging.outcome import Outcome
 from ntkverify.report.table import render
 from ntkverify.search.margin import outcome_of
-from ntkverify.search.planted import planted
 from ntkverify.search.violation import Violation
 from ntkverify.theorem.quantifiers import identity
 from ntkverify.theorem.theorem import Theorem

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sympy
 
-from ntkverify.mutation import Mutant
+from ntkverify.judging.mutation import Mutant
 from ntkverify.search.campaign import search_cell
 from ntkverify.search.cells import MAX_WIDTH, cells_of
 from ntkverify.search.store import Store

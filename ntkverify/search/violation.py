@@ -45,7 +45,7 @@ class Violation:
     relax : tuple of str
         Assumptions that were dropped.
     plants : tuple of str
-        What was deliberately made wrong (`ntkverify.search.planted`).
+        What was deliberately made wrong (`ntkverify.judging.falsehoods`).
     instance : Instance
         The instance.
     evidence : dict

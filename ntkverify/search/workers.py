@@ -10,8 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ntkverify.check import load_theorem
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.check import load_theorem
 from ntkverify.search.campaign import Progress, search_cell
 from ntkverify.search.cells import Cell
 from ntkverify.search.margin import Score

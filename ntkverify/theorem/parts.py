@@ -83,7 +83,7 @@ class Claim:
     given : callable or None
         Event on which the claim conditions; returns a bool or a mask over the measured entries.
     error : callable or None
-        Absolute rounding error of the measured quantity; see `ntkverify.outcome`.
+        Absolute rounding error of the measured quantity; see `ntkverify.judging.outcome`.
     assumes : tuple of str
         Names of the assumptions that an instance must meet, else it is vacuous for this claim.
     on : tuple of str

@@ -18,7 +18,7 @@ def call(script, *arguments):
 
 def test_a_witness_is_profiled_again(tmp_path):
     from ntkverify import load_theorem
-    from ntkverify.draws import draw_instances
+    from ntkverify.judging.draws import draw_instances
 
     theorem = load_theorem(THEOREM)
     (instance,) = draw_instances(theorem.regimes["any width"], 1, entropy=0)

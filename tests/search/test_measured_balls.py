@@ -13,9 +13,9 @@ from ntkverify import Instance, NtkVerifyError, load_theorem  # noqa: E402
 from ntkverify.arithmetic.ball_linear import FUNCTIONS, eigenvalue_balls, solve_balls, spectral_norm_ball  # noqa: E402
 from ntkverify.arithmetic.ball_numbers import Ball, ball_array, raw_array  # noqa: E402
 from ntkverify.cli import main  # noqa: E402
+from ntkverify.judging.falsehoods import planted  # noqa: E402
 from ntkverify.search.ball_counterparts import ball_run  # noqa: E402
 from ntkverify.search.certify import certify  # noqa: E402
-from ntkverify.search.planted import planted  # noqa: E402
 from ntkverify.search.violation import Violation, digest  # noqa: E402
 
 

@@ -11,14 +11,14 @@ from ntkverify import Instance, NtkVerifyError, with_probability
 from ntkverify.cli import main
 from ntkverify.execution.draw import draw_block
 from ntkverify.instances import generator
-from ntkverify.outcome import assess
+from ntkverify.judging.falsehoods import plants_of
+from ntkverify.judging.outcome import assess
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search import campaign
 from ntkverify.search.campaign import results, search_cell
 from ntkverify.search.cells import cells_of
 from ntkverify.search.confirm import confirm
 from ntkverify.search.margin import VACUOUS
-from ntkverify.search.planted import plants_of
 from ntkverify.search.settle import CLOSING
 from ntkverify.search.space import Space
 from ntkverify.search.store import Store

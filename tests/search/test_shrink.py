@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from ntkverify import Instance, load_theorem
 from ntkverify.instances import generator
+from ntkverify.judging.falsehoods import planted
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign import results, search_cell
 from ntkverify.search.cells import cells_of
 from ntkverify.search.lower import lower
 from ntkverify.search.margin import VACUOUS, Score, score
-from ntkverify.search.planted import planted
 from ntkverify.search.settle import settle
 from ntkverify.search.shrink import shrink
 from ntkverify.search.space import GRID, Space

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ntkverify import statistics
-from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import BACKENDS
 from ntkverify.execution.machine.threads import one_blas_thread
+from ntkverify.judging import statistics
+from ntkverify.judging.draws import draw_instances
+from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.run import RecordStore
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.theorem import PROFILES, Theorem
-from ntkverify.verdict import Verdict, judge
 
 
 def load_theorem(path: str | Path) -> Theorem:

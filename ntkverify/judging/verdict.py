@@ -12,10 +12,10 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
-from ntkverify import statistics
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
-from ntkverify.outcome import Outcome, assess
+from ntkverify.judging import statistics
+from ntkverify.judging.outcome import Outcome, assess
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.quantifiers import InLaw, ScalesAs, WithProbability
 from ntkverify.theorem.theorem import Theorem

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ntkverify.draws import draw_instances
 from ntkverify.errors import NtkVerifyError
-from ntkverify.outcome import assess
+from ntkverify.judging.draws import draw_instances
+from ntkverify.judging.outcome import assess
 from ntkverify.report.table import render
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Regime

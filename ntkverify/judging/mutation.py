@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import sympy
 
-from ntkverify.check import Check
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.check import Check
 from ntkverify.problems.run import RecordStore
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
