@@ -27,10 +27,10 @@ from sympy import Rational, sqrt
 from ntkverify import Source, Theorem, always, identity, scales_as, with_probability
 from ntkverify.glossary import delta, eta, k, lambda_0, limit_norm, loss, loss_0, m, residual, residual_0
 from ntkverify.instances import generator, space_time_points
+from ntkverify.lemmas.neuron_bounds import block_bound
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import heat_equation, pinn, problem_limit
 from ntkverify.symbolic.constants.chain import derived, solve_for
-from ntkverify.symbolic.heat_bounds import block_bound
 from ntkverify.symbolic.network.activations import positive_power
 from ntkverify.theorem.instance import Instance
 

@@ -29,11 +29,11 @@ from sympy import Float, Rational, log, pi, sqrt
 from ntkverify import Source, Theorem, always, identity, scales_as, with_probability
 from ntkverify.glossary import d, delta, lambda_0, m
 from ntkverify.instances import generator, space_time_points
+from ntkverify.lemmas.neuron_bounds import interior_bound
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, problem_limit, problem_neuron
 from ntkverify.symbolic.constants.chain import derived, solve_for
 from ntkverify.symbolic.expression.functions import PositivePower
-from ntkverify.symbolic.heat_bounds import interior_bound
 from ntkverify.symbolic.network.activations import positive_power
 from ntkverify.theorem.instance import Instance
 

@@ -23,9 +23,9 @@ from sympy import Rational, log, sqrt
 
 from ntkverify import Source, Theorem, always, with_probability
 from ntkverify.glossary import d, delta, eta, k, lambda_0, loss_0, m, residual_0
+from ntkverify.lemmas.neuron_bounds import block_slope
 from ntkverify.problems.pinn import pinn
 from ntkverify.symbolic.constants.chain import derived
-from ntkverify.symbolic.heat_bounds import block_slope
 from ntkverify.symbolic.network.activations import get_activation
 from ntkverify.symbolic.network.suprema import in_radicals
 from ntkverify.theorem.instance import Instance

@@ -21,12 +21,12 @@ from sympy import Rational, sqrt
 from ntkverify import Source, Theorem, always, scales_as, with_probability
 from ntkverify.glossary import lambda_0, m, residual
 from ntkverify.instances import generator, space_time_points
+from ntkverify.lemmas.neuron_bounds import block_bound, block_curvature, block_slope
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.first_step import first_step
 from ntkverify.problems.pinn import pinn
 from ntkverify.symbolic.constants.chain import derived
 from ntkverify.symbolic.expression.functions import Z
-from ntkverify.symbolic.heat_bounds import block_bound, block_curvature, block_slope
 from ntkverify.symbolic.network.activations import get_activation
 from ntkverify.symbolic.network.suprema import in_radicals
 from ntkverify.theorem.instance import Instance

@@ -1,0 +1,1 @@
+"""Links of proofs that theorems share."""
