@@ -47,7 +47,7 @@ from ntkverify.problems.run import RecordStore
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.search.campaign import results, search_cell, space_of
 from ntkverify.search.cells import Cell, cells_of
-from ntkverify.search.engines import DEFAULT_ENGINES
+from ntkverify.search.climb.engines import DEFAULT_ENGINES
 from ntkverify.search.margin import VACUOUS, score, searchable
 from ntkverify.search.settle import CLOSING
 from ntkverify.search.space import GRID, Space

@@ -14,7 +14,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.judging.falsehoods import planted
 from ntkverify.search.cells import Cell
-from ntkverify.search.engines import Finished, climb
+from ntkverify.search.climb.engines import Finished, climb
 from ntkverify.search.margin import VACUOUS, Score, draws_weights, score
 from ntkverify.search.settle import CLOSING, settle
 from ntkverify.search.space import GRID, Space, weight_seed

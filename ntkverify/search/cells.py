@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.engines import DEFAULT_ENGINES, ENGINES
+from ntkverify.search.climb.engines import DEFAULT_ENGINES, ENGINES
 from ntkverify.search.margin import searchable
 from ntkverify.search.violation import digest
 from ntkverify.theorem.parts import Regime
@@ -90,7 +90,7 @@ def cells_of(
     relax, plants : sequence of str
         Assumptions to drop; things to make wrong.
     engines : sequence of str
-        Names in `ntkverify.search.engines.ENGINES`; they have equal shares of the budget.
+        Names in `ntkverify.search.climb.engines.ENGINES`; they have equal shares of the budget.
     evaluations : int
         Budget of each claim.
     seconds : float, optional

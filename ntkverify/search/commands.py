@@ -17,8 +17,8 @@ from ntkverify.report.table import render
 from ntkverify.search import workers
 from ntkverify.search.cells import Cell, cells_of
 from ntkverify.search.certify import certify as certify_instance
+from ntkverify.search.climb.engines import DEFAULT_ENGINES
 from ntkverify.search.confirm import combined_log_e, confirm
-from ntkverify.search.engines import DEFAULT_ENGINES
 from ntkverify.search.export import write_csv, write_parquet
 from ntkverify.search.replay import replay as replay_violation
 from ntkverify.search.settle import ALPHA, VIOLATED

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ntkverify.search.engines import Finished, climb
+from ntkverify.search.climb.engines import Finished, climb
 from ntkverify.search.space import GRID
 
 

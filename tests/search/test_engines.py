@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from climbing import best
 
-from ntkverify.search import engines, hills
-from ntkverify.search.engines import ENGINES, Finished, climb
-from ntkverify.search.hills import ascend
+from ntkverify.search.climb import engines
+from ntkverify.search.climb import islands as hills
+from ntkverify.search.climb.engines import ENGINES, Finished, climb
+from ntkverify.search.climb.islands import ascend
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
 

@@ -6,12 +6,12 @@ import climbing
 import numpy as np
 import pytest
 
-from ntkverify.search import strategies
-from ntkverify.search.engines import Finished
-from ntkverify.search.hills import Effects
+from ntkverify.search.climb import cma as strategies
+from ntkverify.search.climb.cma import _Island, strategize
+from ntkverify.search.climb.engines import Finished
+from ntkverify.search.climb.islands import Effects
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
-from ntkverify.search.strategies import _Island, strategize
 
 
 def best(value, dimension, smooth, *, engine="evolution-strategies", evaluations=1000, entropies=range(6)):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from cmaes import CMA
 
-from ntkverify.search.hills import (
+from ntkverify.search.climb.islands import (
     Effects,
     Objective,
     Ranked,

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from scipy.optimize import differential_evolution
 from scipy.stats import qmc
 
-from ntkverify.search.hills import Objective, Ranked, Used, mutate
+from ntkverify.search.climb.cma import strategize
+from ntkverify.search.climb.islands import Objective, Ranked, Used, mutate
 from ntkverify.search.margin import VACUOUS
 from ntkverify.search.space import GRID
-from ntkverify.search.strategies import strategize
 
 Engine = Callable[..., None]
 

@@ -1,0 +1,1 @@
+"""What climbs: the engines of a search, islands, evolution strategies."""
