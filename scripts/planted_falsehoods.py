@@ -48,9 +48,9 @@ from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.search.campaign import results, search_cell, space_of
 from ntkverify.search.cells import Cell, cells_of
 from ntkverify.search.climb.engines import DEFAULT_ENGINES
-from ntkverify.search.margin import VACUOUS, score, searchable
+from ntkverify.search.score import VACUOUS, score, searchable
 from ntkverify.search.settle import CLOSING
-from ntkverify.search.space import GRID, Space
+from ntkverify.search.space.coordinates import GRID, Space
 from ntkverify.search.store import Store
 from ntkverify.search.violation import versions
 from ntkverify.theorem.instance import Instance

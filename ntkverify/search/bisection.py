@@ -18,8 +18,8 @@ import numpy as np
 from scipy import stats
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.margin import NOT_RUN, outcome_of
-from ntkverify.search.space import weight_seed
+from ntkverify.search.score import NOT_RUN, outcome_of
+from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Assumption, Claim, Regime
 from ntkverify.theorem.theorem import Theorem

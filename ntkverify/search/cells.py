@@ -10,7 +10,7 @@ from typing import Any
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.search.climb.engines import DEFAULT_ENGINES, ENGINES
-from ntkverify.search.margin import searchable
+from ntkverify.search.score import searchable
 from ntkverify.search.violation import digest
 from ntkverify.theorem.parts import Regime
 from ntkverify.theorem.theorem import Theorem

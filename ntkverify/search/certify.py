@@ -25,7 +25,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.walking.ball import Undecided, escalate
 from ntkverify.judging.outcome import DEFAULT_ROUNDING
 from ntkverify.search.ball_counterparts import ball_run
-from ntkverify.search.margin import outcome_of
+from ntkverify.search.score import outcome_of
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.quantifiers import always, identity

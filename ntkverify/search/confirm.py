@@ -15,8 +15,8 @@ from scipy import special
 
 from ntkverify.expressions import evaluate
 from ntkverify.judging.statistics import EProcess
-from ntkverify.search.margin import NOT_RUN, outcome_of
-from ntkverify.search.space import weight_seed
+from ntkverify.search.score import NOT_RUN, outcome_of
+from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.quantifiers import WithProbability

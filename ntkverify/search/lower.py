@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.margin import VACUOUS, Score
-from ntkverify.search.space import GRID
+from ntkverify.search.score import VACUOUS, Score
+from ntkverify.search.space.coordinates import GRID
 from ntkverify.theorem.instance import Instance
 
 _CLIMB = 40  # evaluations of the search at each value that is tried for a coordinate

@@ -11,7 +11,7 @@ from typing import Any
 from ntkverify.search.certify import certify
 from ntkverify.search.confirm import combined_log_e, confirm
 from ntkverify.search.lower import lower
-from ntkverify.search.margin import Score, outcome_of, score
+from ntkverify.search.score import Score, outcome_of, score
 from ntkverify.search.shrink import attempts_for, shrink
 from ntkverify.search.violation import Violation, digest, versions
 from ntkverify.theorem.instance import Instance

@@ -19,7 +19,7 @@ from typing import Any
 import filelock
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.margin import VACUOUS, Score
+from ntkverify.search.score import VACUOUS, Score
 
 APPLICATION = 0x4E544B56  #: "NTKV" in the header of a store
 FORMAT = 1  #: version of the tables; a reader refuses newer ones

@@ -14,7 +14,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.check import load_theorem
 from ntkverify.search.campaign import Progress, search_cell
 from ntkverify.search.cells import Cell
-from ntkverify.search.margin import Score
+from ntkverify.search.score import Score
 from ntkverify.search.store import Store
 from ntkverify.theorem.theorem import Theorem
 

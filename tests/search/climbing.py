@@ -3,7 +3,7 @@
 import numpy as np
 
 from ntkverify.search.climb.engines import Finished, climb
-from ntkverify.search.space import GRID
+from ntkverify.search.space.coordinates import GRID
 
 
 def best(value, dimension, smooth, *, engine, evaluations, entropies):

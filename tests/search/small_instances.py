@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ntkverify import load_theorem
-from ntkverify.search.space import GRID, Space
+from ntkverify.search.space.coordinates import GRID, Space
 
 FOLDER = Path(__file__).parents[2] / "theorems/natural_gradient"
 

@@ -8,8 +8,8 @@ from ntkverify.search.climb import engines
 from ntkverify.search.climb import islands as hills
 from ntkverify.search.climb.engines import ENGINES, Finished, climb
 from ntkverify.search.climb.islands import ascend
-from ntkverify.search.margin import VACUOUS
-from ntkverify.search.space import GRID
+from ntkverify.search.score import VACUOUS
+from ntkverify.search.space.coordinates import GRID
 
 
 @pytest.mark.parametrize("engine", sorted(set(ENGINES) - {"random"}))

@@ -18,9 +18,9 @@ from ntkverify.search import campaign
 from ntkverify.search.campaign import results, search_cell
 from ntkverify.search.cells import cells_of
 from ntkverify.search.confirm import confirm
-from ntkverify.search.margin import VACUOUS
+from ntkverify.search.score import VACUOUS
 from ntkverify.search.settle import CLOSING
-from ntkverify.search.space import Space
+from ntkverify.search.space.coordinates import Space
 from ntkverify.search.store import Store
 from ntkverify.theorem.parts import Regime
 

@@ -14,10 +14,10 @@ from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign import results, search_cell
 from ntkverify.search.cells import cells_of
 from ntkverify.search.lower import lower
-from ntkverify.search.margin import VACUOUS, Score, score
+from ntkverify.search.score import VACUOUS, Score, score
 from ntkverify.search.settle import settle
 from ntkverify.search.shrink import shrink
-from ntkverify.search.space import GRID, Space
+from ntkverify.search.space.coordinates import GRID, Space
 from ntkverify.search.store import Store
 from ntkverify.theorem.parts import Regime
 

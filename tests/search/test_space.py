@@ -12,7 +12,7 @@ from ntkverify.execution.draw import draw_block
 from ntkverify.instances import generator
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.cells import SEARCHER
-from ntkverify.search.space import GRID, Space
+from ntkverify.search.space.coordinates import GRID, Space
 from ntkverify.theorem.parts import Regime
 
 

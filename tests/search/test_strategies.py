@@ -10,8 +10,8 @@ from ntkverify.search.climb import cma as strategies
 from ntkverify.search.climb.cma import _Island, strategize
 from ntkverify.search.climb.engines import Finished
 from ntkverify.search.climb.islands import Effects
-from ntkverify.search.margin import VACUOUS
-from ntkverify.search.space import GRID
+from ntkverify.search.score import VACUOUS
+from ntkverify.search.space.coordinates import GRID
 
 
 def best(value, dimension, smooth, *, engine="evolution-strategies", evaluations=1000, entropies=range(6)):

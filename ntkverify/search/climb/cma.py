@@ -20,8 +20,8 @@ from ntkverify.search.climb.islands import (
     uniform,
     value_of,
 )
-from ntkverify.search.margin import VACUOUS
-from ntkverify.search.space import GRID
+from ntkverify.search.score import VACUOUS
+from ntkverify.search.space.coordinates import GRID
 
 _STARTING = 1 / 5  # share of its budget for uniform vectors, where nothing is given to start from
 _MODELLED = 0.8  # share after which one hill is left, on which quadratic models are tried

@@ -20,8 +20,8 @@ from scipy.stats import qmc
 
 from ntkverify.search.climb.cma import strategize
 from ntkverify.search.climb.islands import Objective, Ranked, Used, mutate
-from ntkverify.search.margin import VACUOUS
-from ntkverify.search.space import GRID
+from ntkverify.search.score import VACUOUS
+from ntkverify.search.space.coordinates import GRID
 
 Engine = Callable[..., None]
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from ntkverify.search.margin import VACUOUS
-from ntkverify.search.space import GRID
+from ntkverify.search.score import VACUOUS
+from ntkverify.search.space.coordinates import GRID
 
 Objective = Callable[[Sequence[int]], float]
 Used = Callable[[], float]  #: share of the budget that is used up

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.margin import NOT_RUN
+from ntkverify.search.score import NOT_RUN
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Assumption, Regime
 from ntkverify.theorem.theorem import Theorem

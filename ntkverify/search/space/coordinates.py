@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.stretch import Stretch
+from ntkverify.search.space.deformations import Stretch
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Regime
 
