@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ntkverify.report.table import render
-from ntkverify.search.settle import CLOSING
+from ntkverify.search.evidence.settle import CLOSING
 
 
 def _share(rows: Sequence[dict[str, Any]], label: str) -> str:

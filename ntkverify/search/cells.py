@@ -10,8 +10,8 @@ from typing import Any
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.search.climb.engines import DEFAULT_ENGINES, ENGINES
+from ntkverify.search.evidence.violation import digest
 from ntkverify.search.score import searchable
-from ntkverify.search.violation import digest
 from ntkverify.theorem.parts import Regime
 from ntkverify.theorem.theorem import Theorem
 

@@ -16,15 +16,15 @@ from ntkverify.judging.falsehoods import planted
 from ntkverify.report.table import render
 from ntkverify.search import workers
 from ntkverify.search.cells import Cell, cells_of
-from ntkverify.search.certify import certify as certify_instance
 from ntkverify.search.climb.engines import DEFAULT_ENGINES
-from ntkverify.search.confirm import combined_log_e, confirm
+from ntkverify.search.evidence.certify import certify as certify_instance
+from ntkverify.search.evidence.fresh_seeds import combined_log_e, confirm
+from ntkverify.search.evidence.replay import replay as replay_violation
+from ntkverify.search.evidence.settle import ALPHA, VIOLATED
+from ntkverify.search.evidence.violation import Violation, digest
 from ntkverify.search.export import write_csv, write_parquet
-from ntkverify.search.replay import replay as replay_violation
-from ntkverify.search.settle import ALPHA, VIOLATED
 from ntkverify.search.store import Store, cell_id
 from ntkverify.search.tables import describe, summarise, without_assumption
-from ntkverify.search.violation import Violation, digest
 from ntkverify.theorem.quantifiers import WithProbability
 from ntkverify.theorem.theorem import Theorem
 

@@ -3,7 +3,7 @@
 The margin is how far the measured quantity is past its bound, as a fraction of the bound; positive is an excess.
 Only an excess beyond the claim's rounding error counts as a violation. A claim of probability is scored by
 the order statistic of a few draws that the claimed probability leaves below the bound; that only *selects* an
-instance, and fresh seeds decide (`ntkverify.search.confirm`).
+instance, and fresh seeds decide (`ntkverify.search.evidence.fresh_seeds`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.report.table import render
 from ntkverify.search.campaign import results
 from ntkverify.search.cells import Cell
-from ntkverify.search.settle import CLOSING, VIOLATED
+from ntkverify.search.evidence.settle import CLOSING, VIOLATED
 from ntkverify.search.store import Store
 
 #: what a finding is called in tables; the first that applies counts

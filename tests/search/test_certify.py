@@ -16,7 +16,7 @@ from ntkverify.instances import orthonormal_inputs  # noqa: E402
 from ntkverify.judging.draws import draw_instances  # noqa: E402
 from ntkverify.judging.falsehoods import planted  # noqa: E402
 from ntkverify.search.ball_counterparts import ball_run  # noqa: E402
-from ntkverify.search.certify import certify  # noqa: E402
+from ntkverify.search.evidence.certify import certify  # noqa: E402
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
 

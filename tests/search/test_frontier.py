@@ -11,9 +11,9 @@ from ntkverify import Instance, NtkVerifyError, load_theorem
 from ntkverify.cli import main
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.bisection import Bisection
+from ntkverify.search.evidence.shrink_instance import shrink
 from ntkverify.search.frontier import best_regime, first_conclusion, frontier, prescribes_width
 from ntkverify.search.frontier_command import table_rows
-from ntkverify.search.shrink import shrink
 from ntkverify.search.store import Store
 from ntkverify.theorem.parts import Regime
 

@@ -9,7 +9,7 @@ from small_instances import FOLDER, small_instance
 
 from ntkverify import load_theorem
 from ntkverify.judging.falsehoods import planted
-from ntkverify.search.certify import certify
+from ntkverify.search.evidence.certify import certify
 from ntkverify.theorem.instance import Instance
 
 pytest.importorskip("flint")

@@ -15,8 +15,8 @@ from ntkverify.arithmetic.ball_numbers import Ball, ball_array, raw_array  # noq
 from ntkverify.cli import main  # noqa: E402
 from ntkverify.judging.falsehoods import planted  # noqa: E402
 from ntkverify.search.ball_counterparts import ball_run  # noqa: E402
-from ntkverify.search.certify import certify  # noqa: E402
-from ntkverify.search.violation import Violation, digest  # noqa: E402
+from ntkverify.search.evidence.certify import certify  # noqa: E402
+from ntkverify.search.evidence.violation import Violation, digest  # noqa: E402
 
 
 def middles(balls):

@@ -17,9 +17,9 @@ from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search import campaign
 from ntkverify.search.campaign import results, search_cell
 from ntkverify.search.cells import cells_of
-from ntkverify.search.confirm import confirm
+from ntkverify.search.evidence.fresh_seeds import confirm
+from ntkverify.search.evidence.settle import CLOSING
 from ntkverify.search.score import VACUOUS
-from ntkverify.search.settle import CLOSING
 from ntkverify.search.space.coordinates import Space
 from ntkverify.search.store import Store
 from ntkverify.theorem.parts import Regime
@@ -119,7 +119,7 @@ class TestCampaign:
     def test_early_noise_hides_no_violation(self, theorem, module, monkeypatch):
         """The first suspects come to nothing; the one with the largest margin is looked at all the same."""
         from ntkverify.search import campaign
-        from ntkverify.search.settle import Finding, settle
+        from ntkverify.search.evidence.settle import Finding, settle
 
         tried = []
 

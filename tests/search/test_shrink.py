@@ -13,10 +13,10 @@ from ntkverify.judging.falsehoods import planted
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign import results, search_cell
 from ntkverify.search.cells import cells_of
-from ntkverify.search.lower import lower
+from ntkverify.search.evidence.settle import settle
+from ntkverify.search.evidence.shrink_in_family import lower
+from ntkverify.search.evidence.shrink_instance import shrink
 from ntkverify.search.score import VACUOUS, Score, score
-from ntkverify.search.settle import settle
-from ntkverify.search.shrink import shrink
 from ntkverify.search.space.coordinates import GRID, Space
 from ntkverify.search.store import Store
 from ntkverify.theorem.parts import Regime
@@ -108,8 +108,8 @@ def test_a_planted_falsehood_about_networks_ends_with_one_sample_one_dimension_a
 def test_what_balls_refute_inside_the_family_is_no_violation_beyond_it(theorem, module, monkeypatch):
     """A shrunk network that violates does not stand for an instance of the family that does not."""
     pytest.importorskip("flint")
-    from ntkverify.search import settle as module_of_settle
-    from ntkverify.search.certify import Certificate
+    from ntkverify.search.evidence import settle as module_of_settle
+    from ntkverify.search.evidence.certify import Certificate
 
     claim = theorem.claims["squares sum to n at most"]
     family = Instance(data={"x": [2.0]}, parameters={"scale": 1.0}, width=4, theorem=theorem.id, regime="vectors")

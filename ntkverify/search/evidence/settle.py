@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ntkverify.search.certify import certify
-from ntkverify.search.confirm import combined_log_e, confirm
-from ntkverify.search.lower import lower
+from ntkverify.search.evidence.certify import certify
+from ntkverify.search.evidence.fresh_seeds import combined_log_e, confirm
+from ntkverify.search.evidence.shrink_in_family import lower
+from ntkverify.search.evidence.shrink_instance import attempts_for, shrink
+from ntkverify.search.evidence.violation import Violation, digest, versions
 from ntkverify.search.score import Score, outcome_of, score
-from ntkverify.search.shrink import attempts_for, shrink
-from ntkverify.search.violation import Violation, digest, versions
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.quantifiers import WithProbability

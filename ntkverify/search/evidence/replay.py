@@ -13,8 +13,8 @@ from ntkverify.expressions import evaluate
 from ntkverify.judging.falsehoods import planted
 from ntkverify.judging.outcome import Outcome
 from ntkverify.report.table import render
+from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import outcome_of
-from ntkverify.search.violation import Violation
 from ntkverify.theorem.quantifiers import identity
 from ntkverify.theorem.theorem import Theorem
 
