@@ -8,7 +8,7 @@ from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, load_th
 from ntkverify.judging.mutation import Mutant, check_original, fate, mutants
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.run import RecordStore
-from ntkverify.search.survivors import hunts
+from ntkverify.search.campaign.mutants import hunts
 
 HALF = sympy.Rational(1, 2)
 CORNER = """

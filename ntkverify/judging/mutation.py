@@ -36,7 +36,7 @@ class Fate:
     status : {"refuted", "control lost", "inconclusive", "error", "survived", "missed"}
         "refuted": a claim is violated. Otherwise the first of these that happened: a control is no longer refuted, a
         verdict cannot be reached, a claim cannot be evaluated; or none of them. "missed": a survivor that a search
-        violated (`ntkverify.search.survivors`).
+        violated (`ntkverify.search.campaign.mutants`).
     claim : str or None
         The claim that showed it.
     evidence : str

@@ -14,16 +14,16 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.check import load_theorem
 from ntkverify.judging.falsehoods import planted
 from ntkverify.report.table import render
-from ntkverify.search import workers
-from ntkverify.search.cells import Cell, cells_of
+from ntkverify.search.campaign import workers
+from ntkverify.search.campaign.cells import Cell, cells_of
+from ntkverify.search.campaign.export import write_csv, write_parquet
+from ntkverify.search.campaign.store import Store, cell_id
 from ntkverify.search.climb.engines import DEFAULT_ENGINES
 from ntkverify.search.evidence.certify import certify as certify_instance
 from ntkverify.search.evidence.fresh_seeds import combined_log_e, confirm
 from ntkverify.search.evidence.replay import replay as replay_violation
 from ntkverify.search.evidence.settle import ALPHA, VIOLATED
 from ntkverify.search.evidence.violation import Violation, digest
-from ntkverify.search.export import write_csv, write_parquet
-from ntkverify.search.store import Store, cell_id
 from ntkverify.search.tables import describe, summarise, without_assumption
 from ntkverify.theorem.quantifiers import WithProbability
 from ntkverify.theorem.theorem import Theorem

@@ -11,10 +11,10 @@ from typing import Any
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.report.table import render
-from ntkverify.search.campaign import results
-from ntkverify.search.cells import Cell
+from ntkverify.search.campaign.campaign import results
+from ntkverify.search.campaign.cells import Cell
+from ntkverify.search.campaign.store import Store
 from ntkverify.search.evidence.settle import CLOSING, VIOLATED
-from ntkverify.search.store import Store
 
 #: what a finding is called in tables; the first that applies counts
 WORDS = {

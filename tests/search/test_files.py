@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from ntkverify.cli import main
-from ntkverify.search.export import COLUMNS
-from ntkverify.search.store import FORMAT, Store
+from ntkverify.search.campaign.export import COLUMNS
+from ntkverify.search.campaign.store import FORMAT, Store
 
 CLAIM = "squares sum to n at most"
 

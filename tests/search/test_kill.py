@@ -9,9 +9,9 @@ import sys
 import time
 
 from ntkverify import load_theorem
-from ntkverify.search.campaign import results, search_cell
-from ntkverify.search.cells import cells_of
-from ntkverify.search.store import Store
+from ntkverify.search.campaign.campaign import results, search_cell
+from ntkverify.search.campaign.cells import cells_of
+from ntkverify.search.campaign.store import Store
 
 #: the whole study is NTKVERIFY_KILLS=20; one keeps the suite short
 KILLS = int(os.environ.get("NTKVERIFY_KILLS", "1"))

@@ -14,14 +14,14 @@ from ntkverify.instances import generator
 from ntkverify.judging.falsehoods import plants_of
 from ntkverify.judging.outcome import assess
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.search import campaign
-from ntkverify.search.campaign import results, search_cell
-from ntkverify.search.cells import cells_of
+from ntkverify.search.campaign import campaign
+from ntkverify.search.campaign.campaign import results, search_cell
+from ntkverify.search.campaign.cells import cells_of
+from ntkverify.search.campaign.store import Store
 from ntkverify.search.evidence.fresh_seeds import confirm
 from ntkverify.search.evidence.settle import CLOSING
 from ntkverify.search.score import VACUOUS
 from ntkverify.search.space.coordinates import Space
-from ntkverify.search.store import Store
 from ntkverify.theorem.parts import Regime
 
 SQUARES = "squares sum to n at most"
@@ -118,7 +118,7 @@ class TestCampaign:
 
     def test_early_noise_hides_no_violation(self, theorem, module, monkeypatch):
         """The first suspects come to nothing; the one with the largest margin is looked at all the same."""
-        from ntkverify.search import campaign
+        from ntkverify.search.campaign import campaign
         from ntkverify.search.evidence.settle import Finding, settle
 
         tried = []

@@ -11,14 +11,14 @@ from ntkverify import Instance, load_theorem
 from ntkverify.instances import generator
 from ntkverify.judging.falsehoods import planted
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.search.campaign import results, search_cell
-from ntkverify.search.cells import cells_of
+from ntkverify.search.campaign.campaign import results, search_cell
+from ntkverify.search.campaign.cells import cells_of
+from ntkverify.search.campaign.store import Store
 from ntkverify.search.evidence.settle import settle
 from ntkverify.search.evidence.shrink_in_family import lower
 from ntkverify.search.evidence.shrink_instance import shrink
 from ntkverify.search.score import VACUOUS, Score, score
 from ntkverify.search.space.coordinates import GRID, Space
-from ntkverify.search.store import Store
 from ntkverify.theorem.parts import Regime
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"

@@ -11,7 +11,7 @@ from ntkverify import Instance
 from ntkverify.execution.draw import draw_block
 from ntkverify.instances import generator
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.search.cells import SEARCHER
+from ntkverify.search.campaign.cells import SEARCHER
 from ntkverify.search.space.coordinates import GRID, Space
 from ntkverify.theorem.parts import Regime
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import sympy
 
 from ntkverify.judging.mutation import Mutant
-from ntkverify.search.campaign import search_cell
-from ntkverify.search.cells import MAX_WIDTH, cells_of
-from ntkverify.search.store import Store
+from ntkverify.search.campaign.campaign import search_cell
+from ntkverify.search.campaign.cells import MAX_WIDTH, cells_of
+from ntkverify.search.campaign.store import Store
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.quantifiers import always
 from ntkverify.theorem.theorem import Theorem

@@ -13,13 +13,13 @@ import numpy as np
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.judging.falsehoods import planted
-from ntkverify.search.cells import Cell
+from ntkverify.search.campaign.cells import Cell
+from ntkverify.search.campaign.store import Store, cell_id
 from ntkverify.search.climb.engines import Finished, climb
 from ntkverify.search.evidence.settle import CLOSING, settle
 from ntkverify.search.score import VACUOUS, Score, draws_weights, score
 from ntkverify.search.space.coordinates import GRID, Space, weight_seed
 from ntkverify.search.space.deformations import useful
-from ntkverify.search.store import Store, cell_id
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.quantifiers import WithProbability

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.store import Store
+from ntkverify.search.campaign.store import Store
 
 COLUMNS = ("cell", "theorem", "claim", "regime", "engine", "relax", "vector", "margin", "vacuous", "failed", "seconds")
 

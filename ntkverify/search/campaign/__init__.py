@@ -1,0 +1,1 @@
+"""Many cells at once, on record: cells, workers, the store."""
