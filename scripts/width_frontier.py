@@ -20,7 +20,7 @@ from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.search.evidence.violation import versions
 from ntkverify.search.figures import phase_diagram
-from ntkverify.search.frontier import best_regime, frontier, prescribes_width
+from ntkverify.search.frontier.frontier import best_regime, frontier, prescribes_width
 from ntkverify.search.frontier_command import lines, write_record
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem

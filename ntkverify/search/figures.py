@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.bisection import Threshold
+from ntkverify.search.frontier.bisection import Threshold
 
 
 def phase_diagram(

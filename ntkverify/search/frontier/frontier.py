@@ -10,7 +10,7 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.draws import draw_instances
-from ntkverify.search.bisection import Bisection, Threshold, setter
+from ntkverify.search.frontier.bisection import Bisection, Threshold, setter
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.theorem import Theorem

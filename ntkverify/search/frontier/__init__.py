@@ -1,0 +1,1 @@
+"""Where a conclusion begins to hold: bisection and its curves."""
