@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.pytest_plugin import is_theorem_module
+from ntkverify.report.figures import phase_diagram
 from ntkverify.search.evidence.violation import versions
-from ntkverify.search.figures import phase_diagram
 from ntkverify.search.frontier.frontier import best_regime, frontier, prescribes_width
 from ntkverify.search.frontier_command import lines, write_record
 from ntkverify.theorem.parts import Claim

@@ -13,6 +13,7 @@ from pathlib import Path
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.check import load_theorem
 from ntkverify.judging.falsehoods import planted
+from ntkverify.report.campaign import describe, summarise, without_assumption
 from ntkverify.report.table import render
 from ntkverify.search.campaign import workers
 from ntkverify.search.campaign.cells import Cell, cells_of
@@ -24,7 +25,6 @@ from ntkverify.search.evidence.fresh_seeds import combined_log_e, confirm
 from ntkverify.search.evidence.replay import replay as replay_violation
 from ntkverify.search.evidence.settle import ALPHA, VIOLATED
 from ntkverify.search.evidence.violation import Violation, digest
-from ntkverify.search.tables import describe, summarise, without_assumption
 from ntkverify.theorem.quantifiers import WithProbability
 from ntkverify.theorem.theorem import Theorem
 

@@ -152,7 +152,7 @@ def test_the_command_writes_data_and_a_figure(module, tmp_path, capsys):
 def test_a_missing_matplotlib_is_one_sentence(monkeypatch, tmp_path):
     import sys
 
-    from ntkverify.search.figures import phase_diagram
+    from ntkverify.report.figures import phase_diagram
 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(NtkVerifyError, match=r"ntkverify\[report\]"):
