@@ -111,8 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         # the libraries behind a command load when it runs, so that --help is instant
-        home = "frontier_command" if options.command == "frontier" else "commands"
-        command: Any = getattr(importlib.import_module(f"ntkverify.search.{home}"), options.function)
+        home = "frontier" if options.command == "frontier" else "files"
+        command: Any = getattr(importlib.import_module(f"ntkverify.commands.{home}"), options.function)
         return int(command(options))
     except NtkVerifyError as error:
         print(f"ntkverify: {' '.join(str(error).split())}", file=sys.stderr)

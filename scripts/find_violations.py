@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ntkverify import NtkVerifyError, load_theorem
+from ntkverify.commands.files import with_minutes
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.report.campaign import summarise
 from ntkverify.search.campaign import workers
 from ntkverify.search.campaign.cells import cells_of
 from ntkverify.search.campaign.store import Store
-from ntkverify.search.commands import with_minutes
 
 
 def arguments() -> argparse.Namespace:

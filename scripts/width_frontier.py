@@ -17,11 +17,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
+from ntkverify.commands.frontier import lines, write_record
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.report.figures import phase_diagram
 from ntkverify.search.evidence.violation import versions
 from ntkverify.search.frontier.frontier import best_regime, frontier, prescribes_width
-from ntkverify.search.frontier_command import lines, write_record
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 

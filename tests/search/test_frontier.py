@@ -9,12 +9,12 @@ import pytest
 
 from ntkverify import Instance, NtkVerifyError, load_theorem
 from ntkverify.cli import main
+from ntkverify.commands.frontier import table_rows
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign.store import Store
 from ntkverify.search.evidence.shrink_instance import shrink
 from ntkverify.search.frontier.bisection import Bisection
 from ntkverify.search.frontier.frontier import best_regime, first_conclusion, frontier, prescribes_width
-from ntkverify.search.frontier_command import table_rows
 from ntkverify.theorem.parts import Regime
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
