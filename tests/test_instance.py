@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntkverify import Instance, NtkVerifyError
-from ntkverify.theorem.instance import AS_DRAWN
+from ntkverify.seeds import AS_DRAWN
 
 GOOD = Instance(
     theorem="t",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.execution.machine.memory import refuse_beyond_memory
-from ntkverify.theorem.instance import MovedSeed
+from ntkverify.seeds import MovedSeed
 
 Seed = int | MovedSeed  #: entropy of a whole network
 

@@ -18,7 +18,8 @@ import numpy as np
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
 from ntkverify.judging.outcome import Outcome, assess
-from ntkverify.theorem.instance import AS_DRAWN, Instance
+from ntkverify.seeds import AS_DRAWN
+from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.quantifiers import InLaw, ScalesAs, WithProbability
 from ntkverify.theorem.theorem import Theorem

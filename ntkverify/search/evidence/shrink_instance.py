@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.theorem.instance import AS_DRAWN, Instance
+from ntkverify.seeds import AS_DRAWN
+from ntkverify.theorem.instance import Instance
 
 Violates = Callable[[Instance], bool]
 _MOST = 400  #: attempts altogether
