@@ -17,15 +17,15 @@ _HOME = {
     "scales_as": "theorem.quantifiers",
     "with_probability": "theorem.quantifiers",
     "Check": "judging.check",
-    "load_theorem": "judging.check",
+    "load_theorem": "theorem.loading",
 }
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from ntkverify.errors import NtkVerifyError as NtkVerifyError
     from ntkverify.judging.check import Check as Check
-    from ntkverify.judging.check import load_theorem as load_theorem
     from ntkverify.theorem.instance import Instance as Instance
+    from ntkverify.theorem.loading import load_theorem as load_theorem
     from ntkverify.theorem.parts import Source as Source
     from ntkverify.theorem.quantifiers import always as always
     from ntkverify.theorem.quantifiers import identity as identity

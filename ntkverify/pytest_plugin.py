@@ -184,8 +184,9 @@ class TheoremModule(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """One item per claim and control."""
         from ntkverify.errors import NtkVerifyError
-        from ntkverify.judging.check import Check, load_theorem
+        from ntkverify.judging.check import Check
         from ntkverify.problems.run import RecordStore
+        from ntkverify.theorem.loading import load_theorem
 
         session = self.config.pluginmanager.get_plugin("ntkverify-session")
         assert isinstance(session, _Session)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ntkverify.execution.walking.ball import Undecided
+from ntkverify.arithmetic.balls import Undecided
 
 
 def as_matrix(array: Any) -> Any:

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ntkverify.arithmetic.balls import Undecided, as_ball
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.walking.ball import Undecided, as_ball
 
 
 class NoEnclosure(NtkVerifyError):

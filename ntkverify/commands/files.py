@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.judging.check import load_theorem
 from ntkverify.judging.falsehoods import planted
 from ntkverify.report.campaign import describe, summarise, without_assumption
 from ntkverify.report.table import render
@@ -25,6 +24,7 @@ from ntkverify.search.evidence.fresh_seeds import combined_log_e, confirm
 from ntkverify.search.evidence.replay import replay as replay_violation
 from ntkverify.search.evidence.settle import ALPHA, VIOLATED
 from ntkverify.search.evidence.violation import Violation, digest
+from ntkverify.theorem.loading import load_theorem
 from ntkverify.theorem.quantifiers import WithProbability
 from ntkverify.theorem.theorem import Theorem
 

@@ -12,12 +12,12 @@ from typing import Any
 from tqdm import tqdm
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.judging.check import load_theorem
 from ntkverify.report.figures import phase_diagram
 from ntkverify.report.table import render
 from ntkverify.search.evidence.violation import versions
 from ntkverify.search.frontier.bisection import Threshold
 from ntkverify.search.frontier.frontier import best_regime, first_conclusion, frontier
+from ntkverify.theorem.loading import load_theorem
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.theorem import Theorem
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ntkverify.arithmetic.ball_linear import largest_ball, least_norm_balls, norm_balls
 from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, ball_array, raw_array
-from ntkverify.execution.walking.ball import as_ball
+from ntkverify.arithmetic.balls import as_ball
 from ntkverify.problems.first_step import NO_TRAJECTORY
 from ntkverify.search.ball_measured import BallPinnRun
 

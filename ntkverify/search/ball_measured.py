@@ -18,8 +18,9 @@ from ntkverify.arithmetic.ball_linear import (
     spectral_norm_ball,
 )
 from ntkverify.arithmetic.ball_numbers import Ball, ball_array, raw, raw_array
+from ntkverify.arithmetic.balls import as_ball
 from ntkverify.execution.samples import Samples
-from ntkverify.execution.walking.ball import BallExecutor, as_ball
+from ntkverify.execution.walking.ball import BallExecutor
 from ntkverify.execution.walking.terms import Terms
 from ntkverify.measures.network import draw_network
 from ntkverify.problems.pinn import BLOCKS, normalised, problem_limit

@@ -14,8 +14,8 @@ import sympy
 
 from ntkverify.arithmetic.ball_linear import eigenvalue_balls, norm_balls
 from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, ball_array, power, raw_array
+from ntkverify.arithmetic.balls import BallAlgebra
 from ntkverify.arithmetic.evaluator import evaluate
-from ntkverify.execution.walking.ball import BallAlgebra
 from ntkverify.problems.run import Run
 
 

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from within_rounding import assert_within_rounding
 
+from ntkverify.arithmetic.balls import Undecided, as_balls, escalate
 from ntkverify.execution.fused import cpu as cpu_module
 from ntkverify.execution.kernels.chain import gradient_statements
 from ntkverify.execution.kernels.sweep_source import kernel_source
-from ntkverify.execution.walking.ball import Undecided, as_balls, escalate
 
 # sums of at most 600 terms, each good to a few eps, without catastrophic cancellation of their largest entry
 AGREEMENT = 1e-12

@@ -6,9 +6,9 @@ import pytest
 from drawing import draw_problem, executor_of, relative
 from hand_built_neurons import KINDS, relu_regression
 
+from ntkverify.arithmetic.balls import as_balls
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine import memory
-from ntkverify.execution.walking.ball import as_balls
 
 
 def draw_batch(kind, count=5, m=30, sizes=(7, 4)):

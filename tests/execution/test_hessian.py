@@ -6,8 +6,8 @@ import pytest
 from drawing import draw_problem, executor_of, relative
 from hand_built_neurons import KINDS
 
+from ntkverify.arithmetic.balls import as_balls, midpoints
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.walking.ball import as_balls, midpoints
 from ntkverify.measures.hessian import residual_hessian
 
 

@@ -4,8 +4,8 @@ import flint
 import numpy as np
 from drawing import executor_of
 
+from ntkverify.arithmetic.balls import as_balls
 from ntkverify.execution.samples import collect_samples
-from ntkverify.execution.walking.ball import as_balls
 from ntkverify.execution.walking.referee import RoundingExecutor, stored
 
 

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import sympy
 
+from ntkverify.arithmetic.balls import DEFAULT_BITS, BallAlgebra, as_ball, as_balls
 from ntkverify.arithmetic.evaluator import evaluate, integer_power
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.kernels.chain import Statements, canonical, forward_statements, gradient_statements
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights
 from ntkverify.execution.walking.array import WalkingExecutor
-from ntkverify.execution.walking.ball import DEFAULT_BITS, BallAlgebra, as_ball, as_balls
 from ntkverify.symbolic.expression.functions import Softplus
 from ntkverify.symbolic.expression.majorant import FUNCTION_UNITS
 

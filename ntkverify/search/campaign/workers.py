@@ -11,11 +11,11 @@ from typing import Any
 from tqdm import tqdm
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.judging.check import load_theorem
 from ntkverify.search.campaign.campaign import Progress, search_cell
 from ntkverify.search.campaign.cells import Cell
 from ntkverify.search.campaign.store import Store
 from ntkverify.search.score import Score
+from ntkverify.theorem.loading import load_theorem
 from ntkverify.theorem.theorem import Theorem
 
 Answered = Callable[[Cell], bool]

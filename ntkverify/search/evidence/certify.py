@@ -21,8 +21,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, raw, raw_array
+from ntkverify.arithmetic.balls import Undecided, escalate
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.walking.ball import Undecided, escalate
 from ntkverify.judging.outcome import DEFAULT_ROUNDING
 from ntkverify.search.ball_counterparts import ball_run
 from ntkverify.search.score import outcome_of
