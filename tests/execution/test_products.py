@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ntkverify.execution.fused import products
-from ntkverify.execution.fused.products import MOST_ROWS_IN_CACHE, sum_of_products, tile_source
+from ntkverify.execution.fused.products import MOST_ROWS_IN_CACHE, sum_of_products
 from ntkverify.execution.kernels.cache import load_generated
+from ntkverify.execution.kernels.tile_source import tile_source
 
 
 def relative(found, wanted):

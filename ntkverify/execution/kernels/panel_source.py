@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import sympy
 
-from ntkverify.execution.fused.products import tiles
 from ntkverify.execution.kernels.chain import canonical, gradient_statements
 from ntkverify.execution.kernels.printer import ScalarPrinter
 from ntkverify.execution.kernels.sweep_source import HEADER, block_loops, most_neuron_values
+from ntkverify.execution.kernels.tile_source import tiles
 from ntkverify.symbolic.network.neuron import Neuron
 
 
