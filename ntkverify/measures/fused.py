@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ntkverify.execution.draw import Seed
 from ntkverify.execution.fused.measured import MeasuredStep, measured_step, most_roundings
-from ntkverify.execution.walking.terms import output_error
 from ntkverify.measures.initial import Descent
 from ntkverify.measures.network import draw_network
+from ntkverify.measures.rounding import output_error
 from ntkverify.symbolic.network.neuron import Neuron
 
 Array = NDArray[np.float64]

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.execution.draw import Seed, blocks, draw_block
-from ntkverify.execution.walking.terms import CHUNK, Points, Terms, as_samples, output_error, sum_roundings
+from ntkverify.execution.walking.terms import Points, Terms, as_samples
 from ntkverify.measures.network import draw_network, in_order
+from ntkverify.measures.rounding import CHUNK, output_error, sum_roundings
 from ntkverify.symbolic.network.neuron import Neuron
 
 Array = NDArray[np.float64]

@@ -19,8 +19,9 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.draw import Seed
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Samples
-from ntkverify.execution.walking.terms import CHUNK, Terms, output_error, sum_roundings
+from ntkverify.execution.walking.terms import Terms
 from ntkverify.measures.network import draw_network
+from ntkverify.measures.rounding import CHUNK, output_error, sum_roundings
 
 Array = NDArray[np.float64]
 Method = Literal["gradient", "natural gradient"]

@@ -16,14 +16,11 @@ from numpy.typing import NDArray
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import BlockSamples, Samples, collect_samples
-from ntkverify.symbolic.expression.majorant import majorant, relative_error, roundings
+from ntkverify.symbolic.expression.majorant import majorant, roundings
 from ntkverify.symbolic.network.neuron import Neuron
 
 Array = NDArray[np.float64]
 Points = Array | Mapping[str, Array]  #: of the only block, or by block
-
-#: neurons whose temporaries stay in the second-level cache for a handful of samples
-CHUNK = 2**13
 
 
 def as_samples(neuron: Neuron, points: Points, targets: Points | None = None, *, normalise: bool = False) -> Samples:
@@ -110,29 +107,3 @@ class Terms:
         both = zip(self._values, self._gradients, strict=True)
         value, *gradient = self._expressions([[v, *g] for v, g in both], weights, frozen)
         return value, gradient
-
-
-def sum_roundings(width: int) -> int:
-    """Most roundings between a neuron's term and the total over a network.
-
-    NumPy adds 128 numbers in eight running sums before it goes pairwise (16 + 3 roundings) and then once
-    per doubling; the chunks are added one after the other.
-    """
-    return 19 + math.ceil(math.log2(CHUNK)) + -(-width // CHUNK)
-
-
-def output_error(roundings: int, majorants: Array, targets: Array, width: int) -> Array:
-    """Bound (N,) of the rounding errors of ``sums / sqrt(width) - targets``.
-
-    Parameters
-    ----------
-    roundings : int
-        Most roundings that a neuron's term meets, its own and those of the sum.
-    majorants : array (N,)
-        Sums over the neurons of the terms' majorants.
-    targets : array (N,)
-    width : int
-        Number of neurons.
-    """
-    # the square root, the division by it and the difference round once each
-    return np.asarray(relative_error(roundings + 3) * (majorants / math.sqrt(width) + np.abs(targets)))
