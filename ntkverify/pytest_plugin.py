@@ -185,7 +185,7 @@ class TheoremModule(pytest.File):
         """One item per claim and control."""
         from ntkverify.errors import NtkVerifyError
         from ntkverify.judging.check import Check
-        from ntkverify.problems.run import RecordStore
+        from ntkverify.problems.records import RecordStore
         from ntkverify.theorem.loading import load_theorem
 
         session = self.config.pluginmanager.get_plugin("ntkverify-session")

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.judging.mutation import Fate, check_original, fate, mutants
-from ntkverify.problems.run import RecordStore
+from ntkverify.problems.records import RecordStore
 from ntkverify.search.campaign.mutants import hunts
 from ntkverify.theorem.theorem import PROFILES, Theorem
 

@@ -43,7 +43,7 @@ from tqdm import tqdm
 from ntkverify import NtkVerifyError, glossary, load_theorem
 from ntkverify.judging.check import Check
 from ntkverify.judging.falsehoods import planted, plants_of
-from ntkverify.problems.run import RecordStore
+from ntkverify.problems.records import RecordStore
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.search.campaign.campaign import results, search_cell, space_of
 from ntkverify.search.campaign.cells import Cell, cells_of

@@ -7,7 +7,7 @@ import sympy
 from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, load_theorem, with_probability
 from ntkverify.judging.mutation import Mutant, check_original, fate, mutants
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.problems.run import RecordStore
+from ntkverify.problems.records import RecordStore
 from ntkverify.search.campaign.mutants import hunts
 
 HALF = sympy.Rational(1, 2)

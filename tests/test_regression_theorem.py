@@ -13,7 +13,7 @@ from ntkverify.judging.check import Check
 from ntkverify.judging.draws import draw_instances
 from ntkverify.judging.mutation import Mutant, fate, mutants
 from ntkverify.judging.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
-from ntkverify.problems.run import RecordStore
+from ntkverify.problems.records import RecordStore
 
 PATH = Path(__file__).parents[1] / "theorems/natural_gradient/gradient_descent_regression.py"
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.seeds import MovedSeed
 
@@ -18,7 +19,7 @@ BLOCK = 2**16
 BLOCK_BYTES = 1024
 
 
-def draw_block(seed: Seed, block: int, count: int, dimension: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+def draw_block(seed: Seed, block: int, count: int, dimension: int) -> tuple[Array, NDArray[np.int8]]:
     """Weights of one block of neurons: standard normal inner weights and uniform signs.
 
     Parameters
@@ -52,7 +53,7 @@ def draw_block(seed: Seed, block: int, count: int, dimension: int) -> tuple[NDAr
     return inner, signs
 
 
-def _power(base: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
+def _power(base: Array, exponent: float) -> Array:
     """Powers with an exponent in [0, 1], by the square roots that its binary digits ask for.
 
     Roots and products are rounded alike on every processor, which NumPy's own powers are not.

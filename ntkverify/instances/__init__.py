@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 
-Array = NDArray[np.float64]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 #: entropy integers; far fewer than Hypothesis could shrink through, far more than it draws

@@ -14,7 +14,7 @@ from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.judging import statistics
 from ntkverify.judging.draws import draw_instances
 from ntkverify.judging.verdict import Verdict, judge
-from ntkverify.problems.run import RecordStore
+from ntkverify.problems.records import RecordStore
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.theorem import PROFILES, Theorem
 

@@ -9,7 +9,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.check import Check
-from ntkverify.problems.run import RecordStore
+from ntkverify.problems.records import RecordStore
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 

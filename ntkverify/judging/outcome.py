@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
 from ntkverify.theorem.parts import Claim
@@ -53,7 +53,7 @@ class Outcome:
     failed: bool
     doubtful: bool
     slack: float
-    value: NDArray[np.float64]
+    value: Array
     at_worst: tuple[float, float] = (math.nan, math.nan)
     margin: float = -math.inf
 
@@ -93,7 +93,7 @@ def assess(theorem: Theorem, claim: Claim, run: Any, *, relax: Collection[str] =
     return _compare(measured[mask], bound[mask], error, from_below=claim.from_below)
 
 
-def _check_error(error: NDArray[np.float64], measured: NDArray[np.float64], claim: Claim) -> None:
+def _check_error(error: Array, measured: Array, claim: Claim) -> None:
     """A rounding error that is negative or NaN would let anything pass; where the measurement is lost it is moot."""
     if not (error >= 0)[np.isfinite(measured)].all():
         raise NtkVerifyError(
@@ -101,9 +101,7 @@ def _check_error(error: NDArray[np.float64], measured: NDArray[np.float64], clai
         )
 
 
-def _compare(
-    measured: NDArray[np.float64], bound: NDArray[np.float64], error: NDArray[np.float64], *, from_below: bool
-) -> Outcome:
+def _compare(measured: Array, bound: Array, error: Array, *, from_below: bool) -> Outcome:
     if not np.isfinite(bound).all():
         raise NtkVerifyError("a bound is not finite on an instance; restrict the instances or correct the bound.")
     lost = ~np.isfinite(measured)  # a run that left the range of float64 keeps no bound

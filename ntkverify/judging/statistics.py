@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special, stats
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 
 #: probability of one false alarm anywhere in a test session
@@ -106,7 +107,7 @@ def critical_failures(deltas: ArrayLike, *, alpha: float) -> int:
     return int(counts[rejects][0]) if rejects.any() else allowed.size + 1
 
 
-def _failures(deltas: NDArray[np.float64]) -> Any:
+def _failures(deltas: Array) -> Any:
     """Distribution of the number of failures at the worst case of the null hypothesis."""
     if (deltas == deltas[0]).all():
         return stats.binom(deltas.size, deltas[0])

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
 from ntkverify.judging import statistics
@@ -224,7 +224,7 @@ def _distributional(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: 
     quantifier = claim.quantifier
     tally = _Tally()
     widths: list[float] = []
-    values: list[NDArray[np.float64]] = []
+    values: list[Array] = []
     within = 0.0
     for run in runs:
         outcome = assess(theorem, claim, run)

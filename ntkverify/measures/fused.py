@@ -1,20 +1,18 @@
-"""Gradient descent measured in fused sweeps: what `ntkverify.measures.initial.descend` measures, an order faster."""
+"""Gradient descent measured in fused sweeps: what `ntkverify.training.loop.descend` measures, an order faster."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.execution.draw import Seed
 from ntkverify.execution.fused.measured import MeasuredStep, measured_step, most_roundings
-from ntkverify.measures.initial import Descent
 from ntkverify.measures.network import draw_network
 from ntkverify.measures.rounding import output_error
 from ntkverify.symbolic.network.neuron import Neuron
-
-Array = NDArray[np.float64]
+from ntkverify.training.loop import Descent
 
 
 def descend_fused(

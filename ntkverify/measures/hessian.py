@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import sympy
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
 from ntkverify.execution.samples import check_weights
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

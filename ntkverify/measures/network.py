@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.execution.draw import Seed, blocks, draw_block
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 
-Array = NDArray[np.float64]
 Part = TypeVar("Part")
 
 

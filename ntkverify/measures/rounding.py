@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ntkverify.execution.walking.terms import Array
+from ntkverify.arrays import Array
 from ntkverify.symbolic.expression.majorant import relative_error
 
 #: neurons whose temporaries stay in the second-level cache for a handful of samples

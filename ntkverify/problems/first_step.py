@@ -8,17 +8,14 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.measures.initial import Initial
 from ntkverify.measures.network import Network
 from ntkverify.problems.pinn import Equation, PinnRun, heat_equation
 from ntkverify.symbolic.network.activations import Activation
-from ntkverify.training.loop import Measured, least_norm_step
-
-Array = NDArray[np.float64]
-
+from ntkverify.training.least_norm import least_norm_step
+from ntkverify.training.loop import Measured
 
 NO_TRAJECTORY = "a run of the first step alone follows no trajectory; measure `first_step`, or use a run of pinn(...)."
 

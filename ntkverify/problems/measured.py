@@ -6,14 +6,13 @@ import functools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
+from ntkverify.measures.jacobian import Sweeper
 from ntkverify.measures.network import Network, draw_network
 from ntkverify.problems.trained import TrainedRun
-from ntkverify.training.loop import Measured, Method, Sweeper, follow
-
-Array = NDArray[np.float64]
+from ntkverify.training.loop import Measured, Method, follow
 
 
 class MeasuredRun(TrainedRun):

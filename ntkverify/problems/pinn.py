@@ -9,13 +9,13 @@ from typing import Any, Self
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.initial import Initial, initial_sweep
 from ntkverify.problems.measured import MeasuredRun
-from ntkverify.problems.run import RecordStore
+from ntkverify.problems.records import RecordStore
 from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
 from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
 from ntkverify.symbolic.network.activations import Activation
@@ -25,7 +25,6 @@ from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 from ntkverify.training.loop import Method
 
-Array = NDArray[np.float64]
 #: what writes the operator of a problem over its coordinates
 Equation = Callable[[Sequence[sympy.Symbol]], Operator]
 BLOCKS = ("interior", "boundary")

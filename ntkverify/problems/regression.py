@@ -6,19 +6,18 @@ import functools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.measures.fused import descend_fused
-from ntkverify.measures.initial import Descent, Initial, Shift, descend, initial_sweep, worst_shift
-from ntkverify.problems.run import RecordStore
+from ntkverify.measures.initial import Initial, Shift, initial_sweep, worst_shift
+from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import TrainedRun
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import Neuron, regression_neuron
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
-
-Array = NDArray[np.float64]
+from ntkverify.training.loop import Descent, descend
 
 
 @functools.lru_cache(maxsize=64)

@@ -6,12 +6,10 @@ import functools
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.problems.run import Run
-
-Array = NDArray[np.float64]
 
 
 class Record(Protocol):

@@ -28,7 +28,7 @@ from ntkverify.search.ball_runs import FollowedBallRun, as_attribute
 
 
 class BallSweeper:
-    """Jacobians of a whole network at any weights, as `ntkverify.training.loop.Sweeper`.
+    """Jacobians of a whole network at any weights, as `ntkverify.measures.jacobian.Sweeper`.
 
     Parameters
     ----------

@@ -128,7 +128,7 @@ class BallRegressionRun(FollowedBallRun):
 
     @functools.cached_property
     def descent(self) -> Any:
-        """The exact trajectory: everything that `ntkverify.measures.initial.Descent` records."""
+        """The exact trajectory: everything that `ntkverify.training.loop.Descent` records."""
         executor, start, signs = self._network
         weights = start.copy()
         forward = executor.forward(weights, signs)

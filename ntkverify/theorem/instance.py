@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.seeds import AS_DRAWN, MovedSeed
 
@@ -109,7 +109,7 @@ class Instance:
             if getattr(self, name) < 0:
                 raise NtkVerifyError(f"{where}: {name} must not be negative, it is {getattr(self, name)}.")
 
-    def array(self, name: str) -> NDArray[np.float64]:
+    def array(self, name: str) -> Array:
         """The data called `name` as a float64 array."""
         if name not in self.data:
             raise NtkVerifyError(f"instance of {self.theorem}: data {name!r} is missing; add it under 'data'.")
@@ -218,7 +218,7 @@ def _as_lists(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
-def _as_array(value: Any, where: str) -> NDArray[np.float64]:
+def _as_array(value: Any, where: str) -> Array:
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

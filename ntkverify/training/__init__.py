@@ -1,13 +1,10 @@
 """Train a problem: gradient flow and descent, natural gradient, Levenberg-Marquardt, and two baselines."""
 
-from ntkverify.training.methods.first_order import adam, gradient_descent, gradient_flow, lbfgs
-from ntkverify.training.methods.second_order import (
-    LeastNorm,
-    gauss_newton_flow,
-    least_norm,
-    levenberg_marquardt,
-    natural_gradient_descent,
-)
+from ntkverify.training.least_norm import LeastNorm, least_norm
+from ntkverify.training.methods.baselines import adam, lbfgs
+from ntkverify.training.methods.first_order import gradient_descent
+from ntkverify.training.methods.flows import gauss_newton_flow, gradient_flow
+from ntkverify.training.methods.second_order import levenberg_marquardt, natural_gradient_descent
 from ntkverify.training.record import Measurements, Snapshot, Trajectory
 
 __all__ = [

@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.linalg
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.draw import Seed
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Samples
-from ntkverify.execution.walking.terms import Terms
-from ntkverify.measures.network import draw_network
+from ntkverify.execution.walking.terms import Points, Terms, as_samples
+from ntkverify.measures.jacobian import Sweeper, spectral_norm
+from ntkverify.measures.network import draw_network, in_order
 from ntkverify.measures.rounding import CHUNK, output_error, sum_roundings
+from ntkverify.symbolic.network.neuron import Neuron
+from ntkverify.training.least_norm import least_norm_step
 
-Array = NDArray[np.float64]
 Method = Literal["gradient", "natural gradient"]
 METHODS: tuple[Method, ...] = ("gradient", "natural gradient")
 
@@ -74,86 +75,6 @@ class Measured:
     path_change: Array
     path_from_start: Array
     gradients: Array
-
-
-class Sweeper:
-    """Values, their rounding majorants and Jacobians of a whole network, by chunks of neurons.
-
-    Parameters
-    ----------
-    samples : Samples
-        Of linear blocks; values carry the blocks' scales.
-    signs : array (m,)
-        Frozen outer weights.
-    """
-
-    def __init__(self, samples: Samples, signs: NDArray[np.int8]) -> None:
-        self.terms = Terms(samples)
-        self.width = int(signs.size)
-        self._frozen = signs[None].astype(np.float64)
-        self._roundings = self.terms.roundings + sum_roundings(self.width)
-        self.targets = np.concatenate([b.scale * b.targets for b in samples.blocks])
-
-    def values_and_jacobian(self, weights: Array) -> tuple[Array, Array]:
-        """Each neuron's share of the outputs (N, m), and the Jacobian (p, N, m); both with m**-1/2."""
-        count, width = self.terms.samples.total, self.width
-        values, jacobian = np.empty((count, width)), np.empty((len(weights), count, width))
-        for lo in self._starts:
-            chunk = slice(lo, lo + CHUNK)
-            value, gradient = self.terms.with_gradient(weights[:, chunk], self._frozen[:, chunk])
-            values[:, chunk] = value
-            for row, component in zip(jacobian, gradient, strict=True):
-                row[:, chunk] = component
-        values /= math.sqrt(width)
-        jacobian /= math.sqrt(width)
-        return values, jacobian
-
-    def jacobian(self, weights: Array) -> Array:
-        """The Jacobian alone, (p, N, m)."""
-        return self.values_and_jacobian(weights)[1]
-
-    def values(self, weights: Array) -> Array:
-        """Each neuron's share of the outputs alone, (N, m)."""
-        parts = [self.terms.at(weights[:, lo : lo + CHUNK], self._frozen[:, lo : lo + CHUNK]) for lo in self._starts]
-        return np.concatenate(parts, axis=1) / math.sqrt(self.width)
-
-    @property
-    def _starts(self) -> range:
-        return range(0, self.width, CHUNK)
-
-    def rounding(self, weights: Array) -> Array:
-        """Bound (N,) of the rounding errors of the residuals at `weights`."""
-        total = np.zeros(self.terms.samples.total)
-        for lo in self._starts:
-            chunk = slice(lo, lo + CHUNK)
-            total += self.terms.majorants(weights[:, chunk], self._frozen[:, chunk]).sum(axis=1)
-        return output_error(self._roundings, total, self.targets, self.width)
-
-
-def spectral_norm(jacobian: Array) -> float:
-    """Largest singular value of a Jacobian given as (p, N, m)."""
-    gram = np.einsum("pim,pjm->ij", jacobian, jacobian, optimize=True)
-    return math.sqrt(max(float(np.linalg.eigvalsh(gram)[-1]), 0.0))
-
-
-def least_norm_step(jacobian: Array, residual: Array) -> Array:
-    """The shortest step with J step = residual, (p, m), by QR of J^T, which does not square its condition.
-
-    Raises
-    ------
-    NtkVerifyError
-        If the Jacobian has not full row rank to rounding.
-    """
-    p, count, width = jacobian.shape
-    q, r = np.linalg.qr(np.moveaxis(jacobian, 1, 2).reshape(p * width, count))
-    diagonal = np.abs(np.diag(r))
-    if p * width < count or diagonal.min() <= count * np.finfo(float).eps * diagonal.max():
-        raise NtkVerifyError(
-            f"natural gradient descent needs a Jacobian of full row rank, and that of {count} residuals has none "
-            "to rounding: remove repeated samples or widen the network."
-        )
-    step: Array = (q @ scipy.linalg.solve_triangular(r, residual, trans="T")).reshape(p, width)
-    return step
 
 
 def follow(samples: Samples, *, seed: Seed, width: int, step: float, steps: int, method: Method) -> Measured:
@@ -223,3 +144,104 @@ def follow(samples: Samples, *, seed: Seed, width: int, step: float, steps: int,
     for name in ("linear", "linear_error", "remainders"):
         arrays[name] = arrays[name].reshape(steps, samples.total)
     return Measured(**arrays)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A gradient-descent trajectory with everything that lemmas about its steps measure.
+
+    K is the number of steps, N the number of samples.
+
+    Parameters
+    ----------
+    residuals : array (K+1, N)
+        Residuals r(k).
+    residuals_error : array (K+1, N)
+        Bound of their rounding errors, accumulated over nothing but the last forward sweep.
+    grams : array (K+1, N, N)
+        Gram matrices H(k) = J J^T.
+    remainders : array (K, N)
+        I_1(k) = r(k+1) - r(k) - J(k) (theta(k+1) - theta(k)), summed neuron by neuron.
+    drift : array (K+1,)
+        max_r ||w_r(k) - w_r(0)||.
+    gradients : array (K,)
+        max_r ||dL/dw_r(k)||.
+    """
+
+    residuals: Array
+    residuals_error: Array
+    grams: Array
+    remainders: Array
+    drift: Array
+    gradients: Array
+
+
+def descend(
+    neuron: Neuron, points: Points, targets: Points, *, seed: Seed, width: int, step: float, steps: int
+) -> Descent:
+    """Train by gradient descent on half the squared residual norm and measure every step.
+
+    Parameters
+    ----------
+    neuron : Neuron
+        With linear blocks; its frozen weight is the outer sign.
+    points, targets : arrays (N, d) and (N,), or mappings of block name to such arrays
+    seed, width, step, steps
+        The draw, the number of neurons, the learning rate, the number of steps.
+    """
+    samples = as_samples(neuron, points, targets)
+    terms, wanted = Terms(samples), samples.targets
+    network = draw_network(seed, width, terms.dimension)
+    start = network.weights.copy()
+    chunks = [slice(lo, min(lo + CHUNK, width)) for lo in range(0, width, CHUNK)]
+    root = math.sqrt(width)
+    deep = terms.roundings + sum_roundings(width)
+
+    def forward(chunk: slice) -> tuple[Array, Array]:
+        weights, frozen = network.weights[:, chunk], network.signs[None, chunk].astype(np.float64)
+        return terms.at(weights, frozen).sum(axis=1), terms.majorants(weights, frozen).sum(axis=1)
+
+    outputs, magnitude = (np.add.reduce(parts) for parts in zip(*in_order(forward, chunks), strict=True))
+    residuals = [outputs / root - wanted]
+    errors = [output_error(deep, magnitude, wanted, width)]
+    grams, remainders, drift, gradients = [], [], [0.0], []
+
+    def advance(chunk: slice) -> tuple[Array, Array, Array, Array, float, float]:
+        weights, frozen = network.weights[:, chunk], network.signs[None, chunk].astype(np.float64)
+        value, jacobian = terms.with_gradient(weights, frozen)
+        gram = sum((g @ g.T for g in jacobian), np.zeros((samples.total,) * 2))
+        gradient = np.stack([residuals[-1] @ g for g in jacobian]) / root
+        change = -step * gradient
+        weights += change
+        after = terms.at(weights, frozen)
+        linear = sum(g * c for g, c in zip(jacobian, change, strict=True))
+        remainder = (after - value - linear).sum(axis=1)
+        moved = np.sqrt(np.square(weights - start[:, chunk]).sum(axis=0).max())
+        size = np.sqrt(np.square(gradient).sum(axis=0).max())
+        rounding = terms.majorants(weights, frozen).sum(axis=1)
+        return after.sum(axis=1), rounding, gram, remainder, float(moved), float(size)
+
+    for _ in range(steps):
+        parts = list(zip(*in_order(advance, chunks), strict=True))
+        outputs, magnitude, gram, remainder = (np.add.reduce(parts[i]) for i in range(4))
+        residuals.append(outputs / root - wanted)
+        errors.append(output_error(deep, magnitude, wanted, width))
+        grams.append(gram / width)
+        remainders.append(remainder / root)
+        drift.append(max(parts[4]))
+        gradients.append(max(parts[5]))
+
+    def last_gram(chunk: slice) -> Array:
+        frozen = network.signs[None, chunk].astype(np.float64)
+        _, jacobian = terms.with_gradient(network.weights[:, chunk], frozen)
+        return sum((g @ g.T for g in jacobian), np.zeros((samples.total,) * 2))
+
+    grams.append(np.add.reduce(list(in_order(last_gram, chunks))) / width)
+    return Descent(
+        np.array(residuals),
+        np.array(errors),
+        np.array(grams),
+        np.array(remainders).reshape(steps, samples.total),
+        np.array(drift),
+        np.array(gradients),
+    )

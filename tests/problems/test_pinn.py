@@ -8,7 +8,8 @@ from ntkverify.execution import make_executor
 from ntkverify.measures.network import draw_network
 from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, poisson_equation, problem_neuron
 from ntkverify.training import gradient_descent, natural_gradient_descent
-from ntkverify.training.loop import follow, least_norm_step
+from ntkverify.training.least_norm import least_norm_step
+from ntkverify.training.loop import follow
 
 EPS = np.finfo(float).eps
 THEOREM = Theorem("t", source=Source(provenance="derived"), statement="s")

@@ -24,6 +24,7 @@ from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import m
 from ntkverify.instances import space_time_points
 from ntkverify.lemmas.neuron_bounds import interior_bound
+from ntkverify.measures.jacobian import spectral_norm
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun
 from ntkverify.symbolic.constants.chain import derived, solve_for
@@ -31,7 +32,6 @@ from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.network.activations import get_activation, positive_power
 from ntkverify.symbolic.network.suprema import in_radicals
 from ntkverify.theorem.instance import Instance
-from ntkverify.training.loop import spectral_norm
 
 theorem = Theorem(
     "Stability of the Jacobian of physics-informed networks",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
 from ntkverify.execution.fused.products import Fill, Run, add_product, fill_in_strips, sum_of_products, symmetric
@@ -19,8 +20,6 @@ from ntkverify.execution.kernels.sweep_source import batch_source, kernel_source
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.machine.threads import available_threads, share
 from ntkverify.execution.samples import Forward, Samples, check_weights
-
-Array = npt.NDArray[np.float64]
 
 # one chunk, some 200 microseconds of work, should outlast the tens of microseconds that handing it to a thread takes
 CHUNK_OPERATIONS = 1_000_000

@@ -16,9 +16,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
 from ntkverify.execution.fused.cpu import check_layout
@@ -30,8 +30,6 @@ from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.machine.threads import available_threads, one_blas_thread, share
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.symbolic.network.neuron import Neuron
-
-Array = npt.NDArray[np.float64]
 
 # one thread of an AVX-512 core, the fused sweep's time over this one's: 12 inputs 1.0 at 2 samples, 1.1 to 1.3 at more;
 # 32 inputs 1.1 at 2 samples, 1.2 to 1.8 at more; 8 inputs 0.6 to 1.0, 4 inputs 0.4 to 0.5

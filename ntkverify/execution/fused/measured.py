@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.chain import canonical, forward_statements
@@ -23,8 +24,6 @@ from ntkverify.execution.kernels.measured_source import lanes_of, measured_sourc
 from ntkverify.execution.machine.threads import available_threads, share
 from ntkverify.symbolic.expression.majorant import roundings
 from ntkverify.symbolic.network.neuron import Neuron
-
-Array = NDArray[np.float64]
 
 #: neurons per piece of work; part of the order of the sums, so that it must not depend on the number of threads
 CHUNK = 2**16

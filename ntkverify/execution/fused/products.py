@@ -13,12 +13,10 @@ import itertools
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
+from ntkverify.arrays import Array
 from ntkverify.execution.kernels.tile_source import TILE_ROWS, tiles
 from ntkverify.execution.machine.threads import one_blas_thread, share
-
-Array = npt.NDArray[np.float64]
 
 # up to so many rows a panel and its product stay in a thread's cache, and runs of panels are shared out, not products
 MOST_ROWS_IN_CACHE = 256

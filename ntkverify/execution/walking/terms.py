@@ -11,15 +11,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import BlockSamples, Samples, collect_samples
 from ntkverify.symbolic.expression.majorant import majorant, roundings
 from ntkverify.symbolic.network.neuron import Neuron
 
-Array = NDArray[np.float64]
 Points = Array | Mapping[str, Array]  #: of the only block, or by block
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from ntkverify.arrays import Array
 from ntkverify.search.score import VACUOUS
 from ntkverify.search.space.coordinates import GRID
 
@@ -165,7 +166,7 @@ def uniform(objective: Objective, dimension: int, rng: np.random.Generator) -> R
     return objective(vector), vector
 
 
-def placed(start: Sequence[int], moved: Sequence[int], shares: NDArray[np.float64]) -> list[int]:
+def placed(start: Sequence[int], moved: Sequence[int], shares: Array) -> list[int]:
     """A copy of `start`, the coordinates in `moved` at these shares of their range; beyond an end they come back."""
     vector = list(start)
     for index, share in zip(moved, shares, strict=True):
@@ -213,7 +214,7 @@ def ascend(
     best = first, list(start)
     tried = 0
 
-    def fallen(x: NDArray[np.float64]) -> float:
+    def fallen(x: Array) -> float:
         """Minus the objective at shares of the smooth coordinates, for a minimiser."""
         nonlocal best, tried
         tried += 1

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
 from ntkverify.judging.falsehoods import planted
@@ -34,8 +35,8 @@ class Replay:
     """
 
     outcome: Outcome
-    measured: NDArray[np.float64]
-    bound: NDArray[np.float64]
+    measured: Array
+    bound: Array
     applies: NDArray[np.bool_]
 
     def table(self, *, from_below: bool = False) -> list[str]:

@@ -16,8 +16,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.seeds import AS_DRAWN
 from ntkverify.theorem.instance import Instance
@@ -131,7 +131,7 @@ def _fewer_samples(instance: Instance) -> Iterator[Instance]:
                 yield _with(instance, {name: _without(a, length, index, both) for name, a in arrays.items()})
 
 
-def _without(array: NDArray[np.float64], length: int, index: int, both: bool) -> NDArray[np.float64]:
+def _without(array: Array, length: int, index: int, both: bool) -> Array:
     if both and array.shape == (length, length):
         array = np.delete(array, index, axis=1)
     return np.delete(array, index, axis=0) if array.ndim and array.shape[0] == length else array
@@ -149,10 +149,10 @@ def _fewer_dimensions(instance: Instance) -> Iterator[Instance]:
             yield _with(instance, {name: _at_lengths(less, np.linalg.norm(array, axis=1))})
 
 
-def _at_lengths(rows: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+def _at_lengths(rows: Array, lengths: Array) -> Array:
     present = np.linalg.norm(rows, axis=1)
     factors = np.divide(lengths, present, out=np.ones_like(lengths), where=present > 0)
-    scaled: NDArray[np.float64] = rows * factors[:, None]
+    scaled: Array = rows * factors[:, None]
     return scaled
 
 
@@ -184,12 +184,12 @@ def _simpler_numbers(instance: Instance) -> Iterator[Instance]:
             yield simpler
 
 
-def _if_simpler(instance: Instance, name: str, array: NDArray[np.float64]) -> Iterator[Instance]:
+def _if_simpler(instance: Instance, name: str, array: Array) -> Iterator[Instance]:
     if _length(array) < _length(instance.array(name)):
         yield _with(instance, {name: array})
 
 
-def _length(array: NDArray[np.float64]) -> int:
+def _length(array: Array) -> int:
     """Characters that the numbers of an array take, the measure of simplicity."""
     numbers = [float(value) for value in array.ravel()]
     return sum(len(repr(value)) + (value < 0) + 2 * (abs(value) not in (0, 1)) for value in numbers)

@@ -25,9 +25,9 @@ from hypothesis.control import BuildContext
 from hypothesis.errors import StopTest, UnsatisfiedAssumption
 from hypothesis.internal.conjecture.data import ConjectureData
 from hypothesis.internal.conjecture.providers import PrimitiveProvider
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.search.space.deformations import Stretch
 from ntkverify.theorem.instance import Instance
@@ -58,13 +58,13 @@ class _GridProvider(PrimitiveProvider):
         self.used += 1
         return self._coordinates[self.used - 1] if self.used <= len(self._coordinates) else 0
 
-    def shift(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    def shift(self, shares: Array) -> Array:
         """Numbers uniform in (0, 1), moved around that circle by the next coordinates; 0 leaves them alone."""
         part = np.zeros(shares.size)
         known = self._shifts[self.shifted : self.shifted + shares.size]
         part[: len(known)] = known
         self.shifted += shares.size
-        moved: NDArray[np.float64] = (shares + part.reshape(shares.shape) / GRID) % 1.0
+        moved: Array = (shares + part.reshape(shares.shape) / GRID) % 1.0
         return moved
 
     def draw_boolean(self, p: float = 0.5) -> bool:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.search.score import NOT_RUN
 from ntkverify.theorem.instance import Instance
@@ -119,7 +119,7 @@ def _met(assumption: Assumption, run: Any) -> bool:
         return False
 
 
-def _with_data(instance: Instance, name: str, array: NDArray[np.float64]) -> Instance:
+def _with_data(instance: Instance, name: str, array: Array) -> Instance:
     return replace(instance, data={**instance.data, name: array})
 
 

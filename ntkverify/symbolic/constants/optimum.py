@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 from scipy import optimize
 
+from ntkverify.arrays import Array
 from ntkverify.symbolic.constants.requirements import Requirement
-
-Array = NDArray[np.float64]
 
 
 def floating_optimum(

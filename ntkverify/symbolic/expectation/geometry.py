@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from ntkverify.arrays import Array
 
 # Below this sine the orthogonal part is recomputed without cancellation; above it, plain arithmetic loses one digit.
 _REFINE_BELOW = 0.3
@@ -32,15 +31,15 @@ class Frames:
         e_2 per pair; zero where the vectors are exactly parallel. None if it was not asked for.
     """
 
-    norms_left: FloatArray
-    norms_right: FloatArray
-    angle: FloatArray
-    supplement: FloatArray
-    first: FloatArray
-    second: FloatArray | None
+    norms_left: Array
+    norms_right: Array
+    angle: Array
+    supplement: Array
+    first: Array
+    second: Array | None
 
 
-def two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+def two_product(a: Array, b: Array) -> tuple[Array, Array]:
     """Dekker: a*b = high + low exactly (no overflow for inputs below 1e150)."""
     high = a * b
     t = _SPLITTER * a
@@ -52,7 +51,7 @@ def two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     return high, ((a_high * b_high - high) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
-def inner_products(left: FloatArray, right: FloatArray) -> FloatArray:
+def inner_products(left: Array, right: Array) -> Array:
     """All inner products of the rows of `left` (n, d) and `right` (n', d), as if computed in twice the precision."""
     total = np.zeros((len(left), len(right)))
     rest = np.zeros_like(total)
@@ -66,7 +65,7 @@ def inner_products(left: FloatArray, right: FloatArray) -> FloatArray:
     return total + rest
 
 
-def _orthogonal_part(x: FloatArray, y: FloatArray) -> FloatArray:
+def _orthogonal_part(x: Array, y: Array) -> Array:
     """y minus its projection on x, row by row, with small relative error even if nearly parallel.
 
     y - t x is evaluated with the exact product for the rounded t, so that it is accurate as a vector;
@@ -76,11 +75,11 @@ def _orthogonal_part(x: FloatArray, y: FloatArray) -> FloatArray:
     t = np.sum(x * y, axis=-1, keepdims=True) / squared
     high, low = two_product(np.broadcast_to(t, x.shape), x)
     rest = (y - high) - low
-    part: FloatArray = rest - (np.sum(rest * x, axis=-1, keepdims=True) / squared) * x
+    part: Array = rest - (np.sum(rest * x, axis=-1, keepdims=True) / squared) * x
     return part
 
 
-def pair_frames(left: FloatArray, right: FloatArray, *, with_second: bool) -> Frames:
+def pair_frames(left: Array, right: Array, *, with_second: bool) -> Frames:
     """Geometry of all pairs of rows of `left` (n, d) and `right` (n', d).
 
     A zero vector takes the direction of its partner, so its angle is 0; two zero vectors have angle 0 too.
@@ -116,14 +115,14 @@ def pair_frames(left: FloatArray, right: FloatArray, *, with_second: bool) -> Fr
     return Frames(norms_left, norms_right, np.arctan2(sine, cosine), np.arctan2(sine, -cosine), first, second)
 
 
-def _scaled(vectors: FloatArray) -> FloatArray:
+def _scaled(vectors: Array) -> Array:
     largest = np.max(np.abs(vectors), axis=-1, keepdims=True, initial=0.0)
     exponent = np.frexp(largest)[1]
-    scaled: FloatArray = np.ldexp(vectors, -exponent)
+    scaled: Array = np.ldexp(vectors, -exponent)
     return scaled
 
 
-def _normalise(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _normalise(vectors: Array) -> tuple[Array, Array]:
     scaled = _scaled(vectors)
     scaled_norm = np.sqrt(np.sum(scaled * scaled, axis=-1))
     exponent = np.frexp(np.max(np.abs(vectors), axis=-1, initial=0.0))[1]

@@ -17,7 +17,7 @@ import numpy as np
 import sympy
 from scipy.special import gammaln
 
-from ntkverify.symbolic.expectation.geometry import FloatArray
+from ntkverify.arrays import Array
 
 theta_symbol = sympy.Symbol("theta", nonnegative=True)
 
@@ -82,13 +82,13 @@ class PlaneMoments:
         Largest a + b + i + j that will be asked for.
     """
 
-    def __init__(self, supplement: FloatArray, *, degree: int) -> None:
+    def __init__(self, supplement: Array, *, degree: int) -> None:
         self._nodes, self._weights = np.polynomial.legendre.leggauss(16 + degree)
         self._half = supplement / 2
-        self._powers: dict[tuple[int, int], FloatArray] = {}
-        self._known: dict[tuple[int, int, int], FloatArray] = {}
+        self._powers: dict[tuple[int, int], Array] = {}
+        self._known: dict[tuple[int, int, int], Array] = {}
 
-    def _power(self, which: int, exponent: int) -> FloatArray:
+    def _power(self, which: int, exponent: int) -> Array:
         if (which, exponent) not in self._powers:
             if exponent == 1:
                 # sin(s), cos(s) and sin(Phi - s) at the nodes, made on first use: most kernels need few of them
@@ -98,7 +98,7 @@ class PlaneMoments:
                 self._powers[which, exponent] = self._power(which, exponent - 1) * self._power(which, 1)
         return self._powers[which, exponent]
 
-    def __call__(self, a: int, b: int, i: int, j: int) -> FloatArray:
+    def __call__(self, a: int, b: int, i: int, j: int) -> Array:
         """E[u^a v^b (u)_+^i (u cos(theta) + v sin(theta))_+^j], same shape as the angles."""
         exponents = (a + i, b, j)
         if exponents not in self._known:

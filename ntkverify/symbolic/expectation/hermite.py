@@ -12,7 +12,7 @@ import numpy as np
 import sympy
 from scipy import special
 
-from ntkverify.symbolic.expectation.geometry import FloatArray
+from ntkverify.arrays import Array
 from ntkverify.symbolic.expression.functions import PositivePower, Z
 
 # the integrands hold exp(-u^2/4) and more: exp(-CUT^2/4) is 4e-32, far below rounding for polynomials of degree 10
@@ -27,14 +27,14 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 @lru_cache(maxsize=256)
-def compiled(function: sympy.Expr) -> Callable[[FloatArray], FloatArray]:
+def compiled(function: sympy.Expr) -> Callable[[Array], Array]:
     """A function of ``Z`` on arrays."""
     call = sympy.lambdify(Z, function, [_FUNCTIONS, "numpy", "scipy"], cse=True)
     return lambda z: np.broadcast_to(np.asarray(call(z), dtype=float), z.shape)
 
 
 @lru_cache(maxsize=16)
-def _rule(panels: int) -> tuple[FloatArray, FloatArray]:
+def _rule(panels: int) -> tuple[Array, Array]:
     """Composite Gauss-Legendre on [-CUT, CUT], symmetric, with a panel boundary at 0 where kinks lie."""
     nodes, weights = np.polynomial.legendre.leggauss(_PANEL_NODES)
     width = _CUT / panels
@@ -44,7 +44,7 @@ def _rule(panels: int) -> tuple[FloatArray, FloatArray]:
 
 
 @lru_cache(maxsize=10)
-def _hermite(panels: int, count: int) -> FloatArray:
+def _hermite(panels: int, count: int) -> Array:
     """weight * h_k(u) phi(u) at the nodes, for k < count, shape (nodes, count)."""
     nodes, weights = _rule(panels)
     root = np.exp(-(nodes**2) / 4) / (2 * np.pi) ** 0.25
@@ -65,18 +65,16 @@ class HermiteTables:
     Gauss rule, and on one with panels half as wide, whose difference is the estimate of the error.
     """
 
-    _samples: dict[tuple[Any, ...], FloatArray] = field(default_factory=dict)
+    _samples: dict[tuple[Any, ...], Array] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
-    def _sampled(self, function: sympy.Expr, norms: FloatArray, panels: int) -> FloatArray:
+    def _sampled(self, function: sympy.Expr, norms: Array, panels: int) -> Array:
         key = (function, norms.tobytes(), panels)
         if key not in self._samples:
             self._samples[key] = compiled(function)(norms[:, None] * _rule(panels)[0])
         return self._samples[key]
 
-    def coefficients(
-        self, function: sympy.Expr, power: int, norms: FloatArray, count: int
-    ) -> tuple[FloatArray, FloatArray]:
+    def coefficients(self, function: sympy.Expr, power: int, norms: Array, count: int) -> tuple[Array, Array]:
         """Coefficients 0 .. count - 1, and an estimate of their errors.
 
         Returns
@@ -99,7 +97,7 @@ class HermiteTables:
             self._known[key] = np.where(np.abs(fine) > 2 * _EPS * size[:, None], fine, 0.0), errors
         return self._known[key]  # type: ignore[no-any-return]
 
-    def energies(self, function: sympy.Expr, power: int, order: int, norms: FloatArray) -> FloatArray | None:
+    def energies(self, function: sympy.Expr, power: int, order: int, norms: Array) -> Array | None:
         """E[(u^power norm^q f^(q)(norm u))^2] for the derivative of order q, or None if that is no function."""
         if order and function.has(PositivePower):
             return None
@@ -113,7 +111,7 @@ class HermiteTables:
         return self._known[key]  # type: ignore[no-any-return]
 
 
-def _panels(norms: FloatArray, count: int) -> tuple[int, int]:
+def _panels(norms: Array, count: int) -> tuple[int, int]:
     # powers of two, so that the tables of Hermite functions are shared
     scale = 2.0 ** math.ceil(math.log2(max(1.0, float(np.max(norms, initial=0.0)), math.sqrt(count) / 6)))
     return math.ceil(_CUT * scale / 2), 2 * math.ceil(_CUT * scale / 2)

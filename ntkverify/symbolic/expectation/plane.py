@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import sympy
 
+from ntkverify.arrays import Array
 from ntkverify.symbolic.expectation.closed_forms import LEFT, RIGHT, ArrayFunctions, Geometry, Token
-from ntkverify.symbolic.expectation.geometry import FloatArray, Frames, inner_products
+from ntkverify.symbolic.expectation.geometry import Frames, inner_products
 
 FIRST, SECOND = 0, 1
 """The tokens u and v."""
@@ -33,10 +34,10 @@ class PlaneGeometry(Geometry):
 
     def __init__(
         self,
-        norms: tuple[FloatArray, FloatArray],
-        cosine: FloatArray,
-        sine: FloatArray,
-        product: FloatArray,
+        norms: tuple[Array, Array],
+        cosine: Array,
+        sine: Array,
+        product: Array,
         tilt: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self._plane = (norms, cosine, sine, product)
@@ -61,7 +62,7 @@ class PlaneGeometry(Geometry):
         )
 
     @classmethod
-    def of(cls, u: FloatArray, v: FloatArray, frames: Frames) -> PlaneGeometry:
+    def of(cls, u: Array, v: Array, frames: Frames) -> PlaneGeometry:
         """All pairs of rows of u (n, d) and v (n', d)."""
         norms = (frames.norms_left[:, None], frames.norms_right[None, :])
         # the kernel of erf is as accurate as the inner product with which it changes its sign

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 import sympy
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expectation.hermite import HermiteTables
 from ntkverify.symbolic.expression.functions import PositivePower
 
@@ -39,12 +39,12 @@ Request = tuple[sympy.Expr, sympy.Expr, int, int]
 
 def plane_expectations(
     requests: Sequence[Request],
-    norms_left: FloatArray,
-    norms_right: FloatArray,
-    cosine: FloatArray,
-    sine: FloatArray,
+    norms_left: Array,
+    norms_right: Array,
+    cosine: Array,
+    sine: Array,
     tables: HermiteTables | None = None,
-) -> tuple[list[FloatArray], list[FloatArray]]:
+) -> tuple[list[Array], list[Array]]:
     """E[u^a v^b A(rho u) B(rho' (u cosine + v sine))] for every request (A, B, a, b) and every pair.
 
     The rest of a series is bounded by Cauchy-Schwarz, with the sums of the squares of all later coefficients from
@@ -80,7 +80,7 @@ def plane_expectations(
     if largest > _LARGEST_NORM:
         raise _too_large(requests[0], largest)
     tables = tables or HermiteTables()
-    found: dict[Request, tuple[FloatArray, FloatArray]] = {}
+    found: dict[Request, tuple[Array, Array]] = {}
     for f, g, a in dict.fromkeys(request[:3] for request in requests):
         powers = [b for *rest, b in requests if tuple(rest) == (f, g, a)]
         count = _FIRST
@@ -123,7 +123,7 @@ def _hermite_parts(b: int) -> list[tuple[int, int]]:
     ]
 
 
-def _ratios(q: int, count: int) -> FloatArray:
+def _ratios(q: int, count: int) -> Array:
     """sqrt((k + q)!/k!) for k < count - q."""
     result = np.ones(count - q)
     for step in range(1, q + 1):
@@ -131,9 +131,7 @@ def _ratios(q: int, count: int) -> FloatArray:
     return result
 
 
-def _tails(
-    alpha: FloatArray, beta: FloatArray, q: int, energy: FloatArray | None, lifted_energy: FloatArray | None
-) -> FloatArray:
+def _tails(alpha: Array, beta: Array, q: int, energy: Array | None, lifted_energy: Array | None) -> Array:
     """Bounds (n, n') of the rest of the series of E[He_q(v) A B] without its powers of the cosine."""
     count = alpha.shape[1]
     sides = ((alpha[:, : count - q], energy), (beta[:, q:] * _ratios(q, count), lifted_energy))
@@ -150,13 +148,13 @@ def _tails(
 
 
 def _estimates(
-    left: tuple[FloatArray, FloatArray],
-    right: tuple[FloatArray, FloatArray],
+    left: tuple[Array, Array],
+    right: tuple[Array, Array],
     b: int,
-    tails: dict[int, FloatArray],
-    cosine: FloatArray,
-    sine: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+    tails: dict[int, Array],
+    cosine: Array,
+    sine: Array,
+) -> tuple[Array, Array, Array]:
     """Bound of the truncation, size of the expectation, and error from coefficients and rounding, per pair."""
     (alpha, alpha_error), (beta, beta_error) = left, right
     count = alpha.shape[1]
@@ -176,7 +174,7 @@ def _estimates(
     return truncation, np.maximum(size, np.finfo(float).tiny), rounding
 
 
-def _sum(alpha: FloatArray, beta: FloatArray, q: int, cosine: FloatArray, sine: FloatArray) -> FloatArray:
+def _sum(alpha: Array, beta: Array, q: int, cosine: Array, sine: Array) -> Array:
     """E[He_q(v) A B] by Horner's rule in the cosine."""
     count = alpha.shape[1]
     kept, lifted = alpha[:, : count - q].T, (beta[:, q:] * _ratios(q, count)).T

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expectation.hermite import compiled
 from ntkverify.symbolic.expectation.terms import GroupKey
 from ntkverify.symbolic.expression.functions import PositivePower
@@ -23,14 +23,14 @@ _SETTLED, _ACCEPTED = 1e-14, 1e-11
 
 
 @lru_cache(maxsize=64)
-def _rule(panels: int) -> tuple[FloatArray, FloatArray]:
+def _rule(panels: int) -> tuple[Array, Array]:
     """Composite Gauss-Legendre on [-1, 1]."""
     nodes, weights = np.polynomial.legendre.leggauss(_PANEL_NODES)
     centres = (2 * np.arange(panels) + 1) / panels - 1
     return (centres[:, None] + nodes / panels).ravel(), np.tile(weights / panels, panels)
 
 
-def wave_rule(frequency: float) -> tuple[FloatArray, FloatArray]:
+def wave_rule(frequency: float) -> tuple[Array, Array]:
     """Nodes and weights on [-1, 1], exact to rounding for low powers times waves up to this frequency.
 
     On a panel of half-width 1/panels the frequency is at most 16, and Gauss-Legendre with N = 32 nodes leaves
@@ -42,9 +42,7 @@ def wave_rule(frequency: float) -> tuple[FloatArray, FloatArray]:
     return _rule(panels)
 
 
-def gauss_sum(
-    members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray, radii: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def gauss_sum(members: list[tuple[GroupKey, Array]], u: Array, v: Array, radii: Array) -> tuple[Array, Array]:
     """sum of coefficient * E[w^monomial A(w.u) B(w.v)] for w on [-1, 1]^d times the radii, and error estimates.
 
     Twice as many nodes per weight are taken until nothing changes; the change is the estimate.
@@ -65,7 +63,7 @@ def gauss_sum(
     return total, error
 
 
-def _settled(key: GroupKey, u: FloatArray, v: FloatArray, inside: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+def _settled(key: GroupKey, u: Array, v: Array, inside: Sequence[int]) -> tuple[Array, Array]:
     """The first value that twice as many nodes per weight left alone, and the estimate of its error."""
     longest = max(float(np.max(np.abs(form[:, inside]), initial=0.0)) for form in (u, v))
     panels, coarse = math.ceil(max(_FIRST, _DENSITY * longest) / _PANEL_NODES), None
@@ -86,9 +84,7 @@ def _settled(key: GroupKey, u: FloatArray, v: FloatArray, inside: Sequence[int])
         coarse, panels = fine, 2 * panels
 
 
-def _tensor_gauss(
-    key: GroupKey, u: FloatArray, v: FloatArray, inside: Sequence[int], panels: int
-) -> tuple[FloatArray, FloatArray]:
+def _tensor_gauss(key: GroupKey, u: Array, v: Array, inside: Sequence[int], panels: int) -> tuple[Array, Array]:
     """The rule's value, and sqrt(E[(w^p A)^2] E[B^2]), to which rounding is relative."""
     nodes, weights = _rule(panels)
     grid = np.stack([g.ravel() for g in np.meshgrid(*[nodes] * len(inside), indexing="ij")])

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import sympy
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation.gaussian import half_space_power
-from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expectation.polygon import exact_square_moment, square_moment
 from ntkverify.symbolic.expectation.tensor_gauss import gauss_sum, wave_rule
 from ntkverify.symbolic.expectation.terms import GroupKey
@@ -50,9 +50,7 @@ def has_kinks(key: GroupKey) -> bool:
     return None not in (half_space_power(key[1]), half_space_power(key[3])) and (key[1], key[3]) != (1, 1)
 
 
-def array_sum(
-    members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray, box: Box
-) -> tuple[FloatArray, FloatArray]:
+def array_sum(members: list[tuple[GroupKey, Array]], u: Array, v: Array, box: Box) -> tuple[Array, Array]:
     """sum of coefficient * E[w^monomial A(w.u) B(w.v)] over the groups, for all pairs of rows, with error estimates."""
     total, error = np.zeros((len(u), len(v))), np.zeros((len(u), len(v)))
     radii = np.array([float(r) for r in box])
@@ -84,7 +82,7 @@ def _powers(form: Sequence[Any], power: int) -> Iterator[tuple[tuple[int, ...], 
             yield exponents, math.prod(factors, start=many)
 
 
-def _kinks(key: GroupKey, u: FloatArray, v: FloatArray, box: Box) -> FloatArray:
+def _kinks(key: GroupKey, u: Array, v: Array, box: Box) -> Array:
     inside, common = _inside(key, box)
     i, j = half_space_power(key[1]) or 0, half_space_power(key[3]) or 0
     scale = 1.0
@@ -101,7 +99,7 @@ def _kinks(key: GroupKey, u: FloatArray, v: FloatArray, box: Box) -> FloatArray:
     return np.asarray(scale * moment)
 
 
-def _column(array: FloatArray, k: int) -> FloatArray:
+def _column(array: Array, k: int) -> Array:
     return array[:, k : k + 1]
 
 
@@ -121,7 +119,7 @@ def _inside(key: GroupKey, box: Box) -> tuple[list[int], sympy.Expr | None]:
     return inside, box[inside[0]] if len({box[k] for k in inside}) == 1 else None
 
 
-def _array_waves(key: GroupKey, u: FloatArray, v: FloatArray) -> FloatArray:
+def _array_waves(key: GroupKey, u: Array, v: Array) -> Array:
     """E[w^monomial A(w.u) B(w.v)] over [-1, 1]^d for sums of powers times waves."""
     pieces = wave_pieces(key)
     base = _exponents(key[0], u.shape[1])
@@ -136,7 +134,7 @@ def _array_waves(key: GroupKey, u: FloatArray, v: FloatArray) -> FloatArray:
     return total
 
 
-def _product_of_waves(exponents: Sequence[int], u: FloatArray, left: str, v: FloatArray, right: str) -> FloatArray:
+def _product_of_waves(exponents: Sequence[int], u: Array, left: str, v: Array, right: str) -> Array:
     """E[w^exponents left(w.u) right(w.v)] over [-1, 1]^d, one coordinate after the other by the addition theorems."""
     states: dict[tuple[str, str], Any] = {("cos", "cos"): np.ones((len(u), len(v)))}
     for i, exponent in enumerate(exponents):

@@ -11,9 +11,9 @@ import numpy as np
 import sympy
 from numpy.typing import ArrayLike
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation.gaussian import half_space_power
-from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expression.scalars import Arithmetic, BallArithmetic, MpmathArithmetic, exact_rows
 from ntkverify.symbolic.limit.kernels import closed_form_kernel, invariant_kernel
 from ntkverify.symbolic.limit.moments import ArrayMoments, ScalarMoments, has_smooth_form
@@ -57,9 +57,7 @@ class LimitGram:
         """The kernel as LaTeX."""
         return str(sympy.latex(self.kernel))
 
-    def matrix(
-        self, points: Points, *, sums: Mapping[str, ArrayLike] | None = None, normalise: bool = False
-    ) -> FloatArray:
+    def matrix(self, points: Points, *, sums: Mapping[str, ArrayLike] | None = None, normalise: bool = False) -> Array:
         """The limit Gram matrix.
 
         Parameters
@@ -84,7 +82,7 @@ class LimitGram:
 
     def matrix_with_error(
         self, points: Points, *, sums: Mapping[str, ArrayLike] | None = None, normalise: bool = False
-    ) -> tuple[FloatArray, FloatArray]:
+    ) -> tuple[Array, Array]:
         """`matrix`, and per entry the estimated absolute error of the quadrature that it took.
 
         The estimate is 0 where all is in closed form, and the entry good to rounding of its natural size
@@ -97,7 +95,7 @@ class LimitGram:
         return self._combined(left, full, normalise=normalise), self._combined(moduli, error, normalise=normalise)
 
     @staticmethod
-    def _combined(left: list[list[FloatArray]], full: FloatArray, *, normalise: bool) -> FloatArray:
+    def _combined(left: list[list[Array]], full: Array, *, normalise: bool) -> Array:
         """The Gram matrix of the residuals from that of the features, by the residuals' derivatives in the sums."""
         blocks, start = [], 0
         rows = sum(next(iter(c)).shape[0] for c in left)
@@ -117,7 +115,7 @@ class LimitGram:
                 result[offsets[b] : offsets[b + 1], offsets[d] : offsets[d + 1]] = part / scale
         return result
 
-    def feature_matrix(self, points: Points, *, covariance: bool = False) -> FloatArray:
+    def feature_matrix(self, points: Points, *, covariance: bool = False) -> Array:
         """The Gram matrix of all features Phi_k (or, with `covariance`, of the random field Phi itself).
 
         Rows are ordered by block, then feature, then point. For linear blocks it is `matrix`; for nonlinear
@@ -125,7 +123,7 @@ class LimitGram:
         """
         return self._features(self.point_arrays(points), covariance=covariance)[0]
 
-    def _features(self, arrays: dict[str, FloatArray], *, covariance: bool) -> tuple[FloatArray, FloatArray]:
+    def _features(self, arrays: dict[str, Array], *, covariance: bool) -> tuple[Array, Array]:
         slots = [(slot, arrays[b.name]) for b in self._present(arrays) for slot in self._slots(b)]
         offsets = np.cumsum([0] + [len(x) for _, x in slots])
         result = np.empty((2, offsets[-1], offsets[-1]))
@@ -141,7 +139,7 @@ class LimitGram:
             raise NtkVerifyError("the limit Gram matrix overflows float64 for points of this size; scale them down.")
         return result[0], result[1]
 
-    def covariance(self, points: Points) -> FloatArray:
+    def covariance(self, points: Points) -> Array:
         """Covariance of the network's features at initialisation, E[feature feature']."""
         return self.feature_matrix(points, covariance=True)
 
@@ -237,7 +235,7 @@ class LimitGram:
     def _present(self, named: Mapping[str, object]) -> list[Block]:
         return [b for b in self.neuron.blocks if b.name in named]
 
-    def point_arrays(self, points: Points) -> dict[str, FloatArray]:
+    def point_arrays(self, points: Points) -> dict[str, Array]:
         """The points of each block as float64 arrays, checked, in the neuron's order."""
         named = dict(points) if isinstance(points, Mapping) else {self._only_block().name: points}
         if not named:
@@ -261,7 +259,7 @@ class LimitGram:
             arrays[name] = array
         return {b.name: arrays[b.name] for b in self._present(arrays)}
 
-    def _coefficients(self, block: Block, points: FloatArray, sums: Mapping[str, ArrayLike] | None) -> list[FloatArray]:
+    def _coefficients(self, block: Block, points: Array, sums: Mapping[str, ArrayLike] | None) -> list[Array]:
         """The derivatives of the residual in its sums, one array (n,) per sum."""
         if block.is_linear:
             return [np.ones(len(points))]

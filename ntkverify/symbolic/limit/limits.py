@@ -9,8 +9,8 @@ import numpy as np
 import sympy
 from numpy.typing import ArrayLike
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.limit.gram import LimitGram, Points
 from ntkverify.symbolic.limit.splitting import Law, Uniform, derive
 from ntkverify.symbolic.network.neuron import Neuron
@@ -51,11 +51,11 @@ class OperatorLimitGram:
     branch: LimitGram
     trunk: LimitGram
 
-    def from_trunk_weights(self, inputs: ArrayLike, queries: Points, *, normalise: bool = False) -> FloatArray:
+    def from_trunk_weights(self, inputs: ArrayLike, queries: Points, *, normalise: bool = False) -> Array:
         """H: covariance of the branch times Gram matrix of the trunk; rows are (input, query) row-major."""
         return _kron(self.branch.covariance(inputs), self.trunk.matrix(queries, normalise=normalise))
 
-    def from_branch_weights(self, inputs: ArrayLike, queries: Points, *, normalise: bool = False) -> FloatArray:
+    def from_branch_weights(self, inputs: ArrayLike, queries: Points, *, normalise: bool = False) -> Array:
         """H~: Gram matrix of the branch times covariance of the trunk."""
         covariance = self.trunk.covariance(queries)
         if normalise:
@@ -63,14 +63,14 @@ class OperatorLimitGram:
             covariance = covariance / np.sqrt(np.multiply.outer(sizes, sizes))
         return _kron(self.branch.matrix(inputs), covariance)
 
-    def matrix(self, inputs: ArrayLike, queries: Points, *, normalise: bool = False) -> FloatArray:
+    def matrix(self, inputs: ArrayLike, queries: Points, *, normalise: bool = False) -> Array:
         """H + H~, the kernel of the flow when both sets of weights are trained."""
         return self.from_trunk_weights(inputs, queries, normalise=normalise) + self.from_branch_weights(
             inputs, queries, normalise=normalise
         )
 
 
-def _kron(left: FloatArray, right: FloatArray) -> FloatArray:
+def _kron(left: Array, right: Array) -> Array:
     return np.asarray(np.kron(left, right), dtype=np.float64)
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import sympy
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation import uniform
 from ntkverify.symbolic.expectation.closed_forms import LEFT, RIGHT, Geometry, smooth_moment
 from ntkverify.symbolic.expectation.gaussian import half_space_power
-from ntkverify.symbolic.expectation.geometry import FloatArray, Frames, pair_frames
+from ntkverify.symbolic.expectation.geometry import Frames, pair_frames
 from ntkverify.symbolic.expectation.halfspace import PlaneMoments, angular_integral, radial_moment
 from ntkverify.symbolic.expectation.hermite import HermiteTables
 from ntkverify.symbolic.expectation.plane import PlaneGeometry
@@ -41,13 +42,13 @@ class ArrayMoments:
     coordinates: tuple[sympy.Symbol, ...]
     _tables: HermiteTables = field(default_factory=HermiteTables)
 
-    def kernel(self, groups: Groups, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def kernel(self, groups: Groups, x: Array, y: Array) -> tuple[Array, Array]:
         """Sum over the groups for the points x (n, d) and y (n', d), and the error estimate of what was integrated.
 
         Both have shape (n, n'); closed forms, which are good to rounding, add nothing to the estimate.
         """
         total, error = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
-        by_forms: dict[tuple[int, int], list[tuple[GroupKey, FloatArray]]] = {}
+        by_forms: dict[tuple[int, int], list[tuple[GroupKey, Array]]] = {}
         for key, pairs in groups.items():
             coefficient = self.columns([c for c, _ in pairs], x) @ self.columns([c for _, c in pairs], y).T
             by_forms.setdefault((key[2], key[4]), []).append((key, coefficient))
@@ -68,9 +69,7 @@ class ArrayMoments:
                 error += uncertain
         return total, error
 
-    def _smooth(
-        self, members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    def _smooth(self, members: list[tuple[GroupKey, Array]], u: Array, v: Array) -> tuple[Array, Array]:
         """Groups with other functions: by closed form where there is one, else by quadrature."""
         total, error = np.zeros((len(u), len(v))), np.zeros((len(u), len(v)))
         closed = [m for m in members if has_smooth_form(m[0])]
@@ -91,14 +90,14 @@ class ArrayMoments:
             total += value
         return total, error
 
-    def columns(self, expressions: Sequence[sympy.Expr], points: FloatArray) -> FloatArray:
+    def columns(self, expressions: Sequence[sympy.Expr], points: Array) -> Array:
         """Values (n, k) of k expressions in the coordinates."""
         result = np.empty((len(points), len(expressions)))
         for k, value in enumerate(_compiled(tuple(expressions), self.coordinates)(*points.T)):
             result[:, k] = value
         return result
 
-    def form_values(self, form: int, points: FloatArray) -> FloatArray:
+    def form_values(self, form: int, points: Array) -> Array:
         """Coefficients (n, number of weights) of a linear form; zeros for the form of a constant."""
         if form < 0:
             return np.zeros((len(points), len(self.derivation.weights)))
@@ -120,8 +119,8 @@ def has_smooth_form(key: GroupKey) -> bool:
 
 
 def quadrature_sum(
-    members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray, tables: HermiteTables
-) -> tuple[FloatArray, FloatArray]:
+    members: list[tuple[GroupKey, Array]], u: Array, v: Array, tables: HermiteTables
+) -> tuple[Array, Array]:
     """sum of coefficient * E[w^monomial A(w.u) B(w.v)] over the groups, by Hermite series, and its error estimate."""
     frames = pair_frames(u, v, with_second=any(key[0] for key, _ in members))
     polynomials = list(map(_pair_polynomials(frames), (key[0] for key, _ in members)))
@@ -151,7 +150,7 @@ def _pair_polynomials(frames: Frames) -> PlanePolynomials:
     )
 
 
-def half_space_sum(members: list[tuple[GroupKey, FloatArray]], u: FloatArray, v: FloatArray) -> FloatArray:
+def half_space_sum(members: list[tuple[GroupKey, Array]], u: Array, v: Array) -> Array:
     """sum of coefficient * E[w^monomial (w.u)_+^i (w.v)_+^j] over the groups, for all pairs of rows.
 
     A zero vector makes (w.u)_+^0 = 1 and other powers 0. It takes the direction of its partner, because

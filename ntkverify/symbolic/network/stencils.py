@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 import sympy
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.expectation.geometry import FloatArray
 from ntkverify.symbolic.expression.functions import exact_number
 from ntkverify.symbolic.network.differential import Operator
 
@@ -52,7 +52,7 @@ class Stencil:
         )
         return sum(terms, sympy.S.Zero) / spacing**self.derivative
 
-    def matrix(self, size: int, spacing: float) -> FloatArray:
+    def matrix(self, size: int, spacing: float) -> Array:
         """Differentiation matrix (size, size + 2 s) from a grid extended by s = max offset on both sides."""
         reach = max(self.offsets)
         result = np.zeros((size, size + 2 * reach))
