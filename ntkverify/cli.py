@@ -14,6 +14,9 @@ from typing import Any
 
 from ntkverify.errors import NtkVerifyError
 
+#: modules of `ntkverify.commands` that hold more commands than the one they are named after
+_HOMES = {"necessity": "search", "replay": "files", "certify": "files", "runs": "files"}
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ntkverify", description=__doc__.splitlines()[0] if __doc__ else None)
@@ -111,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         # the libraries behind a command load when it runs, so that --help is instant
-        home = "frontier" if options.command == "frontier" else "files"
+        home = _HOMES.get(options.command, options.command)
         command: Any = getattr(importlib.import_module(f"ntkverify.commands.{home}"), options.function)
         return int(command(options))
     except NtkVerifyError as error:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ntkverify import NtkVerifyError, load_theorem
-from ntkverify.commands.files import with_minutes
+from ntkverify.commands.search import with_minutes
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.report.campaign import summarise
 from ntkverify.search.campaign import workers

@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from ntkverify import Instance, NtkVerifyError, load_theorem
 from ntkverify.judging.draws import draw_instances
-from ntkverify.judging.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
+from ntkverify.judging.slack import blame, slack_profile, width_thresholds
 from ntkverify.problems.regression import RegressionRun
+from ntkverify.report.slack_tables import slack_table, threshold_table
 from ntkverify.theorem.parts import Regime
 from ntkverify.theorem.theorem import Theorem
 

@@ -12,8 +12,9 @@ from ntkverify.glossary import C, delta, lambda_0, limit_norm, m, n
 from ntkverify.judging.check import Check
 from ntkverify.judging.draws import draw_instances
 from ntkverify.judging.mutation import Mutant, fate, mutants
-from ntkverify.judging.slack import blame, slack_profile, slack_table, threshold_table, width_thresholds
+from ntkverify.judging.slack import blame, slack_profile, width_thresholds
 from ntkverify.problems.records import RecordStore
+from ntkverify.report.slack_tables import slack_table, threshold_table
 
 PATH = Path(__file__).parents[1] / "theorems/natural_gradient/gradient_descent_regression.py"
 

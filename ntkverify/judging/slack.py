@@ -9,7 +9,6 @@ from typing import Any
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.draws import draw_instances
 from ntkverify.judging.outcome import assess
-from ntkverify.report.table import render
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Regime
 from ntkverify.theorem.theorem import Theorem
@@ -161,19 +160,3 @@ def blame(thresholds: Sequence[Threshold], prescribed: int, largest: int) -> str
         f"The prescribed width is {prescribed / conclusion.width:.1e} times what {conclusion.claim!r} needs; "
         f"to blame is {worst.claim!r}, which needs {needed}."
     )
-
-
-def slack_table(rows: Iterable[SlackRow], *, width: int = 120) -> list[str]:
-    """Lines of the slack profile."""
-    cells = [(row.claim, f"{row.measured:.3e}", f"{row.bound:.3e}", f"{row.slack:.3g}") for row in rows]
-    return render(cells, ("lemma", "measured", "bound", "slack"), width=width)
-
-
-def threshold_table(thresholds: Iterable[Threshold], *, prescribed: int, largest: int, width: int = 120) -> list[str]:
-    """Lines of the table of needed against prescribed widths."""
-    cells = []
-    for row in sorted(thresholds, key=lambda t: t.width or largest + 1):
-        needed = f"> {largest:.2e}" if row.width is None else f"{row.width:.2e}"
-        ratio = f"< {prescribed / largest:.2g}" if row.width is None else f"{prescribed / row.width:.2g}"
-        cells.append((row.claim, needed, ratio))
-    return render(cells, ("lemma", "needed width", "prescribed / needed"), width=width)

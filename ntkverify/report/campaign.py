@@ -14,6 +14,7 @@ from ntkverify.report.table import render
 from ntkverify.search.campaign.campaign import results
 from ntkverify.search.campaign.cells import Cell
 from ntkverify.search.campaign.store import Store
+from ntkverify.search.evidence.replay import Replay
 from ntkverify.search.evidence.settle import CLOSING, VIOLATED
 
 #: what a finding is called in tables; the first that applies counts
@@ -140,3 +141,17 @@ def describe(instance: dict[str, Any]) -> str:
     moved += [f"lengths of weights evened out by {instance['evenness']:.3g}"] if instance.get("evenness") else []
     moved += [f"weights times {instance['scale']:.3g}"] if instance.get("scale", 1.0) != 1 else []
     return ", ".join([*shapes, f"m={instance['width']}", f"steps={instance['steps']}", *moved])
+
+
+def replay_table(replay: Replay, *, from_below: bool = False) -> list[str]:
+    """Lines of a repeated violation against its bound, entry by entry."""
+    rows: list[Any] = []
+    for index, (value, limit, applies) in enumerate(
+        zip(replay.measured.ravel(), replay.bound.ravel(), replay.applies.ravel(), strict=True)
+    ):
+        past = limit - value if from_below else value - limit
+        note = "" if applies else "not claimed here"
+        if applies and past > 0:
+            note = "exceeds the bound"
+        rows.append((str(index), f"{value:.6e}", f"{limit:.6e}", f"{past / abs(limit) if limit else past:+.3g}", note))
+    return render(rows, ("entry", "measured", "bound", "margin", ""), width=120)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
 from ntkverify.judging.falsehoods import planted
 from ntkverify.judging.outcome import Outcome
-from ntkverify.report.table import render
 from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import outcome_of
 from ntkverify.theorem.quantifiers import identity
@@ -38,21 +36,6 @@ class Replay:
     measured: Array
     bound: Array
     applies: NDArray[np.bool_]
-
-    def table(self, *, from_below: bool = False) -> list[str]:
-        """Lines of the trajectory against the bound."""
-        rows: list[Any] = []
-        for index, (value, limit, applies) in enumerate(
-            zip(self.measured.ravel(), self.bound.ravel(), self.applies.ravel(), strict=True)
-        ):
-            past = limit - value if from_below else value - limit
-            note = "" if applies else "not claimed here"
-            if applies and past > 0:
-                note = "exceeds the bound"
-            rows.append(
-                (str(index), f"{value:.6e}", f"{limit:.6e}", f"{past / abs(limit) if limit else past:+.3g}", note)
-            )
-        return render(rows, ("entry", "measured", "bound", "margin", ""), width=120)
 
 
 def replay(theorem: Theorem, violation: Violation) -> Replay:
