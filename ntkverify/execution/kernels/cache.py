@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import hashlib
 import importlib.util
 import os
-import shutil
 import sys
 import tempfile
 from functools import cache
@@ -17,29 +15,8 @@ from types import ModuleType
 import numba
 import numpy as np
 
+from ntkverify.cache import cache_directory, private_directory
 from ntkverify.errors import NtkVerifyError
-
-
-def cache_directory() -> Path:
-    """Where generated kernels are kept: $NTKVERIFY_CACHE_DIR, or ``ntkverify`` in the user's cache directory."""
-    chosen = os.environ.get("NTKVERIFY_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    if base:
-        return Path(base) / "ntkverify"
-    try:
-        return Path.home() / ".cache" / "ntkverify"
-    except RuntimeError:  # no home directory at all
-        return _private_directory()
-
-
-@cache
-def _private_directory() -> Path:
-    """A directory of this process alone, for want of one that lasts."""
-    directory = tempfile.mkdtemp(prefix="ntkverify-")
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return Path(directory)
 
 
 def _written(directory: Path, name: str, text: str) -> Path:
@@ -79,7 +56,7 @@ def load_generated(text: str) -> ModuleType:
                 "set NTKVERIFY_CACHE_DIR to one that can"
             ) from error
         # nobody asked for the default one, which a read-only home must not make a condition
-        path = _written(_private_directory(), name, text)
+        path = _written(private_directory(), name, text)
     full_name = f"ntkverify_generated.{name}"
     spec = importlib.util.spec_from_file_location(full_name, path)
     assert spec is not None

@@ -14,18 +14,10 @@ from typing import TypeVar, cast
 import sympy
 
 from ntkverify import __version__
+from ntkverify.cache import cache_directory
 
 T = TypeVar("T")
 _DIGEST = hashlib.sha256
-
-
-def cache_directory() -> Path:
-    """``$NTKVERIFY_CACHE_DIR``, or ``ntkverify`` under the user's cache directory."""
-    chosen = os.environ.get("NTKVERIFY_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "ntkverify"
 
 
 def cached(kind: str, source: str, derive: Callable[[], T]) -> T:
@@ -45,10 +37,7 @@ def cached(kind: str, source: str, derive: Callable[[], T]) -> T:
         Makes the result, which must be picklable.
     """
     text = "\0".join((__version__, _source_digest(), sympy.__version__, kind, source))
-    try:
-        path = cache_directory() / f"{kind}-{_DIGEST(text.encode()).hexdigest()}.pickle"
-    except RuntimeError:  # no home directory: nothing is kept
-        return derive()
+    path = cache_directory() / f"{kind}-{_DIGEST(text.encode()).hexdigest()}.pickle"
     found = _load(path)
     if found is not None:
         return cast(T, found[0])
@@ -60,8 +49,8 @@ def cached(kind: str, source: str, derive: Callable[[], T]) -> T:
 @lru_cache(maxsize=1)
 def _source_digest() -> str:
     """Digest of the modules that derive, so that a changed working copy of one version never reads stale results."""
-    folder = Path(__file__).parent
-    names = ("activations", "derivation", "functions", "terms")
+    folder = Path(__file__).parents[1]
+    names = ("network/activations", "limit/splitting", "expression/functions", "expectation/terms")
     return _DIGEST(b"".join((folder / f"{name}.py").read_bytes() for name in names)).hexdigest()
 
 
