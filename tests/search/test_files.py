@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -118,10 +119,9 @@ def test_what_is_no_violation_at_all_is_one_sentence(written, tmp_path, capsys, 
 
 def _sql(*statements):
     def spoil(path):
-        with sqlite3.connect(path) as db:
+        with closing(sqlite3.connect(path)) as db, db:
             for statement in statements:
                 db.execute(statement)
-        db.close()
 
     return spoil
 

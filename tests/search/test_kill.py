@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 from ntkverify import load_theorem
 from ntkverify.search.campaign.campaign import results, search_cell
@@ -27,7 +28,7 @@ def summary(store, cells):
 def recorded(path):
     if not path.exists():
         return set()
-    with sqlite3.connect(path, timeout=30) as db:
+    with closing(sqlite3.connect(path, timeout=30)) as db:
         try:
             return set(db.execute("SELECT cell, vector, margin FROM evaluations"))
         except sqlite3.OperationalError:  # killed before there were tables

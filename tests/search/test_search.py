@@ -1,5 +1,6 @@
 """Campaigns: what is found, what must not be, and that a record resumes."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -28,14 +29,14 @@ SQUARES = "squares sum to n at most"
 
 
 def hunt(theorem, module, *, store=None, evaluations=200, engines=("differential-evolution", "hypothesis"), **options):
-    store = store or Store(None)
     cells = cells_of(theorem, path=module, evaluations=evaluations, engines=engines, **options)
-    for cell in cells:
-        assert search_cell(theorem, cell, store, path=module)
-    return [
-        (cell, row, [(status, content) for status, content in row["violations"] if status in CLOSING])
-        for cell, row in results(store, cells)
-    ]
+    with Store(None) if store is None else nullcontext(store) as record:
+        for cell in cells:
+            assert search_cell(theorem, cell, record, path=module)
+        return [
+            (cell, row, [(status, content) for status, content in row["violations"] if status in CLOSING])
+            for cell, row in results(record, cells)
+        ]
 
 
 class TestCampaign:
@@ -94,16 +95,16 @@ class TestCampaign:
         assert all(0 < row["best_margin"] <= 1 for row in rows)
 
     def test_true_claims_stay_unviolated_and_rounding_is_no_violation(self, theorem, module):
-        store = Store(None)
-        rows = hunt(theorem, module, store=store)
+        with Store(None) as store:
+            rows = hunt(theorem, module, store=store)
+            sharp = [
+                score
+                for cell, row, _ in rows
+                for score in store.evaluations(row["cell"]).values()
+                if cell.claim.startswith("the root")
+            ]
         assert all(not found for _, _, found in rows)
         assert all(row["evaluations"] > 0 for _, row, _ in rows)
-        sharp = [
-            score
-            for cell, row, _ in rows
-            for score in store.evaluations(row["cell"]).values()
-            if cell.claim.startswith("the root")
-        ]
         assert any(score.doubtful for score in sharp)  # the case is there: float64 exceeds the bound by a rounding
         assert -1e-12 < max(score.margin for score in sharp) < 0  # and the margin leaves the rounding out
 

@@ -70,21 +70,21 @@ def hunts(
     """
     plant = f"{mutant.name} * {mutant.factor}"
     for claim in _changed(theorem, mutant):
-        store = Store(None)
         best, count, violated = None, 0, False
         cells = cells_of(
             theorem, path=path, claims=[claim.name], plants=[plant], evaluations=evaluations, seconds=seconds,
             entropy=entropy, max_width=max_width, goal=0.0,
         )  # fmt: skip
-        for cell in cells:
-            search_cell(theorem, cell, store, path=path)
-            for one in store.evaluations(store.open_cell(cell.settings())).values():
-                count += 1
-                if not one.vacuous:
-                    best = one.margin if best is None else max(best, one.margin)
-                violated = violated or (one.failed and one.margin >= 0)
-            if violated:
-                break
+        with Store(None) as store:
+            for cell in cells:
+                search_cell(theorem, cell, store, path=path)
+                for one in store.evaluations(store.open_cell(cell.settings())).values():
+                    count += 1
+                    if not one.vacuous:
+                        best = one.margin if best is None else max(best, one.margin)
+                    violated = violated or (one.failed and one.margin >= 0)
+                if violated:
+                    break
         yield Hunt(claim.name, violated, _share(best, claim.from_below), count)
         if violated:
             return

@@ -88,7 +88,7 @@ class Store:
             raise NtkVerifyError(
                 f"campaign store {path} is damaged or no SQLite file ({error}); move it away or choose another --store."
             ) from None
-        except NtkVerifyError:
+        except BaseException:
             self.close()
             raise
 
