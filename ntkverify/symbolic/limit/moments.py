@@ -16,10 +16,9 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation import uniform
 from ntkverify.symbolic.expectation.closed_forms import LEFT, RIGHT, Geometry, smooth_moment
 from ntkverify.symbolic.expectation.gaussian import half_space_power
-from ntkverify.symbolic.expectation.geometry import Frames, pair_frames
+from ntkverify.symbolic.expectation.geometry import Frames, PlaneGeometry, pair_frames
 from ntkverify.symbolic.expectation.halfspace import PlaneMoments, angular_integral, radial_moment
 from ntkverify.symbolic.expectation.hermite import HermiteTables
-from ntkverify.symbolic.expectation.plane import PlaneGeometry
 from ntkverify.symbolic.expectation.quadrature import plane_expectations
 from ntkverify.symbolic.expectation.terms import GroupKey, Groups
 from ntkverify.symbolic.expectation.wick import PlanePolynomials
