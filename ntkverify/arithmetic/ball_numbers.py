@@ -224,7 +224,7 @@ def power(base: Any, exponent: Any) -> Any:
 class BallArray(np.ndarray):
     """An object array of `Ball`; NumPy's functions act element by element, maxima and minima are enclosed.
 
-    Of ``np.linalg``, what is no sum or product of entries goes to `ntkverify.search.ball_linear`.
+    Of ``np.linalg``, what is no sum or product of entries goes to `ntkverify.arithmetic.ball_linear`.
     """
 
     __array_priority__ = 200.0  # goes through its own entries, rather than leave that to a `Ball`

@@ -11,7 +11,7 @@ from pathlib import Path  # noqa: E402
 from ntkverify import Instance, load_theorem  # noqa: E402
 from ntkverify.arithmetic.ball_linear import eigenvalue_balls  # noqa: E402
 from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, ball_array, raw_array  # noqa: E402
-from ntkverify.execution.walking.ball import Undecided  # noqa: E402
+from ntkverify.arithmetic.balls import Undecided  # noqa: E402
 from ntkverify.instances import orthonormal_inputs  # noqa: E402
 from ntkverify.judging.draws import draw_instances  # noqa: E402
 from ntkverify.judging.falsehoods import planted  # noqa: E402

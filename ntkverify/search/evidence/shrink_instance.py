@@ -1,6 +1,6 @@
 """Shrinking: from a violation to the smallest sizes and the simplest numbers that still violate.
 
-First the coordinates of the family are lowered (`ntkverify.search.lower`), which keeps an instance inside its family:
+First the coordinates of the family are lowered (`ntkverify.search.evidence.shrink_in_family`), which keeps an instance inside its family:
 a width prescribed for three samples becomes the one for two. Then the instance of a network is made smaller by passes
 that know only what an `Instance` is: steps, width, samples, dimensions, rounded numbers, the seed. A pass keeps a
 change when the result still violates, so nothing here has to know the theorem. What may happen to the data of a
