@@ -33,7 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     search = add("search", "search", "look for instances that violate a theorem's claims inside its assumptions")
     search.add_argument("theorems", nargs="+", metavar="THEOREM", help="theorem modules")
     search.add_argument("--claim", action="append", default=[], help="only this claim; repeatable")
-    search.add_argument("--regime", action="append", default=[], help="only this family of instances; repeatable")
+    search.add_argument(
+        "--family", "--regime", action="append", default=[], help="only this family of instances; repeatable"
+    )
     search.add_argument("--relax", action="append", default=[], metavar="ASSUMPTION", help="drop it; repeatable")
     search.add_argument(
         "--plant", action="append", default=[], help="make something wrong: 'NAME * 1/2', 'NAME with m**2'"
@@ -78,7 +80,9 @@ def _frontier(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     frontier.add_argument("--against", default="n", help="what the curve is drawn over: n, lambda_0, a parameter ...")
     frontier.add_argument("--values", help="values of it, separated by commas; default: those that are drawn")
     frontier.add_argument("--claim", help="default: the first conclusion")
-    frontier.add_argument("--regime", help="family of instances; default: the one with the most values of --against")
+    frontier.add_argument(
+        "--family", "--regime", help="family of instances; default: the one with the most values of --against"
+    )
     frontier.add_argument("--fraction", type=float, default=0.9, help="share of draws in which the claim must hold")
     frontier.add_argument("--draws", type=int, default=120, help="draws at a point, at most")
     frontier.add_argument("--low", type=float, help="least value of --over; default: far below what is prescribed")

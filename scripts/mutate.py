@@ -61,8 +61,8 @@ def main() -> None:
     if options.draws is not None:
         if options.draws < 1:
             parser.error(f"--draws must be at least 1, not {options.draws}")
-        for name, regime in theorem.regimes.items():
-            theorem.regimes[name] = replace(regime, counts=dict.fromkeys(PROFILES, options.draws))
+        for name, family in theorem.families.items():
+            theorem.families[name] = replace(family, counts=dict.fromkeys(PROFILES, options.draws))
     chosen = [mutant for mutant in mutants(theorem) if not options.only or options.only in mutant.name]
     fates = []
     with tempfile.TemporaryDirectory() as folder:

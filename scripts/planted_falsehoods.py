@@ -142,7 +142,7 @@ class Study:
                 continue  # a bound that is nothing but a measured number has no constant to be made wrong
             if self.options.only and self.options.only not in claim.name:
                 continue
-            works = [self.work(claim, regime.name) for regime in self.theorem.regimes_of(claim)]
+            works = [self.work(claim, family.name) for family in self.theorem.families_of(claim)]
             if all(works):
                 # a bound that most instances reach is no test of a search
                 ranked.append((claim.attained, max(works), claim.name, claim))
@@ -159,15 +159,15 @@ class Study:
             chosen[-1] = first
         return chosen
 
-    def work(self, claim: Claim, regime: str) -> tuple[bool, float] | None:
+    def work(self, claim: Claim, family: str) -> tuple[bool, float] | None:
         """Whether there is nothing to vary, and neurons times steps times data; None where nothing is run."""
-        drawn = self.drawn(regime)
+        drawn = self.drawn(family)
         sizes = [max(i.width, 1) * (i.steps + 1) * (1 + sum(np.size(v) for v in i.data.values())) for i in drawn]
         return (all(i == drawn[0] for i in drawn), float(np.median(sizes))) if sizes else None
 
-    def drawn(self, regime: str) -> list[Instance]:
+    def drawn(self, family: str) -> list[Instance]:
         """A few instances of a family that are not too wide."""
-        space = Space(self.theorem.regimes[regime], self.theorem.id)
+        space = Space(self.theorem.families[family], self.theorem.id)
         rng = np.random.default_rng(0)
         found = [space.instance(rng.integers(0, GRID, space.dimension).tolist()) for _ in range(8)]
         return [i for i in found if i is not None and i.width <= self.options.max_width]
@@ -175,9 +175,9 @@ class Study:
     def varies(self, claim: Claim) -> bool:
         """Whether instances differ in their margin."""
         margins = {
-            score(self.theorem, claim, regime, instance).margin
-            for regime in self.theorem.regimes_of(claim)
-            for instance in self.drawn(regime.name)
+            score(self.theorem, claim, family, instance).margin
+            for family in self.theorem.families_of(claim)
+            for instance in self.drawn(family.name)
         }
         return len(margins - {VACUOUS}) > 1
 
@@ -195,7 +195,7 @@ class Study:
             yield from self.halved(claim)
         for claim in self.theorem.claims.values():
             if claim.kind == "control" and searchable(claim):
-                if not all(self.work(claim, regime.name) for regime in self.theorem.regimes_of(claim)):
+                if not all(self.work(claim, family.name) for family in self.theorem.families_of(claim)):
                     continue
                 if isinstance(claim.quantifier, WithProbability):
                     yield {"kind": "control", "claim": claim.name, "false by": None, "false": True}
@@ -254,8 +254,8 @@ class Study:
     def shown(self, kind: str, claim: Claim, plant: str, home: Cell, witness: Instance, grade: float) -> dict[str, Any]:
         """A tightened variant; false if the witness exceeds its bound by the share `grade`."""
         with planted(self.theorem, [plant]):
-            regime = self.theorem.regimes[home.regime]
-            seen = score(self.theorem, self.theorem.claims[claim.name], regime, witness)
+            family = self.theorem.families[home.family]
+            seen = score(self.theorem, self.theorem.claims[claim.name], family, witness)
         return {
             "kind": kind, "claim": claim.name, "plants": [plant], "false by": seen.margin,
             "false": seen.failed and seen.margin >= 0.99 * grade,

@@ -22,7 +22,7 @@ from ntkverify.judging.draws import draw_instances
 from ntkverify.judging.slack import blame, slack_profile, width_thresholds
 from ntkverify.problems.regression import RegressionRun
 from ntkverify.report.slack_tables import slack_table, threshold_table
-from ntkverify.theorem.parts import Regime
+from ntkverify.theorem.parts import Family
 from ntkverify.theorem.theorem import Theorem
 
 
@@ -31,7 +31,9 @@ def arguments() -> argparse.Namespace:
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("theorem", help="theorem module")
-    parser.add_argument("--regime", help="family of instances; default: the widest that the conclusion is checked on")
+    parser.add_argument(
+        "--family", "--regime", help="family of instances; default: the widest that the conclusion is checked on"
+    )
     parser.add_argument("--instance", metavar="FILE", help="profile this instance, as a verdict's witness gives it")
     parser.add_argument("--fraction", type=float, default=0.9, help="fraction of draws in which a claim must hold")
     parser.add_argument("--draws", type=int, default=40, help="draws per width; 0 leaves the second table out")
@@ -52,14 +54,14 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
-def chosen_regime(theorem: Theorem, name: str | None, entropy: int) -> Regime:
+def chosen_family(theorem: Theorem, name: str | None, entropy: int) -> Family:
     if name is not None:
-        if name not in theorem.regimes:
-            raise NtkVerifyError(f"{theorem.id} has no instances {name!r}; choose one of {sorted(theorem.regimes)}.")
-        return theorem.regimes[name]
+        if name not in theorem.families:
+            raise NtkVerifyError(f"{theorem.id} has no instances {name!r}; choose one of {sorted(theorem.families)}.")
+        return theorem.families[name]
     conclusion = next(claim for claim in theorem.claims.values() if claim.kind == "conclusion")
-    candidates = theorem.regimes_of(conclusion)
-    return max(candidates, key=lambda regime: draw_instances(regime, 1, entropy=entropy)[0].width)
+    candidates = theorem.families_of(conclusion)
+    return max(candidates, key=lambda family: draw_instances(family, 1, entropy=entropy)[0].width)
 
 
 def main() -> None:
@@ -67,15 +69,15 @@ def main() -> None:
     theorem = load_theorem(options.theorem)
     if options.instance:
         instance = Instance.load(options.instance)
-        regime = chosen_regime(theorem, instance.regime, options.entropy)
+        family = chosen_family(theorem, instance.family, options.entropy)
     else:
-        regime = chosen_regime(theorem, options.regime, options.entropy)
-        (instance,) = draw_instances(regime, 1, entropy=options.entropy)
-    run = regime.run(replace(instance, theorem=theorem.id, regime=regime.name), theorem)
+        family = chosen_family(theorem, options.family, options.entropy)
+        (instance,) = draw_instances(family, 1, entropy=options.entropy)
+    run = family.run(replace(instance, theorem=theorem.id, family=family.name), theorem)
 
-    print(f"{theorem.title}\n{regime.name}: width {instance.width}, step {instance.step:.6g}, {instance.steps} steps\n")
+    print(f"{theorem.title}\n{family.name}: width {instance.width}, step {instance.step:.6g}, {instance.steps} steps\n")
     started = time.perf_counter()
-    rows = slack_profile(theorem, regime, run)
+    rows = slack_profile(theorem, family, run)
     seconds = time.perf_counter() - started
     print("\n".join(slack_table(rows)))
     if isinstance(run, RegressionRun):
@@ -89,7 +91,7 @@ def main() -> None:
         with tqdm(total=len(widths), desc="widths", unit="width", leave=False) as bar:
             thresholds = width_thresholds(
                 theorem,
-                regime,
+                family,
                 widths=widths,
                 relax=relax,
                 fraction=options.fraction,

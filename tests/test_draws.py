@@ -11,14 +11,14 @@ sys.path.insert(0, {folder!r})
 from hypothesis import strategies as st
 from ntkverify import Instance
 from ntkverify.judging.draws import draw_instances
-from ntkverify.theorem.parts import Regime
+from ntkverify.theorem.parts import Family
 
 def build(draw):
     size = float(draw(st.integers(0, 2**40)))
     share, width = draw(st.floats(0, 1)), draw(st.integers(1, 10**7))
     return Instance(data={{"x": size}}, parameters={{"share": share}}, width=width)
 
-drawn = draw_instances(Regime("any", run=object, build=build, counts={{}}), 300, entropy=5)
+drawn = draw_instances(Family("any", run=object, build=build, counts={{}}), 300, entropy=5)
 drawn = [repr((i.data, i.parameters, i.width)) for i in drawn]
 print(len(set(drawn)), hashlib.sha256("".join(drawn).encode()).hexdigest())
 """

@@ -13,7 +13,7 @@ from ntkverify.seeds import AS_DRAWN
 
 GOOD = Instance(
     theorem="t",
-    regime="r",
+    family="r",
     data={"inputs": np.eye(2), "targets": [0.1, -1 / 3]},
     parameters={"delta": 0.1},
     width=8,

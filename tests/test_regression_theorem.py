@@ -78,11 +78,11 @@ class TestConstants:
 
 class TestInstances:
     def test_every_family_draws_valid_distinct_instances(self, theorem):
-        for regime in theorem.regimes.values():
-            drawn = draw_instances(regime, 5, entropy=1)
+        for family in theorem.families.values():
+            drawn = draw_instances(family, 5, entropy=1)
             assert len({i.seed for i in drawn}) == 5
-            assert drawn == draw_instances(regime, 5, entropy=1)
-            assert drawn != draw_instances(regime, 5, entropy=2)
+            assert drawn == draw_instances(family, 5, entropy=1)
+            assert drawn != draw_instances(family, 5, entropy=2)
 
 
 #: constants that are false when scaled like this, what follows from them being derived anew; found without training.
@@ -160,13 +160,13 @@ class TestSlackProfile:
     def test_profile_and_thresholds(self, theorem):
         import dataclasses
 
-        regime = theorem.regimes["theorem's width, textbook split"]
-        (instance,) = draw_instances(regime, 1, entropy=0)
+        family = theorem.families["theorem's width, textbook split"]
+        (instance,) = draw_instances(family, 1, entropy=0)
         narrow = dataclasses.replace(instance, width=4096)
-        rows = slack_profile(theorem, regime, regime.run(narrow, theorem))
+        rows = slack_profile(theorem, family, family.run(narrow, theorem))
         assert rows == sorted(rows, key=lambda row: -row.slack)
         widths = [2, 16, 128, 1024]
-        thresholds = width_thresholds(theorem, regime, widths=widths, relax=["width at least m_0"], draws=10)
+        thresholds = width_thresholds(theorem, family, widths=widths, relax=["width at least m_0"], draws=10)
         needed = {row.claim: row.width for row in thresholds}
         assert needed["L(k) <= (1 - eta lambda_0/2)^k L(0) for all k"] <= 128
         assert needed["no weight moves further than R"] is None
@@ -177,10 +177,10 @@ class TestSlackProfile:
         assert len(slack_table(rows)) == len(rows) + 1
 
     def test_measured_values_match_the_run(self, theorem):
-        regime = theorem.regimes["any width"]
-        (instance,) = draw_instances(regime, 1, entropy=3)
-        run = regime.run(instance, theorem)
-        rows = {row.claim: row for row in slack_profile(theorem, regime, run)}
+        family = theorem.families["any width"]
+        (instance,) = draw_instances(family, 1, entropy=3)
+        run = family.run(instance, theorem)
+        rows = {row.claim: row for row in slack_profile(theorem, family, run)}
         row = rows["max_r ||dL/dw_r|| <= sqrt(n/m) ||r||"]
         ratios = np.sqrt(run.n / run.m) * run.residual / run.largest_gradient
         assert row.slack == pytest.approx(ratios.min())

@@ -30,7 +30,7 @@ def test_a_complete_theorem_is_valid():
     [
         (lambda t: t.claims.pop("c"), "no conclusion"),
         (lambda t: t.claims.pop("false"), "no control"),
-        (lambda t: t.regimes.clear(), "no instances"),
+        (lambda t: t.families.clear(), "no instances"),
         (lambda t: setattr(t, "statement", " "), "title and a statement"),
         (lambda t: t.lemma("l", holds=always)(lambda run: 1), "has no bound"),
         (lambda t: t.lemma("l", holds=with_probability(0.9))(lambda run: 1), "has no bound"),

@@ -66,11 +66,11 @@ def certify(options: argparse.Namespace) -> int:
         raise NtkVerifyError("--bits must lie between 2 and --limit.")
     _print_header(violation)
     with planted(theorem, violation.plants):
-        claim, regime = violation.parts(theorem)
+        claim, family = violation.parts(theorem)
         if isinstance(claim.quantifier, WithProbability):
             return _by_fresh_seeds(options, theorem, violation)
         certificate = certify_instance(
-            theorem, claim, regime, violation.instance,
+            theorem, claim, family, violation.instance,
             relax=violation.relax, bits=options.bits, limit=options.limit,
         )  # fmt: skip
     if certificate.measured is not None and certificate.bound is not None:
@@ -84,7 +84,7 @@ def certify(options: argparse.Namespace) -> int:
 
 
 def _by_fresh_seeds(options: argparse.Namespace, theorem: Theorem, violation: Violation) -> int:
-    claim, regime = violation.parts(theorem)
+    claim, family = violation.parts(theorem)
     before = list(violation.evidence.get("confirmations", []))
     try:
         used = {int(c["entropy"]) for c in before}
@@ -94,7 +94,7 @@ def _by_fresh_seeds(options: argparse.Namespace, theorem: Theorem, violation: Vi
     entropy = options.entropy if options.entropy is not None else max(used, default=0) + 2**33
     if entropy < 0 or entropy in used:
         raise NtkVerifyError(f"--entropy {entropy} was used before or is negative; give another, to draw fresh seeds.")
-    result = confirm(theorem, claim, regime, violation.instance, entropy=entropy, alpha=ALPHA, relax=violation.relax)
+    result = confirm(theorem, claim, family, violation.instance, entropy=entropy, alpha=ALPHA, relax=violation.relax)
     confirmations = [*before, result.record()]
     total = combined_log_e(confirmations)
     content = replace(

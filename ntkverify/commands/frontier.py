@@ -16,16 +16,16 @@ from ntkverify.report.figures import phase_diagram
 from ntkverify.report.table import render
 from ntkverify.search.evidence.violation import versions
 from ntkverify.search.frontier.bisection import Threshold
-from ntkverify.search.frontier.frontier import best_regime, first_conclusion, frontier
+from ntkverify.search.frontier.frontier import best_family, first_conclusion, frontier
 from ntkverify.theorem.loading import load_theorem
-from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
 
 def frontier_command(options: argparse.Namespace) -> int:
     """Draw a frontier, write its data, and print its table."""
     theorem = load_theorem(options.theorem)
-    claim, regime = _chosen(options, theorem)
+    claim, family = _chosen(options, theorem)
     with tqdm(unit="value", leave=False) as bar:
 
         def show(at: float, value: float) -> None:
@@ -35,7 +35,7 @@ def frontier_command(options: argparse.Namespace) -> int:
         curve = frontier(
             theorem,
             claim,
-            regime,
+            family,
             over=options.over,
             against=options.against,
             values=_numbers(options.values),
@@ -50,13 +50,13 @@ def frontier_command(options: argparse.Namespace) -> int:
     record = {
         "theorem": theorem.id,
         "claim": claim.name,
-        "regime": regime.name,
+        "family": family.name,
         **{key: getattr(options, key) for key in ("over", "against", "fraction", "draws", "steps", "entropy")},
         "versions": versions(),
         "curve": [asdict(t) for t in curve],
     }
     write_record(record, Path(options.data))
-    print(f"{claim.name} (on {regime.name!r}, in {options.fraction:g} of the draws)")
+    print(f"{claim.name} (on {family.name!r}, in {options.fraction:g} of the draws)")
     print("\n".join(lines(curve, over=options.over, against=options.against)))
     print(f"assumptions dropped: {', '.join(sorted({name for t in curve for name in t.relaxed})) or 'none'}")
     print(f"written: {options.data}")
@@ -68,7 +68,7 @@ def frontier_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(options: argparse.Namespace, theorem: Theorem) -> tuple[Claim, Regime]:
+def _chosen(options: argparse.Namespace, theorem: Theorem) -> tuple[Claim, Family]:
     """The claim and the family of instances that were asked for, or those that suit best."""
     if options.claim is not None and options.claim not in theorem.claims:
         raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {options.claim!r}.")
@@ -77,14 +77,14 @@ def _chosen(options: argparse.Namespace, theorem: Theorem) -> tuple[Claim, Regim
         raise NtkVerifyError(
             f"claim {claim.name!r} has no bound, so that there is nothing to hold from a threshold on."
         )
-    if options.regime is not None and options.regime not in theorem.regimes:
-        raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {options.regime!r}.")
-    regime = (
-        theorem.regimes[options.regime]
-        if options.regime
-        else best_regime(theorem, claim, against=options.against, entropy=options.entropy)
+    if options.family is not None and options.family not in theorem.families:
+        raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {options.family!r}.")
+    family = (
+        theorem.families[options.family]
+        if options.family
+        else best_family(theorem, claim, against=options.against, entropy=options.entropy)
     )
-    return claim, regime
+    return claim, family
 
 
 def lines(curve: Sequence[Threshold], *, over: str, against: str) -> list[str]:

@@ -32,7 +32,7 @@ def search(options: argparse.Namespace) -> int:
                 theorem,
                 path=path,
                 claims=names,
-                regimes=options.regime,
+                families=options.family,
                 relax=options.relax,
                 plants=options.plant,
                 engines=options.engine or DEFAULT_ENGINES,

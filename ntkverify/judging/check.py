@@ -15,7 +15,7 @@ from ntkverify.judging import statistics
 from ntkverify.judging.draws import draw_instances
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
-from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import PROFILES, Theorem
 
 
@@ -56,24 +56,24 @@ class Check:
         self.store = store
         self._runs: dict[str, list[Any]] = {}
 
-    def runs(self, regime: Regime) -> list[Any]:
+    def runs(self, family: Family) -> list[Any]:
         """The runs of one family; nothing is trained before a claim asks for it."""
-        if regime.name not in self._runs:
-            instances = draw_instances(regime, regime.counts[self.profile], entropy=self.entropy)
-            self._runs[regime.name] = [
-                regime.run(
-                    replace(instance, theorem=self.theorem.id, regime=regime.name),
+        if family.name not in self._runs:
+            instances = draw_instances(family, family.counts[self.profile], entropy=self.entropy)
+            self._runs[family.name] = [
+                family.run(
+                    replace(instance, theorem=self.theorem.id, family=family.name),
                     self.theorem,
                     backend=self.backend,
                     store=self.store,
                 )
                 for instance in instances
             ]
-        return self._runs[regime.name]
+        return self._runs[family.name]
 
     def _runs_of(self, claim: Claim) -> Iterator[Any]:
-        for regime in self.theorem.regimes_of(claim):
-            yield from self.runs(regime)
+        for family in self.theorem.families_of(claim):
+            yield from self.runs(family)
 
     def verdict(self, claim: Claim, *, alpha: float | None = None) -> Verdict:
         """Judge one claim; `alpha` defaults to this theorem's share of the session's budget."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Regime
+from ntkverify.theorem.parts import Family
 
 
 class _SameEverywhere(HypothesisProvider):
@@ -30,15 +30,15 @@ _BACKEND = "ntkverify"
 AVAILABLE_PROVIDERS[_BACKEND] = f"{__name__}.{_SameEverywhere.__name__}"
 
 
-def draw_instances(regime: Regime, count: int, *, entropy: int) -> list[Instance]:
+def draw_instances(family: Family, count: int, *, entropy: int) -> list[Instance]:
     """`count` instances of a family: Hypothesis draws the data, NumPy the seed of the weights.
 
     Equal arguments give equal instances. Where Hypothesis runs out of different data the list goes
     round again with fresh seeds, so that replicas of one fixed data set are a family like any other.
     """
-    fixed = not inspect.signature(regime.build).parameters
-    found = [regime.build()] if fixed else _drawn(regime, count, entropy)
-    salt = int.from_bytes(hashlib.sha256(regime.name.encode()).digest()[:8], "little")
+    fixed = not inspect.signature(family.build).parameters
+    found = [family.build()] if fixed else _drawn(family, count, entropy)
+    salt = int.from_bytes(hashlib.sha256(family.name.encode()).digest()[:8], "little")
     seeds = np.random.SeedSequence([entropy, salt]).generate_state(2 * count, np.uint64)
     return [
         instance.with_seed(int(seeds[2 * i]) << 64 | int(seeds[2 * i + 1]))
@@ -46,7 +46,7 @@ def draw_instances(regime: Regime, count: int, *, entropy: int) -> list[Instance
     ]
 
 
-def _drawn(regime: Regime, count: int, entropy: int) -> list[Instance]:
+def _drawn(family: Family, count: int, entropy: int) -> list[Instance]:
     found: list[Instance] = []
 
     @seed(entropy)
@@ -59,7 +59,7 @@ def _drawn(regime: Regime, count: int, entropy: int) -> list[Instance]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.composite(regime.build)())
+    @given(st.composite(family.build)())
     def collect(instance: Instance) -> None:
         found.append(instance)
 

@@ -10,7 +10,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.draws import draw_instances
 from ntkverify.judging.outcome import assess
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
 
@@ -52,19 +52,19 @@ class Threshold:
     width: int | None
 
 
-def profiled_claims(theorem: Theorem, regime: Regime) -> list[Claim]:
+def profiled_claims(theorem: Theorem, family: Family) -> list[Claim]:
     """Claims with a bound, controls apart, that are checked on a family of instances."""
     return [
         claim
         for claim in theorem.claims.values()
-        if claim.kind != "control" and claim.bound is not None and regime in theorem.regimes_of(claim)
+        if claim.kind != "control" and claim.bound is not None and family in theorem.families_of(claim)
     ]
 
 
-def slack_profile(theorem: Theorem, regime: Regime, run: Any) -> list[SlackRow]:
+def slack_profile(theorem: Theorem, family: Family, run: Any) -> list[SlackRow]:
     """Bound, measured quantity and slack of every claim on one run, tightest last."""
     rows = []
-    for claim in profiled_claims(theorem, regime):
+    for claim in profiled_claims(theorem, family):
         outcome = assess(theorem, claim, run)
         if not outcome.vacuous:
             rows.append(SlackRow(claim.name, claim.kind, *outcome.at_worst, outcome.slack))
@@ -73,7 +73,7 @@ def slack_profile(theorem: Theorem, regime: Regime, run: Any) -> list[SlackRow]:
 
 def width_thresholds(
     theorem: Theorem,
-    regime: Regime,
+    family: Family,
     *,
     widths: Sequence[int],
     relax: Iterable[str],
@@ -86,7 +86,7 @@ def width_thresholds(
 
     Parameters
     ----------
-    theorem, regime : Theorem, Regime
+    theorem, family : Theorem, Family
         Whose claims, on which data.
     widths : sequence of int
         Widths to try, ascending.
@@ -108,21 +108,21 @@ def width_thresholds(
         If a claim stays vacuous because an assumption about the width was not dropped.
     """
     relaxed = tuple(relax)
-    (first,) = draw_instances(regime, 1, entropy=entropy)
+    (first,) = draw_instances(family, 1, entropy=entropy)
 
     def measures(claim: Claim) -> bool:
-        run = regime.run(_at_width(first, theorem, regime, widths[0]), theorem)
+        run = family.run(_at_width(first, theorem, family, widths[0]), theorem)
         assess(theorem, claim, run, relax=relaxed)
         return bool(run.has_measured)
 
-    conditional = [c for c in profiled_claims(theorem, regime) if c.given is None or c.kind == "conclusion"]
+    conditional = [c for c in profiled_claims(theorem, family) if c.given is None or c.kind == "conclusion"]
     claims = [claim for claim in conditional if measures(claim)]
     held: dict[str, list[bool]] = {claim.name: [] for claim in claims}
     for width in widths:
         progress(width)
         count = dict.fromkeys(held, 0)
-        for instance in draw_instances(regime, draws, entropy=entropy + width):
-            run = regime.run(_at_width(instance, theorem, regime, width), theorem)
+        for instance in draw_instances(family, draws, entropy=entropy + width):
+            run = family.run(_at_width(instance, theorem, family, width), theorem)
             for claim in claims:
                 outcome = assess(theorem, claim, run, relax=relaxed)
                 if outcome.vacuous:
@@ -137,8 +137,8 @@ def width_thresholds(
     return [Threshold(claim.name, claim.kind, _first_of_tail(widths, held[claim.name])) for claim in claims]
 
 
-def _at_width(instance: Instance, theorem: Theorem, regime: Regime, width: int) -> Instance:
-    return replace(instance, theorem=theorem.id, regime=regime.name, width=width)
+def _at_width(instance: Instance, theorem: Theorem, family: Family, width: int) -> Instance:
+    return replace(instance, theorem=theorem.id, family=family.name, width=width)
 
 
 def _first_of_tail(widths: Sequence[int], flags: Sequence[bool]) -> int | None:

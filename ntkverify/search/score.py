@@ -20,7 +20,7 @@ from ntkverify.expressions import evaluate
 from ntkverify.judging.outcome import Outcome, assess
 from ntkverify.seeds import AS_DRAWN
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.quantifiers import InLaw, ScalesAs, WithProbability
 from ntkverify.theorem.theorem import Theorem
 
@@ -65,17 +65,17 @@ def searchable(claim: Claim) -> bool:
 
 
 def outcome_of(
-    theorem: Theorem, claim: Claim, regime: Regime, instance: Instance, *, relax: Collection[str] = ()
+    theorem: Theorem, claim: Claim, family: Family, instance: Instance, *, relax: Collection[str] = ()
 ) -> Outcome:
     """Run one instance and put the claim to it; a run may overflow, that is its outcome."""
     with np.errstate(all="ignore"):
-        return assess(theorem, claim, regime.run(instance, theorem), relax=relax)
+        return assess(theorem, claim, family.run(instance, theorem), relax=relax)
 
 
 def score(
     theorem: Theorem,
     claim: Claim,
-    regime: Regime,
+    family: Family,
     instance: Instance,
     *,
     relax: Collection[str] = (),
@@ -85,7 +85,7 @@ def score(
 
     Parameters
     ----------
-    theorem, claim, regime, instance
+    theorem, claim, family, instance
         What to put to what.
     relax : collection of str
         Assumptions that are not asked for.
@@ -94,16 +94,16 @@ def score(
     """
     try:
         if not isinstance(claim.quantifier, WithProbability):
-            return _of(outcome_of(theorem, claim, regime, instance, relax=relax))
+            return _of(outcome_of(theorem, claim, family, instance, relax=relax))
         outcomes = []
         for seed in seeds:
-            outcome = outcome_of(theorem, claim, regime, instance.with_seed(seed), relax=relax)
+            outcome = outcome_of(theorem, claim, family, instance.with_seed(seed), relax=relax)
             outcomes.append(outcome)
             if outcome.vacuous and claim.given is None:
                 break  # assumptions do not depend on the draw of the weights
     except NOT_RUN as error:
         return Score(VACUOUS, reason=str(error))
-    return _selected([_of(o) for o in outcomes if not o.vacuous], _allowed(theorem, claim, regime, instance))
+    return _selected([_of(o) for o in outcomes if not o.vacuous], _allowed(theorem, claim, family, instance))
 
 
 class _WeightsDrawn(BaseException):
@@ -129,14 +129,14 @@ class _WithoutWeights(Instance):
         return text
 
 
-def draws_weights(theorem: Theorem, claim: Claim, regime: Regime, instances: Sequence[Instance]) -> bool:
+def draws_weights(theorem: Theorem, claim: Claim, family: Family, instances: Sequence[Instance]) -> bool:
     """Whether a claim asks for the weights on the first of these instances that exercises it; so it does if none does.
 
     Many a claim of a theorem about networks speaks of the limit Gram matrix alone.
     """
     for instance in instances:
         try:
-            if not outcome_of(theorem, claim, regime, _WithoutWeights.of(instance)).vacuous:
+            if not outcome_of(theorem, claim, family, _WithoutWeights.of(instance)).vacuous:
                 return False
         except _WeightsDrawn:
             return True
@@ -145,9 +145,9 @@ def draws_weights(theorem: Theorem, claim: Claim, regime: Regime, instances: Seq
     return True
 
 
-def _allowed(theorem: Theorem, claim: Claim, regime: Regime, instance: Instance) -> float:
+def _allowed(theorem: Theorem, claim: Claim, family: Family, instance: Instance) -> float:
     assert isinstance(claim.quantifier, WithProbability)
-    return 1 - float(evaluate(theorem, claim.quantifier.probability, regime.run(instance, theorem)))
+    return 1 - float(evaluate(theorem, claim.quantifier.probability, family.run(instance, theorem)))
 
 
 def _selected(scores: list[Score], allowed: float) -> Score:

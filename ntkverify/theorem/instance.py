@@ -20,11 +20,13 @@ FORMAT = 4  #: version of the JSON layout; a reader refuses newer ones
 #: keys that an earlier format lacks, and the format that brought them; written only where they say something
 _SINCE = {"turns": 2, "scale": 3, "evenness": 4}
 
+#: what a file calls the family, as it did when that had two names; files of all versions are read
+_FAMILY_KEY = "regime"
 _FLOATS = ("step", "scale", "evenness")
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "theorem": str,
-    "regime": str,
+    _FAMILY_KEY: str,
     "data": dict,
     "parameters": dict,
     "width": int,
@@ -40,7 +42,7 @@ class Instance:
 
     Parameters
     ----------
-    theorem, regime : str
+    theorem, family : str
         Which theorem, and which of its families of instances, this belongs to.
     data : dict of str to nested lists of float
         Inputs, targets and whatever else the problem needs, by name.
@@ -63,7 +65,7 @@ class Instance:
     """
 
     theorem: str = ""
-    regime: str = ""
+    family: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, float] = field(default_factory=dict)
     width: int = 0
@@ -127,7 +129,7 @@ class Instance:
 
     def to_json(self) -> str:
         """One line of JSON; floats are written so that they read back bit for bit."""
-        content = asdict(self)
+        content = {_FAMILY_KEY if key == "family" else key: value for key, value in asdict(self).items()}
         for key, plain in AS_DRAWN.items():
             if content[key] == plain:
                 del content[key]
@@ -175,7 +177,7 @@ class Instance:
         for name, value in content["parameters"].items():
             if not isinstance(value, int | float) or isinstance(value, bool):
                 raise NtkVerifyError(f"{where}: {name!r} under 'parameters' is not a number.")
-        return cls(**content)
+        return cls(family=content.pop(_FAMILY_KEY), **content)
 
     @classmethod
     def load(cls, path: str | Path) -> Instance:

@@ -112,7 +112,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Regime:
+class Family:
     """A family of instances and how many of them each profile draws.
 
     Parameters

@@ -16,7 +16,7 @@ import sympy
 from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
-from ntkverify.theorem.parts import Assumption, Claim, Constant, Kind, Regime, Source
+from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Source
 from ntkverify.theorem.quantifiers import InLaw, Quantifier, ScalesAs, WithProbability, always, identity
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -44,7 +44,7 @@ class Theorem:
     constants: dict[str, Constant] = field(default_factory=dict)
     assumptions: dict[str, Assumption] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
-    regimes: dict[str, Regime] = field(default_factory=dict)
+    families: dict[str, Family] = field(default_factory=dict)
     quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     errata: list[str] = field(default_factory=list)
     _factors: dict[str, float] = field(default_factory=dict, repr=False)
@@ -109,8 +109,8 @@ class Theorem:
             raise NtkVerifyError(f"instances {name!r} of theorem {self.title!r} must be drawn at least once.")
 
         def register(function: Function) -> Function:
-            self._once(name, self.regimes, "family of instances")
-            self.regimes[name] = Regime(name, function, run, counts)
+            self._once(name, self.families, "family of instances")
+            self.families[name] = Family(name, function, run, counts)
             return function
 
         return register
@@ -190,10 +190,10 @@ class Theorem:
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def regimes_of(self, claim: Claim) -> tuple[Regime, ...]:
+    def families_of(self, claim: Claim) -> tuple[Family, ...]:
         """Families of instances on which a claim is checked."""
-        names = tuple(self.regimes) if claim.on == ("*",) else claim.on
-        return tuple(self.regimes[name] for name in names)
+        names = tuple(self.families) if claim.on == ("*",) else claim.on
+        return tuple(self.families[name] for name in names)
 
     def assumptions_of(self, claim: Claim) -> tuple[Assumption, ...]:
         """Assumptions that a claim needs."""
@@ -290,12 +290,12 @@ class Theorem:
         if not claim.on and not claim.is_symbolic:
             raise NtkVerifyError(f"{who} is checked on no instances; name some with on=....")
         for name in claim.on:
-            if name != "*" and name not in self.regimes:
+            if name != "*" and name not in self.families:
                 raise NtkVerifyError(f"{who} is to be checked on {name!r}, but no @theorem.instances has that name.")
         for name in claim.assumes:
             if name != "*" and name not in self.assumptions:
                 raise NtkVerifyError(f"{who} assumes {name!r}, but no @theorem.assumption has that name.")
-        if not claim.is_symbolic and not self.regimes:
+        if not claim.is_symbolic and not self.families:
             raise NtkVerifyError(f"{who} needs runs, but the theorem has no instances; add @theorem.instances.")
         quantifier = claim.quantifier
         if not isinstance(quantifier, Quantifier):

@@ -21,7 +21,7 @@ def test_a_witness_is_profiled_again(tmp_path):
     from ntkverify.judging.draws import draw_instances
 
     theorem = load_theorem(THEOREM)
-    (instance,) = draw_instances(theorem.regimes["any width"], 1, entropy=0)
+    (instance,) = draw_instances(theorem.families["any width"], 1, entropy=0)
     content = {**json.loads(instance.to_json()), "theorem": theorem.id, "regime": "any width"}
     (tmp_path / "witness.json").write_text(json.dumps(content))
     done = call(

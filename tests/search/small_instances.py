@@ -11,14 +11,14 @@ from ntkverify.search.space.coordinates import GRID, Space
 FOLDER = Path(__file__).parents[2] / "theorems/natural_gradient"
 
 
-def small_instance(name, regime, *, width=6, steps=2, seed=0):
+def small_instance(name, family, *, width=6, steps=2, seed=0):
     """A theorem, one of its families and an instance of it with few neurons."""
     theorem = load_theorem(FOLDER / f"{name}.py")
-    space = Space(theorem.regimes[regime], theorem.id)
+    space = Space(theorem.families[family], theorem.id)
     rng = np.random.default_rng(seed)
     found = space.instance(rng.integers(0, GRID, space.dimension).tolist())
     return (
         theorem,
-        theorem.regimes[regime],
+        theorem.families[family],
         replace(found, width=min(found.width, width), steps=min(found.steps, steps)),
     )

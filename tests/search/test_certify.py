@@ -74,11 +74,11 @@ def regression():
 
 
 def test_a_regression_run_in_balls_is_the_float64_run_without_rounding(regression):
-    regime = regression.regimes["any width"]
+    family = regression.families["any width"]
     instance = next(
-        i for i in draw_instances(regime, 20, entropy=3) if 8 <= i.width <= 32 and len(i.data["inputs"]) > 1
+        i for i in draw_instances(family, 20, entropy=3) if 8 <= i.width <= 32 and len(i.data["inputs"]) > 1
     )
-    run = regime.run(instance, regression)
+    run = family.run(instance, regression)
     with flint.ctx.workprec(128):
         balls = ball_run(run)
         for name in (
@@ -112,35 +112,35 @@ def small(**changes):
 
 class TestCertificate:
     def test_a_planted_falsehood_is_certified_and_the_true_claim_refuted(self, regression):
-        claim, regime = regression.claims[GRADIENT], regression.regimes["any width"]
-        true = certify(regression, claim, regime, small())
+        claim, family = regression.claims[GRADIENT], regression.families["any width"]
+        true = certify(regression, claim, family, small())
         assert true.status == "REFUTED"
         assert float(true.measured[0]) <= float(true.bound[1]) * (1 + 1e-12)
         with planted(regression, [f"{GRADIENT} * 9/10"]):
-            false = certify(regression, claim, regime, small())
+            false = certify(regression, claim, family, small())
         assert false.status == "CERTIFIED"
         assert float(false.measured[0]) > float(false.bound[1])
 
     def test_an_unmet_assumption_refutes_and_a_relaxed_one_does_not(self, regression):
-        claim, regime = regression.claims[GRADIENT], regression.regimes["any width"]
+        claim, family = regression.claims[GRADIENT], regression.families["any width"]
         long = small(data={"inputs": [[3.0]], "targets": [1.0]})
-        assert "unit inputs" in certify(regression, claim, regime, long).reason
-        relaxed = certify(regression, claim, regime, long, relax=["unit inputs"])
+        assert "unit inputs" in certify(regression, claim, family, long).reason
+        relaxed = certify(regression, claim, family, long, relax=["unit inputs"])
         assert relaxed.status == "CERTIFIED"
 
     def test_an_excess_within_rounding_is_not_certified(self, theorem):
-        claim, regime = theorem.claims["the root squared is the square"], theorem.regimes["vectors"]
+        claim, family = theorem.claims["the root squared is the square"], theorem.families["vectors"]
         instance = Instance(data={"x": [0.3, 0.7]}, parameters={"scale": 1.0})
-        assert certify(theorem, claim, regime, instance).status == "REFUTED"
+        assert certify(theorem, claim, family, instance).status == "REFUTED"
 
     def test_a_number_rounded_by_the_measure_itself_certifies_nothing(self, theorem):
         """(1e16 + 3) - 1e16 is 3, and 4 in float64: the claim is true."""
-        regime = theorem.regimes["vectors"]
+        family = theorem.families["vectors"]
         claim = replace(
             theorem.claims["rounds an enclosed number"], measure=lambda run: (np.float64(1e16) + 3.0) - 1e16
         )
         instance = Instance(data={"x": [0.3, 0.7]}, parameters={"scale": 1.0})
-        found = certify(theorem, claim, regime, instance)
+        found = certify(theorem, claim, family, instance)
         assert found.status == "UNDECIDED"
         assert "float64" in found.reason
 
@@ -150,14 +150,14 @@ class TestCertificate:
 
         claim = replace(theorem.claims["rounds an enclosed number"], measure=fails)
         instance = Instance(data={"x": [0.3, 0.7]}, parameters={"scale": 1.0})
-        assert certify(theorem, claim, theorem.regimes["vectors"], instance).status == "UNDECIDED"
+        assert certify(theorem, claim, theorem.families["vectors"], instance).status == "UNDECIDED"
 
     def test_probability_and_large_runs_are_undecided(self, regression, theorem):
         coin = theorem.claims["a fair coin"]
-        assert certify(theorem, coin, theorem.regimes["vectors"], small()).status == "UNDECIDED"
-        claim, regime = regression.claims[GRADIENT], regression.regimes["any width"]
+        assert certify(theorem, coin, theorem.families["vectors"], small()).status == "UNDECIDED"
+        claim, family = regression.claims[GRADIENT], regression.families["any width"]
         huge = small(data={"inputs": orthonormal_inputs(2), "targets": [0.0, 0.0]}, width=10**9)
-        assert "too many" in certify(regression, claim, regime, huge).reason
+        assert "too many" in certify(regression, claim, family, huge).reason
 
 
 def test_only_runs_that_balls_know_have_a_counterpart(regression):

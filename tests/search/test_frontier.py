@@ -14,8 +14,8 @@ from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign.store import Store
 from ntkverify.search.evidence.shrink_instance import shrink
 from ntkverify.search.frontier.bisection import Bisection
-from ntkverify.search.frontier.frontier import best_regime, first_conclusion, frontier, prescribes_width
-from ntkverify.theorem.parts import Regime
+from ntkverify.search.frontier.frontier import best_family, first_conclusion, frontier, prescribes_width
+from ntkverify.theorem.parts import Family
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
 LARGEST = "the scaled largest entry"
@@ -23,9 +23,9 @@ LARGEST = "the scaled largest entry"
 
 def test_a_falling_frontier_is_where_it_is_known_to_be(theorem):
     """Data of modulus 1/2: ``scale |x| <= 2`` holds up to scale 4, and is assumed up to scale 2."""
-    regime = Regime("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
-    theorem.regimes["vectors"] = regime
-    (found,) = frontier(theorem, theorem.claims[LARGEST], regime, over="scale", low=0.1, high=50, draws=80)
+    family = Family("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
+    theorem.families["vectors"] = family
+    (found,) = frontier(theorem, theorem.claims[LARGEST], family, over="scale", low=0.1, high=50, draws=80)
     assert found.low <= 4 <= found.high
     assert found.value == pytest.approx(4, rel=0.06)  # the bisection stops at a ratio of 1.05
     assert found.prescribed == pytest.approx(2, rel=1e-9)
@@ -36,13 +36,13 @@ def test_a_threshold_in_probability_lies_in_its_band(theorem):
     """P(u <= width / 100) passes 0.9 at width 90."""
     claim = "a fair coin"
     build = lambda: Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1)  # noqa: E731
-    regime = theorem.regimes["vectors"] = Regime("vectors", build, AlgebraRun, {})
+    family = theorem.families["vectors"] = Family("vectors", build, AlgebraRun, {})
 
     def narrow(run):
         return np.random.default_rng(run.instance.seed).random() * 50 / run.m
 
     theorem.claims[claim] = replace(theorem.claims[claim], measure=narrow)
-    (found,) = frontier(theorem, theorem.claims[claim], regime, over="width", high=1000, draws=400)
+    (found,) = frontier(theorem, theorem.claims[claim], family, over="width", high=1000, draws=400)
     assert found.low < 90 < found.high
     assert found.low <= found.value <= found.high
     assert found.prescribed is None
@@ -51,18 +51,18 @@ def test_a_threshold_in_probability_lies_in_its_band(theorem):
 def test_a_width_beyond_memory_is_prescribed_all_the_same():
     """Three inputs in a plane ask for more neurons than any machine holds."""
     theorem = load_theorem(REGRESSION)
-    claim, regime = first_conclusion(theorem), theorem.regimes["any width"]
+    claim, family = first_conclusion(theorem), theorem.families["any width"]
     angles = np.array([0.0, 0.2, 1.5])
     inputs = np.column_stack([np.cos(angles), np.sin(angles)])
     data = {"inputs": inputs, "targets": [1.0, 0.0, -1.0]}
     shares = {"tau": 0.25, "sigma": 0.25, "zeta": 1.0, "share_gram": 0.25, "share_flips": 0.25, "share_output": 0.25}
     instance = Instance(
-        theorem=theorem.id, regime=regime.name, data=data, parameters={"C": 1.0, "delta": 0.1, **shares}, width=8,
+        theorem=theorem.id, family=family.name, data=data, parameters={"C": 1.0, "delta": 0.1, **shares}, width=8,
         step=0.1, steps=2,
     )  # fmt: skip
-    needed = float(regime.run(instance, theorem).m_0)
+    needed = float(family.run(instance, theorem).m_0)
     assert needed > 1e12
-    search = Bisection(theorem, claim, regime, [instance], "width", 0.9, 20, 0)
+    search = Bisection(theorem, claim, family, [instance], "width", 0.9, 20, 0)
     assert search.prescribed(1, 100) == pytest.approx(needed, rel=1e-9)
     assert prescribes_width(theorem, claim)
 
@@ -70,43 +70,43 @@ def test_a_width_beyond_memory_is_prescribed_all_the_same():
 def test_a_threshold_that_hardly_any_draw_exercises_is_none(theorem):
     """The event happens in every twentieth draw only, too seldom to say anything."""
     build = lambda: Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1)  # noqa: E731
-    regime = theorem.regimes["vectors"] = Regime("vectors", build, AlgebraRun, {})
+    family = theorem.families["vectors"] = Family("vectors", build, AlgebraRun, {})
     claim = replace(
         theorem.claims["a fair coin"],
         measure=lambda run: 1.0 / run.m,
         given=lambda run: np.random.default_rng(run.instance.seed).random() < 0.05,
     )
-    (found,) = frontier(theorem, claim, regime, over="width", high=1000, draws=60)
+    (found,) = frontier(theorem, claim, family, over="width", high=1000, draws=60)
     assert found.value is None
 
 
 def test_training_lasts_as_long_as_asked_for(theorem):
     """What is measured grows with the steps: the threshold is twice as high for twice as many."""
     build = lambda: Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1, steps=3)  # noqa: E731
-    regime = theorem.regimes["vectors"] = Regime("vectors", build, AlgebraRun, {})
+    family = theorem.families["vectors"] = Family("vectors", build, AlgebraRun, {})
     claim = replace(theorem.claims[LARGEST], measure=lambda run: 10.0 * run.steps / run.m)
     for steps, expected in ((None, 15), (40, 200), (80, 400)):
-        (found,) = frontier(theorem, claim, regime, over="width", high=1000, draws=40, steps=steps)
+        (found,) = frontier(theorem, claim, family, over="width", high=1000, draws=40, steps=steps)
         assert found.value == pytest.approx(expected, rel=0.06)
     with pytest.raises(NtkVerifyError, match="at least one training step"):
-        frontier(theorem, claim, regime, steps=0)
+        frontier(theorem, claim, family, steps=0)
 
 
 def test_a_claim_without_a_threshold_says_on_which_side_it_is(theorem):
-    regime = Regime("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
-    theorem.regimes["vectors"] = regime
+    family = Family("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
+    theorem.families["vectors"] = family
     for low, high, words in ((0.1, 1, "holds throughout"), (5, 50, "fails throughout")):
-        curve = frontier(theorem, theorem.claims[LARGEST], regime, over="scale", low=low, high=high, draws=120)
+        curve = frontier(theorem, theorem.claims[LARGEST], family, over="scale", low=low, high=high, draws=120)
         assert curve[0].value is None
         assert table_rows(curve)[0][1] == words
     theorem.claims[LARGEST] = replace(theorem.claims[LARGEST], given=lambda run: False)
-    assert table_rows(frontier(theorem, theorem.claims[LARGEST], regime, over="scale", draws=60))[0][1] == "-"
+    assert table_rows(frontier(theorem, theorem.claims[LARGEST], family, over="scale", draws=60))[0][1] == "-"
 
 
 def test_where_nothing_can_be_run_the_conclusion_does_not_hold(theorem):
     """Below scale 1 every draw raises: that is where the threshold is."""
-    regime = Regime("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
-    theorem.regimes["vectors"] = regime
+    family = Family("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
+    theorem.families["vectors"] = family
 
     def runs_from_one_on(run):
         if run.scale < 1:
@@ -114,7 +114,7 @@ def test_where_nothing_can_be_run_the_conclusion_does_not_hold(theorem):
         return 1.0
 
     theorem.claims[LARGEST] = replace(theorem.claims[LARGEST], measure=runs_from_one_on)
-    (found,) = frontier(theorem, theorem.claims[LARGEST], regime, over="scale", low=0.1, high=50, draws=60)
+    (found,) = frontier(theorem, theorem.claims[LARGEST], family, over="scale", low=0.1, high=50, draws=60)
     assert found.value == pytest.approx(1, rel=0.06)
     assert found.low < 1
     assert found.samples[0].draws == found.samples[0].refused > 0
@@ -122,11 +122,11 @@ def test_where_nothing_can_be_run_the_conclusion_does_not_hold(theorem):
 
 
 def test_the_family_with_the_most_values_is_taken(theorem):
-    theorem.regimes["fixed"] = Regime("fixed", lambda: Instance(data={"x": [1.0]}), AlgebraRun, {})
+    theorem.families["fixed"] = Family("fixed", lambda: Instance(data={"x": [1.0]}), AlgebraRun, {})
     claim = first_conclusion(theorem)
-    assert best_regime(theorem, claim, against="n", entropy=0).name == "vectors"
+    assert best_family(theorem, claim, against="n", entropy=0).name == "vectors"
     with pytest.raises(NtkVerifyError, match="nobody"):
-        best_regime(theorem, claim, against="nobody", entropy=0)
+        best_family(theorem, claim, against="nobody", entropy=0)
 
 
 def test_the_command_writes_data_and_a_figure(module, tmp_path, capsys):

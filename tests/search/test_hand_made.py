@@ -51,20 +51,20 @@ MERGING = [
 @pytest.mark.parametrize(("activation", "claim", "instance"), MERGING)
 def test_merging_samples_beyond_what_is_observed(activation, claim, instance):
     theorem = load_theorem(FOLDER / "positive_definiteness.py")
-    found = certify(theorem, theorem.claims[claim], theorem.regimes[f"merging samples, {activation}"], instance)
+    found = certify(theorem, theorem.claims[claim], theorem.families[f"merging samples, {activation}"], instance)
     assert found.status == "REFUTED"
     assert "one pair" in found.reason
     # the claim does fail there: the assumption is what keeps it
     relaxed = [a.name for a in theorem.assumptions_of(theorem.claims[claim]) if a.name.startswith("one pair")]
-    regime = theorem.regimes[f"merging samples, {activation}"]
-    assert certify(theorem, theorem.claims[claim], regime, instance, relax=relaxed).status == "CERTIFIED"
+    family = theorem.families[f"merging samples, {activation}"]
+    assert certify(theorem, theorem.claims[claim], family, instance, relax=relaxed).status == "CERTIFIED"
 
 
 def test_more_than_float64_can_tell_is_certified():
     """Five samples in a row of either block: lambda_0 is 3e-19 of the norm, and proved to five digits."""
     theorem = load_theorem(FOLDER / "positive_definiteness.py")
     row = {"interior": [[0.3 + j / 200, 0.5] for j in range(5)], "boundary": [[0, 0.3 + j / 200] for j in range(5)]}
-    run = theorem.regimes["erf"].run(Instance(data=row, width=1), theorem)
+    run = theorem.families["erf"].run(Instance(data=row, width=1), theorem)
     lower, upper = (float(end) for end in (run.certified_lambda_0.lower, run.certified_lambda_0.upper))
     assert 0 < lower <= upper < lower * (1 + 1e-5)
     assert upper < 1e-18 * run.limit_norm
@@ -75,7 +75,7 @@ def test_a_pair_too_close_for_float64_is_outside_the_claim():
     theorem = load_theorem(FOLDER / "positive_definiteness.py")
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith("smooth without closed form"))
     points = {"interior": [[0.571, 0.006], [0.773, 0.978]], "boundary": [[0.089, 0], [0.08900102, 0]]}
-    run = theorem.regimes["tanh"].run(Instance(data=points, width=1), theorem)
+    run = theorem.families["tanh"].run(Instance(data=points, width=1), theorem)
     margins = {a.name: a.margin(run) for a in theorem.assumptions_of(claim)}
     assert [name for name, margin in margins.items() if margin < 0] == ["at most two samples of a block, 1/100 apart"]
     assert claim.measure(run) < run.evaluate(theorem.bound_of(claim)) / 10
@@ -89,7 +89,7 @@ def test_other_shapes_than_the_observed_ones_are_outside(interior):
     instance = Instance(
         data={"interior": interior, "closer": closer, "boundary": [[0.0], [1.0]]}, parameters={"h": FINE}, width=1
     )
-    found = certify(theorem, theorem.claims[CUBED], theorem.regimes["merging samples, ReLU^3"], instance)
+    found = certify(theorem, theorem.claims[CUBED], theorem.families["merging samples, ReLU^3"], instance)
     assert found.status == "REFUTED"
     assert "one pair" in found.reason
 
@@ -101,10 +101,10 @@ def test_an_observation_about_many_neurons_says_nothing_of_one():
         data={"interior": [[0.296, 0.511]], "boundary": [[0, 0.497]], "source": [0.362], "values": [-0.308]},
         width=1, step=0.9, steps=1, seed=845,
     )  # fmt: skip
-    found = certify(theorem, theorem.claims[claim], theorem.regimes["tanh, heat"], instance)
+    found = certify(theorem, theorem.claims[claim], theorem.families["tanh, heat"], instance)
     assert found.status == "REFUTED"
     assert "event" in found.reason
-    run = theorem.regimes["tanh, heat"].run(instance, theorem)
+    run = theorem.families["tanh, heat"].run(instance, theorem)
     assert run.remainder[0] > 1.6 * run.change[0]
 
 
@@ -115,29 +115,29 @@ def test_a_bound_that_is_rounding_is_never_exceeded_for_certain():
     points = {"interior": [[0.2, 0.3], [0.8, 0.7]], "boundary": [[0.0, 0.5], [0.5, 1.0]]}
     data = {**points, "source": [0.05, -0.05], "values": [0.02, 0.01]}
     instance = Instance(data=data, parameters={"size": 0.06}, width=64, step=1.0, steps=5, seed=1)
-    run = theorem.regimes["training"].run(instance, theorem)
+    run = theorem.families["training"].run(instance, theorem)
     assert claim.given(run)
     assert run.residuals[-1] <= run.floor
-    found = certify(theorem, claim, theorem.regimes["training"], instance)
+    found = certify(theorem, claim, theorem.families["training"], instance)
     assert found.status == "UNDECIDED"
     assert "rounding errors" in found.reason
 
 
 def test_a_bound_that_is_zero_at_first_is_judged_where_it_is_not():
-    theorem, regime, instance = small_instance("gradient_descent_regression", "any width")
+    theorem, family, instance = small_instance("gradient_descent_regression", "any width")
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith("max_r ||w_r(k) - w_r(0)||"))
     growing = replace(claim, bound=sympy.Symbol("k") / 10**9, given=None, assumes=())
-    found = certify(theorem, growing, regime, instance)
+    found = certify(theorem, growing, family, instance)
     assert found.status == "CERTIFIED"
     assert float(found.measured[0]) > 0
 
 
 def test_a_false_identity_is_certified():
-    theorem, regime, instance = small_instance("natural_gradient_pinn", "tanh, heat")
+    theorem, family, instance = small_instance("natural_gradient_pinn", "tanh, heat")
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith("the step solves"))
-    assert certify(theorem, claim, regime, instance).status == "REFUTED"
+    assert certify(theorem, claim, family, instance).status == "REFUTED"
     wrong = replace(claim, measure=lambda run: (claim.measure(run)[0] * 2, claim.measure(run)[1]))
-    assert certify(theorem, wrong, regime, instance).status == "CERTIFIED"
+    assert certify(theorem, wrong, family, instance).status == "CERTIFIED"
 
 
 def test_a_falsehood_about_1024_neurons_is_certified():
@@ -147,15 +147,15 @@ def test_a_falsehood_about_1024_neurons_is_certified():
         width=1024, step=0.9, steps=1, seed=845,
     )  # fmt: skip
     (name,) = (n for n in theorem.claims if n.startswith("1024 neurons: ||E||"))
-    assert certify(theorem, theorem.claims[name], theorem.regimes["tanh, heat"], instance).status == "REFUTED"
+    assert certify(theorem, theorem.claims[name], theorem.families["tanh, heat"], instance).status == "REFUTED"
     with planted(theorem, [f"{name} * 1/10000"]):
-        false = certify(theorem, theorem.claims[name], theorem.regimes["tanh, heat"], instance)
+        false = certify(theorem, theorem.claims[name], theorem.families["tanh, heat"], instance)
     assert false.status == "CERTIFIED"
 
 
 @pytest.mark.parametrize("step", [-0.5, 0.0])
 @pytest.mark.parametrize(
-    ("name", "regime", "assumption"),
+    ("name", "family", "assumption"),
     [
         ("natural_gradient_pinn", "tanh, heat", "step below 1"),
         ("gradient_descent_pinn", "narrow", "step at most 2/(3 ||H^inf||)"),
@@ -163,8 +163,8 @@ def test_a_falsehood_about_1024_neurons_is_certified():
         ("zhang_martens_grosse", "worst Jacobians", "c below 1/2 and step at most (1 - 2c)/(1 + c)^2"),
     ],
 )
-def test_steps_are_positive(name, regime, assumption, step):
-    theorem, family, instance = small_instance(name, regime)
+def test_steps_are_positive(name, family, assumption, step):
+    theorem, family, instance = small_instance(name, family)
     margin = theorem.assumptions[assumption].margin
     assert margin(family.run(instance, theorem)) >= 0
     assert margin(family.run(replace(instance, step=step), theorem)) < 0
@@ -205,14 +205,14 @@ WORST = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "regime", "start", "instance"), WORST)
-def test_worst_cases_state_their_premises(name, regime, start, instance):
+@pytest.mark.parametrize(("name", "family", "start", "instance"), WORST)
+def test_worst_cases_state_their_premises(name, family, start, instance):
     theorem = load_theorem(FOLDER / f"{name}.py")
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith(start) and c.kind != "control")
-    run = theorem.regimes[regime].run(instance, theorem)
+    run = theorem.families[family].run(instance, theorem)
     assert not np.any(claim.given(run))
     # it is the premise that keeps the claim: the bound is exceeded there
     excess = claim.measure(run) - run.evaluate(theorem.bound_of(claim))
     assert -excess > 1e-3 if claim.from_below else excess > 1e-3
-    _, family, drawn = small_instance(name, regime)
+    _, family, drawn = small_instance(name, family)
     assert np.all(claim.given(family.run(drawn, theorem)))

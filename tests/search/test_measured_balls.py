@@ -32,7 +32,7 @@ CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, u
 
 
 @pytest.mark.parametrize(
-    ("regime", "anywhere", "mended"),
+    ("family", "anywhere", "mended"),
     [
         ("merging samples beside a third, erf",
          "smooth: halving the distance quarters lambda_0 up to sqrt(h) wherever the other samples are", SMOOTH),
@@ -40,8 +40,8 @@ CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, u
          "ReLU^3: halving the distance halves lambda_0 up to sqrt(h) wherever the other samples are", CUBED),
     ],
 )  # fmt: skip
-def test_what_refutes_a_merging_lemma_anywhere_is_certified_and_outside_its_assumption(regime, anywhere, mended):
-    theorem, family, instance = small_instance("positive_definiteness", regime)
+def test_what_refutes_a_merging_lemma_anywhere_is_certified_and_outside_its_assumption(family, anywhere, mended):
+    theorem, family, instance = small_instance("positive_definiteness", family)
     assert certify(theorem, theorem.claims[anywhere], family, instance).status == "CERTIFIED"
     certificate = certify(theorem, theorem.claims[mended], family, instance)
     assert certificate.status == "REFUTED"
@@ -61,7 +61,7 @@ PINN = ("limit_gram", "limit_eigenvalues", "lambda_0", "limit_norm", "initial_gr
 
 
 @pytest.mark.parametrize(
-    ("name", "regime", "attributes"),
+    ("name", "family", "attributes"),
     [
         ("gradient_descent_pinn", "narrow", RUN + PINN),
         ("natural_gradient_pinn", "ReLU^3, heat", RUN + PINN),
@@ -69,8 +69,8 @@ PINN = ("limit_gram", "limit_eigenvalues", "lambda_0", "limit_norm", "initial_gr
         ("zhang_martens_grosse", "training", (*RUN, "sigma_0")),
     ],
 )
-def test_a_trajectory_in_balls_is_the_float64_trajectory(name, regime, attributes):
-    theorem, family, instance = small_instance(name, regime, width=16)
+def test_a_trajectory_in_balls_is_the_float64_trajectory(name, family, attributes):
+    theorem, family, instance = small_instance(name, family, width=16)
     run = family.run(instance, theorem)
     with flint.ctx.workprec(192):
         balls = ball_run(run)
@@ -90,13 +90,13 @@ def test_a_trajectory_in_balls_is_the_float64_trajectory(name, regime, attribute
             np.testing.assert_allclose(middles(jacobian), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("regime", ["sizes, tanh", "widths, softplus", "widths, softplus, all signs +1"])
-def test_a_first_step_in_balls_is_the_float64_step(regime):
-    _, family, instance = small_instance("quadratic_convergence", regime, width=16)
+@pytest.mark.parametrize("family", ["sizes, tanh", "widths, softplus", "widths, softplus, all signs +1"])
+def test_a_first_step_in_balls_is_the_float64_step(family):
+    _, family, instance = small_instance("quadratic_convergence", family, width=16)
     theorem = load_theorem(FOLDER / "quadratic_convergence.py")
     run = family.run(replace(instance, scale=0.6, evenness=0.8), theorem)
     signs = run.network.signs
-    assert (signs == 1).all() == regime.endswith("+1")
+    assert (signs == 1).all() == family.endswith("+1")
     with flint.ctx.workprec(192):
         balls = ball_run(run)
         np.testing.assert_array_equal(middles(balls.network.signs), signs)
@@ -141,7 +141,7 @@ def test_a_first_step_has_no_trajectory_in_either_arithmetic():
 
 
 @pytest.mark.parametrize(
-    ("name", "regime"),
+    ("name", "family"),
     [
         ("gradient_descent_regression", "any width"),
         ("gradient_descent_pinn", "narrow"),
@@ -149,8 +149,8 @@ def test_a_first_step_has_no_trajectory_in_either_arithmetic():
         ("zhang_martens_grosse", "training"),
     ],
 )
-def test_moved_weights_reach_float64_and_balls_alike(name, regime):
-    theorem, family, instance = small_instance(name, regime, seed=1)
+def test_moved_weights_reach_float64_and_balls_alike(name, family):
+    theorem, family, instance = small_instance(name, family, seed=1)
     instance = replace(instance, scale=0.7, evenness=0.5)
     assert instance.turns
     turned, plain = (family.run(i, theorem) for i in (instance, instance.with_seed(instance.seed)))
@@ -197,7 +197,7 @@ def test_linear_algebra_encloses():
 
 
 @pytest.mark.parametrize(
-    ("name", "regime", "claim"),
+    ("name", "family", "claim"),
     [
         ("gradient_descent_pinn", "narrow", "max_r ||dL/dw_r|| <= C_g B^2 ||r||/sqrt(m)"),
         ("natural_gradient_pinn", "ReLU^3, heat", "||theta+ - theta|| <= eta ||r||/sqrt(lambda_min(H))"),
@@ -211,8 +211,8 @@ def test_linear_algebra_encloses():
          "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)"),
     ],
 )  # fmt: skip
-def test_a_falsehood_about_a_network_is_certified_and_the_truth_refuted(name, regime, claim):
-    theorem, family, instance = small_instance(name, regime, width=10)
+def test_a_falsehood_about_a_network_is_certified_and_the_truth_refuted(name, family, claim):
+    theorem, family, instance = small_instance(name, family, width=10)
     instance = replace(instance, scale=1.0)  # short weights are far from every bound
     true = certify(theorem, theorem.claims[claim], family, instance)
     assert true.status == "REFUTED"

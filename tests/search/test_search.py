@@ -23,7 +23,7 @@ from ntkverify.search.evidence.fresh_seeds import confirm
 from ntkverify.search.evidence.settle import CLOSING
 from ntkverify.search.score import VACUOUS
 from ntkverify.search.space.coordinates import Space
-from ntkverify.theorem.parts import Regime
+from ntkverify.theorem.parts import Family
 
 SQUARES = "squares sum to n at most"
 
@@ -41,12 +41,12 @@ def hunt(theorem, module, *, store=None, evaluations=200, engines=("differential
 
 class TestCampaign:
     def test_a_family_that_draws_nothing_gets_a_tenth_unless_it_can_be_stretched(self, theorem, module):
-        theorem.regimes["fixed"] = Regime("fixed", lambda: Instance(data={"x": [1.0]}), AlgebraRun, {})
+        theorem.families["fixed"] = Family("fixed", lambda: Instance(data={"x": [1.0]}), AlgebraRun, {})
         theorem.claims[SQUARES] = replace(theorem.claims[SQUARES], on=("vectors", "fixed"))
         options = {"path": module, "claims": [SQUARES], "engines": ["random"], "evaluations": 110}
         plain, relaxed = (cells_of(theorem, relax=r, **options) for r in ((), ["entries at most 1"]))
-        assert {cell.regime: cell.evaluations for cell in plain} == {"vectors": 100, "fixed": 10}
-        assert {cell.regime: cell.evaluations for cell in relaxed} == {"vectors": 55, "fixed": 55}
+        assert {cell.family: cell.evaluations for cell in plain} == {"vectors": 100, "fixed": 10}
+        assert {cell.family: cell.evaluations for cell in relaxed} == {"vectors": 55, "fixed": 55}
 
     @pytest.mark.parametrize(
         ("measure", "drawn"),
@@ -63,7 +63,7 @@ class TestCampaign:
         def build(draw):
             return Instance(data={"x": generator(draw).uniform(0.5, 1, 2)}, width=3)
 
-        theorem.regimes["wide"] = Regime("wide", build, AlgebraRun, {})
+        theorem.families["wide"] = Family("wide", build, AlgebraRun, {})
         theorem.claims[SQUARES] = replace(theorem.claims[SQUARES], on=("wide",), measure=measure)
         (cell,) = cells_of(theorem, path=module, claims=[SQUARES], engines=["random"])
         assert campaign.space_of(theorem, cell).seeded == drawn
@@ -76,7 +76,7 @@ class TestCampaign:
 
     def test_weights_without_coordinates_are_drawn_anew_for_every_vector(self):
         space = Space(
-            Regime("r", lambda draw: Instance(width=draw(st.integers(1, 3))), AlgebraRun, {}), "t", weights=False
+            Family("r", lambda draw: Instance(width=draw(st.integers(1, 3))), AlgebraRun, {}), "t", weights=False
         )
         assert space.instance([0]) == space.instance([0])
         assert space.instance([0]).seed != space.instance([1]).seed
@@ -86,7 +86,7 @@ class TestCampaign:
             return np.sqrt(np.square(draw_block(run.instance.weight_seed, 0, run.m, 2)[0]).mean())
 
         # 4000 normal numbers: their root mean square is 1, within a hundredth or so, for every seed and turn
-        theorem.regimes["wide"] = Regime("wide", lambda: Instance(width=2000), AlgebraRun, {})
+        theorem.families["wide"] = Family("wide", lambda: Instance(width=2000), AlgebraRun, {})
         theorem.claims[SQUARES] = replace(
             theorem.claims[SQUARES], on=("wide",), measure=norm, bound=sympy.Integer(2), assumes=()
         )
@@ -147,7 +147,7 @@ class TestCampaign:
             fails = 0.9 if run.scale >= 0.9 else 0.19
             return float(np.random.default_rng(run.instance.seed).random() < fails)
 
-        theorem.regimes["vectors"] = Regime("vectors", build, AlgebraRun, {})
+        theorem.families["vectors"] = Family("vectors", build, AlgebraRun, {})
         theorem.claims[claim] = replace(
             theorem.claims[claim], measure=measure, quantifier=with_probability(sympy.Rational(4, 5))
         )
@@ -172,7 +172,7 @@ class TestCampaign:
                 super().__init__(instance, theorem)
 
         build = lambda draw: Instance(data={"x": [draw(st.sampled_from([0.1, 0.2, 0.3]))]})  # noqa: E731
-        theorem.regimes["vectors"] = Regime("vectors", build, Counted, {})
+        theorem.families["vectors"] = Family("vectors", build, Counted, {})
         ((_, row, _),) = hunt(theorem, module, claims=[SQUARES], engines=["random"], evaluations=50)
         assert row["evaluations"] == 50
         assert len(runs) == 3
@@ -220,9 +220,9 @@ class TestCampaign:
 
     def test_a_rate_that_a_few_draws_do_not_show_is_found_at_the_only_instance(self, theorem, module):
         """One draw in four fails where one in ten may: in a third of the searches none of the four that score does."""
-        regime = theorem.regimes["vectors"]
-        theorem.regimes["vectors"] = replace(
-            regime, build=lambda: Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1)
+        family = theorem.families["vectors"]
+        theorem.families["vectors"] = replace(
+            family, build=lambda: Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1)
         )
 
         def quarter(run):
@@ -242,7 +242,7 @@ class TestCampaign:
 
     def test_fresh_draws_that_cannot_be_run_count_as_held(self, theorem, module):
         """Left out, the draws that raise would leave a true claim failing in half of the others."""
-        regime = theorem.regimes["vectors"]
+        family = theorem.families["vectors"]
         instance = Instance(data={"x": [1.0]}, parameters={"scale": 1.0}, width=1)
         claim = replace(theorem.claims["a fair coin"], quantifier=with_probability(sympy.Rational(9, 10)))
 
@@ -256,11 +256,11 @@ class TestCampaign:
             return replace(claim, measure=measure)
 
         options = {"entropy": 5, "alpha": 1e-6}
-        honest = confirm(theorem, raising(0.05), regime, instance, **options)
+        honest = confirm(theorem, raising(0.05), family, instance, **options)
         assert honest.log_e < -np.log(1e-6)
         assert honest.refused > honest.draws / 2
         # and a claim that fails in 45 of 100 draws is refuted though 10 can't be run
-        false = confirm(theorem, raising(0.45), regime, instance, **options)
+        false = confirm(theorem, raising(0.45), family, instance, **options)
         assert false.log_e >= -np.log(1e-6)
 
     @pytest.mark.parametrize("engine", ["hypothesis", "portfolio"])
@@ -349,7 +349,7 @@ class TestCampaign:
             assert search_cell(theorem, cell, other, path=module)
 
     def test_wide_instances_are_counted_and_not_run(self, theorem, module):
-        theorem.regimes["vectors"] = Regime("vectors", lambda: Instance(data={"x": [1.0]}, width=99), AlgebraRun, {})
+        theorem.families["vectors"] = Family("vectors", lambda: Instance(data={"x": [1.0]}, width=99), AlgebraRun, {})
         _, row, _ = hunt(theorem, module, claims=[SQUARES], max_width=10, evaluations=4)[0]
         assert row["evaluations"] == row["vacuous"] > 0
         assert row["best_margin"] is None
@@ -359,7 +359,7 @@ class TestCampaign:
         ("options", "message"),
         [
             ({"claims": ["nothing"]}, "no claim"),
-            ({"regimes": ["nowhere"]}, "no instances"),
+            ({"families": ["nowhere"]}, "no instances"),
             ({"relax": ["luck"]}, "no assumption"),
             ({"engines": ["fast"]}, "no engine"),
             ({"evaluations": 0}, "positive budget"),

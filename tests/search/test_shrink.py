@@ -19,7 +19,7 @@ from ntkverify.search.evidence.shrink_in_family import lower
 from ntkverify.search.evidence.shrink_instance import shrink
 from ntkverify.search.score import VACUOUS, Score, score
 from ntkverify.search.space.coordinates import GRID, Space
-from ntkverify.theorem.parts import Regime
+from ntkverify.theorem.parts import Family
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
 GRADIENT = "max_r ||dL/dw_r|| <= sqrt(n/m) ||r||"
@@ -31,7 +31,7 @@ def test_a_smaller_size_is_searched_with_other_numbers():
     def build(draw):
         return Instance(data={"x": generator(draw).uniform(0, 1, draw(st.integers(1, 6)))})
 
-    space = Space(Regime("r", build, AlgebraRun, {}), "t")
+    space = Space(Family("r", build, AlgebraRun, {}), "t")
 
     def measure(instance):
         x = np.array(instance.data["x"])
@@ -88,7 +88,7 @@ def test_a_planted_falsehood_about_networks_ends_with_one_sample_one_dimension_a
     theorem = load_theorem(REGRESSION)
     plant = f"{GRADIENT} * 9/10"
     (cell,) = cells_of(
-        theorem, path=REGRESSION, claims=[GRADIENT], regimes=["any width"], plants=[plant], engines=["mutation"],
+        theorem, path=REGRESSION, claims=[GRADIENT], families=["any width"], plants=[plant], engines=["mutation"],
         evaluations=60,
     )  # fmt: skip
     with Store(None) as store:
@@ -100,9 +100,9 @@ def test_a_planted_falsehood_about_networks_ends_with_one_sample_one_dimension_a
     assert np.shape(instance["data"]["inputs"]) == (1, 1)
     assert (instance["width"], instance["steps"]) == (1, 1)
     with planted(theorem, [plant]):
-        claim, regime = theorem.claims[GRADIENT], theorem.regimes["any width"]
+        claim, family = theorem.claims[GRADIENT], theorem.families["any width"]
         restored = Instance(**{key: value for key, value in instance.items() if key != "format"})
-        assert score(theorem, claim, regime, restored).failed
+        assert score(theorem, claim, family, restored).failed
 
 
 def test_what_balls_refute_inside_the_family_is_no_violation_beyond_it(theorem, module, monkeypatch):
@@ -112,16 +112,16 @@ def test_what_balls_refute_inside_the_family_is_no_violation_beyond_it(theorem, 
     from ntkverify.search.evidence.certify import Certificate
 
     claim = theorem.claims["squares sum to n at most"]
-    family = Instance(data={"x": [2.0]}, parameters={"scale": 1.0}, width=4, theorem=theorem.id, regime="vectors")
+    family = Instance(data={"x": [2.0]}, parameters={"scale": 1.0}, width=4, theorem=theorem.id, family="vectors")
     seen = []
 
-    def answer(theorem, claim, regime, instance, **options):
+    def answer(theorem, claim, family, instance, **options):
         seen.append(instance.width)
         return Certificate("REFUTED" if instance.width == 4 else "CERTIFIED", "", 128)
 
     monkeypatch.setattr(module_of_settle, "certify", answer)
     found = settle(
-        theorem, claim, theorem.regimes["vectors"], family, path=module, relax=("entries at most 1",), plants=(),
+        theorem, claim, theorem.families["vectors"], family, path=module, relax=("entries at most 1",), plants=(),
         seeds=(), entropy=0, attempt=0,
     )  # fmt: skip
     assert seen == [1, 4]

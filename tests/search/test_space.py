@@ -13,7 +13,7 @@ from ntkverify.instances import generator
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign.cells import SEARCHER
 from ntkverify.search.space.coordinates import GRID, Space
-from ntkverify.theorem.parts import Regime
+from ntkverify.theorem.parts import Family
 
 
 class TestSpace:
@@ -24,7 +24,7 @@ class TestSpace:
             sign = draw(st.one_of(st.just(1.0), st.sampled_from([-2.0, -3.0])))
             return Instance(data={"x": values}, parameters={"sign": sign, "b": float(draw(st.booleans()))})
 
-        space = Space(Regime("r", build, AlgebraRun, {}), "t")
+        space = Space(Family("r", build, AlgebraRun, {}), "t")
         rng = np.random.default_rng(0)
         found = [space.instance(rng.integers(0, GRID, space.dimension).tolist()) for _ in range(60)]
         assert {len(i.data["x"]) for i in found if i} == {4, 8, 10}
@@ -34,7 +34,7 @@ class TestSpace:
         assert space.instance(vector) == space.instance(vector)
 
     def test_the_origin_is_the_simplest_and_the_corner_the_largest(self, theorem):
-        space = Space(theorem.regimes["vectors"], theorem.id)
+        space = Space(theorem.families["vectors"], theorem.id)
         assert len(space.instance([0] * space.dimension).data["x"]) == 1
         assert len(space.instance([GRID - 1] * space.dimension).data["x"]) == 6
         assert not space.seeded
@@ -49,7 +49,7 @@ class TestSpace:
             }
             return Instance(data={**data, "one": [rng.uniform()]})
 
-        space = Space(Regime("r", build, AlgebraRun, {}), "t")
+        space = Space(Family("r", build, AlgebraRun, {}), "t")
         assert (space.choices, space.shifts) == (1, 11)
         plain = space.instance([7, *[0] * 11])
         expected = np.random.default_rng(np.random.PCG64(7 * 2**32 // GRID))
@@ -68,14 +68,14 @@ class TestSpace:
         assert abs(normals.var() - 1) < 5 * np.sqrt(2 / normals.size)
 
     def test_a_network_has_its_seed_as_a_coordinate(self):
-        regime = Regime("r", lambda: Instance(width=3), AlgebraRun, {})
-        space = Space(regime, "t")
+        family = Family("r", lambda: Instance(width=3), AlgebraRun, {})
+        space = Space(family, "t")
         assert space.dimension == 11
         assert space.instance([0] * 10 + [1]).seed != space.instance([0] * 10 + [2]).seed
-        assert Space(regime, "t", weights=False).dimension == 0
+        assert Space(family, "t", weights=False).dimension == 0
 
     def test_weights_turn_with_coordinates_and_stay_standard_normal(self):
-        space = Space(Regime("r", lambda: Instance(width=2000), AlgebraRun, {}), "t")
+        space = Space(Family("r", lambda: Instance(width=2000), AlgebraRun, {}), "t")
         assert space.instance([0] * 11).turns == ()
         turned = space.instance([0, 0, 3 * GRID // 4, 0, GRID // 3, GRID // 2, 7, 7, 7, 7, 7])
         assert [angle for angle, _ in turned.turns] == pytest.approx([np.pi / 4, -np.pi / 6], abs=1e-5)
@@ -90,7 +90,7 @@ class TestSpace:
         assert np.array_equal(signs, same)
 
     def test_weights_are_scaled_by_a_coordinate_whose_middle_leaves_them_alone(self):
-        space = Space(Regime("r", lambda: Instance(width=50), AlgebraRun, {}), "t")
+        space = Space(Family("r", lambda: Instance(width=50), AlgebraRun, {}), "t")
         factors = [space.instance([share * GRID // 8, *[0] * 9, 3]).scale for share in (0, 1, 3, 4, 5, 7)]
         assert factors == pytest.approx([1, 4 ** (-2 / 3), 1, 1, 1, 4 ** (2 / 3)])
         assert space.instance([1, *[0] * 10]).scale == pytest.approx(1 / 4, rel=1e-4)
@@ -102,7 +102,7 @@ class TestSpace:
         np.testing.assert_array_equal(signs, same)
 
     def test_lengths_of_weights_are_evened_out_by_a_coordinate_and_directions_stay(self):
-        space = Space(Regime("r", lambda: Instance(width=50), AlgebraRun, {}), "t")
+        space = Space(Family("r", lambda: Instance(width=50), AlgebraRun, {}), "t")
         drawn = [space.instance([0, c, *[0] * 8, 3]) for c in (0, GRID // 6, GRID // 2, GRID - 1)]
         assert [instance.evenness for instance in drawn] == [0, 0, 1 / 2, 1]
         (plain, signs), _, (half, _), (even, same) = (draw_block(i.weight_seed, 0, 50, 3) for i in drawn)
@@ -119,7 +119,7 @@ class TestSpace:
 
     def test_whoever_changes_what_a_vector_means_changes_the_number_of_the_searcher(self):
         """Else a record of before would be resumed, and its vectors taken for other instances."""
-        space = Space(Regime("r", lambda: Instance(width=50), AlgebraRun, {}), "t")
+        space = Space(Family("r", lambda: Instance(width=50), AlgebraRun, {}), "t")
         instance = space.instance([GRID // 2, 5 * GRID // 8, GRID // 8, 0, GRID // 4, GRID // 2, 1, 2, 3, 4, 5])
         meaning = hashlib.sha256(instance.to_json().encode()).hexdigest()[:16]
         assert (SEARCHER, space.dimension, meaning) == (10, 11, "53c7da9e527b016a")
@@ -131,6 +131,6 @@ def test_the_smooth_coordinates_are_floats_shifts_stretches_factor_evenness_and_
         size = draw(st.floats(0, 1))
         return Instance(data={"x": rng.uniform(0, 1, 2)}, parameters={"size": size}, width=3)
 
-    space = Space(Regime("r", build, AlgebraRun, {}), "t")
+    space = Space(Family("r", build, AlgebraRun, {}), "t")
     # seed of the generator, float, two shifts, factor, evenness, four angles and their seeds, seed of the weights
     assert (space.dimension, space.smooth) == (15, list(range(1, 10)))

@@ -21,7 +21,7 @@ from ntkverify.search.score import VACUOUS, Score, draws_weights, score
 from ntkverify.search.space.coordinates import GRID, Space, weight_seed
 from ntkverify.search.space.deformations import useful
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.quantifiers import WithProbability
 from ntkverify.theorem.theorem import Theorem
 
@@ -60,8 +60,8 @@ def search_cell(
         if store.is_finished(name):  # by another process, since the first look
             return True
         with planted(theorem, cell.plants):
-            claim, regime = theorem.claims[cell.claim], theorem.regimes[cell.regime]
-            _Search(theorem, claim, regime, cell, name, store, Path(path), progress).run()
+            claim, family = theorem.claims[cell.claim], theorem.families[cell.family]
+            _Search(theorem, claim, family, cell, name, store, Path(path), progress).run()
         store.finish_cell(name)
     return True
 
@@ -73,19 +73,19 @@ class _Search:
         self,
         theorem: Theorem,
         claim: Claim,
-        regime: Regime,
+        family: Family,
         cell: Cell,
         name: str,
         store: Store,
         path: Path,
         progress: Progress,
     ) -> None:
-        self.theorem, self.claim, self.regime, self.cell, self.name = theorem, claim, regime, cell, name
+        self.theorem, self.claim, self.family, self.cell, self.name = theorem, claim, family, cell, name
         self.store, self.path, self.progress = store, path, progress
         self.space = space_of(theorem, cell)
         self.entropy = self.space.entropy
         # another cell that ends at the same instance draws others
-        self.fresh = _entropy(cell.entropy, cell.claim, cell.regime, cell.engine)
+        self.fresh = _entropy(cell.entropy, cell.claim, cell.family, cell.engine)
         self.seeds = tuple(weight_seed(self.entropy, j, salt=5) for j in range(DRAWS))
         self.known = store.evaluations(name)
         self.findings = store.findings(name)
@@ -169,7 +169,7 @@ class _Search:
             text = (instance.with_seed(0) if self.noisy else instance).to_json()
             if text not in self.scores:
                 self.scores[text] = score(
-                    self.theorem, self.claim, self.regime, instance, relax=self.cell.relax, seeds=self.seeds
+                    self.theorem, self.claim, self.family, instance, relax=self.cell.relax, seeds=self.seeds
                 )
             result = self.scores[text]
         seconds = time.process_time() - started
@@ -195,7 +195,7 @@ class _Search:
             finding = settle(
                 self.theorem,
                 self.claim,
-                self.regime,
+                self.family,
                 instance,
                 path=self.path,
                 relax=self.cell.relax,
@@ -224,17 +224,17 @@ def _entropy(*names: object) -> int:
 
 def space_of(theorem: Theorem, cell: Cell) -> Space:
     """The vectors that a cell searches, and the instances that they stand for."""
-    claim, regime = theorem.claims[cell.claim], theorem.regimes[cell.regime]
+    claim, family = theorem.claims[cell.claim], theorem.families[cell.family]
     entropy = _entropy(cell.entropy, cell.claim)
-    plain = Space(regime, theorem.id, entropy=entropy)
+    plain = Space(family, theorem.id, entropy=entropy)
     drawn = _drawn(plain, entropy)
-    stretches = useful(theorem, regime, drawn, theorem.assumptions_of(claim), cell.relax) if cell.relax else ()
+    stretches = useful(theorem, family, drawn, theorem.assumptions_of(claim), cell.relax) if cell.relax else ()
     # a claim of probability is scored by several draws of one instance; beyond an assumption anything may be asked for
     weights = not isinstance(claim.quantifier, WithProbability) and plain.seeded
     weights = weights and (
-        bool(cell.relax) or draws_weights(theorem, claim, regime, [i for i in drawn if i.width <= cell.max_width])
+        bool(cell.relax) or draws_weights(theorem, claim, family, [i for i in drawn if i.width <= cell.max_width])
     )
-    return Space(regime, theorem.id, entropy=entropy, stretches=stretches, weights=weights)
+    return Space(family, theorem.id, entropy=entropy, stretches=stretches, weights=weights)
 
 
 def _drawn(space: Space, entropy: int) -> list[Instance]:

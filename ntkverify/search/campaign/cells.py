@@ -12,7 +12,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.search.climb.engines import DEFAULT_ENGINES, ENGINES
 from ntkverify.search.evidence.violation import digest
 from ntkverify.search.score import searchable
-from ntkverify.theorem.parts import Regime
+from ntkverify.theorem.parts import Family
 from ntkverify.theorem.theorem import Theorem
 
 #: neurons that a search trains at most, so that one evaluation does not eat the budget
@@ -27,7 +27,7 @@ class Cell:
 
     Parameters
     ----------
-    theorem, sha256, claim, regime, engine : str
+    theorem, sha256, claim, family, engine : str
         Which; the digest is of the theorem's module, so that a changed theorem is searched anew.
     relax, plants : tuple of str
         Assumptions dropped, and what was made wrong on purpose.
@@ -48,7 +48,7 @@ class Cell:
     theorem: str
     sha256: str
     claim: str
-    regime: str
+    family: str
     engine: str
     relax: tuple[str, ...]
     plants: tuple[str, ...]
@@ -60,8 +60,8 @@ class Cell:
     searcher: int = SEARCHER
 
     def settings(self) -> dict[str, Any]:
-        """JSON-ready dictionary."""
-        return asdict(self)
+        """JSON-ready dictionary; the family under the key that stores of all versions have, so that they resume."""
+        return {"regime" if key == "family" else key: value for key, value in asdict(self).items()}
 
 
 def cells_of(
@@ -69,7 +69,7 @@ def cells_of(
     *,
     path: str | Path,
     claims: Sequence[str] = (),
-    regimes: Sequence[str] = (),
+    families: Sequence[str] = (),
     relax: Sequence[str] = (),
     plants: Sequence[str] = (),
     engines: Sequence[str] = DEFAULT_ENGINES,
@@ -85,7 +85,7 @@ def cells_of(
     ----------
     theorem, path
         The theorem and its module.
-    claims, regimes : sequence of str
+    claims, families : sequence of str
         Restrict the campaign; by default all searchable claims but the controls, on all of their families.
     relax, plants : sequence of str
         Assumptions to drop; things to make wrong.
@@ -106,20 +106,20 @@ def cells_of(
         If a name is unknown or a budget is not positive.
     """
     engines = list(dict.fromkeys(engines))  # one that is named twice is one
-    _refuse_mistakes(theorem, claims, regimes, relax, engines)
+    _refuse_mistakes(theorem, claims, families, relax, engines)
     if evaluations < 1 or (seconds is not None and not seconds > 0) or entropy < 0:
         raise NtkVerifyError("a search needs a positive budget and an entropy of at least 0.")
     sha256 = digest(path)
     found: list[Cell] = []
-    for claim, families in _searched(theorem, claims, regimes, relax):
-        shares = {family: _share(theorem.regimes[family], relax) for family in families}
+    for claim, searched in _searched(theorem, claims, families, relax):
+        shares = {family: _share(theorem.families[family], relax) for family in searched}
         whole = sum(shares.values()) * len(engines)
         found += [
             Cell(
                 theorem=theorem.id,
                 sha256=sha256,
                 claim=claim,
-                regime=family,
+                family=family,
                 engine=engine,
                 relax=tuple(relax),
                 plants=tuple(plants),
@@ -129,29 +129,29 @@ def cells_of(
                 max_width=max_width,
                 goal=goal,
             )
-            for family in families
+            for family in searched
             for engine in engines
         ]
     return found
 
 
-def _share(regime: Regime, relax: Sequence[str]) -> int:
+def _share(family: Family, relax: Sequence[str]) -> int:
     """A family that draws nothing differs in its weights at most, unless a dropped assumption lets it be stretched."""
-    return 10 if relax or inspect.signature(regime.build).parameters else 1
+    return 10 if relax or inspect.signature(family.build).parameters else 1
 
 
 def _searched(
-    theorem: Theorem, claims: Sequence[str], regimes: Sequence[str], relax: Sequence[str]
+    theorem: Theorem, claims: Sequence[str], families: Sequence[str], relax: Sequence[str]
 ) -> Iterator[tuple[str, list[str]]]:
     """Claims to search, with their families; those that assume nothing of what is relaxed are left out."""
     for claim in theorem.claims.values():
         wanted = claim.name in claims if claims else claim.kind != "control" and searchable(claim)
         if wanted and (not relax or {a.name for a in theorem.assumptions_of(claim)} & set(relax)):
-            yield claim.name, [r.name for r in theorem.regimes_of(claim) if not regimes or r.name in regimes]
+            yield claim.name, [r.name for r in theorem.families_of(claim) if not families or r.name in families]
 
 
 def _refuse_mistakes(
-    theorem: Theorem, claims: Sequence[str], regimes: Sequence[str], relax: Sequence[str], engines: Sequence[str]
+    theorem: Theorem, claims: Sequence[str], families: Sequence[str], relax: Sequence[str], engines: Sequence[str]
 ) -> None:
     for name in claims:
         if name not in theorem.claims:
@@ -160,8 +160,8 @@ def _refuse_mistakes(
             raise NtkVerifyError(
                 f"{name!r} speaks of a population of runs, which no single instance violates; check it with pytest."
             )
-    for name in regimes:
-        if name not in theorem.regimes:
+    for name in families:
+        if name not in theorem.families:
             raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {name!r}.")
     for name in engines:
         if name not in ENGINES:

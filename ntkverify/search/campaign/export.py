@@ -8,7 +8,7 @@ from pathlib import Path
 from ntkverify.errors import NtkVerifyError
 from ntkverify.search.campaign.store import Store
 
-COLUMNS = ("cell", "theorem", "claim", "regime", "engine", "relax", "vector", "margin", "vacuous", "failed", "seconds")
+COLUMNS = ("cell", "theorem", "claim", "family", "engine", "relax", "vector", "margin", "vacuous", "failed", "seconds")
 
 
 def write_csv(store: Store, path: Path) -> int:

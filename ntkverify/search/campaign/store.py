@@ -272,7 +272,8 @@ class Store:
             known = cells.get(cell, {})
             yield {
                 "cell": cell,
-                **{key: known.get(key, "") for key in ("theorem", "claim", "regime", "engine")},
+                **{key: known.get(key, "") for key in ("theorem", "claim", "engine")},
+                "family": known.get("regime", ""),
                 "relax": "; ".join(known.get("relax", ())),
                 "vector": " ".join(map(str, unpack(vector))),
                 "margin": margin,

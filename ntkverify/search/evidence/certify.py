@@ -27,7 +27,7 @@ from ntkverify.judging.outcome import DEFAULT_ROUNDING
 from ntkverify.search.ball_counterparts import ball_run
 from ntkverify.search.score import outcome_of
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.quantifiers import always, identity
 from ntkverify.theorem.theorem import Theorem
 
@@ -74,7 +74,7 @@ class Certificate:
 def certify(
     theorem: Theorem,
     claim: Claim,
-    regime: Regime,
+    family: Family,
     instance: Instance,
     *,
     relax: Collection[str] = (),
@@ -85,7 +85,7 @@ def certify(
 
     Parameters
     ----------
-    theorem, claim, regime, instance
+    theorem, claim, family, instance
         What is said to be violated by what.
     relax : collection of str
         Assumptions that were dropped.
@@ -103,7 +103,7 @@ def certify(
         )
     if too_large := _too_large(instance, 1.0):
         return Certificate("UNDECIDED", too_large, 0)
-    outcome_of(theorem, claim, regime, instance, relax=relax)  # an instance that can't be run is the user's mistake
+    outcome_of(theorem, claim, family, instance, relax=relax)  # an instance that can't be run is the user's mistake
     last = [bits]
 
     def attempt(precision: int) -> Certificate:
@@ -111,7 +111,7 @@ def certify(
 
         last[0] = precision
         with flint.ctx.workprec(precision):
-            return _attempt(theorem, claim, regime, instance, relax, precision)
+            return _attempt(theorem, claim, family, instance, relax, precision)
 
     try:
         result: Certificate = escalate(attempt, bits=bits, limit=limit)
@@ -143,9 +143,9 @@ class _Open(Undecided):
 
 
 def _attempt(
-    theorem: Theorem, claim: Claim, regime: Regime, instance: Instance, relax: Collection[str], bits: int
+    theorem: Theorem, claim: Claim, family: Family, instance: Instance, relax: Collection[str], bits: int
 ) -> Certificate:
-    run = ball_run(regime.run(instance, theorem))
+    run = ball_run(family.run(instance, theorem))
     if too_large := _too_large(instance, run.cost):
         raise NoEnclosure(too_large)
     for assumption in theorem.assumptions_of(claim):
@@ -165,7 +165,7 @@ def _attempt(
     mask = mask & ~_rounding_alone(theorem, claim, run, bound)
     if not mask.any():
         raise NoEnclosure("the bound is made of rounding errors of float64, which balls do not have")
-    tolerance = np.broadcast_to(_tolerance(claim, regime.run, theorem, instance, measured), measured.shape)
+    tolerance = np.broadcast_to(_tolerance(claim, family.run, theorem, instance, measured), measured.shape)
     entries = [int(i) for i in np.flatnonzero(mask.ravel())]
     excess = (bound - measured if claim.from_below else measured - bound).ravel()
     slack = {i: excess[i] - raw(float(tolerance.flat[i])) for i in entries}

@@ -18,7 +18,7 @@ from ntkverify.judging.statistics import EProcess
 from ntkverify.search.score import NOT_RUN, outcome_of
 from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.quantifiers import WithProbability
 from ntkverify.theorem.theorem import Theorem
 
@@ -58,7 +58,7 @@ class Confirmation:
 def confirm(
     theorem: Theorem,
     claim: Claim,
-    regime: Regime,
+    family: Family,
     instance: Instance,
     *,
     entropy: int,
@@ -81,14 +81,14 @@ def confirm(
         early costs power only, never validity.
     """
     assert isinstance(claim.quantifier, WithProbability)
-    delta = 1 - float(evaluate(theorem, claim.quantifier.probability, regime.run(instance, theorem)))
+    delta = 1 - float(evaluate(theorem, claim.quantifier.probability, family.run(instance, theorem)))
     process, refused = EProcess(delta), 0
     worth_finding = min(max(2 * delta, 0.1), (1 + delta) / 2)
     most = most or (_MOST if instance.width <= _WIDE else _MOST_WIDE)
     for index in range(most):
         drawn = instance.with_seed(weight_seed(entropy, index, salt=_SALT))
         try:
-            outcome = outcome_of(theorem, claim, regime, drawn, relax=relax)
+            outcome = outcome_of(theorem, claim, family, drawn, relax=relax)
         except NOT_RUN:
             refused += 1
             process.update(False, delta=delta)

@@ -47,9 +47,9 @@ def replay(theorem: Theorem, violation: Violation) -> Replay:
         If the violation is of another theorem, or its instance can't be run.
     """
     with planted(theorem, violation.plants):
-        claim, regime = violation.parts(theorem)
-        outcome = outcome_of(theorem, claim, regime, violation.instance, relax=violation.relax)
-        run = regime.run(violation.instance, theorem)
+        claim, family = violation.parts(theorem)
+        outcome = outcome_of(theorem, claim, family, violation.instance, relax=violation.relax)
+        run = family.run(violation.instance, theorem)
         with np.errstate(all="ignore"):
             if claim.quantifier is identity:
                 left, right = (np.asarray(side, np.float64) for side in claim.measure(run))

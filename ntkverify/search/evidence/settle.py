@@ -15,7 +15,7 @@ from ntkverify.search.evidence.shrink_instance import attempts_for, shrink
 from ntkverify.search.evidence.violation import Violation, digest, versions
 from ntkverify.search.score import Score, outcome_of, score
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.quantifiers import WithProbability
 from ntkverify.theorem.theorem import Theorem
 
@@ -47,7 +47,7 @@ class Finding:
 def settle(
     theorem: Theorem,
     claim: Claim,
-    regime: Regime,
+    family: Family,
     instance: Instance,
     *,
     path: Path,
@@ -63,7 +63,7 @@ def settle(
 
     Parameters
     ----------
-    theorem, claim, regime, instance
+    theorem, claim, family, instance
         What failed.
     path : Path
         The theorem's module, written into the file.
@@ -83,7 +83,7 @@ def settle(
         return _by_fresh_seeds(
             theorem,
             claim,
-            regime,
+            family,
             template,
             seeds=seeds,
             entropy=entropy,
@@ -92,13 +92,13 @@ def settle(
             instance_of=instance_of,
         )
 
-    return _by_balls(theorem, claim, regime, template, vector=vector, instance_of=instance_of)
+    return _by_balls(theorem, claim, family, template, vector=vector, instance_of=instance_of)
 
 
 def _by_balls(
     theorem: Theorem,
     claim: Claim,
-    regime: Regime,
+    family: Family,
     template: Violation,
     *,
     vector: tuple[int, ...],
@@ -108,18 +108,18 @@ def _by_balls(
     relax = template.relax
 
     def measure(candidate: Instance) -> Score:
-        return score(theorem, claim, regime, candidate, relax=relax)
+        return score(theorem, claim, family, candidate, relax=relax)
 
     lowered = _lowered(template.instance, measure, vector, instance_of)
     chosen = _shrunk(lowered, measure)
-    certificate = certify(theorem, claim, regime, chosen, relax=relax)
+    certificate = certify(theorem, claim, family, chosen, relax=relax)
     if chosen != lowered:
         # a family may mean more than the assumptions say: what balls refute there is no violation elsewhere either
-        inside = certify(theorem, claim, regime, lowered, relax=relax)
+        inside = certify(theorem, claim, family, lowered, relax=relax)
         if inside.status == "REFUTED" or certificate.status != "CERTIFIED":
             chosen, certificate = lowered, inside
     status = {"CERTIFIED": "certified", "UNDECIDED": "undecided", "REFUTED": "refuted"}[certificate.status]
-    evidence = {**_float64(theorem, claim, regime, chosen, relax), **certificate.record()}
+    evidence = {**_float64(theorem, claim, family, chosen, relax), **certificate.record()}
     kind = "certified" if status == "certified" else "float64"
     return Finding(status, replace(template, instance=chosen).with_evidence(kind=kind, **evidence))
 
@@ -144,9 +144,9 @@ def _shrunk(instance: Instance, measure: Callable[[Instance], Score]) -> Instanc
 
 
 def _float64(
-    theorem: Theorem, claim: Claim, regime: Regime, instance: Instance, relax: tuple[str, ...]
+    theorem: Theorem, claim: Claim, family: Family, instance: Instance, relax: tuple[str, ...]
 ) -> dict[str, Any]:
-    outcome = outcome_of(theorem, claim, regime, instance, relax=relax)
+    outcome = outcome_of(theorem, claim, family, instance, relax=relax)
     numbers = {"margin": outcome.margin, "float64_measured": outcome.at_worst[0], "float64_bound": outcome.at_worst[1]}
     # a run that left the range of float64 has no number to write
     return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
@@ -155,7 +155,7 @@ def _float64(
 def _by_fresh_seeds(
     theorem: Theorem,
     claim: Claim,
-    regime: Regime,
+    family: Family,
     template: Violation,
     *,
     seeds: tuple[int, ...],
@@ -167,15 +167,15 @@ def _by_fresh_seeds(
     relax = template.relax
 
     def measure(candidate: Instance) -> Score:
-        return score(theorem, claim, regime, candidate, relax=relax, seeds=seeds)
+        return score(theorem, claim, family, candidate, relax=relax, seeds=seeds)
 
     alpha = ALPHA / ((2 * attempt + 1) * (2 * attempt + 2))
-    first = confirm(theorem, claim, regime, template.instance, entropy=entropy, alpha=alpha, relax=relax)
+    first = confirm(theorem, claim, family, template.instance, entropy=entropy, alpha=alpha, relax=relax)
     chosen, result = template.instance, first
     if first.log_e >= -math.log(alpha):
         small = _shrunk(_lowered(template.instance, measure, vector, instance_of), measure)
         if small != template.instance:
-            again = confirm(theorem, claim, regime, small, entropy=entropy + 1, alpha=alpha / 2, relax=relax)
+            again = confirm(theorem, claim, family, small, entropy=entropy + 1, alpha=alpha / 2, relax=relax)
             if again.log_e >= -math.log(alpha / 2):
                 chosen, result = small, again
     evidence = {"alpha": alpha, "confirmations": [result.record()], "log_e": combined_log_e([result.record()])}

@@ -1,11 +1,11 @@
 """Shrinking: from a violation to the smallest sizes and the simplest numbers that still violate.
 
-First the coordinates of the family are lowered (`ntkverify.search.evidence.shrink_in_family`), which keeps an instance inside its family:
-a width prescribed for three samples becomes the one for two. Then the instance of a network is made smaller by passes
-that know only what an `Instance` is: steps, width, samples, dimensions, rounded numbers, the seed. A pass keeps a
-change when the result still violates, so nothing here has to know the theorem. What may happen to the data of a
-network the theorem's assumptions say; the arrays of a claim of linear algebra are tied to each other by their family
-alone - singular vectors are orthonormal, say - so that they are left as the family made them.
+First the coordinates of the family are lowered (`ntkverify.search.evidence.shrink_in_family`), which keeps an instance
+inside its family: a width prescribed for three samples becomes the one for two. Then the instance of a network is made
+smaller by passes that know only what an `Instance` is: steps, width, samples, dimensions, rounded numbers, the seed. A
+pass keeps a change when the result still violates, so nothing here has to know the theorem. What may happen to the data
+of a network the theorem's assumptions say; the arrays of a claim of linear algebra are tied to each other by their
+family alone - singular vectors are orthonormal, say - so that they are left as the family made them.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
 FORMAT = 1  #: version of the JSON layout; a reader refuses newer ones
@@ -133,7 +133,7 @@ class Violation:
             raise NtkVerifyError(f"violation file {path} can't be read: {error}.") from None
         return cls.from_json(text, where=f"violation file {path}")
 
-    def parts(self, theorem: Theorem) -> tuple[Claim, Regime]:
+    def parts(self, theorem: Theorem) -> tuple[Claim, Family]:
         """The claim and the family that the violation names.
 
         Raises
@@ -147,12 +147,12 @@ class Violation:
             )
         if self.claim not in theorem.claims:
             raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {self.claim!r}; was the module changed?")
-        if self.instance.regime not in theorem.regimes:
-            raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {self.instance.regime!r}.")
+        if self.instance.family not in theorem.families:
+            raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {self.instance.family!r}.")
         for name in self.relax:
             if name not in theorem.assumptions:
                 raise NtkVerifyError(f"theorem {theorem.id!r} has no assumption {name!r} to relax.")
-        return theorem.claims[self.claim], theorem.regimes[self.instance.regime]
+        return theorem.claims[self.claim], theorem.families[self.instance.family]
 
 
 def digest(path: str | Path) -> str:

@@ -21,7 +21,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.search.score import NOT_RUN, outcome_of
 from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Assumption, Claim, Regime
+from ntkverify.theorem.parts import Assumption, Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
 LEVEL = 0.05  #: error level that all intervals of one threshold share
@@ -101,7 +101,7 @@ def setter(over: str) -> Callable[[Instance, float], Instance]:
         """The instance with the parameter `over` set to `value`."""
         if over not in instance.parameters:
             raise NtkVerifyError(
-                f"instances of {instance.regime!r} have no parameter {over!r}; vary width, step or one of "
+                f"instances of {instance.family!r} have no parameter {over!r}; vary width, step or one of "
                 f"{sorted(instance.parameters)}."
             )
         return replace(instance, parameters={**instance.parameters, over: value})
@@ -120,7 +120,7 @@ class Bisection:
 
     Parameters
     ----------
-    theorem, claim, regime
+    theorem, claim, family
         What is to hold.
     instances : list of Instance
         On which data.
@@ -138,14 +138,14 @@ class Bisection:
         self,
         theorem: Theorem,
         claim: Claim,
-        regime: Regime,
+        family: Family,
         instances: list[Instance],
         over: str,
         fraction: float,
         draws: int,
         entropy: int,
     ) -> None:
-        self.theorem, self.claim, self.regime, self.instances = theorem, claim, regime, instances
+        self.theorem, self.claim, self.family, self.instances = theorem, claim, family, instances
         self.over, self.set, self.fraction, self.draws, self.entropy = over, setter(over), fraction, draws, entropy
         self.samples: dict[float, Sample] = {}
         self.relax: set[str] = set()
@@ -213,7 +213,7 @@ class Bisection:
             # every value has a stream of its own, so that two values are independent
             seed = weight_seed(self.entropy, index + 2**32 * len(self.samples), salt=_SALT)
             try:
-                outcome = outcome_of(self.theorem, self.claim, self.regime, instance.with_seed(seed), relax=self.relax)
+                outcome = outcome_of(self.theorem, self.claim, self.family, instance.with_seed(seed), relax=self.relax)
             except NOT_RUN:
                 refused += 1
             else:
@@ -267,7 +267,7 @@ class Bisection:
     def _unmet(self, instance: Instance, value: float) -> set[str]:
         needed = self.theorem.assumptions_of(self.claim)
         try:
-            run: Any = self.regime.run(self.set(instance, value), self.theorem)
+            run: Any = self.family.run(self.set(instance, value), self.theorem)
         except NtkVerifyError:
             return set()  # no such instance, at any value: it says nothing about the assumptions
         return {a.name for a in needed if not _is_met(a, run)}

@@ -12,7 +12,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.draws import draw_instances
 from ntkverify.search.frontier.bisection import Bisection, Threshold, setter
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Regime
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
 _POOL = 160  # instances drawn to find enough for every value of the horizontal axis
@@ -20,7 +20,7 @@ _POOL = 160  # instances drawn to find enough for every value of the horizontal 
 
 def groups(
     theorem: Theorem,
-    regime: Regime,
+    family: Family,
     *,
     against: str,
     values: Sequence[float] | None,
@@ -38,16 +38,16 @@ def groups(
     """
     found: list[tuple[float, Instance]] = []
     refused: NtkVerifyError | None = None
-    for drawn in draw_instances(regime, _POOL, entropy=entropy):
-        instance = replace(drawn, theorem=theorem.id, regime=regime.name, steps=drawn.steps if steps is None else steps)
+    for drawn in draw_instances(family, _POOL, entropy=entropy):
+        instance = replace(drawn, theorem=theorem.id, family=family.name, steps=drawn.steps if steps is None else steps)
         try:
-            found.append((float(getattr(regime.run(instance, theorem), against)), instance))
+            found.append((float(getattr(family.run(instance, theorem), against)), instance))
         except NtkVerifyError as error:  # a draw that can't be run, or nothing of that name in any of them
             refused = error
         except TypeError:
             raise NtkVerifyError(f"{against!r} is no single number of a run; choose another --against.") from None
     if not found:
-        raise refused or NtkVerifyError(f"{regime.name!r} has no instances.")
+        raise refused or NtkVerifyError(f"{family.name!r} has no instances.")
     keys = np.array([key for key, _ in found])
     distinct = np.unique(keys)
     result: dict[float, list[Instance]] = {}
@@ -63,7 +63,7 @@ def groups(
         for value in values:
             if value not in result:
                 raise NtkVerifyError(
-                    f"no instance of {regime.name!r} has {against} = {value:g}; drawn were "
+                    f"no instance of {family.name!r} has {against} = {value:g}; drawn were "
                     f"{', '.join(f'{v:g}' for v in sorted(result))}."
                 )
         result = {value: result[value] for value in values}
@@ -73,7 +73,7 @@ def groups(
 def frontier(
     theorem: Theorem,
     claim: Claim,
-    regime: Regime,
+    family: Family,
     *,
     over: str = "width",
     against: str = "n",
@@ -90,7 +90,7 @@ def frontier(
 
     Parameters
     ----------
-    theorem, claim, regime
+    theorem, claim, family
         What is to hold, on which data; the claim need not be checked on this family otherwise.
     over : str
         "width", "step" or a parameter of the instances.
@@ -117,32 +117,32 @@ def frontier(
         raise NtkVerifyError(f"a frontier needs at least one training step, not {steps}.")
     setter(over)
     result = []
-    drawn = groups(theorem, regime, against=against, values=values, entropy=entropy, steps=steps)
+    drawn = groups(theorem, family, against=against, values=values, entropy=entropy, steps=steps)
     for at, instances in drawn.items():
-        search = Bisection(theorem, claim, regime, instances, over, fraction, draws, entropy)
+        search = Bisection(theorem, claim, family, instances, over, fraction, draws, entropy)
         result.append(search.threshold(at, *search.range(low, high), progress))
     return result
 
 
-def best_regime(theorem: Theorem, claim: Claim, *, against: str, entropy: int) -> Regime:
+def best_family(theorem: Theorem, claim: Claim, *, against: str, entropy: int) -> Family:
     """The family with the most values on the horizontal axis among those whose runs the claim can be put to.
 
     Ties go to the families that the claim is checked on.
     """
-    own = theorem.regimes_of(claim)
-    kinds = {regime.run for regime in own}
-    best: tuple[tuple[int, int], Regime] | None = None
-    for regime in theorem.regimes.values():
-        if regime.run not in kinds:
+    own = theorem.families_of(claim)
+    kinds = {family.run for family in own}
+    best: tuple[tuple[int, int], Family] | None = None
+    for family in theorem.families.values():
+        if family.run not in kinds:
             continue
         try:
-            instances = draw_instances(regime, 16, entropy=entropy)
-            count = len({float(getattr(regime.run(i, theorem), against)) for i in instances})
+            instances = draw_instances(family, 16, entropy=entropy)
+            count = len({float(getattr(family.run(i, theorem), against)) for i in instances})
         except (NtkVerifyError, TypeError):
             continue
-        rank = (count, int(regime in own))
+        rank = (count, int(family in own))
         if best is None or rank > best[0]:
-            best = rank, regime
+            best = rank, family
     if best is None:
         raise NtkVerifyError(f"no instances of theorem {theorem.id!r} know {against!r}; choose another --against.")
     return best[1]
@@ -155,14 +155,14 @@ def first_conclusion(theorem: Theorem) -> Claim:
 
 def prescribes_width(theorem: Theorem, claim: Claim, *, entropy: int = 0) -> bool:
     """Whether the assumptions of a claim ask for a width on one of its families."""
-    for regime in theorem.regimes_of(claim):
+    for family in theorem.families_of(claim):
         drawn = [
-            replace(instance, theorem=theorem.id, regime=regime.name)
-            for instance in draw_instances(regime, 3, entropy=entropy)
+            replace(instance, theorem=theorem.id, family=family.name)
+            for instance in draw_instances(family, 3, entropy=entropy)
             if instance.width > 0
         ]
         if drawn:
-            search = Bisection(theorem, claim, regime, drawn, "width", 0.5, 1, entropy)
+            search = Bisection(theorem, claim, family, drawn, "width", 0.5, 1, entropy)
             if search.prescribed(*search.range(None, None)) is not None:
                 return True
     return False

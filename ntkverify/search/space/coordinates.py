@@ -31,7 +31,7 @@ from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.search.space.deformations import Stretch
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Regime
+from ntkverify.theorem.parts import Family
 
 GRID = 2**20  #: points of a coordinate
 _PROBES = 8  # random vectors that find out how many choices a family makes
@@ -169,7 +169,7 @@ class Space:
 
     Parameters
     ----------
-    regime : Regime
+    family : Family
         The family.
     theorem : str
         Identifier that the instances carry.
@@ -183,18 +183,18 @@ class Space:
 
     def __init__(
         self,
-        regime: Regime,
+        family: Family,
         theorem: str,
         *,
         entropy: int = 0,
         stretches: Sequence[Stretch] = (),
         weights: bool = True,
     ) -> None:
-        self.regime = regime
+        self.family = family
         self.theorem = theorem
         self.entropy = entropy
         self.stretches = tuple(stretches)
-        self._plain = not inspect.signature(regime.build).parameters
+        self._plain = not inspect.signature(family.build).parameters
         rng = np.random.default_rng([entropy, 1])
         probes = [self._draw(rng.integers(0, GRID, _MOST).tolist(), ()) for _ in range(_PROBES)]
         self.choices = max(min(read.used, _MOST) for _, read in probes)
@@ -232,7 +232,7 @@ class Space:
         instance, _ = self._draw(chosen[: self.choices], chosen[self.choices :])
         if instance is None:
             return None
-        instance = replace(instance, theorem=self.theorem, regime=self.regime.name, seed=0)
+        instance = replace(instance, theorem=self.theorem, family=self.family.name, seed=0)
         for stretch, c in zip(self.stretches, vector[plain : self._fixed], strict=True):
             instance = stretch.apply(instance, int(c) / GRID)
         if not self.seeded:
@@ -256,12 +256,12 @@ class Space:
         assert isinstance(provider, _GridProvider)
 
         def build(draw: Callable[[Any], Any]) -> Instance:
-            made: Instance = self.regime.build() if self._plain else self.regime.build(_Draw(draw, provider))
+            made: Instance = self.family.build() if self._plain else self.family.build(_Draw(draw, provider))
             return made
 
         instance = None
         try:
-            with BuildContext(data, is_final=False, wrapped_test=self.regime.build):
+            with BuildContext(data, is_final=False, wrapped_test=self.family.build):
                 instance = data.draw(st.composite(build)())
         except (StopTest, UnsatisfiedAssumption, NtkVerifyError):
             pass

@@ -19,7 +19,7 @@ from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.search.score import NOT_RUN
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Assumption, Regime
+from ntkverify.theorem.parts import Assumption, Family
 from ntkverify.theorem.theorem import Theorem
 
 OFF = 0.25  #: share of a stretch's coordinate that leaves the instance alone
@@ -68,13 +68,13 @@ def stretches_of(instance: Instance) -> Iterator[Stretch]:
 
 
 def useful(
-    theorem: Theorem, regime: Regime, instances: Sequence[Instance], needed: Iterable[Assumption], relax: Sequence[str]
+    theorem: Theorem, family: Family, instances: Sequence[Instance], needed: Iterable[Assumption], relax: Sequence[str]
 ) -> list[Stretch]:
     """Stretches that break a relaxed assumption and, somewhere, no other that the claim needs.
 
     Parameters
     ----------
-    theorem, regime
+    theorem, family
         Whose assumptions, on which family.
     instances : sequence of Instance
         Valid instances to try them on.
@@ -88,7 +88,7 @@ def useful(
     for instance in instances:
         for stretch in stretches_of(instance):
             if stretch.name not in found and any(
-                _breaks_only(theorem, regime, stretch, instance, amount, needed, relax) for amount in _AMOUNTS
+                _breaks_only(theorem, family, stretch, instance, amount, needed, relax) for amount in _AMOUNTS
             ):
                 found[stretch.name] = stretch
     return list(found.values())
@@ -96,7 +96,7 @@ def useful(
 
 def _breaks_only(
     theorem: Theorem,
-    regime: Regime,
+    family: Family,
     stretch: Stretch,
     instance: Instance,
     amount: float,
@@ -104,7 +104,7 @@ def _breaks_only(
     relax: Sequence[str],
 ) -> bool:
     try:
-        run = regime.run(stretch.apply(instance, amount), theorem)
+        run = family.run(stretch.apply(instance, amount), theorem)
     except NtkVerifyError:
         return False
     broken = {a.name for a in needed if not _met(a, run)}

@@ -1,0 +1,87 @@
+"""The house: which package stands on which, and how many files a folder may hold."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "ntkverify"
+
+#: the floors from the ground up; a package imports from its own floor's own files and from the floors below
+FLOORS = (
+    ("errors", "arrays", "cache", "seeds"),
+    ("symbolic",),
+    ("glossary", "arithmetic", "instances"),
+    ("theorem",),
+    ("expressions",),
+    ("execution",),
+    ("measures",),
+    ("training",),
+    ("problems",),
+    ("judging", "lemmas"),
+    ("search",),
+    ("report",),
+    ("commands",),
+    ("cli", "pytest_plugin"),
+)
+#: what still runs up; each line goes with the work that turns it round
+STILL_UP: frozenset[tuple[str, str]] = frozenset()
+MOST_FILES = 12
+
+_FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+
+
+def package_of(module):
+    return module.removeprefix("ntkverify").lstrip(".").split(".")[0]
+
+
+def upward_imports(root):
+    """Pairs (file, module) of imports of `ntkverify` modules that do not stand below the file's own package."""
+    found = set()
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        own = parts[0]
+        if own == "__init__":
+            continue  # the face of the library hands names on when they are asked for
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "ntkverify":
+                modules = [f"ntkverify.{alias.name}" for alias in node.names if alias.name in _FLOOR]
+            elif isinstance(node, ast.ImportFrom):
+                modules = [node.module or ""]
+            elif isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            else:
+                continue
+            for module in modules:
+                other = package_of(module)
+                if module.startswith("ntkverify.") and other != own and _FLOOR[other] >= _FLOOR[own]:
+                    found.add((f"ntkverify/{path.relative_to(root).as_posix()}", module))
+    return found
+
+
+def test_imports_point_down():
+    found = upward_imports(ROOT)
+    new = [f"{file} imports {module}, which does not stand below it" for file, module in sorted(found - STILL_UP)]
+    assert not new, "\n".join(new)
+    gone = sorted(STILL_UP - found)
+    assert not gone, f"these no longer run up and leave the list: {gone}"
+
+
+def test_every_package_has_a_floor():
+    names = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert names - {"__init__"} == set(_FLOOR)
+
+
+@pytest.mark.parametrize("line", ["from ntkverify.report.table import render", "import ntkverify.search.score"])
+def test_an_upward_import_is_found_wherever_it_stands(tmp_path, line):
+    (tmp_path / "judging").mkdir()
+    (tmp_path / "judging" / "new.py").write_text(f"def late():\n    {line}\n")
+    ((file, module),) = upward_imports(tmp_path)
+    assert file == "ntkverify/judging/new.py"
+    assert module in line
+
+
+def test_a_folder_can_be_read_at_a_glance():
+    folders = [ROOT, *(path for path in ROOT.rglob("*") if path.is_dir() and path.name != "__pycache__")]
+    crowded = {str(f): n for f in folders if (n := sum(path.is_file() for path in f.iterdir())) > MOST_FILES}
+    assert not crowded
