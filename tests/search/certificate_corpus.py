@@ -23,9 +23,9 @@ from unittest import mock
 import small_instances
 
 from ntkverify import Instance, NtkVerifyError, load_theorem
-from ntkverify.quantifiers import always, identity
-from ntkverify.search import certify as certify_module
-from ntkverify.search.planted import planted
+from ntkverify.judging.falsehoods import planted
+from ntkverify.search.evidence import certify as certify_module
+from ntkverify.theorem.quantifiers import always, identity
 
 ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).with_name("certificates.json")
@@ -71,7 +71,7 @@ def own(**changes):
     """The one instance of a family that draws nothing."""
 
     def make(path, family):
-        return replace(theorem_at(path).regimes[family].build(), **changes)
+        return replace(theorem_at(path).families[family].build(), **changes)
 
     return make
 
@@ -428,9 +428,9 @@ def recipes():
 def run_class(path, family):
     """Name of the class of a family's runs, and of the library's class that it is, if another."""
     theorem = theorem_at(path)
-    regime = theorem.regimes[family]
-    built = regime.build() if path == OWN else drawn(path, family, width=1, steps=0)
-    kind = type(regime.run(built, theorem))
+    of = theorem.families[family]
+    built = of.build() if path == OWN else drawn(path, family, width=1, steps=0)
+    kind = type(of.run(built, theorem))
     base = next(c for c in kind.__mro__ if c.__module__.startswith("ntkverify."))
     return kind.__name__ if kind is base else f"{kind.__name__}({base.__name__})"
 
@@ -448,7 +448,7 @@ def made(recipe):
     """The case that a recipe makes, without an answer."""
     theorem = theorem_at(recipe.path)
     claim = claim_of(theorem, recipe.claim)
-    instance = replace(recipe.make(recipe.path, recipe.family), theorem=theorem.id, regime=recipe.family)
+    instance = replace(recipe.make(recipe.path, recipe.family), theorem=theorem.id, family=recipe.family)
     plants = [f"{claim.name} {plant}" if plant.startswith(("*", "with ")) else plant for plant in recipe.plants]
     case = {
         "case": recipe.label,
@@ -471,10 +471,10 @@ def ask(case):
     instance = Instance.from_json(json.dumps(case["instance"]))
     with planted(theorem, case.get("plants", [])), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # float64 may overflow or divide by zero where balls do not
-        claim, regime = theorem.claims[case["claim"]], theorem.regimes[case["family"]]
+        claim, family = theorem.claims[case["claim"]], theorem.families[case["family"]]
         try:
             return certify_module.certify(
-                theorem, claim, regime, instance, relax=case.get("relax", []), **case.get("options", {})
+                theorem, claim, family, instance, relax=case.get("relax", []), **case.get("options", {})
             )
         except Exception as error:
             return error

@@ -13,14 +13,14 @@ import sympy
 from sympy import Rational
 
 from ntkverify import Instance, Source, Theorem, always, identity, with_probability
-from ntkverify.measures.terms import as_samples
+from ntkverify.execution.walking.terms import as_samples
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.first_step import first_step
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.problems.pinn import PinnRun, pinn
 from ntkverify.problems.regression import RegressionRun
-from ntkverify.run import Run
-from ntkverify.symbolic.neuron import regression_neuron
+from ntkverify.problems.run import Run
+from ntkverify.symbolic.network.neuron import regression_neuron
 
 theorem = Theorem("Claims for balls", source=Source(), statement="$|x|^2 <= n$")
 n, k = sympy.symbols("n k", positive=True)

@@ -10,7 +10,7 @@ pytest.importorskip("flint")
 from certificate_corpus import FILE, RAISED, answered, ask, objection, overlap, read
 
 from ntkverify import NtkVerifyError
-from ntkverify.search.certify import Certificate
+from ntkverify.search.evidence.certify import Certificate
 
 CASES = read()
 #: of the library; a theorem's own class is written with the one that it is
