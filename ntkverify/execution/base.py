@@ -13,6 +13,7 @@ import numpy as np
 from ntkverify.arithmetic.evaluator import Algebra, evaluate_all
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights, residual_slopes
+from ntkverify.execution.step import MeasuredStep
 from ntkverify.symbolic.network.neuron import Neuron
 
 
@@ -61,6 +62,36 @@ class Executor(ABC):
         weights, frozen = check_weights(self.neuron, weights, frozen)
         weights[...] = weights - eta * self.gradient(weights, frozen, forward)
         return self.forward(weights, frozen)
+
+    def measured_step(
+        self,
+        weights: Any,
+        frozen: Any,
+        forward: Forward,
+        eta: Any,
+        *,
+        start: Any,
+        change: Any = None,
+        gram: bool = True,
+    ) -> MeasuredStep:
+        """One step that measures itself: changes `weights` in place.
+
+        Parameters
+        ----------
+        weights, frozen : arrays, shape (m, p) and (m, q)
+            Weights of all neurons.
+        forward : Forward
+            The pass at these weights.
+        eta : scalar
+            The step is ``-eta J^T r``; 0 measures without moving.
+        start : array, shape (m, p)
+            Where drift is measured from.
+        change : array, shape (m, p), optional
+            A step of another direction, taken instead.
+        gram : bool
+            Whether the Gram matrix is wanted.
+        """
+        raise NtkVerifyError(f"{type(self).__name__} does not measure steps; use backend='array'.")
 
     def with_samples(self, samples: Samples) -> Self:
         """The same executor for other points and targets of the same sizes."""

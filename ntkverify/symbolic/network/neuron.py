@@ -69,6 +69,11 @@ class Neuron:
     coordinates: tuple[sympy.Symbol, ...]
     blocks: tuple[Block, ...]
 
+    @property
+    def groups(self) -> dict[str, tuple[int, ...]]:
+        """Trained weights by group, as their places in `weights`; drift and gradients are measured group by group."""
+        return {"weights": tuple(range(len(self.weights)))}
+
     @cached_property
     def gradients(self) -> dict[str, tuple[tuple[sympy.Expr, ...], ...]]:
         """Per block, per feature: the gradient in the trainable weights."""
