@@ -10,6 +10,7 @@ from ntkverify.execution.fused import measured
 from ntkverify.measures import fused, network
 from ntkverify.measures import initial as sweep
 from ntkverify.symbolic.network.neuron import regression_neuron
+from ntkverify.training import loop
 
 EPS = np.finfo(float).eps
 
@@ -42,8 +43,8 @@ def dense(points, targets, *, seed, width, step, steps, dimension):
         w = after
 
 
-@pytest.mark.parametrize("descend", [sweep.descend, fused.descend_fused])
-@pytest.mark.parametrize(("n", "d", "width"), [(1, 1, 7), (3, 2, 500), (4, 5, 3 * sweep.CHUNK + 11)])
+@pytest.mark.parametrize("descend", [loop.descend, fused.descend_fused])
+@pytest.mark.parametrize(("n", "d", "width"), [(1, 1, 7), (3, 2, 500), (4, 5, 3 * loop.CHUNK + 11)])
 def test_descent_agrees_with_the_definitions(n, d, width, descend):
     rng = np.random.default_rng(n)
     points = rng.standard_normal((n, d))
@@ -62,7 +63,7 @@ def test_the_error_bound_covers_the_rounding():
     """Against the exact sum of the same float64 terms, by math.fsum."""
     import math
 
-    width = 2 * sweep.CHUNK + 3
+    width = 2 * loop.CHUNK + 3
     point = np.array([[0.6, 0.8]])
     found = sweep.initial_sweep(regression_neuron("relu", dimension=2), point, seed=1, width=width, radius=0.1)
     parts = [weights.draw_block(1, b, hi - lo, 2) for b, lo, hi in weights.blocks(width)]
@@ -72,7 +73,7 @@ def test_the_error_bound_covers_the_rounding():
     assert found.outputs_error[0] < 1e-9
 
 
-@pytest.mark.parametrize("descend", [sweep.descend, fused.descend_fused])
+@pytest.mark.parametrize("descend", [loop.descend, fused.descend_fused])
 @pytest.mark.parametrize("size", [1e-8, 1.0, 1e4])
 def test_the_error_bound_of_the_residuals_covers_target_and_root(descend, size):
     """Where the outputs are far smaller than the targets, the difference is what rounds."""
@@ -95,14 +96,14 @@ def test_initial_sweep_agrees_with_the_start_of_the_descent():
     neuron = regression_neuron("relu", dimension=3)
     width = weights.BLOCK + 17
     initial = sweep.initial_sweep(neuron, points, seed=3, width=width, radius=0.01)
-    descent = sweep.descend(neuron, points, np.zeros(3), seed=3, width=width, step=0.1, steps=0)
+    descent = loop.descend(neuron, points, np.zeros(3), seed=3, width=width, step=0.1, steps=0)
     np.testing.assert_allclose(initial.outputs, descent.residuals[0], atol=2 * initial.outputs_error.max())
     np.testing.assert_array_equal(initial.gram * width, np.round(initial.gram * width))  # counts of active neurons
     np.testing.assert_allclose(initial.gram, descent.grams[0], rtol=4 * EPS)
     assert np.all((initial.near > 0.005) & (initial.near < 0.011))  # P(|g| <= 0.01) = 0.008, 8 standard errors
 
 
-@pytest.mark.parametrize("descend", [sweep.descend, fused.descend_fused])
+@pytest.mark.parametrize("descend", [loop.descend, fused.descend_fused])
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, descend):
     setting = {"seed": 2, "width": 3 * measured.CHUNK + 5, "step": 0.3, "steps": 2}
     neuron = regression_neuron("relu", dimension=2)
@@ -118,7 +119,7 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, descend):
 def test_fused_and_reference_rounding_bounds_cover_their_difference():
     setting = {"seed": 4, "width": 2 * measured.CHUNK + 1, "step": 0.5, "steps": 3}
     neuron = regression_neuron("relu", dimension=2)
-    one, other = (f(neuron, np.eye(2), np.ones(2), **setting) for f in (sweep.descend, fused.descend_fused))
+    one, other = (f(neuron, np.eye(2), np.ones(2), **setting) for f in (loop.descend, fused.descend_fused))
     difference = np.abs(one.residuals - other.residuals)
     # errors of earlier steps shrink with the contraction, so that two steps' worth bounds their sum
     assert (difference <= 2 * (one.residuals_error + other.residuals_error)).all()

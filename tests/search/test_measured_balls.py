@@ -90,13 +90,13 @@ def test_a_trajectory_in_balls_is_the_float64_trajectory(name, family, attribute
             np.testing.assert_allclose(middles(jacobian), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("family", ["sizes, tanh", "widths, softplus", "widths, softplus, all signs +1"])
-def test_a_first_step_in_balls_is_the_float64_step(family):
-    _, family, instance = small_instance("quadratic_convergence", family, width=16)
+@pytest.mark.parametrize("name", ["sizes, tanh", "widths, softplus", "widths, softplus, all signs +1"])
+def test_a_first_step_in_balls_is_the_float64_step(name):
+    _, family, instance = small_instance("quadratic_convergence", name, width=16)
     theorem = load_theorem(FOLDER / "quadratic_convergence.py")
     run = family.run(replace(instance, scale=0.6, evenness=0.8), theorem)
     signs = run.network.signs
-    assert (signs == 1).all() == family.endswith("+1")
+    assert (signs == 1).all() == name.endswith("+1")
     with flint.ctx.workprec(192):
         balls = ball_run(run)
         np.testing.assert_array_equal(middles(balls.network.signs), signs)
