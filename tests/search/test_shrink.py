@@ -1,9 +1,9 @@
 """Violations become small: inside their family, and networks beyond it."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
-import json
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -102,7 +102,7 @@ def test_a_planted_falsehood_about_networks_ends_with_one_sample_one_dimension_a
     assert (instance["width"], instance["steps"]) == (1, 1)
     with planted(theorem, [plant]):
         claim, family = theorem.claims[GRADIENT], theorem.families["any width"]
-            restored = Instance.from_json(json.dumps(instance))
+        restored = Instance.from_json(json.dumps(instance))
         assert score(theorem, claim, family, restored).failed
 
 
