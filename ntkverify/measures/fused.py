@@ -9,8 +9,8 @@ import numpy as np
 from ntkverify.arrays import Array
 from ntkverify.execution.draw import Seed
 from ntkverify.execution.fused.measured import MeasuredStep, measured_step, most_roundings
+from ntkverify.execution.rounding import output_error
 from ntkverify.measures.network import draw_network
-from ntkverify.measures.rounding import output_error
 from ntkverify.symbolic.network.neuron import Neuron
 from ntkverify.training.loop import Descent
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.arrays import Array
+from ntkverify.execution.rounding import CHUNK, output_error, sum_roundings
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import Terms
-from ntkverify.measures.rounding import CHUNK, output_error, sum_roundings
 
 
 class Sweeper:
