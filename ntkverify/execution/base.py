@@ -23,6 +23,9 @@ class Executor(ABC):
     Weights are arrays of shape (m, p), one neuron per row; frozen weights (m, q), or None where q = 0.
     """
 
+    #: whether numbers are enclosures, which have no rounding error
+    is_exact = False
+
     def __init__(self, samples: Samples, algebra: Algebra) -> None:
         self.samples = samples
         self.algebra = algebra
@@ -91,7 +94,11 @@ class Executor(ABC):
         gram : bool
             Whether the Gram matrix is wanted.
         """
-        raise NtkVerifyError(f"{type(self).__name__} does not measure steps; use backend='array'.")
+        from ntkverify.execution.walking.array import ArrayExecutor
+
+        # an executor without a sweep of its own takes the reference's
+        reference = ArrayExecutor(self.samples)
+        return reference.measured_step(weights, frozen, forward, eta, start=start, change=change, gram=gram)
 
     def with_samples(self, samples: Samples) -> Self:
         """The same executor for other points and targets of the same sizes."""

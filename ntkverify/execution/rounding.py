@@ -13,13 +13,13 @@ from ntkverify.symbolic.expression.majorant import relative_error
 CHUNK = 2**13
 
 
-def sum_roundings(width: int) -> int:
+def sum_roundings(width: int, chunk: int = CHUNK) -> int:
     """Most roundings between a neuron's term and the total over a network.
 
     NumPy adds 128 numbers in eight running sums before it goes pairwise (16 + 3 roundings) and then once
     per doubling; the chunks are added one after the other.
     """
-    return 19 + math.ceil(math.log2(CHUNK)) + -(-width // CHUNK)
+    return 19 + math.ceil(math.log2(max(chunk, 2))) + -(-width // chunk)
 
 
 def output_error(roundings: int, majorants: Array, targets: Array, width: int) -> Array:

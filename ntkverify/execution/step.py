@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ntkverify.execution.samples import Forward
+from ntkverify.arithmetic.evaluator import evaluate_all
+from ntkverify.execution.samples import BlockSamples, Forward, residual_slopes
+from ntkverify.symbolic.expression.majorant import majorant, relative_error
+from ntkverify.symbolic.expression.majorant import roundings as count_roundings
+
+if TYPE_CHECKING:
+    from ntkverify.execution.base import Executor
 
 
 @dataclass(frozen=True)
@@ -60,3 +66,80 @@ class MeasuredStep:
     remainders: Any
     moves: Mapping[str, Move]
     gram: Any = None
+
+
+def finished(
+    executor: Executor,
+    before: Forward,
+    sums: Sequence[Any],
+    majorants: Sequence[Any],
+    linear: Sequence[Any],
+    remainders: Sequence[Any],
+    *,
+    moves: Mapping[str, Move],
+    gram: Any,
+    roundings: int | None,
+) -> MeasuredStep:
+    """A measured step from sums over the neurons, per block arrays (K_b, n_b) that carry the factor m**-1/2.
+
+    Parameters
+    ----------
+    executor : Executor
+        The problem.
+    before : Forward
+        The pass at the old weights.
+    sums, majorants : sequence of arrays
+        Features at the new weights, and what their rounding errors are relative to; no majorants in balls.
+    linear, remainders : sequence of arrays
+        What the gradients say of the change of the sums, and what they miss.
+    moves, gram
+        As the step has them.
+    roundings : int or None
+        Most roundings that a neuron's feature meets on its way into the sums; None in balls.
+    """
+    after = executor._residuals_of(tuple(sums))
+    slopes = executor.slopes(before)
+    lines, missed, errors = [], [], []
+    for index, b in enumerate(executor.samples.blocks):
+        line = sum(slope * row for slope, row in zip(slopes[index], linear[index], strict=True))
+        rest = sum(slope * row for slope, row in zip(slopes[index], remainders[index], strict=True))
+        if not b.block.is_linear:
+            # what the pointwise residual bends over the change of the sums
+            moved = sum(
+                slope * (row + more)
+                for slope, row, more in zip(slopes[index], linear[index], remainders[index], strict=True)
+            )
+            rest = rest + (after.residuals[b.rows] - before.residuals[b.rows] - moved)
+        lines.append(line)
+        missed.append(rest)
+        if roundings is not None:
+            errors.append(_rounding(executor, b, sums[index], majorants[index], roundings))
+    residuals = after.residuals
+    return MeasuredStep(
+        forward=after,
+        errors=residuals * 0 if roundings is None else executor.concatenate(errors),
+        linear=executor.concatenate(lines),
+        remainders=executor.concatenate(missed),
+        moves=moves,
+        gram=gram,
+    )
+
+
+def _rounding(executor: Executor, b: BlockSamples, sums: Any, majorants: Any, roundings: int) -> Any:
+    """Bound (n_b,) of the rounding errors of a block's residuals.
+
+    Of a linear block ``scale (sums - target)``: the square root of m, the division by it, the difference and the scale,
+    itself a root, round besides. Elsewhere by the mean value theorem, ``|R(Phi + e) - R(Phi)| <= sum_k |R_k| e_k``, the
+    slopes bounded by their majorants at |Phi| + e.
+    """
+    size, target = abs(b.scale), abs(b.targets)
+    if b.block.is_linear:
+        return size * relative_error(roundings + 5) * (majorants[0] + target)
+    e = relative_error(roundings + 2) * majorants
+    values = {s: abs(v) for s, v in executor._values(b).items()}
+    at = values | {s: abs(sums[k]) for k, s in enumerate(b.block.sums)}
+    near = values | {s: abs(sums[k]) + e[k] for k, s in enumerate(b.block.sums)}
+    own = relative_error(count_roundings(b.block.residual) + 3)
+    (value,) = evaluate_all([majorant(b.block.residual)], at, executor.algebra)
+    slopes = evaluate_all([majorant(s) for s in residual_slopes(b.block)], near, executor.algebra)
+    return size * (own * (value + target) + sum(s * row for s, row in zip(slopes, e, strict=True)))

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ntkverify.arrays import Array
 from ntkverify.execution.draw import Seed, blocks, draw_block
+from ntkverify.execution.machine.threads import in_order
 from ntkverify.execution.rounding import CHUNK, output_error, sum_roundings
 from ntkverify.execution.walking.terms import Points, Terms, as_samples
-from ntkverify.measures.network import in_order
 from ntkverify.symbolic.network.neuron import Neuron
 
 

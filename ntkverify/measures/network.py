@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +10,7 @@ from numpy.typing import NDArray
 from ntkverify.arrays import Array
 from ntkverify.execution.draw import Seed, blocks, draw_block
 from ntkverify.execution.machine.memory import refuse_beyond_memory
-
-Part = TypeVar("Part")
+from ntkverify.execution.machine.threads import in_order
 
 
 @dataclass(frozen=True)
@@ -63,13 +58,3 @@ def draw_network(seed: Seed, width: int, dimension: int) -> Network:
     for _ in in_order(fill, blocks(width)):
         pass
     return Network(weights, signs)
-
-
-def in_order(work: Callable[[Any], Part], parts: list[Any]) -> Iterator[Part]:
-    """Results of `work` in the order of `parts`, on all cores where there are parts enough to share."""
-    cores = os.cpu_count() or 1
-    if len(parts) < 4 or cores == 1:
-        yield from map(work, parts)
-        return
-    with ThreadPoolExecutor(cores) as pool:
-        yield from pool.map(work, parts)

@@ -17,11 +17,12 @@ from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.draw import Seed
 from ntkverify.execution.machine.memory import refuse_beyond_memory
+from ntkverify.execution.machine.threads import in_order
 from ntkverify.execution.rounding import CHUNK, output_error, sum_roundings
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import Points, Terms, as_samples
 from ntkverify.measures.jacobian import Sweeper, spectral_norm
-from ntkverify.measures.network import draw_network, in_order
+from ntkverify.measures.network import draw_network
 from ntkverify.symbolic.network.neuron import Neuron
 from ntkverify.training.least_norm import least_norm_step
 

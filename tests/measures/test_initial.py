@@ -109,7 +109,7 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, descend):
     neuron = regression_neuron("relu", dimension=2)
 
     def residuals(cores):
-        monkeypatch.setattr(network.os, "cpu_count", lambda: cores)
+        monkeypatch.setattr("os.cpu_count", lambda: cores)
         monkeypatch.setattr(measured, "available_threads", lambda: cores)
         return descend(neuron, np.eye(2), np.ones(2), **setting).residuals
 

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 from ntkverify.execution.machine.placement import allowed_processors, anywhere, staying_put
+
+Part = TypeVar("Part")
 
 
 def available_threads() -> int:
@@ -91,3 +93,13 @@ def one_blas_thread() -> Iterator[None]:
             _Limit.callers -= 1
             if _Limit.callers == 0:
                 _Limit.limiter.restore_original_limits()
+
+
+def in_order(work: Callable[[Any], Part], parts: list[Any]) -> Iterator[Part]:
+    """Results of `work` in the order of `parts`, on all cores where there are parts enough to share."""
+    cores = os.cpu_count() or 1
+    if len(parts) < 4 or cores == 1:
+        yield from map(work, parts)
+        return
+    with ThreadPoolExecutor(cores) as pool:
+        yield from pool.map(work, parts)

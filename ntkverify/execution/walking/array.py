@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
 from ntkverify.execution.base import Executor
+from ntkverify.execution.machine.threads import in_order
+from ntkverify.execution.rounding import sum_roundings
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights
+from ntkverify.execution.step import MeasuredStep
+from ntkverify.execution.walking.step import measured_step
 
 
 class WalkingExecutor(Executor):
@@ -26,6 +32,47 @@ class WalkingExecutor(Executor):
 
     def _stack(self, parts: list[Any], axis: int) -> Any:
         return np.stack(parts, axis=axis)
+
+    def _square_root(self, value: Any) -> Any:
+        """Root of a sum of squares."""
+        return math.sqrt(value)
+
+    def _largest(self, values: Any) -> Any:
+        """The largest of the entries of (c,)."""
+        return functools.reduce(self._larger, values)
+
+    def _total(self, values: Any) -> Any:
+        """The sum of the entries of (c,)."""
+        return self._sum(values, 0)
+
+    def _larger(self, one: Any, other: Any) -> Any:
+        """The larger of two numbers."""
+        return max(one, other)
+
+    def _outer(self, rows: Any) -> Any:
+        """rows rows^T."""
+        return rows @ rows.T
+
+    def _in_order(self, work: Callable[[slice], Any], chunks: list[slice]) -> Iterator[Any]:
+        """Results of `work` in the order of the chunks."""
+        return map(work, chunks)
+
+    def _sum_roundings(self, width: int, chunk: int) -> int:
+        """Most roundings between a neuron's term and the total over a network, added chunk by chunk."""
+        return chunk + -(-width // chunk)
+
+    def measured_step(
+        self,
+        weights: Any,
+        frozen: Any,
+        forward: Forward,
+        eta: Any,
+        *,
+        start: Any,
+        change: Any = None,
+        gram: bool = True,
+    ) -> MeasuredStep:
+        return measured_step(self, weights, frozen, forward, eta, start=start, change=change, gram=gram)
 
     def _neuron_values(self, b: BlockSamples, weights: Any, frozen: Any) -> dict[Any, Any]:
         neuron = self.neuron
@@ -119,6 +166,38 @@ class ArrayExecutor(WalkingExecutor):
     def gram(self, weights: Any, frozen: Any = None) -> Any:
         jacobian = self.jacobian(weights, frozen)
         return jacobian @ self.xp.permute_dims(jacobian, (1, 0))
+
+    def measured_step(
+        self,
+        weights: Any,
+        frozen: Any,
+        forward: Forward,
+        eta: Any,
+        *,
+        start: Any,
+        change: Any = None,
+        gram: bool = True,
+    ) -> MeasuredStep:
+        fixed = self._frozen(weights, frozen)
+        return super().measured_step(weights, fixed, forward, eta, start=start, change=change, gram=gram)
+
+    def _largest(self, values: Any) -> Any:
+        return float(self.xp.max(values))
+
+    def _total(self, values: Any) -> Any:
+        return float(self.xp.sum(values))
+
+    def _larger(self, one: Any, other: Any) -> Any:
+        return float(np.maximum(one, other))  # unlike max, it keeps what is no number
+
+    def _outer(self, rows: Any) -> Any:
+        return rows @ self.xp.permute_dims(rows, (1, 0))
+
+    def _in_order(self, work: Callable[[slice], Any], chunks: list[slice]) -> Iterator[Any]:
+        return in_order(work, chunks) if self.xp is np else map(work, chunks)
+
+    def _sum_roundings(self, width: int, chunk: int) -> int:
+        return sum_roundings(width, chunk) if self.xp is np else super()._sum_roundings(width, chunk)
 
     def step(self, weights: Any, frozen: Any, forward: Forward, eta: Any) -> Forward:
         return super().step(weights, self._frozen(weights, frozen), forward, eta)

@@ -11,6 +11,7 @@ from typing import Any
 from ntkverify.arithmetic.balls import DEFAULT_BITS, BallAlgebra, _flint, as_ball, as_balls
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import BlockSamples, Forward, Samples
+from ntkverify.execution.step import MeasuredStep
 from ntkverify.execution.walking.array import WalkingExecutor
 
 
@@ -29,6 +30,8 @@ class BallExecutor(WalkingExecutor):
         Working precision.
     """
 
+    is_exact = True
+
     def __init__(self, samples: Samples, *, bits: int = DEFAULT_BITS) -> None:
         self._flint = _flint()
         self.bits = bits
@@ -44,6 +47,31 @@ class BallExecutor(WalkingExecutor):
 
     def _inverse_root(self, m: int) -> Any:
         return self._flint.arb(m).rsqrt()
+
+    def _square_root(self, value: Any) -> Any:
+        return value.nonnegative_part().sqrt()
+
+    def _larger(self, one: Any, other: Any) -> Any:
+        return one.max(other)
+
+    def measured_step(
+        self,
+        weights: Any,
+        frozen: Any,
+        forward: Forward,
+        eta: Any,
+        *,
+        start: Any,
+        change: Any = None,
+        gram: bool = True,
+    ) -> MeasuredStep:
+        _check_balls(weights)
+        with self._flint.ctx.workprec(self.bits):
+            fixed = None if frozen is None else as_balls(frozen)
+            moved = None if change is None else as_balls(change)
+            return super().measured_step(
+                weights, fixed, forward, as_ball(eta), start=as_balls(start), change=moved, gram=gram
+            )
 
     def _balls(self, weights: Any, frozen: Any) -> tuple[Any, Any]:
         return as_balls(weights), None if frozen is None else as_balls(frozen)
@@ -65,8 +93,12 @@ class BallExecutor(WalkingExecutor):
             return super().gram(weights, frozen)
 
     def step(self, weights: Any, frozen: Any, forward: Forward, eta: Any) -> Forward:
-        if weights.dtype != object:
-            raise NtkVerifyError("backend 'ball' updates weights in place and needs balls; pass as_balls(weights)")
+        _check_balls(weights)
         with self._flint.ctx.workprec(self.bits):
             weights[...] = weights - as_ball(eta) * self.gradient(weights, frozen, forward)
             return self.forward(weights, frozen)
+
+
+def _check_balls(weights: Any) -> None:
+    if weights.dtype != object:
+        raise NtkVerifyError("backend 'ball' updates weights in place and needs balls; pass as_balls(weights)")
