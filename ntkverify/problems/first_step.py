@@ -14,8 +14,7 @@ from ntkverify.measures.initial import Initial
 from ntkverify.measures.network import Network
 from ntkverify.problems.pinn import Equation, PinnRun, heat_equation
 from ntkverify.symbolic.network.activations import Activation
-from ntkverify.training.least_norm import least_norm_step
-from ntkverify.training.loop import Measured
+from ntkverify.training.loop import Measured, least_norm_step
 
 NO_TRAJECTORY = "a run of the first step alone follows no trajectory; measure `first_step`, or use a run of pinn(...)."
 

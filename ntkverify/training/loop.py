@@ -24,7 +24,7 @@ from ntkverify.execution.walking.terms import Points, Terms, as_samples
 from ntkverify.measures.jacobian import Sweeper, spectral_norm
 from ntkverify.measures.network import draw_network
 from ntkverify.symbolic.network.neuron import Neuron
-from ntkverify.training.least_norm import least_norm_step
+from ntkverify.training.least_norm import dense_least_norm
 
 Method = Literal["gradient", "natural gradient"]
 METHODS: tuple[Method, ...] = ("gradient", "natural gradient")
@@ -78,6 +78,19 @@ class Measured:
     gradients: Array
 
 
+def least_norm_step(jacobian: Array, residual: Array, gram: Array | None = None) -> Array:
+    """The shortest step with J step = residual, (p, m), for a Jacobian (p, N, m); see `dense_least_norm`.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the Jacobian has not full row rank to rounding.
+    """
+    p, count, width = jacobian.shape
+    step: Array = dense_least_norm(np.moveaxis(jacobian, 1, 0).reshape(count, -1), residual, gram=gram).direction
+    return step.reshape(p, width)
+
+
 def follow(samples: Samples, *, seed: Seed, width: int, step: float, steps: int, method: Method) -> Measured:
     """Train by gradient descent or natural gradient descent and measure every step.
 
@@ -120,13 +133,15 @@ def follow(samples: Samples, *, seed: Seed, width: int, step: float, steps: int,
     residual = see(values, jacobian)
     for _ in range(steps):
         gradient = np.einsum("pim,i->pm", jacobian, residual)
-        change = -step * (gradient if method == "gradient" else least_norm_step(jacobian, residual))
+        change = -step * (
+            gradient if method == "gradient" else least_norm_step(jacobian, residual, np.asarray(kept["grams"][-1]))
+        )
         middle = sweeper.jacobian(weights + change / 2) if natural else None
         weights += change
         after, turned = sweeper.values_and_jacobian(weights)
         linear = np.einsum("pim,pm->im", jacobian, change)
         length = float(np.linalg.norm(change))
-        # Householder QR is backward stable with a constant of at most rows times columns
+        # the solver refines until its residual is at most N eps ||J|| ||step||; Householder's QR needs P N eps ||J||
         solve = change.size * samples.total * eps * math.sqrt(np.trace(kept["grams"][-1])) * length
         kept["linear"].append(linear.sum(axis=1))
         kept["linear_error"].append(np.full(samples.total, solve))

@@ -8,8 +8,7 @@ from ntkverify.execution import make_executor
 from ntkverify.measures.network import draw_network
 from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, poisson_equation, problem_neuron
 from ntkverify.training import gradient_descent, natural_gradient_descent
-from ntkverify.training.least_norm import least_norm_step
-from ntkverify.training.loop import follow
+from ntkverify.training.loop import follow, least_norm_step
 
 EPS = np.finfo(float).eps
 THEOREM = Theorem("t", source=Source(provenance="derived"), statement="s")
@@ -159,7 +158,7 @@ def test_mistakes_are_named():
         PinnRun(Instance(data={"interior": [[0.0]], "boundary": [[1.0]]}), THEOREM)
     with pytest.raises(NtkVerifyError, match="unknown method"):
         follow(make().samples, seed=0, width=3, step=1.0, steps=1, method="magic")
-    with pytest.raises(NtkVerifyError, match="full row rank"):
+    with pytest.raises(NtkVerifyError, match="full rank"):
         least_norm_step(np.zeros((2, 3, 4)), np.ones(3))
 
 

@@ -19,7 +19,7 @@ from ntkverify.instances import box_points, generator, is_decomposition
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import PinnRun
 from ntkverify.theorem.instance import Instance
-from ntkverify.training.least_norm import least_norm_step
+from ntkverify.training.loop import least_norm_step
 
 theorem = Theorem(
     "Natural gradient with the small matrix is energy natural gradient",

@@ -99,17 +99,21 @@ def gauss_newton_flow(
     rtol: float = 1e-8,
     atol: float = 1e-10,
     solver: str = "auto",
+    damping: float = 0.0,
+    rcond: float | None = None,
     record: Measurements | None = None,
 ) -> Trajectory:
     """Gauss-Newton flow ``d theta / dt = -J^T (J J^T)^-1 r``, along which r(t) = e^-t r(0) while J has full rank.
 
-    The notes hold the tolerances and the largest condition number of J J^T met.
+    Options are those of `least_norm`. The notes hold the tolerances and the condition number of every system solved.
     """
     conditions: list[float] = []
 
     def velocity(w: Any) -> Any:
         forward = executor.forward(w, frozen)
-        solution = least_norm(executor, w, frozen, forward, forward.residuals, solver=solver)
+        solution = least_norm(
+            executor, w, frozen, forward, forward.residuals, solver=solver, damping=damping, rcond=rcond
+        )
         conditions.append(solution.condition)
         return -solution.direction
 

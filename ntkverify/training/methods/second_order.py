@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -22,24 +23,28 @@ def natural_gradient_descent(
     eta: float = 1.0,
     steps: int,
     solver: str = "auto",
+    damping: float = 0.0,
+    rcond: float | None = None,
     every: int = 1,
     record: Measurements | None = None,
 ) -> Trajectory:
-    """Undamped natural gradient ``theta <- theta - eta J^T (J J^T)^-1 r``.
+    """Natural gradient ``theta <- theta - eta J^T (J J^T)^-1 r``, undamped unless asked for; options of `least_norm`.
 
-    The notes hold, per step, the solver used and the condition number of J J^T.
+    The notes hold, per step, the solver used, the reason where it was not the one meant, the rank, and the condition
+    number of what was inverted.
     """
     prepare(weights, "natural gradient", copies=3, steps=steps, eta=eta)
     w = executor.copy(weights)
     recorder = Recorder(executor, frozen, record, every)
     forward = executor.forward(w, frozen)
     recorder.see(0, 0.0, w, forward)
-    solvers, conditions = [], []
+    solutions = []
     for k in range(1, steps + 1):
         check_finite(executor, forward, k - 1)
-        solution = least_norm(executor, w, frozen, forward, forward.residuals, solver=solver)
-        solvers.append(solution.solver)
-        conditions.append(solution.condition)
+        solution = least_norm(
+            executor, w, frozen, forward, forward.residuals, solver=solver, damping=damping, rcond=rcond
+        )
+        solutions.append(dataclasses.replace(solution, direction=None))
         w -= eta * solution.direction
         forward = executor.forward(w, frozen)
         recorder.see(k, k * eta, w, forward)
@@ -49,8 +54,12 @@ def natural_gradient_descent(
             "method": "natural gradient",
             "eta": eta,
             "steps": steps,
-            "solvers": solvers,
-            "conditions": np.array(conditions),
+            "damping": damping,
+            "rcond": rcond,
+            "solvers": [s.solver for s in solutions],
+            "reasons": [s.reason for s in solutions],
+            "ranks": np.array([s.rank for s in solutions], dtype=int),
+            "conditions": np.array([s.condition for s in solutions]),
         },
     )
 
