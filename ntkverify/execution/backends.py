@@ -9,7 +9,7 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
-from ntkverify.execution.samples import collect_samples
+from ntkverify.execution.samples import Samples, collect_samples
 from ntkverify.symbolic.network.neuron import Neuron
 
 BACKENDS = ("cpu", "gpu", "array", "ball")
@@ -51,6 +51,22 @@ def make_executor(
     >>> forward = executor.forward(weights, frozen)  # doctest: +SKIP
     >>> forward = executor.step(weights, frozen, forward, eta=0.1)  # doctest: +SKIP
     """
+    check_options(backend, options)
+    dtype = object if backend == "ball" else np.float64
+    return executor_of(collect_samples(neuron, points, targets, scale, dtype=dtype), backend=backend, **options)
+
+
+#: neurons times residuals from which the fused kernels are worth loading
+WORTH_COMPILING = 1 << 12
+
+
+def fastest_backend(samples: Samples, width: int) -> str:
+    """What ``auto`` stands for: fused kernels, or the plain evaluator where a sweep takes less than calling them."""
+    return "cpu" if width * samples.total >= WORTH_COMPILING else "array"
+
+
+def check_options(backend: str, options: Mapping[str, Any]) -> None:
+    """Refuse a backend that does not exist, or an option that it does not have."""
     if backend not in BACKENDS:
         raise NtkVerifyError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     allowed = {"cpu": {"threads"}, "gpu": set[str](), "array": {"xp"}, "ball": {"bits"}}[backend]
@@ -58,8 +74,11 @@ def make_executor(
         raise NtkVerifyError(
             f"backend {backend!r} has no option {sorted(set(options) - allowed)[0]!r}; it takes {sorted(allowed)}"
         )
-    dtype = object if backend == "ball" else np.float64
-    samples = collect_samples(neuron, points, targets, scale, dtype=dtype)
+
+
+def executor_of(samples: Samples, *, backend: str = "cpu", **options: Any) -> Executor:
+    """The executor of samples that are collected already; options as for `make_executor`."""
+    check_options(backend, options)
     if backend == "ball":
         from ntkverify.execution.walking.ball import BallExecutor
 
@@ -75,6 +94,6 @@ def make_executor(
     from ntkverify.execution.fused.cpu import CpuExecutor
     from ntkverify.execution.fused.gemm import GemmExecutor, worthwhile
 
-    if worthwhile(neuron, samples.total):
+    if worthwhile(samples.neuron, samples.total):
         return GemmExecutor(samples, **options)
     return CpuExecutor(samples, **options)

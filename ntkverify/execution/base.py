@@ -210,6 +210,14 @@ class Executor(ABC):
         """Sum of the products of two arrays of one shape."""
         return float((a * b).sum())
 
+    def outer(self, rows: Any) -> Any:
+        """``rows rows^T`` of one of the executor's matrices."""
+        return rows @ rows.T
+
+    def larger(self, one: Any, other: Any) -> Any:
+        """The larger of two of the executor's numbers, which is no number where one of them is none."""
+        return float(np.maximum(one, other))
+
     def concatenate(self, parts: list[Any], axis: int = 0) -> Any:
         """Join the executor's arrays along an axis that they have."""
         return np.concatenate(parts, axis=axis)

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.arrays import Array
+from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.memory import refuse_beyond_memory
+from ntkverify.execution.machine.threads import in_order
 from ntkverify.seeds import MovedSeed
+from ntkverify.symbolic.network.neuron import Neuron
 
 Seed = int | MovedSeed  #: entropy of a whole network
 
@@ -51,6 +54,36 @@ def draw_block(seed: Seed, block: int, count: int, dimension: int) -> tuple[Arra
     inner = generator.standard_normal((count, dimension)).T.copy()
     signs = (2 * generator.integers(0, 2, count, dtype=np.int8) - 1).astype(np.int8)
     return inner, signs
+
+
+def weights_of_block(neuron: Neuron, seed: Seed, block: int, count: int) -> tuple[Array, Array]:
+    """Weights (count, p) and frozen weights (count, q) of one block of a neuron's network; see `draw_block`."""
+    q = len(neuron.frozen)
+    if q > 1:
+        raise NtkVerifyError(f"the draw knows one frozen sign a neuron, and this one has {q} frozen weights.")
+    inner, signs = draw_block(seed, block, count, len(neuron.weights))
+    return np.ascontiguousarray(inner.T), signs[:, None].astype(np.float64)[:, :q]
+
+
+def draw_weights(neuron: Neuron, seed: Seed, width: int) -> tuple[Array, Array]:
+    """Weights (width, p) and frozen weights (width, q) of a whole network, drawn block by block.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the weights, twice (initial and current), and the frozen ones do not fit in memory.
+    """
+    p, q = len(neuron.weights), len(neuron.frozen)
+    refuse_beyond_memory(8 * width * (2 * p + q), f"training a network of {width} neurons")
+    weights, frozen = np.empty((width, p)), np.empty((width, q))
+
+    def fill(part: tuple[int, int, int]) -> None:
+        block, lo, hi = part
+        weights[lo:hi], frozen[lo:hi] = weights_of_block(neuron, seed, block, hi - lo)
+
+    for _ in in_order(fill, blocks(width)):
+        pass
+    return weights, frozen
 
 
 def _power(base: Array, exponent: float) -> Array:

@@ -14,7 +14,7 @@ from ntkverify.measures.initial import Initial
 from ntkverify.measures.network import Network
 from ntkverify.problems.pinn import Equation, PinnRun, heat_equation
 from ntkverify.symbolic.network.activations import Activation
-from ntkverify.training.loop import Measured, least_norm_step
+from ntkverify.training import Trajectory, dense_least_norm
 
 NO_TRAJECTORY = "a run of the first step alone follows no trajectory; measure `first_step`, or use a run of pinn(...)."
 
@@ -66,7 +66,7 @@ class FirstStepRun(PinnRun):
         return float(np.linalg.norm(self.given_residuals))
 
     @functools.cached_property
-    def trajectory(self) -> Measured:
+    def trajectory(self) -> Trajectory:
         """Refused: r(0) is given here, and no trajectory starts from it."""
         raise NtkVerifyError(NO_TRAJECTORY)
 
@@ -86,7 +86,9 @@ class FirstStepRun(PinnRun):
     def _measure(self) -> FirstStep:
         weights = self.network.weights
         values, jacobian = self.sweeper.values_and_jacobian(weights)
-        change = -least_norm_step(jacobian, self.given_residuals)
+        rows = np.moveaxis(jacobian, 1, 0)
+        solution = dense_least_norm(rows.reshape(len(rows), -1), self.given_residuals)
+        change = -solution.direction.reshape(weights.shape)
         linear = np.einsum("pim,pm->im", jacobian, change)
         found = []
         for share in (1.0, 0.5):

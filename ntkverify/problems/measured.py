@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 
 from ntkverify.arrays import Array
-from ntkverify.errors import NtkVerifyError
 from ntkverify.measures.jacobian import Sweeper
 from ntkverify.measures.network import Network, draw_network
 from ntkverify.problems.trained import TrainedRun
-from ntkverify.training.loop import Measured, Method, follow
 
 
 class MeasuredRun(TrainedRun):
     """A wide network trained by gradient or natural gradient descent; subclasses say on which samples."""
-
-    method: Method = "gradient"
-
-    @functools.cached_property
-    def samples(self) -> Any:
-        """Points, targets and scales of the problem."""
-        raise NtkVerifyError(f"{type(self).__name__} defines no samples; override `samples`.")
-
-    @property
-    def kind(self) -> str:
-        """What distinguishes this problem among runs of one instance."""
-        return str([b.block.features for b in self.samples.blocks])
 
     @property
     def n(self) -> int:
@@ -87,26 +72,6 @@ class MeasuredRun(TrainedRun):
 
     # -- along the trajectory ---------------------------------------------------------------------------------------
 
-    @functools.cached_property
-    def trajectory(self) -> Measured:
-        """The trained trajectory with everything measured."""
-        return self.shared(
-            f"trajectory {self.kind} {self.method}",
-            lambda: follow(
-                self.samples,
-                seed=self.instance.weight_seed,
-                width=self.m,
-                step=self.eta,
-                steps=self.steps,
-                method=self.method,
-            ),
-        )
-
-    @property
-    def record(self) -> Measured:
-        """The same."""
-        return self.trajectory
-
     @property
     def residual_0(self) -> float:
         """||r(0)||."""
@@ -125,4 +90,4 @@ class MeasuredRun(TrainedRun):
     @property
     def drift_rms(self) -> Array:
         """Root of the mean over neurons of ||w_r(k) - w_r(0)||^2, (K+1,)."""
-        return self.trajectory.drift_rms
+        return np.asarray(self.trajectory.drift_rms)

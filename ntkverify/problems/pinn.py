@@ -16,6 +16,7 @@ from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.initial import Initial, initial_sweep
 from ntkverify.problems.measured import MeasuredRun
 from ntkverify.problems.records import RecordStore
+from ntkverify.problems.trained import MethodName
 from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
 from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
 from ntkverify.symbolic.network.activations import Activation
@@ -23,7 +24,6 @@ from ntkverify.symbolic.network.neuron import Neuron, pinn_neuron
 from ntkverify.symbolic.network.operators import Operator, coordinates, heat, laplacian
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
-from ntkverify.training.loop import Method
 
 #: what writes the operator of a problem over its coordinates
 Equation = Callable[[Sequence[sympy.Symbol]], Operator]
@@ -100,17 +100,12 @@ class PinnRun(MeasuredRun):
         *,
         activation: str | Activation = "relu3",
         equation: Equation = heat_equation,
-        method: Method = "gradient",
+        method: MethodName = "gradient",
         relative: bool = False,
         backend: str = "auto",
         store: RecordStore | None = None,
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
-        if backend not in ("auto", "array"):
-            raise NtkVerifyError(
-                "physics-informed runs measure whole Jacobians by the reference evaluator: their backends are auto and "
-                f"array, not {backend!r}."
-            )
         self.activation, self.equation, self.method, self.relative = activation, equation, method, relative
         where = f"instance of {instance.theorem or 'a theorem'}"
         self.points: dict[str, Array] = {name: np.atleast_2d(instance.array(name)) for name in BLOCKS}
@@ -253,7 +248,7 @@ def pinn(
     *,
     activation: str | Activation = "relu3",
     equation: Equation = heat_equation,
-    method: Method = "gradient",
+    method: MethodName = "gradient",
     relative: bool = False,
 ) -> Callable[..., PinnRun]:
     """What ``run=`` of a family of instances takes: a `PinnRun` with these options."""

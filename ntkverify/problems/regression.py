@@ -9,7 +9,8 @@ import numpy as np
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.measures.fused import descend_fused
+from ntkverify.execution.samples import Samples
+from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.initial import Initial, Shift, initial_sweep, worst_shift
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import TrainedRun
@@ -17,7 +18,6 @@ from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import Neuron, regression_neuron
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
-from ntkverify.training.loop import Descent, descend
 
 
 @functools.lru_cache(maxsize=64)
@@ -103,8 +103,6 @@ class RegressionRun(TrainedRun):
         self, instance: Instance, theorem: Theorem, *, backend: str = "auto", store: RecordStore | None = None
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
-        if backend not in ("auto", "array", "cpu"):
-            raise NtkVerifyError(f"regression runs are measured on the backends auto, cpu and array, not {backend!r}.")
         self.inputs: Array = np.atleast_2d(instance.array("inputs"))
         self.targets: Array = instance.array("targets")
         where = f"instance of {instance.theorem or 'a theorem'}"
@@ -197,34 +195,22 @@ class RegressionRun(TrainedRun):
     # -- along the trajectory ---------------------------------------------------------------------------------------
 
     @functools.cached_property
-    def descent(self) -> Descent:
-        """The trained trajectory with everything measured; ``backend="array"`` takes the reference evaluator."""
-        train = descend if self.backend == "array" else descend_fused
-        return self.shared(
-            "descent",
-            lambda: train(
-                _neuron(self.activation, self.d),
-                self.inputs,
-                self.targets,
-                seed=self.instance.weight_seed,
-                width=self.m,
-                step=self.eta,
-                steps=self.steps,
-            ),
-        )
+    def samples(self) -> Samples:
+        """Inputs and targets."""
+        return as_samples(_neuron(self.activation, self.d), self.inputs, self.targets)
 
     @property
-    def record(self) -> Descent:
-        """The same."""
-        return self.descent
+    def kind(self) -> str:
+        """The activation; the instance says the rest."""
+        return self.activation
 
     @property
     def largest_gradient(self) -> Array:
         """max_r ||dL/dw_r(k)||, (K,)."""
-        return self.descent.gradients
+        return np.asarray(self.trajectory.gradients)
 
     @property
     def linear_step(self) -> Array:
         """(I - eta H(k)) r(k), (K, n)."""
-        r, grams = self.descent.residuals[:-1], self.descent.grams[:-1]
+        r, grams = self.trajectory.residuals[:-1], self.trajectory.grams[:-1]
         return np.asarray(r - self.eta * np.einsum("kij,kj->ki", grams, r))

@@ -1,58 +1,101 @@
-"""What every trained run answers for, whatever recorded its trajectory."""
+"""What every trained run answers for, whatever the problem, the method and the backend."""
 
 from __future__ import annotations
 
 import functools
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution import Executor
+from ntkverify.execution.backends import executor_of, fastest_backend
+from ntkverify.execution.draw import draw_weights
+from ntkverify.execution.samples import Samples
+from ntkverify.measures.steps import JacobianPath, Measure, Steps
 from ntkverify.problems.run import Run
+from ntkverify.training import GradientDescent, Method, NaturalGradient, Trajectory, follow
 
-
-class Record(Protocol):
-    """What a recorded trajectory of K steps over N residuals holds at least."""
-
-    @property
-    def residuals(self) -> Array:
-        """r(k), (K+1, N)."""
-
-    @property
-    def residuals_error(self) -> Array:
-        """Bound of the rounding error of r(k), (K+1, N)."""
-
-    @property
-    def grams(self) -> Array:
-        """H(k), (K+1, N, N)."""
-
-    @property
-    def remainders(self) -> Array:
-        """What each step leaves of its linearisation, (K, N)."""
-
-    @property
-    def drift(self) -> Array:
-        """max_r ||w_r(k) - w_r(0)||, (K+1,)."""
+MethodName = Literal["gradient", "natural gradient"]
+METHODS: dict[str, Callable[[Any], Method]] = {"gradient": GradientDescent, "natural gradient": NaturalGradient}
 
 
 class TrainedRun(Run):
-    """A network trained for K steps; subclasses say how by their `record`."""
+    """A network trained for K steps on N residuals; subclasses say on which samples, and by which method."""
+
+    method: MethodName = "gradient"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for old in ("record", "descent"):
+            if old in vars(cls) and "trajectory" not in vars(cls):
+                raise NtkVerifyError(
+                    f"{cls.__name__} overrides {old!r}, from which nothing follows; override `training` instead."
+                )
+
+    @functools.cached_property
+    def samples(self) -> Samples:
+        """Points, targets and scales of the problem."""
+        raise NtkVerifyError(f"{type(self).__name__} defines no samples; override `samples`.")
 
     @property
-    def record(self) -> Record:
-        """The trajectory, trained when something of it is first asked for."""
-        raise NtkVerifyError(f"{type(self).__name__} trains nothing; override `record`.")
+    def kind(self) -> str:
+        """What distinguishes this problem among runs of one instance."""
+        return str([b.block.features for b in self.samples.blocks])
+
+    @functools.cached_property
+    def executor(self) -> Executor:
+        """Runs the problem on the backend that was asked for, or that is fastest."""
+        chosen = self.backend if self.backend != "auto" else fastest_backend(self.samples, self.instance.width)
+        return executor_of(self.samples, backend=chosen)
+
+    def training(self) -> Method:
+        """The training method; a subclass with one of its own returns it here."""
+        if self.method not in METHODS:
+            raise NtkVerifyError(f"unknown method {self.method!r}; choose one of {', '.join(METHODS)}.")
+        return METHODS[self.method](self.eta)
+
+    def measures(self) -> list[Measure]:
+        """What is seen of every step; lemmas about gradient descent do not speak of J."""
+        return [Steps(), JacobianPath()] if self.method == "natural gradient" else [Steps()]
+
+    @functools.cached_property
+    def trajectory(self) -> Trajectory:
+        """The trained trajectory with everything measured."""
+        return self.shared(f"trajectory {self.kind} {self.method}", self._train)
+
+    @property
+    def descent(self) -> Trajectory:
+        """The trajectory."""
+        return self.trajectory
+
+    def _train(self) -> Trajectory:
+        executor = self.executor
+        weights, frozen = draw_weights(self.samples.neuron, self.instance.weight_seed, self.instance.width)
+        found = follow(
+            executor,
+            executor.from_host(weights),
+            executor.from_host(frozen),
+            self.training(),
+            steps=self.instance.steps,
+            measures=self.measures(),
+            in_place=True,
+        )
+        # weights are not kept: forty networks of 1e6 neurons are to cost no more memory than one
+        return replace(found, weights=None)
 
     @property
     def residuals(self) -> Array:
         """||r(k)||, (K+1,)."""
-        return np.asarray(np.linalg.norm(self.record.residuals, axis=1))
+        return np.asarray(np.linalg.norm(self.trajectory.residuals, axis=1))
 
     @property
     def residuals_error(self) -> Array:
         """Bound of the rounding error of ||r(k)||, (K+1,)."""
-        return np.asarray(np.linalg.norm(self.record.residuals_error, axis=1))
+        return np.asarray(np.linalg.norm(self.trajectory.residuals_error, axis=1))
 
     @property
     def losses(self) -> Array:
@@ -77,19 +120,19 @@ class TrainedRun(Run):
     @functools.cached_property
     def eigenvalues(self) -> Array:
         """Eigenvalues of H(k) in ascending order, (K+1, N)."""
-        return np.asarray(np.linalg.eigvalsh(self.record.grams), np.float64)
+        return np.asarray(np.linalg.eigvalsh(self.trajectory.grams), np.float64)
 
     @property
     def gram_drift(self) -> Array:
         """||H(k) - H(0)||_F, (K+1,)."""
-        return np.asarray(np.linalg.norm(self.record.grams - self.record.grams[0], axis=(1, 2)))
+        return np.asarray(np.linalg.norm(self.trajectory.grams - self.trajectory.grams[0], axis=(1, 2)))
 
     @property
     def remainder(self) -> Array:
         """||r(k+1) - r(k) - J(k) (theta(k+1) - theta(k))||, for gradient descent ||I_1(k)||, (K,)."""
-        return np.asarray(np.linalg.norm(self.record.remainders, axis=1))
+        return np.asarray(np.linalg.norm(self.trajectory.remainders, axis=1))
 
     @property
     def drift(self) -> Array:
         """max_r ||w_r(k) - w_r(0)||, (K+1,)."""
-        return self.record.drift
+        return np.asarray(self.trajectory.drift)

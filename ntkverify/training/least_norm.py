@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.linalg
 
+from ntkverify.arithmetic.ball_linear import least_norm_balls
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
@@ -102,6 +103,9 @@ def least_norm(
     """
     if solver not in SOLVERS:
         raise NtkVerifyError(f"unknown solver {solver!r}; choose one of {', '.join(SOLVERS)}")
+    if executor.is_exact:
+        jacobian = executor.jacobian(weights, frozen) if jacobian is None else jacobian
+        return _enclosed(jacobian, right, weights.shape, damping=damping, rcond=rcond)
     host = executor.to_host(right)
     smallest, count = _smallest_kept(host, damping, rcond), len(host)
     if solver == "cholesky" or (solver == "auto" and jacobian is None):
@@ -133,6 +137,14 @@ def least_norm(
     # not every kind of array can be given another shape
     direction = executor.from_host(executor.to_host(solution.direction).reshape(weights.shape))
     return dataclasses.replace(solution, direction=direction)
+
+
+def _enclosed(jacobian: Any, right: Any, shape: Any, *, damping: float, rcond: float | None) -> LeastNorm:
+    """The same in balls, where a solution is enclosed or the matrix not proved to be regular."""
+    if damping or rcond is not None:
+        raise NtkVerifyError("balls solve J d = r as it stands; leave damping and rcond out")
+    direction = least_norm_balls(jacobian, right).reshape(shape)
+    return LeastNorm(direction, "balls", math.nan, len(right))
 
 
 def dense_least_norm(

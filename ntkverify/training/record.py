@@ -11,33 +11,7 @@ import numpy as np
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
 from ntkverify.execution.machine.memory import refuse_beyond_memory
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A moment of a run, as the recorded quantities see it; arrays are the run's own and must not be changed.
-
-    Parameters
-    ----------
-    step : int
-        Number of steps done.
-    time : float
-        Training time: the sum of the step sizes, or the flow's time.
-    weights, frozen : arrays, shape (m, p) and (m, q)
-        Weights at this moment.
-    forward : Forward
-        The forward pass at these weights.
-    executor : Executor
-        The problem.
-    """
-
-    step: int
-    time: float
-    weights: Any
-    frozen: Any
-    forward: Forward
-    executor: Executor
-
+from ntkverify.measures.snapshot import Snapshot
 
 Measurements = Mapping[str, Callable[[Snapshot], Any]]
 
@@ -53,7 +27,7 @@ class Trajectory:
     residuals : array, shape (K, N)
         Residuals at the kept moments.
     records : mapping from name to array, first axis of length K
-        The quantities that were asked for.
+        The quantities that were asked for; those that `follow` measures are attributes too.
     weights : array, shape (m, p)
         Weights at the end, in the executor's kind of array.
     notes : mapping
@@ -66,6 +40,14 @@ class Trajectory:
     records: Mapping[str, Any]
     weights: Any
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        records = self.__dict__.get("records", {})
+        if name in records:
+            return records[name]
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise NtkVerifyError(f"the trajectory holds no {name!r}; measured were {', '.join(sorted(records)) or 'none'}.")
 
     @property
     def losses(self) -> Any:
@@ -81,7 +63,7 @@ def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: floa
     NtkVerifyError
         If a setting is out of range, or `copies` arrays of the weights' size do not fit.
     """
-    if eta <= 0 or steps < 0:
+    if not eta > 0 or steps < 0:
         raise NtkVerifyError(f"eta must be positive and steps at least 0, not {eta} and {steps}")
     if isinstance(weights, np.ndarray):
         refuse_beyond_memory(copies * weights.nbytes, f"{method} of {len(weights)} neurons with {copies} such arrays")
@@ -116,22 +98,26 @@ class Recorder:
 
     def see(self, step: int, time: float, weights: Any, forward: Forward) -> None:
         """Keep this moment if it is due."""
-        if step % self.every:
-            return
-        self._steps.append(step)
-        self._times.append(time)
-        self._residuals.append(self.executor.to_host(self.executor.copy(forward.residuals)))
-        snapshot = Snapshot(step, time, weights, self.frozen, forward, self.executor)
-        for name, measure in self._record.items():
-            self._values[name].append(measure(snapshot))
+        self.keep(Snapshot(step, time, weights, self.frozen, forward, self.executor))
 
-    def finish(self, weights: Any, notes: Mapping[str, Any]) -> Trajectory:
-        """The trajectory of what was kept."""
+    def keep(self, at: Snapshot) -> None:
+        """Keep this moment if it is due."""
+        if at.step % self.every:
+            return
+        self._steps.append(at.step)
+        self._times.append(at.time)
+        self._residuals.append(self.executor.to_host(self.executor.copy(at.forward.residuals)))
+        for name, measure in self._record.items():
+            self._values[name].append(measure(at))
+
+    def finish(self, weights: Any, notes: Mapping[str, Any], seen: Mapping[str, Any] | None = None) -> Trajectory:
+        """The trajectory of what was kept, and of what measures have seen."""
+        values = {name: np.array([self.executor.to_host(v) for v in kept]) for name, kept in self._values.items()}
         return Trajectory(
             np.array(self._steps),
             np.array(self._times),
             np.array(self._residuals),
-            {name: np.array([self.executor.to_host(v) for v in values]) for name, values in self._values.items()},
+            values | dict(seen or {}),
             weights,
             dict(notes),
         )

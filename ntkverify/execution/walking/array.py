@@ -39,19 +39,11 @@ class WalkingExecutor(Executor):
 
     def _largest(self, values: Any) -> Any:
         """The largest of the entries of (c,)."""
-        return functools.reduce(self._larger, values)
+        return functools.reduce(self.larger, values)
 
     def _total(self, values: Any) -> Any:
         """The sum of the entries of (c,)."""
         return self._sum(values, 0)
-
-    def _larger(self, one: Any, other: Any) -> Any:
-        """The larger of two numbers."""
-        return max(one, other)
-
-    def _outer(self, rows: Any) -> Any:
-        """rows rows^T."""
-        return rows @ rows.T
 
     def _in_order(self, work: Callable[[slice], Any], chunks: list[slice]) -> Iterator[Any]:
         """Results of `work` in the order of the chunks."""
@@ -187,10 +179,7 @@ class ArrayExecutor(WalkingExecutor):
     def _total(self, values: Any) -> Any:
         return float(self.xp.sum(values))
 
-    def _larger(self, one: Any, other: Any) -> Any:
-        return float(np.maximum(one, other))  # unlike max, it keeps what is no number
-
-    def _outer(self, rows: Any) -> Any:
+    def outer(self, rows: Any) -> Any:
         return rows @ self.xp.permute_dims(rows, (1, 0))
 
     def _in_order(self, work: Callable[[slice], Any], chunks: list[slice]) -> Iterator[Any]:

@@ -51,7 +51,7 @@ class BallExecutor(WalkingExecutor):
     def _square_root(self, value: Any) -> Any:
         return value.nonnegative_part().sqrt()
 
-    def _larger(self, one: Any, other: Any) -> Any:
+    def larger(self, one: Any, other: Any) -> Any:
         return one.max(other)
 
     def measured_step(

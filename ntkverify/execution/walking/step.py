@@ -172,7 +172,7 @@ class _Walk:
                     for block, ks in zip(gradients, self.slopes, strict=True)
                 ]
             )
-            product = executor._outer(rows)
+            product = executor.outer(rows)
             result = product if result is None else result + product
         return result
 
@@ -185,7 +185,7 @@ class _Walk:
 
     def added(self, one: Part, other: Part) -> Part:
         """Two parts as one; sums over chunks are added in the order of the chunks."""
-        larger = self.executor._larger
+        larger = self.executor.larger
         squares = {}
         for name, a in one.squares.items():
             b = other.squares[name]

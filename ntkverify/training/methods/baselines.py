@@ -1,4 +1,4 @@
-"""Baselines: Adam and L-BFGS."""
+"""L-BFGS, a baseline; scipy's own loop."""
 
 from __future__ import annotations
 
@@ -8,38 +8,6 @@ from scipy.optimize import minimize
 
 from ntkverify.execution import Executor
 from ntkverify.training.record import Measurements, Recorder, Trajectory, prepare
-
-
-def adam(
-    executor: Executor,
-    weights: Any,
-    frozen: Any,
-    *,
-    eta: float,
-    steps: int,
-    beta_1: float = 0.9,
-    beta_2: float = 0.999,
-    epsilon: float = 1e-8,
-    every: int = 1,
-    record: Measurements | None = None,
-) -> Trajectory:
-    """Full-batch Adam with bias correction (Kingma and Ba, arXiv:1412.6980, algorithm 1), as a baseline."""
-    prepare(weights, "Adam", copies=6, steps=steps, eta=eta)
-    w = executor.copy(weights)
-    first, second = w * 0, w * 0
-    recorder = Recorder(executor, frozen, record, every)
-    forward = executor.forward(w, frozen)
-    recorder.see(0, 0.0, w, forward)
-    for k in range(1, steps + 1):
-        gradient = executor.gradient(w, frozen, forward)
-        first += (1 - beta_1) * (gradient - first)
-        second += (1 - beta_2) * (gradient**2 - second)
-        w -= eta * (first / (1 - beta_1**k)) / ((second / (1 - beta_2**k)) ** 0.5 + epsilon)
-        forward = executor.forward(w, frozen)
-        recorder.see(k, k * eta, w, forward)
-    return recorder.finish(
-        w, {"method": "Adam", "eta": eta, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "steps": steps}
-    )
 
 
 def lbfgs(

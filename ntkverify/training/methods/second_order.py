@@ -10,9 +10,129 @@ import scipy.linalg
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor
+from ntkverify.measures.snapshot import Snapshot
 from ntkverify.symbolic.network.directional import directional_neuron
-from ntkverify.training.least_norm import least_norm
-from ntkverify.training.record import Measurements, Recorder, Trajectory, check_finite, prepare
+from ntkverify.training.least_norm import LeastNorm, least_norm
+from ntkverify.training.loop import Stopped, follow
+from ntkverify.training.record import Measurements, Trajectory, check_finite, prepare
+
+
+class NaturalGradient:
+    """``theta <- theta - eta J^T (J J^T)^-1 r``, undamped unless asked for; options of `least_norm`.
+
+    The notes hold, per step, the solver used, the reason where it was not the one meant, the rank, and the condition
+    number of what was inverted.
+    """
+
+    name = "natural gradient"
+    copies = 2
+
+    def __init__(
+        self, eta: Any = 1.0, *, solver: str = "auto", damping: float = 0.0, rcond: float | None = None
+    ) -> None:
+        self.eta, self.solver, self.damping, self.rcond = eta, solver, damping, rcond
+        self._solutions: list[LeastNorm] = []
+
+    def change(self, at: Snapshot) -> Any:
+        """Minus the step times the shortest solution of ``J d = r``."""
+        check_finite(at.executor, at.forward, at.step)
+        # what a measure asks for besides is formed once
+        jacobian = vars(at).get("jacobian")
+        gram = at.gram if self.solver in ("auto", "cholesky") and not at.executor.is_exact else vars(at).get("gram")
+        solution = least_norm(
+            at.executor, at.weights, at.frozen, at.forward, at.forward.residuals,
+            solver=self.solver, damping=self.damping, rcond=self.rcond,
+            gram=gram, jacobian=jacobian,
+        )  # fmt: skip
+        self._solutions.append(dataclasses.replace(solution, direction=None))
+        return -self.eta * solution.direction
+
+    def notes(self) -> dict[str, Any]:
+        """Name, settings, and what every solution was like."""
+        return {
+            "method": self.name,
+            "eta": self.eta,
+            "damping": self.damping,
+            "rcond": self.rcond,
+            "solvers": [s.solver for s in self._solutions],
+            "reasons": [s.reason for s in self._solutions],
+            "ranks": np.array([s.rank for s in self._solutions], dtype=int),
+            "conditions": np.array([s.condition for s in self._solutions]),
+        }
+
+
+class LevenbergMarquardt:
+    """Levenberg-Marquardt with geodesic acceleration; see `levenberg_marquardt`."""
+
+    name = "Levenberg-Marquardt"
+    copies = 5
+    eta = 1.0  # times count accepted steps
+
+    def __init__(
+        self, *, damping: float = 1.0, most_damping: float = 1e10, accept: float = 1e-3, acceleration: float = 0.75
+    ) -> None:
+        if not (0 < damping < most_damping and 0 <= accept < 0.25 and acceleration >= 0):
+            raise NtkVerifyError(
+                "Levenberg-Marquardt needs 0 < damping < most_damping, 0 <= accept < 1/4, acceleration >= 0"
+            )
+        self.damping, self.most_damping, self.accept, self.acceleration = damping, most_damping, accept, acceleration
+        self._dampings: list[float] = []
+        self._gains: list[float] = []
+        self._stopped = "steps done"
+        self._second: Any = None
+
+    def change(self, at: Snapshot) -> Any:
+        """The step that is accepted, bent where that is no worse."""
+        executor, forward, w, frozen = at.executor, at.forward, at.weights, at.frozen
+        check_finite(executor, forward, at.step)
+        gram = executor.to_host(at.gram)
+        gradient = executor.gradient(w, frozen, forward)
+        while True:
+            factor = scipy.linalg.cho_factor(gram + self.damping * np.eye(len(gram)), lower=True)
+            # (J^T J + lam)^-1 J^T = J^T (J J^T + lam)^-1 keeps the system N x N
+            solution = scipy.linalg.cho_solve(factor, executor.to_host(forward.residuals))
+            v = -executor.vjp(w, frozen, forward, executor.from_host(solution))
+            predicted = executor.dot(v, self.damping * v - gradient)
+            trial = executor.forward(w + v, frozen)
+            gain = 2 * float(forward.loss - trial.loss) / predicted if predicted > 0 else 0.0
+            if gain >= self.accept and predicted > 0:
+                break
+            self.damping *= 2
+            if self.damping > self.most_damping:
+                self._stopped = "stalled: no damping below the largest gave a step that is accepted"
+                raise Stopped
+        if self.acceleration:
+            bent, loss = self._bent(at, factor, v)
+            if bent is not None and loss <= float(trial.loss):
+                v, gain = bent, 2 * (float(forward.loss) - loss) / predicted
+        self._dampings.append(self.damping)
+        self._gains.append(gain)
+        self.damping = max(self.damping / 3, 1 / self.most_damping)
+        return v
+
+    def _bent(self, at: Snapshot, factor: Any, v: Any) -> tuple[Any, float]:
+        """The accelerated step and its loss; none where the acceleration is too long."""
+        executor, w, frozen = at.executor, at.weights, at.frozen
+        if self._second is None:
+            self._second = executor.for_neuron(directional_neuron(executor.neuron, 2))
+        along = v if frozen is None else executor.concatenate([frozen, v], axis=1)
+        curvature = self._second.forward(w, along).residuals
+        solution = scipy.linalg.cho_solve(factor, executor.to_host(curvature))
+        a = -executor.vjp(w, frozen, at.forward, executor.from_host(solution))
+        if 4 * executor.dot(a, a) > self.acceleration**2 * executor.dot(v, v):
+            return None, 0.0
+        # what is taken is what was tried: where the curvature misleads, the plain step stays
+        bent = v + a / 2
+        return bent, float(executor.forward(w + bent, frozen).loss)
+
+    def notes(self) -> dict[str, Any]:
+        """Name, dampings and gain ratios of the accepted steps, and why the run ended."""
+        return {
+            "method": self.name,
+            "dampings": np.array(self._dampings),
+            "gains": np.array(self._gains),
+            "stopped": self._stopped,
+        }
 
 
 def natural_gradient_descent(
@@ -28,40 +148,10 @@ def natural_gradient_descent(
     every: int = 1,
     record: Measurements | None = None,
 ) -> Trajectory:
-    """Natural gradient ``theta <- theta - eta J^T (J J^T)^-1 r``, undamped unless asked for; options of `least_norm`.
-
-    The notes hold, per step, the solver used, the reason where it was not the one meant, the rank, and the condition
-    number of what was inverted.
-    """
-    prepare(weights, "natural gradient", copies=3, steps=steps, eta=eta)
-    w = executor.copy(weights)
-    recorder = Recorder(executor, frozen, record, every)
-    forward = executor.forward(w, frozen)
-    recorder.see(0, 0.0, w, forward)
-    solutions = []
-    for k in range(1, steps + 1):
-        check_finite(executor, forward, k - 1)
-        solution = least_norm(
-            executor, w, frozen, forward, forward.residuals, solver=solver, damping=damping, rcond=rcond
-        )
-        solutions.append(dataclasses.replace(solution, direction=None))
-        w -= eta * solution.direction
-        forward = executor.forward(w, frozen)
-        recorder.see(k, k * eta, w, forward)
-    return recorder.finish(
-        w,
-        {
-            "method": "natural gradient",
-            "eta": eta,
-            "steps": steps,
-            "damping": damping,
-            "rcond": rcond,
-            "solvers": [s.solver for s in solutions],
-            "reasons": [s.reason for s in solutions],
-            "ranks": np.array([s.rank for s in solutions], dtype=int),
-            "conditions": np.array([s.condition for s in solutions]),
-        },
-    )
+    """Train by `NaturalGradient`; options of `least_norm`."""
+    prepare(weights, NaturalGradient.name, copies=0, steps=steps, eta=eta)
+    method = NaturalGradient(eta, solver=solver, damping=damping, rcond=rcond)
+    return follow(executor, weights, frozen, method, steps=steps, every=every, record=record)
 
 
 def levenberg_marquardt(
@@ -101,54 +191,5 @@ def levenberg_marquardt(
     every, record
         As for gradient descent; times count accepted steps.
     """
-    if not (0 < damping < most_damping and 0 <= accept < 0.25 and acceleration >= 0):
-        raise NtkVerifyError(
-            "Levenberg-Marquardt needs 0 < damping < most_damping, 0 <= accept < 1/4, acceleration >= 0"
-        )
-    prepare(weights, "Levenberg-Marquardt", copies=6, steps=steps)
-    w = executor.copy(weights)
-    recorder = Recorder(executor, frozen, record, every)
-    forward = executor.forward(w, frozen)
-    recorder.see(0, 0.0, w, forward)
-    second = executor.for_neuron(directional_neuron(executor.neuron, 2)) if acceleration else None
-    dampings, gains, stopped = [], [], "steps done"
-    for k in range(1, steps + 1):
-        check_finite(executor, forward, k - 1)
-        gram = executor.to_host(executor.gram(w, frozen))
-        gradient = executor.gradient(w, frozen, forward)
-        while True:
-            factor = scipy.linalg.cho_factor(gram + damping * np.eye(len(gram)), lower=True)
-            # (J^T J + lam)^-1 J^T = J^T (J J^T + lam)^-1 keeps the system N x N
-            solution = scipy.linalg.cho_solve(factor, executor.to_host(forward.residuals))
-            v = -executor.vjp(w, frozen, forward, executor.from_host(solution))
-            predicted = executor.dot(v, damping * v - gradient)
-            trial = executor.forward(w + v, frozen)
-            gain = 2 * float(forward.loss - trial.loss) / predicted if predicted > 0 else 0.0
-            if gain >= accept and predicted > 0:
-                break
-            damping *= 2
-            if damping > most_damping:
-                stopped = "stalled: no damping below the largest gave a step that is accepted"
-                break
-        if stopped != "steps done":
-            break
-        if second is not None:
-            curvature = second.forward(w, v if frozen is None else executor.concatenate([frozen, v], axis=1)).residuals
-            solution = scipy.linalg.cho_solve(factor, executor.to_host(curvature))
-            a = -executor.vjp(w, frozen, forward, executor.from_host(solution))
-            if 4 * executor.dot(a, a) <= acceleration**2 * executor.dot(v, v):
-                # what is taken is what was tried: where the curvature misleads, the plain step stays
-                bent = executor.forward(w + (v + a / 2), frozen)
-                if float(bent.loss) <= float(trial.loss):
-                    v, trial = v + a / 2, bent
-                    gain = 2 * float(forward.loss - trial.loss) / predicted
-        dampings.append(damping)
-        gains.append(gain)
-        damping = max(damping / 3, 1 / most_damping)
-        w += v
-        forward = trial
-        recorder.see(k, float(k), w, forward)
-    return recorder.finish(
-        w,
-        {"method": "Levenberg-Marquardt", "dampings": np.array(dampings), "gains": np.array(gains), "stopped": stopped},
-    )
+    method = LevenbergMarquardt(damping=damping, most_damping=most_damping, accept=accept, acceleration=acceleration)
+    return follow(executor, weights, frozen, method, steps=steps, every=every, record=record)
