@@ -114,7 +114,7 @@ def test_threads_do_not_change_a_bit():
     for threads in (1, 2, 3):
         executor, w = executor_of(neuron, problem, threads=threads), weights.copy()
         forward = executor.forward(w, frozen)
-        assert len(executor._chunks(len(w))) > 3  # the work really is shared out
+        assert len(executor.chunks(len(w), executor.source.lanes)) > 3  # the work really is shared out
         for _ in range(3):
             forward = executor.step(w, frozen, forward, 1e-3)
         results.append((w, forward.residuals))

@@ -14,12 +14,14 @@ from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
 from ntkverify.execution.fused.products import Fill, Run, add_product, fill_in_strips, sum_of_products, symmetric
+from ntkverify.execution.fused.step import measured_step
 from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.panel_source import PanelSource, panel_source
 from ntkverify.execution.kernels.sweep_source import batch_source, kernel_source, padded_size
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.machine.threads import available_threads, share
 from ntkverify.execution.samples import Forward, Samples, check_weights
+from ntkverify.execution.step import MeasuredStep
 
 # one chunk, some 200 microseconds of work, should outlast the tens of microseconds that handing it to a thread takes
 CHUNK_OPERATIONS = 1_000_000
@@ -88,6 +90,20 @@ class CpuExecutor(Executor):
         """One step of gradient descent in one sweep: changes `weights` in place, returns the pass at the new ones."""
         cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
         return self._sweep(weights, frozen, cotangents, float(eta), self._nothing, add=True)
+
+    def measured_step(
+        self,
+        weights: Array,
+        frozen: Array | None,
+        forward: Forward,
+        eta: Any,
+        *,
+        start: Array,
+        change: Array | None = None,
+        gram: bool = True,
+    ) -> MeasuredStep:
+        weights, frozen = self._checked(weights, frozen)
+        return measured_step(self, weights, frozen, forward, eta, start=start, change=change, gram=gram)
 
     def with_samples(self, samples: Samples) -> CpuExecutor:
         """The same kernels on other samples, padded like these."""
@@ -167,7 +183,7 @@ class CpuExecutor(Executor):
         differentiate = cotangents is not None
         c = self._no_cotangents if cotangents is None else cotangents
         update = differentiate and not len(gradient)
-        starts = self._chunks(m)
+        starts = self.chunks(m, self.source.lanes)
         sums = np.zeros((len(starts) - 1, self._features, self._padded))
 
         def work(i: int) -> None:
@@ -184,10 +200,9 @@ class CpuExecutor(Executor):
         parts = zip(self.samples.blocks, self._rows, strict=True)
         return self._residuals_of(tuple(total[: len(b.block.features), rows] for b, rows in parts))
 
-    def _chunks(self, m: int) -> list[int]:
-        """Boundaries of the chunks of neurons: a function of the problem's size only."""
+    def chunks(self, m: int, lanes: int) -> list[int]:
+        """Boundaries of the chunks of neurons, of whole groups of `lanes`: a function of the problem's size only."""
         count = min(MOST_CHUNKS, max(1, self.operations_per_step(m) // CHUNK_OPERATIONS))
-        lanes = self.source.lanes
         size = -(-m // (count * lanes)) * lanes
         return [*range(0, m, size), m]
 

@@ -8,6 +8,7 @@ neuron alone, of the sample alone, and the mixed ones; only the last are paid m 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -102,6 +103,7 @@ def forms(block: Block, neuron: Neuron) -> dict[sympy.Expr, sympy.Symbol]:
     return found
 
 
+@functools.lru_cache(maxsize=256)
 def forward_statements(neuron: Neuron, block: Block) -> Statements:
     """Code for the features of one neuron at one sample."""
     z = forms(block, neuron)
@@ -109,6 +111,7 @@ def forward_statements(neuron: Neuron, block: Block) -> Statements:
     return _sort(neuron, z, features, ())
 
 
+@functools.lru_cache(maxsize=256)
 def gradient_statements(
     neuron: Neuron, block: Block, cotangents: tuple[sympy.Symbol, ...], *, spread: bool = False
 ) -> Statements:
@@ -148,16 +151,19 @@ def _apart(e: sympy.Expr, both: Iterable[sympy.Symbol]) -> tuple[sympy.Expr, sym
     return own, sympy.Add(*(t / own for t in terms))
 
 
-def value_and_gradient_statements(neuron: Neuron, block: Block) -> Statements:
-    """Code for a block's one feature with its gradient: outputs are the value, then a component per weight."""
+@functools.lru_cache(maxsize=256)
+def values_and_gradients_statements(neuron: Neuron, block: Block) -> Statements:
+    """Code for a block's features with their gradients: all values come first, then the gradients feature by feature."""
     z = forms(block, neuron)
-    (feature,) = (f.xreplace(z) for f in block.features)
-    slopes = [_arrange(sympy.diff(feature, s)) for s in z.values()]
+    features = [f.xreplace(z) for f in block.features]
+    slopes = [_arrange(sympy.diff(f, s)) for f in features for s in z.values()]
     shared = [sympy.Symbol(f"s_{i}") for i in range(len(slopes))]
-    outputs = [_arrange(feature)]
-    for w in neuron.weights:
-        through = [s * sympy.diff(form, w) for s, form in zip(shared, z, strict=True)]
-        outputs.append(sympy.Add(*through, _arrange(sympy.diff(feature, w))))
+    outputs = [_arrange(f) for f in features]
+    for k, f in enumerate(features):
+        own = shared[k * len(z) : (k + 1) * len(z)]
+        for w in neuron.weights:
+            through = [s * sympy.diff(form, w) for s, form in zip(own, z, strict=True)]
+            outputs.append(sympy.Add(*through, _arrange(sympy.diff(f, w))))
     return _sort(neuron, z, outputs, (), tuple(zip(shared, slopes, strict=True)))
 
 

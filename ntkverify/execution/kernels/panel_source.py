@@ -7,6 +7,7 @@ Gram matrix: one symmetric product instead of one per weight. All other weights 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -68,6 +69,7 @@ def run(weights, frozen, points, cotangents, sizes, room, first, last, one, othe
 """
 
 
+@functools.lru_cache(maxsize=256)
 def panel_source(neuron: Neuron, at_once: tuple[int, ...], *, factor: bool) -> PanelSource:
     """Generate the kernel that fills panels of gradients, with shared scalars split off if `factor`."""
     neuron, printer = canonical(neuron), ScalarPrinter()

@@ -10,6 +10,7 @@ new features to the sums, hence one trip through memory per step.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -116,10 +117,14 @@ def kernel_source(neuron: Neuron, sizes: tuple[int, ...]) -> KernelSource:
 
     The sizes only decide how far loops are unrolled; the text is otherwise the same for all sizes.
     """
+    return _kernel_source(neuron, tuple(samples_at_once(n) for n in sizes))
+
+
+@functools.lru_cache(maxsize=256)
+def _kernel_source(neuron: Neuron, at_once: tuple[int, ...]) -> KernelSource:
     neuron = canonical(neuron)
     printer = ScalarPrinter()
     p, q = len(neuron.weights), len(neuron.frozen)
-    at_once = tuple(samples_at_once(n) for n in sizes)
     gradients, forwards = [], []
     for b in neuron.blocks:
         cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(b.features)))

@@ -1,0 +1,88 @@
+"""A measured step by the generated sweep of `ntkverify.execution.kernels.step_source`."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ntkverify.arrays import Array
+from ntkverify.execution.kernels.cache import load_generated
+from ntkverify.execution.kernels.step_source import KINDS, SQUARES, step_source
+from ntkverify.execution.machine.threads import share
+from ntkverify.execution.samples import Forward
+from ntkverify.execution.step import MeasuredStep, Move, finished
+
+if TYPE_CHECKING:
+    from ntkverify.execution.fused.cpu import CpuExecutor
+
+_NOTHING = np.empty((0, 0))
+
+
+def measured_step(
+    executor: CpuExecutor,
+    weights: Array,
+    frozen: Array,
+    forward: Forward,
+    eta: Any,
+    *,
+    start: Array,
+    change: Array | None,
+    gram: bool,
+) -> MeasuredStep:
+    """`Executor.measured_step` in one sweep; weights are checked."""
+    blocks, m, total = executor.samples.blocks, len(weights), executor.samples.total
+    source = step_source(executor.neuron, tuple(b.size for b in blocks))
+    module = load_generated(source.text)
+    swept = gram and source.forms_gram
+    matrix = executor.gram(weights, frozen) if gram and not swept else None
+    root = 1 / np.sqrt(np.float64(m))
+    widest = max(len(b.block.features) for b in blocks)
+    slopes = np.zeros((widest, total))
+    for b, parts in zip(blocks, executor.slopes(forward), strict=True):
+        for k, slope in enumerate(parts):
+            slopes[k, b.rows] = slope
+    cotangents = slopes * root * forward.residuals
+    starts = executor.chunks(m, source.lanes)
+    count, groups = len(starts) - 1, executor.neuron.groups
+    rows = np.zeros((count, KINDS, widest, total))
+    grams = np.zeros((count, total, total) if source.forms_gram else (count, 0, 0))
+    squares = np.zeros((count, len(groups), SQUARES))
+    points = np.concatenate([b.points for b in blocks])
+    sizes = np.array([b.size for b in blocks], dtype=np.int64)
+    moves = _NOTHING if change is None else np.ascontiguousarray(change)
+
+    def work(i: int) -> None:
+        module.measure(
+            weights, start, frozen, moves, points, cotangents, slopes, sizes, float(eta), rows[i], grams[i],
+            squares[i], change is not None, starts[i], starts[i + 1],
+        )  # fmt: skip
+
+    share(work, count, executor.threads)
+    summed = rows.sum(axis=0) * root
+    parts = [[summed[kind, : len(b.block.features), b.rows] for b in blocks] for kind in range(KINDS)]
+    if swept:
+        lower = grams.sum(axis=0) * (root * root)
+        matrix = lower + np.tril(lower, -1).T
+    # a group's lanes are added up, its sum to the chunk's, and the chunks' in order
+    largest = max(hi - lo for lo, hi in itertools.pairwise(starts))
+    deep = source.lanes + -(-largest // source.lanes) + count
+    most, added = squares.max(axis=0), squares.sum(axis=0)
+    return finished(
+        executor,
+        forward,
+        *parts,
+        moves={
+            name: Move(
+                drift=float(np.sqrt(most[i, 0])),
+                drift_rms=float(np.sqrt(added[i, 1] / m)),
+                norm=float(np.sqrt(most[i, 2])),
+                gradient=float(np.sqrt(most[i, 3])),
+                length=float(np.sqrt(added[i, 4])),
+            )
+            for i, name in enumerate(groups)
+        },
+        gram=matrix,
+        roundings=source.roundings + deep,
+    )

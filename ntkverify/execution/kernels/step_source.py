@@ -1,0 +1,256 @@
+"""Text of the fused measured step: a step of training, and what its lemmas speak of, in one sweep over the neurons.
+
+A group of neurons keeps the values and gradients of all samples in cache between the two halves of its step: before,
+for the gradient of the loss (and the Gram matrix, where samples are few); after, for what the gradients say of the
+change and for what they miss of it, neuron by neuron.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import sympy
+
+from ntkverify.execution.kernels.chain import Statements, canonical, forward_statements, values_and_gradients_statements
+from ntkverify.execution.kernels.printer import ScalarPrinter
+from ntkverify.execution.kernels.sweep_source import HEADER, MOST_SHUFFLED
+from ntkverify.symbolic.expression.majorant import majorant, roundings
+from ntkverify.symbolic.network.neuron import Block, Neuron
+
+#: bytes of what a group of neurons keeps between the halves of its step; the second-level cache has a few of these
+GROUP_BYTES = 1 << 17
+MOST_LANES = 64
+#: samples up to which the sweep forms the Gram matrix too; beyond, products of panels are faster
+MOST_IN_SWEEP = 8
+#: sums, majorants, linear part, remainder
+KINDS = 4
+#: of a group of weights: largest squared drift, their sum, largest squared norm and gradient, sum of squared changes
+SQUARES = 5
+
+
+@dataclass(frozen=True)
+class StepSource:
+    """Generated text and what the caller must know of it.
+
+    Parameters
+    ----------
+    text : str
+        A Python module with the function ``measure``.
+    lanes : int
+        Neurons per group.
+    roundings : int
+        Most roundings within a neuron's features.
+    forms_gram : bool
+        Whether the sweep forms the Gram matrix.
+    """
+
+    text: str
+    lanes: int
+    roundings: int
+    forms_gram: bool
+
+
+def lanes_of(total: int, values: int) -> int:
+    """Neurons per group, for so many samples with so many numbers kept of each."""
+    lanes = 8
+    while lanes < MOST_LANES and 2 * lanes * total * values * 8 <= GROUP_BYTES:
+        lanes *= 2
+    return lanes
+
+
+def step_source(neuron: Neuron, sizes: tuple[int, ...]) -> StepSource:
+    """Generate the measured step of a neuron for blocks of the given sizes, which decide how much is kept."""
+    widest = max(len(b.features) for b in neuron.blocks)
+    total = sum(sizes)
+    lanes = lanes_of(total, widest * (len(neuron.weights) + 1))
+    return _step_source(neuron, lanes, total <= MOST_IN_SWEEP)
+
+
+@functools.lru_cache(maxsize=256)
+def _step_source(neuron: Neuron, lanes: int, forms_gram: bool) -> StepSource:
+    groups = neuron.groups
+    neuron = canonical(neuron)
+    writer = _Writer(neuron, groups, lanes, forms_gram)
+    text = HEADER + "\n".join(writer.lines()) + "\n"
+    return StepSource(text, lanes, max(map(_roundings, writer.after, neuron.blocks)), forms_gram)
+
+
+def _roundings(code: Statements, block: Block) -> int:
+    """Most roundings of a feature as the statements evaluate it."""
+    found = []
+    for value in code.outputs[: len(block.features)]:
+        for symbol, expression in reversed((*code.neuron, *code.sample, *code.mixed)):
+            value = value.xreplace({symbol: expression})
+        found.append(roundings(value))
+    return max(found)
+
+
+class _Writer:
+    """Writes the lines of one kernel."""
+
+    def __init__(self, neuron: Neuron, groups: dict[str, tuple[int, ...]], lanes: int, forms_gram: bool) -> None:
+        self.neuron, self.groups, self.lanes, self.forms_gram = neuron, groups, lanes, forms_gram
+        self.printer = ScalarPrinter()
+        self.p, self.q = len(neuron.weights), len(neuron.frozen)
+        self.before = [values_and_gradients_statements(neuron, b) for b in neuron.blocks]
+        self.after = [
+            forward_statements(neuron, replace(b, features=(*b.features, *map(majorant, b.features))))
+            for b in neuron.blocks
+        ]
+        self.widest = max(len(b.features) for b in neuron.blocks)
+
+    def lines(self) -> list[str]:
+        """The whole function."""
+        p, q, lanes, widest = self.p, self.q, self.lanes, self.widest
+        near = max(p, q) <= MOST_SHUFFLED
+        weight = [f"group[l * {p} + {i}]" if near else f"weights[j0 + l, {i}]" for i in range(p)]
+        fixed = [f"fixed[l * {q} + {i}]" if near else f"frozen[j0 + l, {i}]" for i in range(q)]
+        flat = [
+            f"        group = weights.reshape(weights.size)[j0 * {p} : (j0 + size) * {p}]",
+            f"        fixed = frozen.reshape(frozen.size)[j0 * {q} : (j0 + size) * {q}]",
+        ]
+        lines = [
+            "@njit(",
+            "    void(",
+            "        MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, float64,",
+            "        float64[:, :, ::1], MATRIX, MATRIX, boolean, int64, int64,",
+            "    ),",
+            "    fastmath=FAST, **OPTIONS,",
+            ")",
+            "def measure(",
+            "    weights, start, frozen, change, points, cotangents, slopes, sizes, eta, rows, gram, squares, given,",
+            "    first, last,",
+            "):",
+            "    prefer_wide_vectors()",
+            "    count = points.shape[0]",
+            f"    w = np.empty(({p}, {lanes}))",
+            f"    g = np.empty(({p}, {lanes}))",
+            f"    x = np.empty(({p}, {lanes}))",
+            f"    f = np.empty(({max(q, 1)}, {lanes}))",
+            f"    v = np.empty((count, {widest}, {lanes}))",
+            f"    d = np.empty((count, {widest}, {p}, {lanes}))",
+            *([f"    u = np.empty((count, {p}, {lanes}))"] if self.forms_gram else []),
+            f"    for j0 in range(first, last, {lanes}):",
+            f"        size = min({lanes}, last - j0)",
+            *(flat if near else []),
+            "        for l in range(size):",
+            *(f"            w[{i}, l] = {weight[i]}" for i in range(p)),
+            *(f"            f[{i}, l] = {fixed[i]}" for i in range(q)),
+            *(f"            g[{i}, l] = 0.0" for i in range(p)),
+            "        row = 0",
+        ]
+        for index, (b, code) in enumerate(zip(self.neuron.blocks, self.before, strict=True)):
+            lines += self._first_half(index, b, code)
+        lines += self._gram() if self.forms_gram else []
+        lines += [
+            "        if given:",
+            "            for l in range(size):",
+            *(f"                x[{k}, l] = change[j0 + l, {k}]" for k in range(p)),
+            "        else:",
+            "            for l in range(size):",
+            *(f"                x[{k}, l] = -eta * g[{k}, l]" for k in range(p)),
+            "        for l in range(size):",
+            *(f"            w[{k}, l] += x[{k}, l]" for k in range(p)),
+            "        for l in range(size):",
+            *(f"            {weight[k]} = w[{k}, l]" for k in range(p)),
+            *self._squares(),
+            "        row = 0",
+        ]
+        for index, (b, code) in enumerate(zip(self.neuron.blocks, self.after, strict=True)):
+            lines += self._second_half(index, b, code)
+        return lines
+
+    def _first_half(self, index: int, block: Block, code: Statements) -> list[str]:
+        """Values and gradients of one block, and what they add to the gradient of the loss."""
+        features, p = len(block.features), self.p
+        values, gradients = code.outputs[:features], code.outputs[features:]
+        lines = [f"        for i in range(row, row + sizes[{index}]):", *self._of_sample(code)]
+        lines += [f"            c{k} = cotangents[{k}, i]" for k in range(features)]
+        lines += ["            for l in range(size):", *self._of_neuron(code)]
+        lines += [f"                v[i, {k}, l] = {self.printer(e)}" for k, e in enumerate(values)]
+        for k in range(features):
+            lines += [
+                f"                d[i, {k}, {j}, l] = {self.printer(e)}"
+                for j, e in enumerate(gradients[k * p : (k + 1) * p])
+            ]
+        lines += [
+            f"                g[{j}, l] += " + " + ".join(f"c{k} * d[i, {k}, {j}, l]" for k in range(features))
+            for j in range(p)
+        ]
+        if self.forms_gram:
+            lines += [
+                f"                u[i, {j}, l] = "
+                + " + ".join(f"slopes[{k}, i] * d[i, {k}, {j}, l]" for k in range(features))
+                for j in range(p)
+            ]
+        return [*lines, f"        row += sizes[{index}]"]
+
+    def _gram(self) -> list[str]:
+        return [
+            "        for i in range(count):",
+            "            for j in range(i + 1):",
+            "                s = 0.0",
+            "                for l in range(size):",
+            "                    s += " + " + ".join(f"u[i, {k}, l] * u[j, {k}, l]" for k in range(self.p)),
+            "                gram[i, j] += s",
+        ]
+
+    def _squares(self) -> list[str]:
+        """Squared lengths of what moves, by group of weights."""
+
+        def square(places: Iterable[int], term: str) -> str:
+            return " + ".join(f"({term.format(k=k)}) ** 2" for k in places)
+
+        lines = ["        for l in range(size):"]
+        for index, places in enumerate(self.groups.values()):
+            lines += [
+                f"            moved = {square(places, 'w[{k}, l] - start[j0 + l, {k}]')}",
+                f"            squares[{index}, 0] = max(squares[{index}, 0], moved)",
+                f"            squares[{index}, 1] += moved",
+                f"            squares[{index}, 2] = max(squares[{index}, 2], {square(places, 'w[{k}, l]')})",
+                f"            squares[{index}, 3] = max(squares[{index}, 3], {square(places, 'g[{k}, l]')})",
+                f"            squares[{index}, 4] += {square(places, 'x[{k}, l]')}",
+            ]
+        return lines
+
+    def _second_half(self, index: int, block: Block, code: Statements) -> list[str]:
+        """Sums, majorants, linear part and remainder of one block after the step."""
+        features = range(len(block.features))
+        lines = [f"        for i in range(row, row + sizes[{index}]):", *self._of_sample(code)]
+        lines += [f"            {name}{k} = 0.0" for k in features for name in ("y", "a", "t", "e")]
+        lines += ["            for l in range(size):", *self._of_neuron(code)]
+        for k in features:
+            along = " + ".join(f"d[i, {k}, {j}, l] * x[{j}, l]" for j in range(self.p))
+            lines += [
+                f"                new = {self.printer(code.outputs[k])}",
+                f"                along = {along}",
+                f"                y{k} += new",
+                f"                a{k} += {self.printer(code.outputs[len(features) + k])}",
+                f"                t{k} += along",
+                f"                e{k} += (new - v[i, {k}, l]) - along",
+            ]
+        for k in features:
+            lines += [f"            rows[{r}, {k}, i] += {name}{k}" for r, name in enumerate(("y", "a", "t", "e"))]
+        return [*lines, f"        row += sizes[{index}]"]
+
+    def _of_sample(self, code: Statements) -> list[str]:
+        used = _used(code)
+        return [
+            *(f"            {s.name} = points[i, {c}]" for c, s in enumerate(self.neuron.coordinates) if s in used),
+            *(f"            {s.name} = {self.printer(e)}" for s, e in code.sample),
+        ]
+
+    def _of_neuron(self, code: Statements) -> list[str]:
+        used = _used(code)
+        return [
+            *(f"                {s.name} = w[{i}, l]" for i, s in enumerate(self.neuron.weights) if s in used),
+            *(f"                {s.name} = f[{i}, l]" for i, s in enumerate(self.neuron.frozen) if s in used),
+            *(f"                {s.name} = {self.printer(e)}" for s, e in (*code.neuron, *code.mixed)),
+        ]
+
+
+def _used(code: Statements) -> set[sympy.Basic]:
+    expressions = [*(e for _, e in (*code.neuron, *code.sample, *code.mixed)), *code.outputs]
+    return set().union(*(e.free_symbols for e in expressions))
