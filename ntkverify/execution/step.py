@@ -101,14 +101,12 @@ def finished(
     slopes = executor.slopes(before)
     lines, missed, errors = [], [], []
     for index, b in enumerate(executor.samples.blocks):
-        line = sum(slope * row for slope, row in zip(slopes[index], linear[index], strict=True))
-        rest = sum(slope * row for slope, row in zip(slopes[index], remainders[index], strict=True))
+        along, beyond = linear[index], remainders[index]
+        line = _combined(slopes[index], along)
+        rest = _combined(slopes[index], beyond)
         if not b.block.is_linear:
             # what the pointwise residual bends over the change of the sums
-            moved = sum(
-                slope * (row + more)
-                for slope, row, more in zip(slopes[index], linear[index], remainders[index], strict=True)
-            )
+            moved = _combined(slopes[index], along + beyond)
             rest = rest + (after.residuals[b.rows] - before.residuals[b.rows] - moved)
         lines.append(line)
         missed.append(rest)
@@ -125,6 +123,14 @@ def finished(
     )
 
 
+def _combined(slopes: Sequence[Any], rows: Any) -> Any:
+    """``sum_k slope_k row_k`` of an array (K, n_b)."""
+    result = slopes[0] * rows[0, :]
+    for k, slope in enumerate(slopes[1:], start=1):
+        result = result + slope * rows[k, :]
+    return result
+
+
 def _rounding(executor: Executor, b: BlockSamples, sums: Any, majorants: Any, roundings: int) -> Any:
     """Bound (n_b,) of the rounding errors of a block's residuals.
 
@@ -134,12 +140,12 @@ def _rounding(executor: Executor, b: BlockSamples, sums: Any, majorants: Any, ro
     """
     size, target = abs(b.scale), abs(b.targets)
     if b.block.is_linear:
-        return size * relative_error(roundings + 5) * (majorants[0] + target)
+        return size * relative_error(roundings + 5) * (majorants[0, :] + target)
     e = relative_error(roundings + 2) * majorants
     values = {s: abs(v) for s, v in executor._values(b).items()}
-    at = values | {s: abs(sums[k]) for k, s in enumerate(b.block.sums)}
-    near = values | {s: abs(sums[k]) + e[k] for k, s in enumerate(b.block.sums)}
+    at = values | {s: abs(sums[k, :]) for k, s in enumerate(b.block.sums)}
+    near = values | {s: abs(sums[k, :]) + e[k, :] for k, s in enumerate(b.block.sums)}
     own = relative_error(count_roundings(b.block.residual) + 3)
     (value,) = evaluate_all([majorant(b.block.residual)], at, executor.algebra)
     slopes = evaluate_all([majorant(s) for s in residual_slopes(b.block)], near, executor.algebra)
-    return size * (own * (value + target) + sum(s * row for s, row in zip(slopes, e, strict=True)))
+    return size * (own * (value + target) + _combined(slopes, e))

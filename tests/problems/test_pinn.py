@@ -7,8 +7,7 @@ from ntkverify import Instance, NtkVerifyError, Source, Theorem
 from ntkverify.execution import make_executor
 from ntkverify.measures.network import draw_network
 from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, poisson_equation, problem_neuron
-from ntkverify.training import gradient_descent, natural_gradient_descent
-from ntkverify.training.loop import follow, least_norm_step
+from ntkverify.training import HeavyBall, dense_least_norm, gradient_descent, natural_gradient_descent
 
 EPS = np.finfo(float).eps
 THEOREM = Theorem("t", source=Source(provenance="derived"), statement="s")
@@ -89,7 +88,8 @@ def test_jacobian_change_is_measured_from_the_start_and_along_the_step():
 
 def test_gradient_descent_says_that_it_does_not_measure_the_jacobian():
     record = make().trajectory
-    assert np.isnan([*record.jacobian_change, *record.path_change, *record.path_from_start]).all()
+    with pytest.raises(NtkVerifyError, match="holds no 'jacobian_change'; measured were"):
+        _ = record.jacobian_change
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.01])
@@ -157,16 +157,35 @@ def test_mistakes_are_named():
     with pytest.raises(NtkVerifyError, match="at least one neuron"):
         PinnRun(Instance(data={"interior": [[0.0]], "boundary": [[1.0]]}), THEOREM)
     with pytest.raises(NtkVerifyError, match="unknown method"):
-        follow(make().samples, seed=0, width=3, step=1.0, steps=1, method="magic")
+        _ = make("magic").trajectory
     with pytest.raises(NtkVerifyError, match="full rank"):
-        least_norm_step(np.zeros((2, 3, 4)), np.ones(3))
+        dense_least_norm(np.zeros((3, 8)), np.ones(3))
 
 
 def test_the_heat_neuron_has_a_weight_per_coordinate_and_a_bias():
     assert [str(w) for w in problem_neuron("relu3", heat_equation, 3).weights] == ["w_0", "w_1", "w_2", "b"]
 
 
-def test_a_backend_that_does_not_measure_it_is_refused():
+@pytest.mark.parametrize("method", ["gradient", "natural gradient"])
+def test_every_backend_measures_the_same_trajectory(method):
     instance = Instance(data=DATA, width=30, step=0.05, steps=3, seed=7)
-    with pytest.raises(NtkVerifyError, match="auto and array, not 'gpu'"):
-        pinn()(instance, THEOREM, backend="gpu")
+    runs = [pinn(method=method)(instance, THEOREM, backend=backend) for backend in ("array", "cpu")]
+    one, other = (run.trajectory for run in runs)
+    assert set(one.records) == set(other.records)
+    np.testing.assert_allclose(one.residuals, other.residuals, atol=10 * one.residuals_error.max(), rtol=0)
+    for name in ("grams", "drift", "drift_rms", "lengths", "weight_norm"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-9, err_msg=name)
+
+
+def test_a_subclass_trains_by_a_method_of_its_own_and_cannot_hide_behind_another_trajectory():
+    class Momentum(PinnRun):
+        def training(self):
+            return HeavyBall(self.eta, 0.9)
+
+    instance = Instance(data=DATA, width=30, step=0.05, steps=3, seed=7)
+    losses = Momentum(instance, THEOREM).losses
+    plain = PinnRun(instance, THEOREM).losses
+    assert losses[1] == pytest.approx(plain[1])
+    assert abs(losses[3] - plain[3]) > 1e-3 * plain[3]
+    with pytest.raises(NtkVerifyError, match="override `training`"):
+        type("Other", (PinnRun,), {"descent": property(lambda run: None)})

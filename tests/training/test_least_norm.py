@@ -12,7 +12,6 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import make_executor
 from ntkverify.problems.pinn import heat_equation, problem_neuron
 from ntkverify.training import dense_least_norm, gauss_newton_flow, least_norm, natural_gradient_descent
-from ntkverify.training.loop import least_norm_step
 
 # the package's attribute of that name is the function
 module = importlib.import_module("ntkverify.training.least_norm")
@@ -267,15 +266,6 @@ class TestExecutors:
             assert relative(found.direction.ravel(), wanted.direction) < 1e-12 * wanted.condition
         with pytest.raises(NtkVerifyError, match="drops no singular values; use solver='qr'"):
             least_norm(executor, weights, frozen, forward, right, solver="cholesky", **options)
-
-    def test_the_step_of_the_theorem_checks_is_the_same(self):
-        exact, c = spread(13), coefficients()
-        parts = np.moveaxis(exact.jacobian.reshape(N, 4, P // 4), 1, 0)
-        plain = least_norm_step(parts, exact.u @ c)
-        assert plain.shape == (4, P // 4)
-        assert np.array_equal(plain.ravel(), dense_least_norm(exact.jacobian, exact.u @ c).direction)
-        given = least_norm_step(parts, exact.u @ c, exact.jacobian @ exact.jacobian.T)
-        assert relative(given.ravel(), exact.solution(c)) < 4 * EPS / exact.singular[-1]
 
 
 class TestCollocationPoints:

@@ -153,7 +153,7 @@ def _apart(e: sympy.Expr, both: Iterable[sympy.Symbol]) -> tuple[sympy.Expr, sym
 
 @functools.lru_cache(maxsize=256)
 def values_and_gradients_statements(neuron: Neuron, block: Block) -> Statements:
-    """Code for a block's features with their gradients: all values come first, then the gradients feature by feature."""
+    """Code for a block's features with their gradients: all values first, then the gradients feature by feature."""
     z = forms(block, neuron)
     features = [f.xreplace(z) for f in block.features]
     slopes = [_arrange(sympy.diff(f, s)) for f in features for s in z.values()]

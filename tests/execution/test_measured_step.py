@@ -1,0 +1,193 @@
+"""Measured steps: every executor against the definitions, its rounding bound, and wrong signs in generated text."""
+
+from dataclasses import replace
+from functools import partial
+
+import array_api_strict
+import numpy as np
+import pytest
+from built_neurons import BUILT
+from drawing import draw_problem, executor_of, relative
+from hand_built_neurons import KINDS
+
+from ntkverify import NtkVerifyError
+from ntkverify.arithmetic.balls import as_balls, midpoints
+from ntkverify.execution.fused import step as step_module
+from ntkverify.execution.kernels.step_source import MOST_IN_SWEEP, step_source
+
+# as for the other sweeps; remainders are what differences of values of size 1 leave
+AGREEMENT = 1e-12
+EXECUTORS = ("array", "strict", "cpu")
+FIELDS = ("linear", "remainders", "gram")
+#: of exp no bound of the rounding error is known
+BOUNDED = sorted(set(KINDS) - {"gaussian"})
+NONLINEAR = ("PINN, Burgers, tanh", "operator, nonlinear")
+
+
+def made(neuron, problem, name, **options):
+    if name == "strict":
+        return executor_of(neuron, problem, backend="array", xp=array_api_strict)
+    return executor_of(neuron, problem, backend=name, **options)
+
+
+def moved_in(array, name):
+    """An executor's own copy of an array."""
+    return array_api_strict.asarray(array.copy()) if name == "strict" else array.copy()
+
+
+def defined(neuron, problem, weights, frozen, start, eta, change=None):
+    """The definitions, from the reference's Jacobian and forward passes."""
+    executor = executor_of(neuron, problem, backend="array")
+    before, jacobian = executor.forward(weights, frozen), executor.jacobian(weights, frozen)
+    gradient = (jacobian.T @ before.residuals).reshape(weights.shape)
+    change = -eta * gradient if change is None else change
+    after = executor.forward(weights + change, frozen)
+    linear = jacobian @ change.ravel()
+    lengths = [np.linalg.norm(a, axis=1) for a in (weights + change - start, weights + change, gradient, change)]
+    moves = [
+        lengths[0].max(), np.sqrt((lengths[0] ** 2).mean()), lengths[1].max(), lengths[2].max(),
+        np.linalg.norm(lengths[3]),
+    ]  # fmt: skip
+    return {
+        "weights": weights + change,
+        "residuals": after.residuals,
+        "linear": linear,
+        "remainders": after.residuals - before.residuals - linear,
+        "gram": jacobian @ jacobian.T,
+        "moves": moves,
+    }
+
+
+def taken(neuron, problem, weights, frozen, start, eta, name, change=None, **options):
+    executor = made(neuron, problem, name)
+    w, f, s = (moved_in(a, name) for a in (weights, frozen, start))
+    forward = executor.forward(w, f)
+    given = None if change is None else moved_in(change, name)
+    return w, executor.measured_step(w, f, forward, eta, start=s, change=given, **options)
+
+
+def assert_defined(wanted, w, step):
+    # a remainder is left by values and linear parts, whose rounding it has
+    size = max(1.0, np.abs(wanted["residuals"]).max(), np.abs(wanted["linear"]).max())
+    assert relative(w, wanted["weights"]) < AGREEMENT
+    assert relative(step.forward.residuals, wanted["residuals"]) < AGREEMENT
+    for name in ("linear", "remainders"):
+        assert np.abs(np.asarray(getattr(step, name)) - wanted[name]).max() < AGREEMENT * size, name
+    if step.gram is not None:
+        assert relative(step.gram, wanted["gram"]) < AGREEMENT
+    (move,) = step.moves.values()
+    found = [move.drift, move.drift_rms, move.norm, move.gradient, move.length]
+    np.testing.assert_allclose(found, wanted["moves"], rtol=AGREEMENT, atol=1e-300)
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("kind", BOUNDED)
+@pytest.mark.parametrize("sizes", [(2, 2), (12, 7)])
+def test_every_executor_measures_what_is_defined(kind, name, sizes):
+    neuron = KINDS[kind]()
+    problem, weights, frozen = draw_problem(neuron, sizes, 90, 11)
+    start = weights + 0.1 * np.random.default_rng(1).standard_normal(weights.shape)
+    setting = (neuron, problem, weights, frozen, start, 0.01)
+    w, step = taken(*setting, name)
+    assert_defined(defined(*setting), w, step)
+    change = 0.01 * np.random.default_rng(2).standard_normal(weights.shape)
+    w, step = taken(*setting, name, change=change, gram=False)
+    assert step.gram is None
+    assert_defined(defined(*setting, change=change), w, step)
+
+
+@pytest.mark.parametrize("name", NONLINEAR)
+@pytest.mark.parametrize("backend", ["array", "cpu"])
+def test_nonlinear_residuals_and_several_features(name, backend):
+    neuron = BUILT[name]()
+    assert not all(b.is_linear for b in neuron.blocks)
+    problem, weights, frozen = draw_problem(neuron, [3] * len(neuron.blocks), 70, 5)
+    setting = (neuron, problem, weights, frozen, weights, 1e-3)
+    w, step = taken(*setting, backend)
+    assert_defined(defined(*setting), w, step)
+
+
+@pytest.mark.parametrize("backend", ["array", "cpu"])
+def test_an_activation_whose_rounding_nothing_bounds_is_one_sentence(backend):
+    neuron = KINDS["gaussian"]()
+    problem, weights, frozen = draw_problem(neuron, (2,), 5, 1)
+    with pytest.raises(NtkVerifyError, match="no bound of the rounding error of exp"):
+        taken(neuron, problem, weights, frozen, weights, 0.1, backend)
+
+
+def test_groups_are_measured_apart():
+    class Grouped(type(KINDS["heat"]())):
+        groups = {"first": (0,), "rest": (1, 2)}  # noqa: RUF012
+
+    plain = KINDS["heat"]()
+    neuron = Grouped(plain.weights, plain.frozen, plain.coordinates, plain.blocks)
+    assert len(neuron.weights) == 3
+    problem, weights, frozen = draw_problem(neuron, (4, 4), 50, 3)
+    for backend in ("array", "cpu"):
+        w, step = taken(neuron, problem, weights, frozen, weights, 0.1, backend)
+        for group, places in Grouped.groups.items():
+            moved = np.linalg.norm((w - weights)[:, places], axis=1)
+            assert step.moves[group].drift == pytest.approx(moved.max(), rel=1e-12)
+            assert step.moves[group].length == pytest.approx(np.linalg.norm(moved), rel=1e-12)
+            assert step.moves[group].gradient == pytest.approx(moved.max() / 0.1, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["heat", "softplus"])
+def test_in_balls_everything_is_enclosed_and_bounds_of_rounding_cover(kind):
+    neuron = KINDS[kind]()
+    problem, weights, frozen = draw_problem(neuron, (3, 2), 6, 8)
+    executor = executor_of(neuron, problem, backend="ball", bits=256)
+    w, f = as_balls(weights), as_balls(frozen)
+    exact = executor.measured_step(w, f, executor.forward(w, f), 0.125, start=as_balls(weights))
+    assert all(e == 0 for e in exact.errors)
+    for backend in ("array", "cpu"):
+        v, step = taken(neuron, problem, weights, frozen, weights, 0.125, backend)
+        # the bound is of the last pass: from the weights as they are
+        again = executor.forward(as_balls(v), f).residuals
+        apart = np.abs([float(r - float(x)) for r, x in zip(again, step.forward.residuals, strict=True)])
+        assert (apart <= step.errors).all()
+        assert step.errors.max() < 1e-11 * max(1.0, np.abs(step.forward.residuals).max())
+        for name in FIELDS:
+            found, wanted = np.asarray(getattr(step, name)), midpoints(getattr(exact, name))
+            np.testing.assert_allclose(found, wanted.astype(float), rtol=1e-9, atol=1e-11, err_msg=name)
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    neuron = KINDS["heat"]()
+    problem, weights, frozen = draw_problem(neuron, (40, 12), 20000, 5)
+    found = []
+    for threads in (1, 2, 3):
+        executor, w = executor_of(neuron, problem, threads=threads), weights.copy()
+        step = executor.measured_step(w, frozen, executor.forward(w, frozen), 1e-3, start=weights)
+        found.append((w, step.forward.residuals, step.errors, step.remainders, step.gram))
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("size", [2, MOST_IN_SWEEP + 1])
+def test_a_wrong_sign_in_the_measured_kernel_is_caught(size, monkeypatch):
+    neuron = KINDS["softplus"]()
+    problem, weights, frozen = draw_problem(neuron, (size,), 60, 17)
+    setting = (neuron, problem, weights, frozen, weights + 0.1, 0.3)
+    wanted = defined(*setting)
+    _, right = taken(*setting, "cpu")
+    lines = step_source(neuron, (size,)).text.splitlines()
+    turns = [
+        ("g[0, l] += ", "+=", "-="), ("x[0, l] = -eta", "-eta", "eta"), ("y0 += ", "+=", "-="), ("a0 += ", "+=", "-="),
+        ("t0 += ", "+=", "-="), ("e0 += ", "+=", "-="), ("e0 += ", ") - along", ") + along"),
+        ("v[i, 0, l] = ", "= ", "= -"), ("d[i, 0, 0, l] = ", "= ", "= -"), ("moved = ", " - ", " + "),
+        *([("gram[i, j] += ", "+=", "-=")] if size <= MOST_IN_SWEEP else []),
+    ]  # fmt: skip
+    for start, old, new in turns:
+        spot = next(i for i, line in enumerate(lines) if line.lstrip().startswith(start) and old in line)
+        text = "\n".join([*lines[:spot], lines[spot].replace(old, new, 1), *lines[spot + 1 :]])
+        monkeypatch.setattr(step_module, "step_source", partial(_with_text, text))
+        with pytest.raises(AssertionError):  # noqa: PT012
+            w, step = taken(*setting, "cpu")
+            assert_defined(wanted, w, step)
+            np.testing.assert_allclose(step.errors, right.errors, rtol=1e-3)
+
+
+def _with_text(text, neuron, sizes):
+    return replace(step_source(neuron, sizes), text=text)
