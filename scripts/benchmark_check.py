@@ -20,7 +20,7 @@ NATURAL = ("heat", (100, 40), 1, 4096)
 
 
 def check_case(kind: str, sizes: tuple[int, ...], d: int, m: int) -> dict[str, Any]:
-    """A measured step (residual, majorants, remainder, Gram matrix, drift, gradients) in bare steps and Gram matrices."""
+    """A measured step (residual, majorants, remainder, Gram matrix, drift, gradients), in steps and Gram matrices."""
     neuron, problem, weights, a = draw(kind, sizes, d, m)
     executor = executor_of(neuron, problem)
     start, forward = weights.copy(), executor.forward(weights, a)
