@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from ntkverify.arrays import Array
 from ntkverify.execution.draw import Seed, blocks, draw_block
 from ntkverify.execution.machine.threads import in_order
 from ntkverify.execution.rounding import CHUNK, output_error, sum_roundings
-from ntkverify.execution.walking.terms import Points, Terms, as_samples
-from ntkverify.symbolic.network.neuron import Neuron
+from ntkverify.execution.samples import Samples
+from ntkverify.execution.walking.terms import Terms
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,19 @@ class Initial:
         Share of neurons whose pre-activation is at most the radius asked for.
     """
 
-    outputs: Array
-    outputs_error: Array
-    gram: Array
-    near: Array
+    outputs: Any
+    outputs_error: Any
+    gram: Any
+    near: Any
 
 
-def initial_sweep(
-    neuron: Neuron, points: Points, *, seed: Seed, width: int, radius: float, normalise: bool = False
-) -> Initial:
+def initial_sweep(samples: Samples, *, seed: Seed, width: int, radius: float) -> Initial:
     """Outputs, Gram matrix and share of near-zero pre-activations of a freshly drawn network.
 
-    The weights are drawn block by block and never held together, so the width is not bounded by memory.
+    The weights are drawn block by block and never held together, so the width is not bounded by memory. Targets do not
+    matter.
     """
-    terms = Terms(as_samples(neuron, points, normalise=normalise))
+    terms = Terms(samples)
     inputs = terms.inputs
     count = len(inputs)
 
@@ -93,17 +93,17 @@ class Shift:
         Share of neurons whose pre-activation is at most the radius.
     """
 
-    change: float
-    near: Array
+    change: Any
+    near: Any
 
 
-def worst_shift(neuron: Neuron, points: Array, *, seed: Seed, width: int, radius: float) -> Shift:
+def worst_shift(samples: Samples, *, seed: Seed, width: int, radius: float) -> Shift:
     """Move every neuron that is active by at most `radius` on the mean input by `radius` against that input.
 
     For clustered inputs this switches off as many neurons as weights that move by `radius` can, for all
     samples at once, which makes the change of the Gram matrix as coherent as it gets.
     """
-    terms = Terms(as_samples(neuron, points))
+    terms = Terms(samples)
     inputs = terms.inputs
     direction = inputs.mean(axis=0)
     direction /= np.linalg.norm(direction)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.step import MeasuredStep
 from ntkverify.measures.initial import Initial
-from ntkverify.measures.network import Network
 from ntkverify.problems.pinn import Equation, PinnRun, heat_equation
 from ntkverify.symbolic.network.activations import Activation
-from ntkverify.training import Trajectory, dense_least_norm
+from ntkverify.training import Trajectory, least_norm
 
 NO_TRAJECTORY = "a run of the first step alone follows no trajectory; measure `first_step`, or use a run of pinn(...)."
 
@@ -34,11 +34,11 @@ class FirstStep(NamedTuple):
         Largest |w_r| on the whole step.
     """
 
-    whole: float
-    half: float
-    rounding: float
-    cubes: float
-    weight_norm: float
+    whole: Any
+    half: Any
+    rounding: Any
+    cubes: Any
+    weight_norm: Any
 
 
 class FirstStepRun(PinnRun):
@@ -54,16 +54,15 @@ class FirstStepRun(PinnRun):
         super().__init__(*args, **options)
         self.random_signs = random_signs
 
-    @functools.cached_property
-    def network(self) -> Network:
+    def drawn(self) -> tuple[Array, Array]:
         """The weights as drawn, and the signs."""
-        drawn = super().network
-        return drawn if self.random_signs else replace(drawn, signs=np.ones_like(drawn.signs))
+        weights, signs = super().drawn()
+        return weights, signs if self.random_signs else np.ones_like(signs)
 
     @property
-    def residual_0(self) -> float:
+    def residual_0(self) -> Any:
         """||r(0)||."""
-        return float(np.linalg.norm(self.given_residuals))
+        return np.linalg.norm(self.given_residuals)
 
     @functools.cached_property
     def trajectory(self) -> Trajectory:
@@ -84,21 +83,33 @@ class FirstStepRun(PinnRun):
         return self.shared(f"first step {self.kind} {self.random_signs}", self._measure)
 
     def _measure(self) -> FirstStep:
-        weights = self.network.weights
-        values, jacobian = self.sweeper.values_and_jacobian(weights)
-        rows = np.moveaxis(jacobian, 1, 0)
-        solution = dense_least_norm(rows.reshape(len(rows), -1), self.given_residuals)
-        change = -solution.direction.reshape(weights.shape)
-        linear = np.einsum("pim,pm->im", jacobian, change)
-        found = []
-        for share in (1.0, 0.5):
-            after = self.sweeper.values(weights + share * change)
-            found.append(float(np.linalg.norm((after - values - share * linear).sum(axis=1))))
-        rounding = 8 * float(np.linalg.norm(self.sweeper.rounding(weights)))
-        moved = np.linalg.norm(change, axis=0)
+        executor = self.executor
+        weights, frozen = (self._moved(executor, part) for part in (self.weights, self.frozen))
+        forward = executor.forward(weights, frozen)
+        right = self._moved(executor, self.given_residuals)
+        change = -least_norm(executor, weights, frozen, forward, right, solver="qr").direction
+
+        def stepped(part: Any) -> MeasuredStep:
+            moved = executor.copy(weights)
+            step: MeasuredStep = executor.measured_step(
+                moved, frozen, forward, 0, start=weights, change=part, gram=False
+            )
+            return step
+
+        still, whole, half = (stepped(part) for part in (change * 0, change, change / 2))
+        lengths = np.linalg.norm(self.numbers(executor.to_host(change)), axis=1)
         # a norm is convex: largest at an end of the segment
-        reach = max(np.linalg.norm(w, axis=0).max() for w in (weights, weights + change))
-        return FirstStep(found[0], found[1], rounding, float((moved**3).sum()), float(reach))
+        reach = executor.larger(*(step.moves["weights"].norm for step in (still, whole)))
+        return FirstStep(
+            self._length(whole.remainders),
+            self._length(half.remainders),
+            8 * self._length(still.errors),
+            (lengths**3).sum(),
+            self.number(reach),
+        )
+
+    def _length(self, values: Any) -> Any:
+        return np.linalg.norm(self.numbers(self.executor.to_host(values)))
 
 
 def first_step(

@@ -10,13 +10,14 @@ from typing import Any, Self
 import numpy as np
 import sympy
 
+from ntkverify.arithmetic.ball_linear import as_object_array
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.walking.terms import as_samples
-from ntkverify.measures.initial import Initial, initial_sweep
-from ntkverify.problems.measured import MeasuredRun
+from ntkverify.execution.samples import Samples
+from ntkverify.execution.walking.terms import Terms, as_samples
+from ntkverify.measures.initial import Initial
 from ntkverify.problems.records import RecordStore
-from ntkverify.problems.trained import MethodName
+from ntkverify.problems.trained import MethodName, TrainedRun
 from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
 from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
 from ntkverify.symbolic.network.activations import Activation
@@ -76,7 +77,7 @@ def normalised(matrix: Any, sizes: Sequence[int]) -> Any:
     return arb_mat([[matrix[i, j] / (root[i] * root[j]) for j in count] for i in count])
 
 
-class PinnRun(MeasuredRun):
+class PinnRun(TrainedRun):
     """``r = ((A u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2))`` with loss ``||r||^2 / 2``.
 
     The network is ``u(x) = m**-1/2 sum_r a_r sigma(w_r . (x, 1))``, the weights w_r (bias included) are trained,
@@ -108,9 +109,9 @@ class PinnRun(MeasuredRun):
         super().__init__(instance, theorem, backend=backend, store=store)
         self.activation, self.equation, self.method, self.relative = activation, equation, method, relative
         where = f"instance of {instance.theorem or 'a theorem'}"
-        self.points: dict[str, Array] = {name: np.atleast_2d(instance.array(name)) for name in BLOCKS}
-        widths = {x.shape[1] for x in self.points.values()}
-        if len(widths) > 1 or any(x.size == 0 for x in self.points.values()):
+        self._points: dict[str, Array] = {name: np.atleast_2d(instance.array(name)) for name in BLOCKS}
+        widths = {x.shape[1] for x in self._points.values()}
+        if len(widths) > 1 or any(x.size == 0 for x in self._points.values()):
             raise NtkVerifyError(f"{where}: interior and boundary need points with the same number of coordinates.")
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
@@ -135,13 +136,18 @@ class PinnRun(MeasuredRun):
         )
 
     @property
+    def points(self) -> dict[str, Any]:
+        """Samples by block, (n_b, coordinates)."""
+        return {name: self.numbers(x) for name, x in self._points.items()}
+
+    @property
     def kind(self) -> str:
         """What distinguishes this problem among runs of one instance."""
         return f"{_problem_name(*self._problem)} {self.relative}"
 
     @property
     def _problem(self) -> tuple[str | Activation, Equation, int]:
-        return self.activation, self.equation, self.points["interior"].shape[1]
+        return self.activation, self.equation, self._points["interior"].shape[1]
 
     @functools.cached_property
     def neuron(self) -> Neuron:
@@ -149,99 +155,108 @@ class PinnRun(MeasuredRun):
         return problem_neuron(*self._problem)
 
     @functools.cached_property
-    def samples(self) -> Any:
-        """Points, targets and the scales n_b**-1/2."""
-        targets = self.given_targets
+    def _bare_samples(self) -> Samples:
+        """Points and scales, targets left at zero."""
+        return as_samples(self.neuron, self._points, normalise=True)
+
+    @functools.cached_property
+    def samples(self) -> Samples:
+        """Points, targets and the scales n_b**-1/2; targets relative to the initial outputs are float64's."""
+        targets = self._given_targets
         if self.relative:
-            sizes = [len(self.points[block]) for block in BLOCKS]
-            outputs = np.split(self.at_start.outputs, sizes[:1])  # carry the scale n_b**-1/2
+            sizes = self._sizes
+            outputs = np.split(self.plain.at_start.outputs, sizes[:1])  # carry the scale n_b**-1/2
             targets = {b: targets[b] + u * np.sqrt(n) for b, u, n in zip(BLOCKS, outputs, sizes, strict=True)}
-        return as_samples(self.neuron, self.points, targets, normalise=True)
+        return as_samples(self.neuron, self._points, targets, normalise=True)
 
     @property
-    def n(self) -> int:
+    def _sizes(self) -> list[int]:
+        return [len(self._points[name]) for name in BLOCKS]
+
+    @property
+    def n(self) -> Any:
         """Number of residuals, n_1 + n_2, known without drawing anything."""
-        return sum(map(len, self.points.values()))
+        return self.number(sum(self._sizes))
 
     @property
-    def given_targets(self) -> dict[str, Array]:
+    def _given_targets(self) -> dict[str, Array]:
         """The instance's ``source`` and ``values`` by block; zero where it has none."""
         return {
-            block: self.instance.array(name) if name in self.instance.data else np.zeros(len(self.points[block]))
+            block: self.instance.array(name) if name in self.instance.data else np.zeros(len(self._points[block]))
             for block, name in zip(BLOCKS, ("source", "values"), strict=True)
         }
 
     @property
-    def given_residuals(self) -> Array:
+    def given_residuals(self) -> Any:
         """(-source/sqrt(n_1), -values/sqrt(n_2)), (n,): r(0) where the targets are relative to the initial outputs."""
-        return np.concatenate([-target / np.sqrt(len(target)) for target in self.given_targets.values()])
+        parts = [-self.numbers(y) / np.sqrt(self.number(len(y))) for y in self._given_targets.values()]
+        return self.numbers(np.concatenate(parts))
 
     @property
-    def residual_0(self) -> float:
+    def residual_0(self) -> Any:
         """||r(0)||; where the targets are relative to the initial outputs, known before anything is drawn."""
-        return float(np.linalg.norm(self.given_residuals)) if self.relative else super().residual_0
+        return np.linalg.norm(self.given_residuals) if self.relative and not self.is_exact else super().residual_0
 
     @property
-    def rho(self) -> float:
+    def rho(self) -> Any:
         """Largest norm of an augmented point (x, 1)."""
-        return float(max(np.sqrt(1 + np.square(x).sum(axis=1).max()) for x in self.points.values()))
+        return np.linalg.norm(self.numbers(Terms(self._bare_samples).inputs), axis=1).max()
 
     @functools.cached_property
-    def limit_gram(self) -> Array:
+    def limit_gram(self) -> Any:
         """H^inf, (n, n)."""
-        dimension = self.points["interior"].shape[1]
-        points = (np.ascontiguousarray(self.points[name]).tobytes() for name in BLOCKS)
-        return _limit_matrix(self.activation, self.equation, dimension, *points)
+        if self.is_exact:
+            from flint import ctx
+
+            limit = problem_limit(*self._problem)
+            matrix = normalised(limit.matrix_balls(self._points, bits=ctx.prec), self._sizes)
+            return self.numbers(as_object_array(matrix))
+        points = (np.ascontiguousarray(self._points[name]).tobytes() for name in BLOCKS)
+        return _limit_matrix(*self._problem, *points)
 
     @functools.cached_property
-    def limit_eigenvalues(self) -> Array:
+    def limit_eigenvalues(self) -> Any:
         """Eigenvalues of H^inf in ascending order."""
-        return np.asarray(np.linalg.eigvalsh(self.limit_gram))
+        return np.linalg.eigvalsh(self.limit_gram)
 
     @property
-    def lambda_0(self) -> float:
+    def lambda_0(self) -> Any:
         """Least eigenvalue of H^inf, refused where float64 can't tell it from zero."""
-        low, high = self.limit_eigenvalues[[0, -1]]
-        if low <= self.n * np.finfo(np.float64).eps * high:
+        low, high = self.limit_eigenvalues[0], self.limit_eigenvalues[-1]
+        if not self.is_exact and low <= self.n * np.finfo(np.float64).eps * high:
             raise NtkVerifyError(
                 f"the limit Gram matrix is singular to rounding (lambda_0 = {low:.1e}): two samples of a block nearly "
                 "coincide; remove one of them."
             )
-        return float(low)
+        return low
 
     @property
-    def limit_norm(self) -> float:
+    def limit_norm(self) -> Any:
         """Spectral norm of H^inf."""
-        return float(self.limit_eigenvalues[-1])
+        return self.limit_eigenvalues[-1]
 
     @functools.cached_property
     def certified_lambda_0(self) -> Enclosure:
         """The least eigenvalue of H^inf, enclosed in ball arithmetic."""
-        limit = problem_limit(self.activation, self.equation, self.points["interior"].shape[1])
-        matrix = limit.matrix_balls(self.points, bits=CERTIFIED_BITS)
+        limit = problem_limit(*self._problem)
+        matrix = limit.matrix_balls(self._points, bits=CERTIFIED_BITS)
         from flint import ctx
 
         # dividing by the blocks' sizes in the 53 bits that are set otherwise would widen entries to float64's rounding
         with ctx.workprec(CERTIFIED_BITS):
-            matrix = normalised(matrix, [len(self.points[b]) for b in BLOCKS])
+            matrix = normalised(matrix, self._sizes)
         return least_eigenvalue(matrix, bits=CERTIFIED_BITS)
 
     # -- before training --------------------------------------------------------------------------------------------
 
-    @functools.cached_property
-    def at_start(self) -> Initial:
-        """Outputs and Gram matrix of the draw before training."""
-        return self.shared(
-            f"initial {self.kind}",
-            lambda: initial_sweep(
-                self.neuron, self.points, seed=self.instance.weight_seed, width=self.m, radius=0.0, normalise=True
-            ),
-        )
+    def initial(self, radius: Any = 0.0, *, samples: Samples | None = None) -> Initial:
+        """Outputs, Gram matrix and share of pre-activations within `radius` of zero, before training."""
+        return super().initial(radius, samples=self._bare_samples if samples is None else samples)
 
     @property
-    def initial_gram_error(self) -> float:
+    def initial_gram_error(self) -> Any:
         """||H(0) - H^inf||_F."""
-        return float(np.linalg.norm(self.at_start.gram - self.limit_gram))
+        return np.linalg.norm((self.at_start.gram - self.limit_gram).ravel())
 
 
 def pinn(

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ntkverify.arithmetic.ball_linear import as_object_array
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import as_samples
-from ntkverify.measures.initial import Initial, Shift, initial_sweep, worst_shift
+from ntkverify.measures.initial import Shift, worst_shift
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import TrainedRun
 from ntkverify.symbolic.limit.limits import limit_gram
@@ -98,119 +99,118 @@ class RegressionRun(TrainedRun):
     """
 
     activation = "relu"
+    cost = 4.0
 
     def __init__(
         self, instance: Instance, theorem: Theorem, *, backend: str = "auto", store: RecordStore | None = None
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
-        self.inputs: Array = np.atleast_2d(instance.array("inputs"))
-        self.targets: Array = instance.array("targets")
+        inputs, targets = np.atleast_2d(instance.array("inputs")), instance.array("targets")
+        self._given = inputs, targets
         where = f"instance of {instance.theorem or 'a theorem'}"
-        if self.inputs.size == 0:
+        if inputs.size == 0:
             raise NtkVerifyError(f"{where}: there are no inputs (n = 0); add at least one sample.")
-        if self.targets.shape != (self.n,):
-            raise NtkVerifyError(f"{where}: {self.n} inputs but targets of shape {self.targets.shape}; give one each.")
+        if targets.shape != (len(inputs),):
+            raise NtkVerifyError(f"{where}: {len(inputs)} inputs but targets of shape {targets.shape}; give one each.")
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
 
     @property
-    def n(self) -> int:
-        """Number of samples."""
-        return len(self.inputs)
+    def inputs(self) -> Any:
+        """Inputs, (n, d)."""
+        return self.numbers(self._given[0])
 
     @property
-    def d(self) -> int:
-        """Input dimension."""
-        return int(self.inputs.shape[1])
-
-    @functools.cached_property
-    def limit_gram(self) -> Array:
-        """H^inf, (n, n)."""
-        return limit_gram_matrix(self.inputs, activation=self.activation)
-
-    @functools.cached_property
-    def lambda_0(self) -> float:
-        """Least eigenvalue of the limit Gram matrix."""
-        return least_eigenvalue(self.limit_gram)
-
-    @functools.cached_property
-    def limit_norm(self) -> float:
-        """Spectral norm of the limit Gram matrix."""
-        return float(np.linalg.norm(self.limit_gram, 2))
-
-    # -- before training --------------------------------------------------------------------------------------------
-
-    def initial(self, radius: float = 0.0) -> Initial:
-        """Outputs, Gram matrix and share of pre-activations within `radius` of zero, one sweep."""
-        radius = float(radius)
-        return self.shared(
-            f"initial {radius!r}",
-            lambda: initial_sweep(
-                _neuron(self.activation, self.d),
-                self.inputs,
-                seed=self.instance.weight_seed,
-                width=self.m,
-                radius=radius,
-            ),
-        )
-
-    @functools.cached_property
-    def at_start(self) -> Initial:
-        """The draw before training."""
-        return self.initial()
-
-    def worst_shift(self, radius: float) -> Shift:
-        """Change of the Gram matrix when every neuron within `radius` of switching off is switched off."""
-        return self.shared(
-            f"worst shift {radius!r}",
-            lambda: worst_shift(
-                _neuron(self.activation, self.d),
-                self.inputs,
-                seed=self.instance.weight_seed,
-                width=self.m,
-                radius=radius,
-            ),
-        )
-
-    @property
-    def initial_gram_error(self) -> float:
-        """||H(0) - H^inf||_F."""
-        return float(np.linalg.norm(self.at_start.gram - self.limit_gram))
-
-    @property
-    def initial_outputs(self) -> Array:
-        """u_i(0), (n,)."""
-        return self.at_start.outputs
-
-    @property
-    def residual_0(self) -> float:
-        """||u(0) - y||."""
-        return float(np.linalg.norm(self.initial_outputs - self.targets))
-
-    @property
-    def loss_0(self) -> float:
-        """Half the squared residual norm at initialisation."""
-        return self.residual_0**2 / 2
-
-    # -- along the trajectory ---------------------------------------------------------------------------------------
+    def targets(self) -> Any:
+        """Targets, (n,)."""
+        return self.numbers(self._given[1])
 
     @functools.cached_property
     def samples(self) -> Samples:
         """Inputs and targets."""
-        return as_samples(_neuron(self.activation, self.d), self.inputs, self.targets)
+        return as_samples(_neuron(self.activation, self._given[0].shape[1]), *self._given)
 
     @property
     def kind(self) -> str:
         """The activation; the instance says the rest."""
         return self.activation
 
-    @property
-    def largest_gradient(self) -> Array:
-        """max_r ||dL/dw_r(k)||, (K,)."""
-        return np.asarray(self.trajectory.gradients)
+    @functools.cached_property
+    def limit_gram(self) -> Any:
+        """H^inf, (n, n)."""
+        if not self.is_exact:
+            return limit_gram_matrix(self._given[0], activation=self.activation)
+        from flint import ctx
+
+        points = self._given[0].tolist()
+        matrix = _limit(self.activation, len(points[0])).matrix_balls(points, bits=ctx.prec)
+        return self.numbers(as_object_array(matrix))
+
+    @functools.cached_property
+    def lambda_0(self) -> Any:
+        """Least eigenvalue of the limit Gram matrix."""
+        return np.linalg.eigvalsh(self.limit_gram)[0] if self.is_exact else least_eigenvalue(self.limit_gram)
+
+    @functools.cached_property
+    def limit_norm(self) -> Any:
+        """Spectral norm of the limit Gram matrix."""
+        return np.linalg.norm(self.limit_gram, 2)
+
+    # -- before training --------------------------------------------------------------------------------------------
+
+    def worst_shift(self, radius: Any) -> Shift:
+        """Change of the Gram matrix when every neuron within `radius` of switching off is switched off."""
+        if self.is_exact:
+            return self._enclosed_shift(radius)
+        radius = float(radius)
+        return self.shared(
+            f"worst shift {radius!r}",
+            lambda: worst_shift(self.samples, seed=self.instance.weight_seed, width=self.instance.width, radius=radius),
+        )
+
+    def _enclosed_shift(self, radius: Any) -> Shift:
+        """As `worst_shift`: active neurons near switching moved against the mean input."""
+        mean = self.inputs.sum(axis=0)
+        direction, reach = mean / np.linalg.norm(mean), self.number(radius)
+        along = self.weights @ direction
+        moves = self.numbers([reach if z >= 0 and z <= reach else 0 for z in along])
+        moved = self.weights - np.multiply.outer(moves, direction)
+        grams = [self._gram_at(weights) for weights in (self.weights, moved)]
+        return Shift(np.linalg.norm((grams[1] - grams[0]).ravel()), self.initial(radius).near)
+
+    def _gram_at(self, weights: Any) -> Any:
+        executor = self.executor
+        return self.numbers(executor.gram(self._moved(executor, weights), self._moved(executor, self.frozen)))
 
     @property
-    def linear_step(self) -> Array:
+    def initial_gram_error(self) -> Any:
+        """||H(0) - H^inf||_F."""
+        return np.linalg.norm((self.at_start.gram - self.limit_gram).ravel())
+
+    @property
+    def initial_outputs(self) -> Any:
+        """u_i(0), (n,)."""
+        return self.at_start.outputs
+
+    @property
+    def residual_0(self) -> Any:
+        """||u(0) - y||."""
+        return np.linalg.norm(self.initial_outputs - self.targets)
+
+    @property
+    def loss_0(self) -> Any:
+        """Half the squared residual norm at initialisation."""
+        return self.residual_0**2 / 2
+
+    # -- along the trajectory ---------------------------------------------------------------------------------------
+
+    @property
+    def largest_gradient(self) -> Any:
+        """max_r ||dL/dw_r(k)||, (K,)."""
+        return self.trajectory.gradients
+
+    @property
+    def linear_step(self) -> Any:
         """(I - eta H(k)) r(k), (K, n)."""
         r, grams = self.trajectory.residuals[:-1], self.trajectory.grams[:-1]
-        return np.asarray(r - self.eta * np.einsum("kij,kj->ki", grams, r))
+        return r - self.eta * np.einsum("kij,kj->ki", grams, r)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+import sympy
 
+from ntkverify.arithmetic.ball_numbers import Ball, ball_array, power, raw_array
+from ntkverify.arithmetic.balls import BallAlgebra
+from ntkverify.arithmetic.evaluator import evaluate as walk
 from ntkverify.errors import NtkVerifyError
 from ntkverify.expressions import evaluate
 from ntkverify.problems.records import Record, RecordStore
@@ -15,8 +19,19 @@ from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
 
+class _BoundAlgebra(BallAlgebra):
+    """Balls, and powers whose exponent is a symbol such as the step k."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.functions = {**self.functions, sympy.Pow: np.frompyfunc(power, 2, 1)}
+
+
 class Run:
     """Base of all runs: parameters, data and constants by name; problems add what they measure.
+
+    The backend fixes the arithmetic. With ``"ball"`` every number is an enclosure of the exact one, at flint's current
+    precision; integers are balls as well, since a quotient of two of them would otherwise be rounded.
 
     Parameters
     ----------
@@ -25,10 +40,18 @@ class Run:
     theorem : Theorem
         Whose constants the run answers for.
     backend : str
-        Name of the executor, ``"auto"`` to let the problem choose.
+        Name of the executor, ``"auto"`` for the fastest.
     store : RecordStore, optional
         Where the records of sweeps are shared.
     """
+
+    #: how much more work an entry of the data is in balls, per neuron and step, than one multiplication
+    cost = 1.0
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        run = super().__new__(cls)
+        run.__dict__["_made_with"] = args, options
+        return run
 
     def __init__(
         self, instance: Instance, theorem: Theorem, *, backend: str = "auto", store: RecordStore | None = None
@@ -46,9 +69,9 @@ class Run:
         if hasattr(type(self), name):  # a property that failed: its own error is the one to show
             return object.__getattribute__(self, name)
         if name in self.instance.parameters:
-            return self.instance.parameters[name]
+            return self.number(self.instance.parameters[name])
         if name in self.instance.data:
-            return self.instance.array(name)
+            return self.numbers(self.instance.array(name))
         if name in self.theorem.quantities:
             # measured once: an attribute that exists is never asked for here again
             self.__dict__[name] = self.theorem.quantities[name](self)
@@ -61,14 +84,40 @@ class Run:
         )
 
     @property
-    def m(self) -> int:
-        """Width."""
-        return self.instance.width
+    def is_exact(self) -> bool:
+        """Whether numbers are enclosures."""
+        return self.backend == "ball"
+
+    def number(self, value: Any) -> Any:
+        """A number of this run's arithmetic; floats, integers and balls are taken as they are."""
+        return Ball(value) if self.is_exact else value
+
+    def numbers(self, values: Any) -> Any:
+        """An array of them."""
+        if not self.is_exact:
+            return np.asarray(values)
+        result = ball_array(values)
+        return result if result.ndim else result[()]
+
+    @functools.cached_property
+    def plain(self) -> Self:
+        """The float64 run of the same instance, which a run in balls asks for what rounding is allowed."""
+        return self.on("auto") if self.is_exact else self
+
+    def on(self, backend: str) -> Self:
+        """A run of the same on another backend, with nothing measured yet."""
+        args, options = self._made_with
+        return type(self)(*args, **{**options, "backend": backend})
 
     @property
-    def eta(self) -> float:
+    def m(self) -> Any:
+        """Width."""
+        return self.number(self.instance.width)
+
+    @property
+    def eta(self) -> Any:
         """Learning rate."""
-        return self.instance.step
+        return self.number(self.instance.step)
 
     @property
     def steps(self) -> int:
@@ -76,13 +125,17 @@ class Run:
         return self.instance.steps
 
     @property
-    def k(self) -> NDArray[np.int64]:
+    def k(self) -> Any:
         """The steps 0, 1, ..., `steps`."""
-        return np.arange(self.instance.steps + 1)
+        return self.numbers(np.arange(self.instance.steps + 1))
 
     def evaluate(self, expression: Any) -> Any:
-        """A sympy expression in float64, its symbols answered by this run."""
-        return evaluate(self.theorem, expression, self)
+        """A sympy expression, its symbols answered by this run; in balls with exact rationals at the leaves."""
+        if not self.is_exact:
+            return evaluate(self.theorem, expression, self)
+        expression = self.theorem.expand(sympy.sympify(expression))
+        values = {s: raw_array(getattr(self, str(s))) for s in expression.free_symbols}
+        return self.numbers(walk(expression, values, _BoundAlgebra()))
 
     def shared(self, group: str, compute: Callable[[], Record]) -> Record:
         """A sweep's record, computed once in this run and among all processes that share a store."""

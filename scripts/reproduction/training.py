@@ -12,7 +12,7 @@ from reproduction.problems import PROBLEMS, Problem
 
 from ntkverify import NtkVerifyError
 from ntkverify.execution import make_executor
-from ntkverify.measures.network import draw_network
+from ntkverify.execution.draw import draw_weights
 from ntkverify.symbolic.limit.enclosures import least_eigenvalue
 from ntkverify.symbolic.network.neuron import network_neuron, pinn_neuron
 from ntkverify.symbolic.network.operators import coordinates, identity
@@ -37,11 +37,10 @@ def prepare(problem: Problem, seed: int, *, backend: str = "cpu") -> tuple[Any, 
     neuron = pinn_neuron("tanh", operator)
     options: dict[str, Any] = {"threads": 1} if backend == "cpu" else {"bits": BITS}
     executor = make_executor(neuron, points, targets, scale=scale, backend=backend, **options)
-    network = draw_network(seed, problem.width, len(neuron.weights))
-    weights = network.weights.T.copy()
+    weights, frozen = draw_weights(neuron, seed, problem.width)
     weights[:, :-1] *= problem.spread[0]
     weights[:, -1] *= problem.spread[1]
-    return executor, weights, network.signs[:, None].astype(float)
+    return executor, weights, frozen
 
 
 def tester(problem: Problem, frozen: Any, seed: int) -> Callable[[Any], float]:

@@ -18,7 +18,9 @@ def test_the_error_bound_covers_the_rounding():
     """Against the exact sum of the same float64 terms, by math.fsum."""
     width = 2 * CHUNK + 3
     point = np.array([[0.6, 0.8]])
-    found = sweep.initial_sweep(regression_neuron("relu", dimension=2), point, seed=1, width=width, radius=0.1)
+    found = sweep.initial_sweep(
+        as_samples(regression_neuron("relu", dimension=2), point), seed=1, width=width, radius=0.1
+    )
     parts = [weights.draw_block(1, b, hi - lo, 2) for b, lo, hi in weights.blocks(width)]
     terms = [t for w, a in parts for t in np.maximum(w[0] * 0.6 + w[1] * 0.8, 0) * a]
     exact = math.fsum(terms) / math.sqrt(width)
@@ -30,7 +32,7 @@ def test_initial_sweep_agrees_with_the_start_of_the_descent():
     points = np.eye(3)
     neuron = regression_neuron("relu", dimension=3)
     width = weights.BLOCK + 17
-    initial = sweep.initial_sweep(neuron, points, seed=3, width=width, radius=0.01)
+    initial = sweep.initial_sweep(as_samples(neuron, points), seed=3, width=width, radius=0.01)
     executor = executor_of(as_samples(neuron, points), backend="cpu")
     drawn = weights.draw_weights(neuron, 3, width)
     np.testing.assert_allclose(initial.outputs, executor.residuals(*drawn), atol=2 * initial.outputs_error.max())

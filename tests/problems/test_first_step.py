@@ -40,7 +40,7 @@ def test_it_is_the_first_step_of_the_trajectory(activation):
 
 
 def test_signs_are_fair_or_all_plus_one():
-    assert set(first_step(activation="tanh")(instance(), THEOREM).network.signs) == {-1, 1}
+    assert set(first_step(activation="tanh")(instance(), THEOREM).frozen[:, 0]) == {-1, 1}
     plain = first_step(activation="tanh", random_signs=False)(instance(), THEOREM)
-    assert set(plain.network.signs) == {1}
+    assert set(plain.frozen[:, 0]) == {1}
     assert (plain.network.weights == first_step(activation="tanh")(instance(), THEOREM).network.weights).all()

@@ -5,7 +5,7 @@ import pytest
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem
 from ntkverify.execution import make_executor
-from ntkverify.measures.network import draw_network
+from ntkverify.execution.draw import draw_weights
 from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, poisson_equation, problem_neuron
 from ntkverify.training import HeavyBall, dense_least_norm, gradient_descent, natural_gradient_descent
 
@@ -26,8 +26,7 @@ def make(method="gradient", activation="tanh", **options):
 
 
 def network(run):
-    drawn = draw_network(run.instance.seed, run.m, run.d)
-    return drawn.weights.T.copy(), drawn.signs[:, None].astype(float)
+    return draw_weights(run.neuron, run.instance.seed, run.m)
 
 
 def executor(run):
@@ -95,8 +94,8 @@ def test_gradient_descent_says_that_it_does_not_measure_the_jacobian():
 @pytest.mark.parametrize("scale", [1.0, 1.01])
 def test_the_central_difference_finds_a_wrong_jacobian(scale, monkeypatch):
     run = make()
-    right = run.sweeper.jacobian
-    monkeypatch.setattr(run.sweeper, "jacobian", lambda weights: scale * right(weights))
+    right = run.jacobian_at
+    monkeypatch.setattr(run, "jacobian_at", lambda weights: scale * right(weights))
     product, difference, bound = run.derivative_check
     assert (np.abs(product - difference) <= bound).all() == (scale == 1)
 
@@ -104,8 +103,8 @@ def test_the_central_difference_finds_a_wrong_jacobian(scale, monkeypatch):
 @pytest.mark.parametrize("scale", [1.0, 1.01])
 def test_a_homogeneous_network_finds_a_wrong_jacobian(scale, monkeypatch):
     run = make(activation="relu3")
-    right = run.sweeper.values_and_jacobian
-    monkeypatch.setattr(run.sweeper, "values_and_jacobian", lambda w: (right(w)[0], scale * right(w)[1]))
+    right = run.jacobian_at
+    monkeypatch.setattr(run, "jacobian_at", lambda weights: scale * right(weights))
     product, outputs, bound = run.along_weights
     assert (np.abs(product - 3 * outputs) <= 4 * bound).all() == (scale == 1)
 

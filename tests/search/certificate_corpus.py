@@ -274,7 +274,7 @@ def merging():
 
 
 def natural():
-    """`PinnRun` and a theorem's `MeasuredRun` with natural gradient descent."""
+    """`PinnRun` and a theorem's `TrainedRun` with natural gradient descent."""
     name, heat, cubed = "natural_gradient_pinn", "tanh, heat", "ReLU^3, heat"
     small = {"width": 5, "steps": 2}
     length, jacobians = "||theta+ - theta|| <= eta", "worst Jacobians"

@@ -14,12 +14,13 @@ from sympy import Rational
 
 from ntkverify import Instance, Source, Theorem, always, identity, with_probability
 from ntkverify.execution.walking.terms import as_samples
+from ntkverify.measures.steps import JacobianPath, Steps
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.first_step import first_step
-from ntkverify.problems.measured import MeasuredRun
 from ntkverify.problems.pinn import PinnRun, pinn
 from ntkverify.problems.regression import RegressionRun
 from ntkverify.problems.run import Run
+from ntkverify.problems.trained import TrainedRun
 from ntkverify.symbolic.network.neuron import regression_neuron
 
 theorem = Theorem("Claims for balls", source=Source(), statement="$|x|^2 <= n$")
@@ -52,8 +53,12 @@ class RedefinedDrift(RegressionRun):
         return np.zeros(self.steps + 1)
 
 
-class SmoothGradientRun(MeasuredRun):
+class SmoothGradientRun(TrainedRun):
     """Gradient descent on samples of its own, with the Jacobian in memory."""
+
+    def measures(self):
+        """What the path of the Jacobian leaves as well."""
+        return [Steps(), JacobianPath()]
 
     @functools.cached_property
     def neuron(self):
@@ -72,7 +77,7 @@ class SecondLook(PinnRun):
     @property
     def doubled_weights(self):
         """Twice the weights."""
-        return 2 * super().network.weights
+        return 2 * super().weights
 
 
 # ---- instances ----------------------------------------------------------------------------------------------------
@@ -142,12 +147,12 @@ MEASURED = {
         "trajectory.residuals", "trajectory.grams", "trajectory.linear", "trajectory.remainders",
         "trajectory.lengths", "trajectory.drift", "trajectory.drift_rms", "trajectory.weight_norm",
         "trajectory.gradients", "trajectory.jacobian_change", "trajectory.path_change", "trajectory.path_from_start",
-        "network.weights", "network.signs", "eigenvalues", "loss_0",
+        "weights.T", "frozen", "eigenvalues", "loss_0",
     ),
     "pinn": (
         "trajectory.residuals", "trajectory.grams", "trajectory.linear", "trajectory.remainders", "limit_gram",
         "limit_eigenvalues", "lambda_0", "limit_norm", "initial_gram_error", "rho", "at_start.outputs",
-        "sweeper.targets",
+        "scaled_targets",
     ),
     "natural pinn": (
         "trajectory.residuals", "trajectory.linear", "trajectory.remainders", "trajectory.lengths",
@@ -155,9 +160,9 @@ MEASURED = {
     ),
     "first step": (
         "residual_0", "first_step.whole", "first_step.half", "first_step.cubes", "first_step.weight_norm",
-        "network.signs",
+        "frozen",
     ),
-    "first step, signs +1": ("first_step.whole", "first_step.half", "first_step.cubes", "network.signs"),
+    "first step, signs +1": ("first_step.whole", "first_step.half", "first_step.cubes", "frozen"),
 }  # fmt: skip
 
 
@@ -194,7 +199,7 @@ def other_samples(run):
 @theorem.control("the Jacobian at twice the weights has a sum below -10^6", holds=always, bound=BELOW, assumes=(),
                  on=("measured", "pinn"))  # fmt: skip
 def other_weights(run):
-    return added_up(run.sweeper.jacobian(2 * run.network.weights))
+    return added_up(np.moveaxis(run.jacobian_at(2 * run.weights), 2, 0))
 
 
 @theorem.control("the drift grows by 10^-9 a step", holds=always, bound=k / 10**9, assumes=(), on="regression")

@@ -14,7 +14,7 @@ from ntkverify.search.evidence.certify import Certificate
 
 CASES = read()
 #: of the library; a theorem's own class is written with the one that it is
-RUNS = ("RegressionRun", "PinnRun", "MeasuredRun", "FirstStepRun", "AlgebraRun")
+RUNS = ("RegressionRun", "PinnRun", "TrainedRun", "FirstStepRun", "AlgebraRun")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])

@@ -15,7 +15,6 @@ from ntkverify.arithmetic.balls import Undecided  # noqa: E402
 from ntkverify.instances import orthonormal_inputs  # noqa: E402
 from ntkverify.judging.draws import draw_instances  # noqa: E402
 from ntkverify.judging.falsehoods import planted  # noqa: E402
-from ntkverify.search.ball_counterparts import ball_run  # noqa: E402
 from ntkverify.search.evidence.certify import certify  # noqa: E402
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
@@ -80,7 +79,7 @@ def test_a_regression_run_in_balls_is_the_float64_run_without_rounding(regressio
     )
     run = family.run(instance, regression)
     with flint.ctx.workprec(128):
-        balls = ball_run(run)
+        balls = run.on("ball")
         for name in (
             "residuals", "losses", "gram_drift", "eigenvalues", "remainder", "drift", "largest_gradient",
             "linear_step", "limit_gram", "lambda_0", "limit_norm", "initial_outputs", "initial_gram_error",
@@ -158,19 +157,3 @@ class TestCertificate:
         claim, family = regression.claims[GRADIENT], regression.families["any width"]
         huge = small(data={"inputs": orthonormal_inputs(2), "targets": [0.0, 0.0]}, width=10**9)
         assert "too many" in certify(regression, claim, family, huge).reason
-
-
-def test_only_runs_that_balls_know_have_a_counterpart(regression):
-    from ntkverify.problems.regression import RegressionRun
-    from ntkverify.problems.run import Run
-
-    instance = small()
-    other = type("Other", (RegressionRun,), {"activation": "tanh", "half": property(lambda run: run.eta / 2)})
-    found = ball_run(other(instance, regression))
-    assert found.activation == "tanh"
-    assert isinstance(found.half, Ball)  # what a class adds is computed with balls
-    measured = type("Measured", (RegressionRun,), {"drift": property(lambda run: 0)})
-    with pytest.raises(NoEnclosure, match="redefine 'drift'"):
-        ball_run(measured(instance, regression))
-    with pytest.raises(NoEnclosure, match="no counterpart"):
-        ball_run(Run(instance, regression))

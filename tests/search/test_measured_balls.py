@@ -14,7 +14,6 @@ from ntkverify.arithmetic.ball_linear import FUNCTIONS, eigenvalue_balls, solve_
 from ntkverify.arithmetic.ball_numbers import Ball, ball_array, raw_array  # noqa: E402
 from ntkverify.cli import main  # noqa: E402
 from ntkverify.judging.falsehoods import planted  # noqa: E402
-from ntkverify.search.ball_counterparts import ball_run  # noqa: E402
 from ntkverify.search.evidence.certify import certify  # noqa: E402
 from ntkverify.search.evidence.violation import Violation, digest  # noqa: E402
 
@@ -73,7 +72,7 @@ def test_a_trajectory_in_balls_is_the_float64_trajectory(name, family, attribute
     theorem, family, instance = small_instance(name, family, width=16)
     run = family.run(instance, theorem)
     with flint.ctx.workprec(192):
-        balls = ball_run(run)
+        balls = run.on("ball")
         pairs = [(attribute, getattr(balls, attribute), getattr(run, attribute)) for attribute in attributes]
         # float64 follows the Jacobian for natural gradient descent only
         fields = TRAJECTORY if run.method == "natural gradient" else TRAJECTORY[:8] + TRAJECTORY[11:]
@@ -84,10 +83,8 @@ def test_a_trajectory_in_balls_is_the_float64_trajectory(name, family, attribute
             scale = np.max(np.abs(expected), initial=1e-6 * size)
             np.testing.assert_allclose(middles(found), expected, rtol=1e-6, atol=1e-6 * scale, err_msg=field)
             assert np.max(radii(found), initial=0) < 1e-20 * scale, field
-        if name != "zhang_martens_grosse":  # its run has no use for Jacobians at other weights
-            jacobian = balls.sweeper.jacobian(balls.network.weights)
-            expected = run.sweeper.jacobian(run.network.weights)
-            np.testing.assert_allclose(middles(jacobian), expected, rtol=1e-12, atol=1e-12)
+        jacobian, expected = balls.jacobian_at(balls.weights), run.jacobian_at(run.weights)
+        np.testing.assert_allclose(middles(jacobian), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["sizes, tanh", "widths, softplus", "widths, softplus, all signs +1"])
@@ -95,11 +92,11 @@ def test_a_first_step_in_balls_is_the_float64_step(name):
     _, family, instance = small_instance("quadratic_convergence", name, width=16)
     theorem = load_theorem(FOLDER / "quadratic_convergence.py")
     run = family.run(replace(instance, scale=0.6, evenness=0.8), theorem)
-    signs = run.network.signs
+    signs = run.frozen
     assert (signs == 1).all() == name.endswith("+1")
     with flint.ctx.workprec(192):
-        balls = ball_run(run)
-        np.testing.assert_array_equal(middles(balls.network.signs), signs)
+        balls = run.on("ball")
+        np.testing.assert_array_equal(middles(balls.frozen), signs)
         np.testing.assert_allclose(middles(balls.residual_0), run.residual_0, rtol=1e-14)
         for field, expected in run.first_step._asdict().items():
             found = getattr(balls.first_step, field)
@@ -135,7 +132,7 @@ def test_a_first_step_has_no_trajectory_in_either_arithmetic():
     _, family, instance = small_instance("quadratic_convergence", "widths, softplus, all signs +1", width=4)
     run = family.run(instance, load_theorem(FOLDER / "quadratic_convergence.py"))
     for name in ("trajectory", "at_start", "eigenvalues"):
-        for one in (run, ball_run(run)):
+        for one in (run, run.on("ball")):
             with pytest.raises(NtkVerifyError, match="follows no trajectory"):
                 getattr(one, name)
 
@@ -162,7 +159,7 @@ def test_moved_weights_reach_float64_and_balls_alike(name, family):
         assert np.abs(one - other).max() > 1e-3 * np.abs(other).max()
     size = np.abs(turned.residuals).max()
     with flint.ctx.workprec(192):
-        np.testing.assert_allclose(middles(ball_run(turned).residuals), turned.residuals, rtol=1e-9, atol=1e-9 * size)
+        np.testing.assert_allclose(middles(turned.on("ball").residuals), turned.residuals, rtol=1e-9, atol=1e-9 * size)
     again = family.run(Instance.from_json(instance.to_json()), theorem)
     np.testing.assert_array_equal(again.residuals, turned.residuals)
 

@@ -62,13 +62,13 @@ class NetworkJacobianRun(PinnRun):
     @property
     def jacobian(self):
         """J, (N, P)."""
-        parts = self.sweeper.jacobian(self.network.weights)
-        return np.moveaxis(parts, 1, 0).reshape(parts.shape[1], -1)
+        rows = self.jacobian_at(self.weights)
+        return rows.reshape(len(rows), -1)
 
     @property
     def vector(self):
         """r(0)."""
-        return self.at_start.outputs - self.sweeper.targets
+        return self.at_start.outputs - self.scaled_targets
 
     @property
     def scale(self):

@@ -347,9 +347,9 @@ B_measured = theorem.quantity("B", lambda run: run.trajectory.weight_norm.max())
     "sqrt(m) ||J_r||_F <= C_g |w_r|^2, every neuron", holds=always, bound=C_g, assumes=DATA, on="corner sample"
 )
 def neuron_bound(run):
-    weights = run.network.weights
-    blocks = np.sqrt(run.m * np.square(run.sweeper.jacobian(weights)).sum(axis=(0, 1)))
-    return (blocks / np.square(weights).sum(axis=0)).max()
+    weights = run.weights
+    blocks = np.sqrt(run.m * np.square(run.jacobian_at(weights)).sum(axis=(0, 2)))
+    return (blocks / np.square(weights).sum(axis=1)).max()
 
 
 @theorem.lemma(

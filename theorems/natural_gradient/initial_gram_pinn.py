@@ -331,14 +331,14 @@ def norm_without_n(run):
     "m ||J_r||_F^2 <= C_g^2 |w_r|^4, every neuron", holds=always, bound=C_g**2, on=("any width", "corner sample")
 )
 def one_neuron(run):
-    weights = run.network.weights
-    blocks = run.m * np.square(run.sweeper.jacobian(weights)).sum(axis=(0, 1))
-    return (blocks / np.square(weights).sum(axis=0) ** 2).max()
+    weights = run.weights
+    blocks = run.m * np.square(run.jacobian_at(weights)).sum(axis=(0, 2))
+    return (blocks / np.square(weights).sum(axis=1) ** 2).max()
 
 
 @theorem.lemma("every |w_r|^2 is at most B_2", holds=with_probability(1 - delta / 2), bound=B_2, on="any width")
 def weights_bounded(run):
-    return np.square(run.network.weights).sum(axis=0).max()
+    return np.square(run.weights).sum(axis=1).max()
 
 
 # ---- concentration ------------------------------------------------------------------------------------------------

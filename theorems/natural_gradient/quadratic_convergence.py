@@ -179,14 +179,14 @@ length = theorem.quantity("length", lambda run: run.trajectory.lengths)
 
 @theorem.lemma("||J_r||_F <= C_g max(1, |w_r|^2)/sqrt(m), every neuron", holds=always, bound=C_g, on="corner sample")
 def neuron_bound(run):
-    weights = run.network.weights
-    blocks = np.sqrt(run.m * np.square(run.sweeper.jacobian(weights)).sum(axis=(0, 1)))
-    return (blocks / np.maximum(1.0, np.square(weights).sum(axis=0))).max()
+    weights = run.weights
+    blocks = np.sqrt(run.m * np.square(run.jacobian_at(weights)).sum(axis=(0, 2)))
+    return (blocks / np.maximum(1.0, np.square(weights).sum(axis=1))).max()
 
 
 @theorem.lemma("||J_r||_F <= C_g B^2/sqrt(m), every neuron", holds=always, bound=C_g * B**2 / sqrt(m), on="training")
 def block_bound(run):
-    return np.sqrt(np.square(run.sweeper.jacobian(run.network.weights)).sum(axis=(0, 1)).max())
+    return np.sqrt(np.square(run.jacobian_at(run.weights)).sum(axis=(0, 2)).max())
 
 
 @theorem.lemma(

@@ -26,7 +26,7 @@ from ntkverify.glossary import delta, eta, k, loss, loss_0, residual_0
 from ntkverify.instances import bounded_targets, generator, is_decomposition, unit_inputs
 from ntkverify.measures.initial import initial_sweep
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.problems.measured import MeasuredRun
+from ntkverify.problems.trained import TrainedRun
 from ntkverify.symbolic.constants.chain import derived, solve_for
 from ntkverify.symbolic.network.neuron import regression_neuron
 from ntkverify.theorem.instance import Instance
@@ -74,7 +74,7 @@ radius = theorem.constant(
 # ---- the run ------------------------------------------------------------------------------------------------------
 
 
-class NaturalRegressionRun(MeasuredRun):
+class NaturalRegressionRun(TrainedRun):
     """Two-layer ReLU regression by natural gradient descent; targets are relative to the initial outputs."""
 
     method = "natural gradient"
@@ -84,7 +84,9 @@ class NaturalRegressionRun(MeasuredRun):
         """Inputs, and targets at the given residuals from the initial outputs."""
         inputs = self.instance.array("inputs")
         neuron = regression_neuron("relu", dimension=inputs.shape[1])
-        start = initial_sweep(neuron, inputs, seed=self.instance.weight_seed, width=self.m, radius=0.0)
+        start = initial_sweep(
+            as_samples(neuron, inputs), seed=self.instance.weight_seed, width=self.instance.width, radius=0.0
+        )
         return as_samples(neuron, inputs, start.outputs - self.instance.array("start"))
 
     @property

@@ -24,7 +24,6 @@ from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, raw, raw_array
 from ntkverify.arithmetic.balls import Undecided, escalate
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.outcome import DEFAULT_ROUNDING
-from ntkverify.search.ball_counterparts import ball_run
 from ntkverify.search.score import outcome_of
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Family
@@ -145,7 +144,7 @@ class _Open(Undecided):
 def _attempt(
     theorem: Theorem, claim: Claim, family: Family, instance: Instance, relax: Collection[str], bits: int
 ) -> Certificate:
-    run = ball_run(family.run(instance, theorem))
+    run = family.run(instance, theorem, backend="ball")
     if too_large := _too_large(instance, run.cost):
         raise NoEnclosure(too_large)
     for assumption in theorem.assumptions_of(claim):
