@@ -18,14 +18,18 @@ from ntkverify.symbolic.network.neuron import Neuron
 __all__ = ["LimitGram", "OperatorLimitGram", "Uniform", "limit_gram", "operator_limit_gram"]
 
 
-def limit_gram(neuron: Neuron, *, laws: Mapping[sympy.Symbol, Law] | None = None) -> LimitGram:
-    """The limit Gram matrix of a neuron.
+def limit_gram(neuron: Neuron, *, laws: Mapping[sympy.Symbol, Law | str] | None = None) -> LimitGram:
+    """The limit Gram matrix of a neuron, for weights drawn by its laws.
+
+    It is the expectation of J J^T over one neuron, so that networks of coupled pairs, in which every neuron has the
+    law that it would have alone, have the limit of networks of independent neurons. Their sums at the start are 0 and
+    so is their covariance.
 
     Parameters
     ----------
     neuron : Neuron
-    laws : mapping of weight to {"normal", "sign"} or `Uniform`, optional
-            All weights are independent. By default frozen outer weights are random signs, the rest standard normal.
+    laws : mapping of weight to Law, "normal" or "sign", optional
+        Laws in place of the neuron's own.
 
     Examples
     --------
