@@ -10,7 +10,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.limit import splitting
-from ntkverify.symbolic.limit.limits import limit_gram
+from ntkverify.symbolic.limit.limits import limit_gram, operator_limit_gram
 from ntkverify.symbolic.network import laws
 from ntkverify.symbolic.network import operators as ops
 from ntkverify.symbolic.network.laws import FairSign, FrozenMapping, Normal, Uniform
@@ -102,6 +102,8 @@ class TestBuilders:
             regression_neuron("relu", dimension=1, laws={"inner_bias": Normal()})
         with pytest.raises(NtkVerifyError, match=r"one of Normal\(scale\), .*, not 2 for w_0"):
             regression_neuron("relu", dimension=1, laws={"inner": 2})
+        with pytest.raises(TypeError, match="unexpected keyword argument 'law'"):
+            pinn_neuron("tanh", ops.heat(T, [X]), law={})
         with pytest.raises(NtkVerifyError, match="scale of the output must be a positive finite number, not -1"):
             regression_neuron("relu", dimension=1, output_scale=-1)
 
@@ -248,6 +250,12 @@ class TestLimit:
         assert not pairs.covariance(POINTS).any()
         assert pairs.trace_expression(covariance=True) == 0
         assert gram_of().covariance(POINTS).all()
+
+    def test_pairs_are_of_whole_operators(self):
+        plain, pairs = (regression_neuron("relu", dimension=2, coupled=coupled) for coupled in (False, True))
+        for factors, role in ((pairs, plain), "branch"), ((plain, pairs), "trunk"):
+            with pytest.raises(NtkVerifyError, match=f"the {role} of an operator network has no pairs of its own"):
+                operator_limit_gram(*factors)
 
     @pytest.mark.parametrize("scale", [2, "1/3", sympy.sqrt(2)])
     def test_the_scale_of_the_output_enters_squared(self, scale):

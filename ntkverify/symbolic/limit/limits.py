@@ -86,9 +86,13 @@ def operator_limit_gram(branch: Neuron, trunk: Neuron) -> OperatorLimitGram:
     Raises
     ------
     NtkVerifyError
-        If either has a nonlinear block, or the branch more than one block.
+        If either has a nonlinear block or coupled pairs, or the branch more than one block.
     """
     for role, neuron in (("branch", branch), ("trunk", trunk)):
+        if neuron.coupled:  # pairs of the whole operator have this limit; pairs of one factor alone are no such network
+            raise NtkVerifyError(
+                f"the {role} of an operator network has no pairs of its own; couple the operator's signs."
+            )
         for block in neuron.blocks:
             if not block.is_linear:
                 raise NtkVerifyError(f"the {role} of an operator network must be linear, but {block.name!r} is not.")

@@ -97,7 +97,7 @@ def _derive(neuron: Neuron, laws: Mapping[sympy.Symbol, Law]) -> Derivation:
     features: dict[Slot, tuple[tuple[Term, ...], ...]] = {}
     for block in neuron.blocks:
         for k, feature in enumerate(block.features):
-            # what pairs add up to is 0 at the start, but their gradients are twice those of one neuron
+            # the features of a pair cancel, the products of its gradients do not
             features[block.name, k] = ((),) if neuron.coupled else (splitter.split(feature.xreplace(longer)),)
             found = neuron.gradients[block.name][k]
             gradients[block.name, k] = tuple(splitter.split(g.xreplace(longer)) for g in found)

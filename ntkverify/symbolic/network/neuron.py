@@ -150,7 +150,7 @@ class Neuron:
 
 
 class Start(TypedDict, total=False):
-    """How a network starts: options of every builder, see `network_neuron`."""
+    """How a network starts: what builders hand on to `network_neuron`."""
 
     laws: Mapping[Any, Law]
     coupled: bool
@@ -167,7 +167,9 @@ def network_neuron(
     outputs: int = 1,
     spacings: Mapping[sympy.Symbol, sympy.Expr | int | str] | None = None,
     accuracy: int = 2,
-    **start: Unpack[Start],
+    laws: Mapping[Any, Law] | None = None,
+    coupled: bool = False,
+    output_scale: Any = 1,
 ) -> Neuron:
     """One neuron of u(x) = alpha m^-1/2 sum_r [a_r sigma(w_r.x + b_r) + c_r], hit by one operator per block.
 
@@ -208,7 +210,7 @@ def network_neuron(
         positive scale.
     """
     sigma = get_activation(activation)
-    alpha = positive_number(start.get("output_scale", 1), "the scale of the output")
+    alpha = positive_number(output_scale, "the scale of the output")
     points = _common_coordinates(operators)
     present = {"inner": True, "inner_bias": inner_bias, "outer": True, "outer_bias": outer_bias}
     chosen = tuple(trainable)
@@ -258,8 +260,8 @@ def network_neuron(
         frozen=tuple(s for p in PARTS if p not in chosen for s in parts[p]),
         coordinates=points,
         blocks=tuple(blocks),
-        laws=_laws_of(parts, () if "outer" in chosen else parts["outer"], start.get("laws", {})),
-        coupled=parts["outer"] + parts["outer_bias"] if start.get("coupled") else (),
+        laws=_laws_of(parts, () if "outer" in chosen else parts["outer"], laws or {}),
+        coupled=parts["outer"] + parts["outer_bias"] if coupled else (),
     )
 
 
@@ -360,7 +362,9 @@ def operator_neuron(
     sensors: int,
     branch_width: int = 1,
     inner_bias: bool = False,
-    **start: Unpack[Start],
+    laws: Mapping[Any, Law] | None = None,
+    coupled: bool = False,
+    output_scale: Any = 1,
 ) -> Neuron:
     """One neuron of a shallow neural operator, branch times trunk, with the branch's outer signs frozen.
 
@@ -374,8 +378,7 @@ def operator_neuron(
     sigma = get_activation(branch)
     _check_smoothness(sigma, "branch", 0, inner_trained=True)
     trained = ("inner", "inner_bias") if inner_bias else ("inner",)
-    scale = start.get("output_scale", 1)
-    query = network_neuron(trunk, operators, trainable=trained, inner_bias=inner_bias, output_scale=scale)
+    query = network_neuron(trunk, operators, trainable=trained, inner_bias=inner_bias, output_scale=output_scale)
     (outer,) = query.frozen
     inputs = coordinates(" ".join(f"u_{i}" for i in range(sensors)))
     signs = tuple(sympy.Symbol(f"s_{k}", real=True) for k in range(branch_width))
@@ -398,7 +401,7 @@ def operator_neuron(
         frozen=signs,
         coordinates=inputs + query.coordinates,
         blocks=blocks,
-        laws=_laws_of(parts, signs, start.get("laws", {})),
-        coupled=signs if start.get("coupled") else (),
+        laws=_laws_of(parts, signs, laws or {}),
+        coupled=signs if coupled else (),
         groups={"trunk": tuple(range(len(inner))), "branch": tuple(range(len(inner), len(inner) + len(branches)))},
     )
