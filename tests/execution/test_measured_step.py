@@ -1,5 +1,6 @@
 """Measured steps: every executor against the definitions, its rounding bound, and wrong signs in generated text."""
 
+import dataclasses
 from dataclasses import replace
 from functools import partial
 
@@ -116,16 +117,13 @@ def test_an_activation_whose_rounding_nothing_bounds_is_one_sentence(backend):
 
 
 def test_groups_are_measured_apart():
-    class Grouped(type(KINDS["heat"]())):
-        groups = {"first": (0,), "rest": (1, 2)}  # noqa: RUF012
-
-    plain = KINDS["heat"]()
-    neuron = Grouped(plain.weights, plain.frozen, plain.coordinates, plain.blocks)
+    groups = {"first": (0,), "rest": (1, 2)}
+    neuron = dataclasses.replace(KINDS["heat"](), groups=groups)
     assert len(neuron.weights) == 3
     problem, weights, frozen = draw_problem(neuron, (4, 4), 50, 3)
     for backend in ("array", "cpu"):
         w, step = taken(neuron, problem, weights, frozen, weights, 0.1, backend)
-        for group, places in Grouped.groups.items():
+        for group, places in groups.items():
             moved = np.linalg.norm((w - weights)[:, places], axis=1)
             assert step.moves[group].drift == pytest.approx(moved.max(), rel=1e-12)
             assert step.moves[group].length == pytest.approx(np.linalg.norm(moved), rel=1e-12)
