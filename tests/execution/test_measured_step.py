@@ -167,6 +167,60 @@ def test_bits_do_not_depend_on_the_number_of_threads():
             np.testing.assert_array_equal(one, two)
 
 
+def test_a_step_of_length_zero_measures_without_moving():
+    neuron = KINDS["advection"]()
+    problem, weights, frozen = draw_problem(neuron, (4, 3), 60, 17)
+    start = weights + 0.25
+    gradient = defined(neuron, problem, weights, frozen, start, 1.0)["moves"][3]
+    for backend in ("array", "cpu"):
+        w, step = taken(neuron, problem, weights, frozen, start, 0, backend)
+        np.testing.assert_array_equal(w, weights)
+        assert (np.asarray(step.linear) == 0).all()
+        # old and new values may be formed in different order
+        assert np.abs(step.remainders).max() < 1e-14
+        move = step.moves["weights"]
+        assert (move.length, move.drift) == (0, pytest.approx(0.25 * 3**0.5))
+        assert move.gradient == pytest.approx(gradient)
+
+
+@pytest.mark.parametrize("backend", ["array", "cpu"])
+@pytest.mark.parametrize("spot", [0, 59])
+def test_a_neuron_that_is_no_number_is_seen(spot, backend):
+    neuron = KINDS["softplus"]()
+    problem, weights, frozen = draw_problem(neuron, (2,), 60, 17)
+    broken = weights.copy()
+    broken[spot, 0] = np.nan
+    with np.errstate(invalid="ignore"):
+        _, step = taken(neuron, problem, broken, frozen, weights, 0.1, backend)
+    (move,) = step.moves.values()
+    assert np.isnan([move.drift, move.drift_rms, move.norm, move.gradient, move.length]).all()
+    assert np.isnan(step.errors).all()
+
+
+def test_arrays_of_other_shapes_are_refused_and_of_other_layouts_taken():
+    neuron = KINDS["softplus"]()
+    problem, weights, frozen = draw_problem(neuron, (2,), 60, 17)
+    setting = (neuron, problem, weights, frozen)
+    for start, change, name in ((weights[:3], None, "start"), (weights, np.zeros((60, 1)), "change")):
+        with pytest.raises(NtkVerifyError, match=f"{name} must have the shape"):
+            taken(*setting, start, 0.1, "cpu", change=change)
+    _, right = taken(*setting, weights, 0.1, "cpu")
+    _, turned = taken(*setting, np.asfortranarray(weights), 0.1, "cpu")
+    assert turned.moves == right.moves
+
+
+def test_without_the_gram_matrix_all_else_is_the_same():
+    neuron = KINDS["heat"]()
+    problem, weights, frozen = draw_problem(neuron, (3, 3), 200, 7)
+    (one, first), (two, second) = (taken(neuron, problem, weights, frozen, weights, 0.1, "cpu", gram=g) for g in (1, 0))
+    assert first.gram is not None
+    assert second.gram is None
+    np.testing.assert_array_equal(one, two)
+    assert first.moves == second.moves
+    for name in ("errors", "linear", "remainders"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
 @pytest.mark.parametrize("size", [2, MOST_IN_SWEEP + 1])
 def test_a_wrong_sign_in_the_measured_kernel_is_caught(size, monkeypatch):
     neuron = KINDS["softplus"]()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ntkverify.arrays import Array
+from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.step_source import KINDS, SQUARES, step_source
 from ntkverify.execution.machine.threads import share
@@ -31,7 +32,13 @@ def measured_step(
     change: Array | None,
     gram: bool,
 ) -> MeasuredStep:
-    """`Executor.measured_step` in one sweep; weights are checked."""
+    """`Executor.measured_step` in one sweep; weights are checked.
+
+    Raises
+    ------
+    NtkVerifyError
+        If `start` or `change` has not the weights' shape.
+    """
     blocks, m, total = executor.samples.blocks, len(weights), executor.samples.total
     source = step_source(executor.neuron, tuple(b.size for b in blocks))
     module = load_generated(source.text)
@@ -51,12 +58,13 @@ def measured_step(
     squares = np.zeros((count, len(groups), SQUARES))
     points = np.concatenate([b.points for b in blocks])
     sizes = np.array([b.size for b in blocks], dtype=np.int64)
-    moves = _NOTHING if change is None else np.ascontiguousarray(change)
+    start = _beside(weights, start, "start")
+    moves = _NOTHING if change is None else _beside(weights, change, "change")
 
     def work(i: int) -> None:
         module.measure(
             weights, start, frozen, moves, points, cotangents, slopes, sizes, float(eta), rows[i], grams[i],
-            squares[i], change is not None, starts[i], starts[i + 1],
+            squares[i], change is not None, swept, starts[i], starts[i + 1],
         )  # fmt: skip
 
     share(work, count, executor.threads)
@@ -86,3 +94,10 @@ def measured_step(
         gram=matrix,
         roundings=source.roundings + deep,
     )
+
+
+def _beside(weights: Array, array: Array, name: str) -> Array:
+    """An array as compiled code reads it beside the weights, which checks no bounds."""
+    if array.shape != weights.shape:
+        raise NtkVerifyError(f"{name} must have the shape of the weights, {weights.shape}, not {array.shape}")
+    return np.ascontiguousarray(array, dtype=np.float64)

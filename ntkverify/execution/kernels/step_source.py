@@ -28,6 +28,10 @@ MOST_IN_SWEEP = 8
 KINDS = 4
 #: of a group of weights: largest squared drift, their sum, largest squared norm and gradient, sum of squared changes
 SQUARES = 5
+#: which of these are largest ones; the others are sums
+LARGEST = (0, 2, 3)
+#: text of the larger of two numbers, and of no number where one of them is none, which `max` would drop
+LARGER = "most if (most >= value) | (most != most) else value"
 
 
 @dataclass(frozen=True)
@@ -107,21 +111,23 @@ class _Writer:
         near = max(p, q) <= MOST_SHUFFLED
         weight = [f"group[l * {p} + {i}]" if near else f"weights[j0 + l, {i}]" for i in range(p)]
         fixed = [f"fixed[l * {q} + {i}]" if near else f"frozen[j0 + l, {i}]" for i in range(q)]
+        begun = [f"begun[l * {p} + {i}]" if near else f"start[j0 + l, {i}]" for i in range(p)]
         flat = [
             f"        group = weights.reshape(weights.size)[j0 * {p} : (j0 + size) * {p}]",
+            f"        begun = start.reshape(start.size)[j0 * {p} : (j0 + size) * {p}]",
             f"        fixed = frozen.reshape(frozen.size)[j0 * {q} : (j0 + size) * {q}]",
         ]
         lines = [
             "@njit(",
             "    void(",
             "        MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, float64,",
-            "        float64[:, :, ::1], MATRIX, MATRIX, boolean, int64, int64,",
+            "        float64[:, :, ::1], MATRIX, MATRIX, boolean, boolean, int64, int64,",
             "    ),",
             "    fastmath=FAST, **OPTIONS,",
             ")",
             "def measure(",
             "    weights, start, frozen, change, points, cotangents, slopes, sizes, eta, rows, gram, squares, given,",
-            "    first, last,",
+            "    with_gram, first, last,",
             "):",
             "    prefer_wide_vectors()",
             "    count = points.shape[0]",
@@ -132,11 +138,14 @@ class _Writer:
             f"    v = np.empty((count, {widest}, {lanes}))",
             f"    d = np.empty((count, {widest}, {p}, {lanes}))",
             *([f"    u = np.empty((count, {p}, {lanes}))"] if self.forms_gram else []),
+            f"    b = np.empty(({p}, {lanes}))",
+            f"    o = np.zeros(({len(self.groups)}, {SQUARES}, {lanes}))",
             f"    for j0 in range(first, last, {lanes}):",
             f"        size = min({lanes}, last - j0)",
             *(flat if near else []),
             "        for l in range(size):",
             *(f"            w[{i}, l] = {weight[i]}" for i in range(p)),
+            *(f"            b[{i}, l] = {begun[i]}" for i in range(p)),
             *(f"            f[{i}, l] = {fixed[i]}" for i in range(q)),
             *(f"            g[{i}, l] = 0.0" for i in range(p)),
             "        row = 0",
@@ -160,7 +169,7 @@ class _Writer:
         ]
         for index, (b, code) in enumerate(zip(self.neuron.blocks, self.after, strict=True)):
             lines += self._second_half(index, b, code)
-        return lines
+        return lines + self._over_lanes()
 
     def _first_half(self, index: int, block: Block, code: Statements) -> list[str]:
         """Values and gradients of one block, and what they add to the gradient of the loss."""
@@ -189,12 +198,13 @@ class _Writer:
 
     def _gram(self) -> list[str]:
         return [
-            "        for i in range(count):",
-            "            for j in range(i + 1):",
-            "                s = 0.0",
-            "                for l in range(size):",
-            "                    s += " + " + ".join(f"u[i, {k}, l] * u[j, {k}, l]" for k in range(self.p)),
-            "                gram[i, j] += s",
+            "        if with_gram:",
+            "            for i in range(count):",
+            "                for j in range(i + 1):",
+            "                    s = 0.0",
+            "                    for l in range(size):",
+            "                        s += " + " + ".join(f"u[i, {k}, l] * u[j, {k}, l]" for k in range(self.p)),
+            "                    gram[i, j] += s",
         ]
 
     def _squares(self) -> list[str]:
@@ -203,16 +213,27 @@ class _Writer:
         def square(places: Iterable[int], term: str) -> str:
             return " + ".join(f"({term.format(k=k)}) ** 2" for k in places)
 
+        # every lane keeps its own, so that nothing is gathered from a vector before the end
         lines = ["        for l in range(size):"]
         for index, places in enumerate(self.groups.values()):
-            lines += [
-                f"            moved = {square(places, 'w[{k}, l] - start[j0 + l, {k}]')}",
-                f"            squares[{index}, 0] = max(squares[{index}, 0], moved)",
-                f"            squares[{index}, 1] += moved",
-                f"            squares[{index}, 2] = max(squares[{index}, 2], {square(places, 'w[{k}, l]')})",
-                f"            squares[{index}, 3] = max(squares[{index}, 3], {square(places, 'g[{k}, l]')})",
-                f"            squares[{index}, 4] += {square(places, 'x[{k}, l]')}",
-            ]
+            terms = ["w[{k}, l] - b[{k}, l]", "w[{k}, l]", "g[{k}, l]", "x[{k}, l]"]
+            moved, norm, steep, length = (square(places, term) for term in terms)
+            lines += [f"            moved = {moved}", f"            o[{index}, 1, l] += moved"]
+            lines += [f"            o[{index}, 4, l] += {length}"]
+            for spot, value in zip(LARGEST, ("moved", norm, steep), strict=True):
+                at = f"o[{index}, {spot}, l]"
+                lines += [f"            value = {value}", f"            most = {at}", f"            {at} = {LARGER}"]
+        return lines
+
+    def _over_lanes(self) -> list[str]:
+        """The lanes' squares, put together."""
+        lines = []
+        for index in range(len(self.groups)):
+            for k in range(SQUARES):
+                at = f"squares[{index}, {k}]"
+                lines += [f"    most = {at}", f"    for l in range({self.lanes}):"]
+                lines += [f"        value = o[{index}, {k}, l]"]
+                lines += [f"        most = {LARGER}" if k in LARGEST else "        most += value", f"    {at} = most"]
         return lines
 
     def _second_half(self, index: int, block: Block, code: Statements) -> list[str]:
