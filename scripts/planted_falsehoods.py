@@ -41,6 +41,7 @@ from planted_tables import table, true_table
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, glossary, load_theorem
+from ntkverify.judging.case import Case
 from ntkverify.judging.check import Check
 from ntkverify.judging.falsehoods import planted, plants_of
 from ntkverify.problems.records import RecordStore
@@ -175,7 +176,7 @@ class Study:
     def varies(self, claim: Claim) -> bool:
         """Whether instances differ in their margin."""
         margins = {
-            score(self.theorem, claim, family, instance).margin
+            score(Case(self.theorem, claim, family), instance).margin
             for family in self.theorem.families_of(claim)
             for instance in self.drawn(family.name)
         }
@@ -254,8 +255,7 @@ class Study:
     def shown(self, kind: str, claim: Claim, plant: str, home: Cell, witness: Instance, grade: float) -> dict[str, Any]:
         """A tightened variant; false if the witness exceeds its bound by the share `grade`."""
         with planted(self.theorem, [plant]):
-            family = self.theorem.families[home.family]
-            seen = score(self.theorem, self.theorem.claims[claim.name], family, witness)
+            seen = score(home.case(self.theorem), witness)
         return {
             "kind": kind, "claim": claim.name, "plants": [plant], "false by": seen.margin,
             "false": seen.failed and seen.margin >= 0.99 * grade,

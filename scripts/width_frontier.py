@@ -18,10 +18,12 @@ from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.commands.frontier import lines, write_record
+from ntkverify.judging.case import Case
 from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.report.figures import phase_diagram
 from ntkverify.search.evidence.violation import versions
 from ntkverify.search.frontier.frontier import best_family, frontier, prescribes_width
+from ntkverify.search.frontier.setting import Setting
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 
@@ -61,21 +63,21 @@ def study(path: str, options: argparse.Namespace) -> None:
 
 
 def draw(theorem: Theorem, claim: Claim, name: str, options: argparse.Namespace) -> None:
-    family = best_family(theorem, claim, against=options.against, entropy=options.entropy)
+    case = Case(theorem, claim, best_family(theorem, claim, against=options.against, entropy=options.entropy))
     with tqdm(desc=f"{theorem.id}: {claim.name[:40]}", unit="width", leave=False) as bar:
         curve = frontier(
-            theorem, claim, family, against=options.against, fraction=options.fraction, draws=options.draws,
-            high=options.max_width, steps=options.steps, entropy=options.entropy,
-            progress=lambda at, width: bar.update(),
+            case, Setting(high=options.max_width), against=options.against, fraction=options.fraction,
+            draws=options.draws, steps=options.steps, entropy=options.entropy, progress=lambda at, width: bar.update(),
         )  # fmt: skip
-    print(f"\n{theorem.title}: {claim.name} (on {family.name!r})")
+    print(f"\n{theorem.title}: {claim.name} (on {case.family.name!r})")
     print("\n".join(lines(curve, over="width", against=options.against)))
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"over": "width"} | {
         key: getattr(options, key) for key in ("against", "fraction", "draws", "steps", "max_width", "entropy")
     }
-    record = {"theorem": theorem.id, "claim": claim.name, "family": family.name, **settings, "versions": versions()}
+    parts = {"theorem": theorem.id, "claim": claim.name, "family": case.family.name}
+    record = {**parts, **settings, "versions": versions()}
     write_record({**record, "curve": [asdict(t) for t in curve]}, folder / f"{name}.json")
     phase_diagram(
         curve, folder / f"{name}.png", over="width", against=options.against, title=claim.name,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.case import Case
 from ntkverify.judging.falsehoods import planted
 from ntkverify.report.campaign import describe, replay_table
 from ntkverify.report.table import render
@@ -28,7 +29,7 @@ from ntkverify.theorem.theorem import Theorem
 def _theorem_of(violation: Violation, module: str | None) -> Theorem:
     path = module or violation.path
     theorem = load_theorem(path)
-    violation.parts(theorem)
+    violation.case(theorem)
     if violation.sha256 != digest(path):
         print(f"note: {path} has changed since the violation was found.", file=sys.stderr)
     return theorem
@@ -66,13 +67,10 @@ def certify(options: argparse.Namespace) -> int:
         raise NtkVerifyError("--bits must lie between 2 and --limit.")
     _print_header(violation)
     with planted(theorem, violation.plants):
-        claim, family = violation.parts(theorem)
-        if isinstance(claim.quantifier, WithProbability):
-            return _by_fresh_seeds(options, theorem, violation)
-        certificate = certify_instance(
-            theorem, claim, family, violation.instance,
-            relax=violation.relax, bits=options.bits, limit=options.limit,
-        )  # fmt: skip
+        case = violation.case(theorem)
+        if isinstance(case.claim.quantifier, WithProbability):
+            return _by_fresh_seeds(options, case, violation)
+        certificate = certify_instance(case, violation.instance, bits=options.bits, limit=options.limit)
     if certificate.measured is not None and certificate.bound is not None:
         print(f"measured in [{certificate.measured[0]}, {certificate.measured[1]}]")
         print(f"bound    in [{certificate.bound[0]}, {certificate.bound[1]}]")
@@ -83,8 +81,7 @@ def certify(options: argparse.Namespace) -> int:
     return 0 if certificate.status == "CERTIFIED" else 1
 
 
-def _by_fresh_seeds(options: argparse.Namespace, theorem: Theorem, violation: Violation) -> int:
-    claim, family = violation.parts(theorem)
+def _by_fresh_seeds(options: argparse.Namespace, case: Case, violation: Violation) -> int:
     before = list(violation.evidence.get("confirmations", []))
     try:
         used = {int(c["entropy"]) for c in before}
@@ -94,7 +91,7 @@ def _by_fresh_seeds(options: argparse.Namespace, theorem: Theorem, violation: Vi
     entropy = options.entropy if options.entropy is not None else max(used, default=0) + 2**33
     if entropy < 0 or entropy in used:
         raise NtkVerifyError(f"--entropy {entropy} was used before or is negative; give another, to draw fresh seeds.")
-    result = confirm(theorem, claim, family, violation.instance, entropy=entropy, alpha=ALPHA, relax=violation.relax)
+    result = confirm(case, violation.instance, entropy=entropy, alpha=ALPHA)
     confirmations = [*before, result.record()]
     total = combined_log_e(confirmations)
     content = replace(

@@ -12,20 +12,22 @@ from typing import Any
 from tqdm import tqdm
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.case import Case
 from ntkverify.report.figures import phase_diagram
 from ntkverify.report.table import render
 from ntkverify.search.evidence.violation import versions
 from ntkverify.search.frontier.bisection import Threshold
 from ntkverify.search.frontier.frontier import best_family, first_conclusion, frontier
+from ntkverify.search.frontier.setting import Setting
 from ntkverify.theorem.loading import load_theorem
-from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
 
 def frontier_command(options: argparse.Namespace) -> int:
     """Draw a frontier, write its data, and print its table."""
     theorem = load_theorem(options.theorem)
-    claim, family = _chosen(options, theorem)
+    case = _chosen(options, theorem)
+    name = case.claim.name
     with tqdm(unit="value", leave=False) as bar:
 
         def show(at: float, value: float) -> None:
@@ -33,42 +35,38 @@ def frontier_command(options: argparse.Namespace) -> int:
             bar.update()
 
         curve = frontier(
-            theorem,
-            claim,
-            family,
-            over=options.over,
+            case,
+            Setting(options.over, options.low, options.high),
             against=options.against,
             values=_numbers(options.values),
             fraction=options.fraction,
             draws=options.draws,
-            low=options.low,
-            high=options.high,
             steps=options.steps,
             entropy=options.entropy,
             progress=show,
         )
     record = {
         "theorem": theorem.id,
-        "claim": claim.name,
-        "family": family.name,
+        "claim": name,
+        "family": case.family.name,
         **{key: getattr(options, key) for key in ("over", "against", "fraction", "draws", "steps", "entropy")},
         "versions": versions(),
         "curve": [asdict(t) for t in curve],
     }
     write_record(record, Path(options.data))
-    print(f"{claim.name} (on {family.name!r}, in {options.fraction:g} of the draws)")
+    print(f"{name} (on {case.family.name!r}, in {options.fraction:g} of the draws)")
     print("\n".join(lines(curve, over=options.over, against=options.against)))
     print(f"assumptions dropped: {', '.join(sorted({name for t in curve for name in t.relaxed})) or 'none'}")
     print(f"written: {options.data}")
     if options.png:
         phase_diagram(
-            curve, options.png, over=options.over, against=options.against, title=claim.name, fraction=options.fraction
+            curve, options.png, over=options.over, against=options.against, title=name, fraction=options.fraction
         )
         print(f"written: {options.png}")
     return 0
 
 
-def _chosen(options: argparse.Namespace, theorem: Theorem) -> tuple[Claim, Family]:
+def _chosen(options: argparse.Namespace, theorem: Theorem) -> Case:
     """The claim and the family of instances that were asked for, or those that suit best."""
     if options.claim is not None and options.claim not in theorem.claims:
         raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {options.claim!r}.")
@@ -79,12 +77,9 @@ def _chosen(options: argparse.Namespace, theorem: Theorem) -> tuple[Claim, Famil
         )
     if options.family is not None and options.family not in theorem.families:
         raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {options.family!r}.")
-    family = (
-        theorem.families[options.family]
-        if options.family
-        else best_family(theorem, claim, against=options.against, entropy=options.entropy)
-    )
-    return claim, family
+    if options.family:
+        return Case(theorem, claim, theorem.families[options.family])
+    return Case(theorem, claim, best_family(theorem, claim, against=options.against, entropy=options.entropy))
 
 
 def lines(curve: Sequence[Threshold], *, over: str, against: str) -> list[str]:

@@ -12,6 +12,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.backends import chosen_backend
 from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.judging import statistics
+from ntkverify.judging.case import Case, Trial
 from ntkverify.judging.draws import draw_instances
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
@@ -69,9 +70,10 @@ class Check:
             ]
         return self._runs[family.name]
 
-    def _runs_of(self, claim: Claim) -> Iterator[Any]:
+    def _trials(self, claim: Claim) -> Iterator[Trial]:
         for family in self.theorem.families_of(claim):
-            yield from self.runs(family)
+            case = Case(self.theorem, claim, family)
+            yield from (Trial(case, run) for run in self.runs(family))
 
     def verdict(self, claim: Claim, *, alpha: float | None = None) -> Verdict:
         """Judge one claim; `alpha` defaults to this theorem's share of the session's budget."""
@@ -79,7 +81,7 @@ class Check:
             alpha = statistics.share_budget(count_tests([self.theorem]))
         # a diverging control may overflow, that is its verdict; threads of BLAS only spin on matrices this small
         with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
-            return judge(self.theorem, claim, self._runs_of(claim), alpha=alpha)
+            return judge(self.theorem, claim, self._trials(claim), alpha=alpha)
 
     def verdicts(self) -> Iterator[Verdict]:
         """Judge every claim and control in the order of the module."""

@@ -9,18 +9,12 @@ quantity assembled by a short formula from quantities that are accurate to a few
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.expressions import evaluate
-from ntkverify.theorem.parts import Claim
-from ntkverify.theorem.quantifiers import identity
-from ntkverify.theorem.theorem import Theorem
 
 #: relative rounding error of a measurement whose claim states none: 2^10 units in the last place
 DEFAULT_ROUNDING = 2.0**10 * np.finfo(np.float64).eps
@@ -58,50 +52,8 @@ class Outcome:
     margin: float = -math.inf
 
 
-def assess(theorem: Theorem, claim: Claim, run: Any, *, relax: Collection[str] = ()) -> Outcome:
-    """Put one claim to one run.
-
-    Parameters
-    ----------
-    theorem, claim, run
-        What to put to what.
-    relax : collection of str
-        Names of assumptions that are not asked for.
-
-    Raises
-    ------
-    NtkVerifyError
-        If the claim's bound asks for something that the run does not know.
-    """
-    needed = (a for a in theorem.assumptions_of(claim) if a.name not in relax)
-    if any(not assumption.margin(run) >= 0 for assumption in needed):
-        return Outcome(True, False, False, math.inf, np.empty(0))
-    if claim.quantifier is identity:
-        return _assess_identity(claim, run)
-    measured = np.asarray(claim.measure(run), dtype=np.float64)
-    mask = np.ones(measured.shape, bool)
-    if claim.given is not None:
-        mask = np.broadcast_to(np.asarray(claim.given(run), bool), measured.shape)
-    if not mask.any():
-        return Outcome(True, False, False, math.inf, np.empty(0))
-    if claim.bound is None:
-        return Outcome(False, False, False, math.inf, measured[mask])
-    bound = np.broadcast_to(np.asarray(evaluate(theorem, theorem.bound_of(claim), run), np.float64), measured.shape)
-    error = DEFAULT_ROUNDING * np.abs(measured) if claim.error is None else np.asarray(claim.error(run), np.float64)
-    error = np.broadcast_to(error, measured.shape)[mask]
-    _check_error(error, measured[mask], claim)
-    return _compare(measured[mask], bound[mask], error, from_below=claim.from_below)
-
-
-def _check_error(error: Array, measured: Array, claim: Claim) -> None:
-    """A rounding error that is negative or NaN would let anything pass; where the measurement is lost it is moot."""
-    if not (error >= 0)[np.isfinite(measured)].all():
-        raise NtkVerifyError(
-            f"claim {claim.name!r} states a rounding error that is negative or not a number; correct it."
-        )
-
-
-def _compare(measured: Array, bound: Array, error: Array, *, from_below: bool) -> Outcome:
+def compare(measured: Array, bound: Array, error: Array, *, from_below: bool) -> Outcome:
+    """What measured numbers say about their bounds, each known to the absolute error that stands beside it."""
     if not np.isfinite(bound).all():
         raise NtkVerifyError("a bound is not finite on an instance; restrict the instances or correct the bound.")
     lost = ~np.isfinite(measured)  # a run that left the range of float64 keeps no bound
@@ -125,15 +77,3 @@ def _compare(measured: Array, bound: Array, error: Array, *, from_below: bool) -
         at_worst=(float(measured.flat[worst]), float(bound.flat[worst])),
         margin=float(margin.max()),
     )
-
-
-def _assess_identity(claim: Claim, run: Any) -> Outcome:
-    left, right = (np.asarray(side, np.float64) for side in claim.measure(run))
-    mask = np.ones(left.shape, bool)
-    if claim.given is not None:
-        mask = np.broadcast_to(np.asarray(claim.given(run), bool), left.shape)
-    if not mask.any() or claim.error is None:
-        return Outcome(True, False, False, math.inf, np.empty(0))
-    error = np.broadcast_to(np.asarray(claim.error(run), np.float64), left.shape)[mask]
-    _check_error(error, (left - right)[mask], claim)
-    return _compare(np.abs(left - right)[mask], error, np.zeros_like(error), from_below=False)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.case import Case, Trial
 from ntkverify.judging.draws import draw_instances
-from ntkverify.judging.outcome import assess
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Family
+from ntkverify.theorem.parts import Family
 from ntkverify.theorem.theorem import Theorem
 
 
@@ -52,10 +52,10 @@ class Threshold:
     width: int | None
 
 
-def profiled_claims(theorem: Theorem, family: Family) -> list[Claim]:
-    """Claims with a bound, controls apart, that are checked on a family of instances."""
+def profiled(theorem: Theorem, family: Family, relaxed: Iterable[str] = ()) -> list[Case]:
+    """Cases of the claims with a bound, controls apart, that are checked on a family of instances."""
     return [
-        claim
+        Case(theorem, claim, family, tuple(relaxed))
         for claim in theorem.claims.values()
         if claim.kind != "control" and claim.bound is not None and family in theorem.families_of(claim)
     ]
@@ -64,10 +64,10 @@ def profiled_claims(theorem: Theorem, family: Family) -> list[Claim]:
 def slack_profile(theorem: Theorem, family: Family, run: Any) -> list[SlackRow]:
     """Bound, measured quantity and slack of every claim on one run, tightest last."""
     rows = []
-    for claim in profiled_claims(theorem, family):
-        outcome = assess(theorem, claim, run)
+    for case in profiled(theorem, family):
+        outcome = Trial(case, run).outcome
         if not outcome.vacuous:
-            rows.append(SlackRow(claim.name, claim.kind, *outcome.at_worst, outcome.slack))
+            rows.append(SlackRow(case.claim.name, case.claim.kind, *outcome.at_worst, outcome.slack))
     return sorted(rows, key=lambda row: -row.slack)
 
 
@@ -107,38 +107,36 @@ def width_thresholds(
     NtkVerifyError
         If a claim stays vacuous because an assumption about the width was not dropped.
     """
-    relaxed = tuple(relax)
     (first,) = draw_instances(family, 1, entropy=entropy)
 
-    def measures(claim: Claim) -> bool:
-        run = family.run(_at_width(first, theorem, family, widths[0]), theorem)
-        assess(theorem, claim, run, relax=relaxed)
+    def at(width: int, instance: Instance) -> Any:
+        return family.run(replace(instance, theorem=theorem.id, family=family.name, width=width), theorem)
+
+    def measures(case: Case) -> bool:
+        run = at(widths[0], first)
+        _ = Trial(case, run).outcome
         return bool(run.has_measured)
 
-    conditional = [c for c in profiled_claims(theorem, family) if c.given is None or c.kind == "conclusion"]
-    claims = [claim for claim in conditional if measures(claim)]
-    held: dict[str, list[bool]] = {claim.name: [] for claim in claims}
+    cases = [c for c in profiled(theorem, family, relax) if c.claim.given is None or c.claim.kind == "conclusion"]
+    cases = [case for case in cases if measures(case)]
+    held: dict[str, list[bool]] = {case.claim.name: [] for case in cases}
     for width in widths:
         progress(width)
         count = dict.fromkeys(held, 0)
         for instance in draw_instances(family, draws, entropy=entropy + width):
-            run = family.run(_at_width(instance, theorem, family, width), theorem)
-            for claim in claims:
-                outcome = assess(theorem, claim, run, relax=relaxed)
+            run = at(width, instance)
+            for case in cases:
+                outcome = Trial(case, run).outcome
                 if outcome.vacuous:
                     raise NtkVerifyError(
-                        f"claim {claim.name!r} is vacuous at width {width}: drop the assumption on the width."
+                        f"claim {case.claim.name!r} is vacuous at width {width}: drop the assumption on the width."
                     )
-                count[claim.name] += not outcome.failed
+                count[case.claim.name] += not outcome.failed
         for name, number in count.items():
             held[name].append(number >= fraction * draws)
         if all(flags[-1] for flags in held.values()):
             break
-    return [Threshold(claim.name, claim.kind, _first_of_tail(widths, held[claim.name])) for claim in claims]
-
-
-def _at_width(instance: Instance, theorem: Theorem, family: Family, width: int) -> Instance:
-    return replace(instance, theorem=theorem.id, family=family.name, width=width)
+    return [Threshold(c.claim.name, c.claim.kind, _first_of_tail(widths, held[c.claim.name])) for c in cases]
 
 
 def _first_of_tail(widths: Sequence[int], flags: Sequence[bool]) -> int | None:

@@ -13,9 +13,9 @@ import sympy
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.expressions import evaluate
 from ntkverify.judging import statistics
-from ntkverify.judging.outcome import Outcome, assess
+from ntkverify.judging.case import Trial
+from ntkverify.judging.outcome import Outcome
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.quantifiers import InLaw, ScalesAs, WithProbability
 from ntkverify.theorem.theorem import Theorem
@@ -81,8 +81,8 @@ class Verdict:
         return {**record, "verdict": self.shown, "slack": self.slack if finite else None}
 
 
-def judge(theorem: Theorem, claim: Claim, runs: Iterable[Any], *, alpha: float) -> Verdict:
-    """The verdict on one claim from its runs; `alpha` is the level that a statistical quantifier may spend."""
+def judge(theorem: Theorem, claim: Claim, trials: Iterable[Trial], *, alpha: float) -> Verdict:
+    """The verdict on one claim from its trials; `alpha` is the level that a statistical quantifier may spend."""
     started = time.perf_counter()
     if claim.is_symbolic:
         tally = _symbolic(claim)
@@ -93,7 +93,7 @@ def judge(theorem: Theorem, claim: Claim, runs: Iterable[Any], *, alpha: float) 
             method = _distributional
         else:
             method = _always
-        tally = method(theorem, claim, iter(runs), alpha)
+        tally = method(claim, iter(trials), alpha)
     if tally.status == "holds" and tally.tried == tally.vacuous:
         tally.status, tally.evidence = "inconclusive", "no instance exercised the claim"
     return Verdict(
@@ -123,11 +123,12 @@ class _Tally:
     evidence: str = ""
     witness: str | None = None
 
-    def add(self, run: Any, outcome: Outcome) -> None:
+    def add(self, trial: Trial) -> None:
+        outcome = trial.outcome
         self.tried += 1
         self.vacuous += outcome.vacuous
         if not outcome.vacuous and (self.slack is None or outcome.slack < self.slack):
-            self.slack, self.witness = outcome.slack, run.instance.to_json()
+            self.slack, self.witness = outcome.slack, trial.run.instance.to_json()
 
 
 def _symbolic(claim: Claim) -> _Tally:
@@ -143,15 +144,15 @@ def _symbolic(claim: Claim) -> _Tally:
     return _Tally(status="inconclusive", tried=1, evidence=f"simplification left {gap}")
 
 
-def _always(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -> _Tally:
+def _always(claim: Claim, trials: Iterator[Trial], alpha: float) -> _Tally:
     tally = _Tally()
     doubtful = 0
-    for run in runs:
-        outcome = assess(theorem, claim, run)
-        tally.add(run, outcome)
+    for trial in trials:
+        tally.add(trial)
+        outcome = trial.outcome
         doubtful += outcome.doubtful
         if outcome.failed:
-            tally.status, tally.slack, tally.witness = "violated", outcome.slack, run.instance.to_json()
+            tally.status, tally.slack, tally.witness = "violated", outcome.slack, trial.run.instance.to_json()
             tally.evidence = (
                 f"one instance exceeds the bound by the factor {1 / max(outcome.slack, 1e-300):.4g} (float64 only)"
             )
@@ -166,17 +167,17 @@ def _always(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -
     return tally
 
 
-def _with_probability(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -> _Tally:
+def _with_probability(claim: Claim, trials: Iterator[Trial], alpha: float) -> _Tally:
     quantifier = claim.quantifier
     assert isinstance(quantifier, WithProbability)
     tally, outcomes, deltas = _Tally(), [], []
-    drawn = list(runs)
+    drawn = list(trials)
     # the probability depends on data and parameters, not on the draw: known before the first outcome
-    allowed = [1 - float(evaluate(theorem, quantifier.probability, run)) for run in drawn]
+    allowed = [1 - float(trial.value(quantifier.probability)) for trial in drawn]
     process = statistics.EProcess(max(allowed, default=0.5))
-    for run, delta in zip(drawn, allowed, strict=True):
-        outcome = assess(theorem, claim, run)
-        tally.add(run, outcome)
+    for trial, delta in zip(drawn, allowed, strict=True):
+        tally.add(trial)
+        outcome = trial.outcome
         if outcome.vacuous:
             continue
         outcomes.append(outcome)
@@ -220,15 +221,15 @@ def _decide(tally: _Tally, outcomes: list[Outcome], deltas: list[float], alpha: 
         )
 
 
-def _distributional(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: float) -> _Tally:
+def _distributional(claim: Claim, trials: Iterator[Trial], alpha: float) -> _Tally:
     quantifier = claim.quantifier
     tally = _Tally()
     widths: list[float] = []
     values: list[Array] = []
     within = 0.0
-    for run in runs:
-        outcome = assess(theorem, claim, run)
-        tally.add(run, outcome)
+    for trial in trials:
+        tally.add(trial)
+        outcome = trial.outcome
         if outcome.vacuous:
             continue
         if outcome.value.size != 1:
@@ -236,10 +237,10 @@ def _distributional(theorem: Theorem, claim: Claim, runs: Iterator[Any], alpha: 
                 f"claim {claim.name!r} holds {quantifier.name} and must measure one number per run, not "
                 f"{outcome.value.size}: numbers of one run are not independent."
             )
-        widths.append(run.m)
+        widths.append(trial.run.m)
         values.append(outcome.value.ravel())
         if isinstance(quantifier, InLaw):
-            within = max(within, float(evaluate(theorem, quantifier.within, run)))
+            within = max(within, float(trial.value(quantifier.within)))
     tally.slack = None
     if not values:
         return tally

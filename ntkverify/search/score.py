@@ -9,20 +9,19 @@ instance, and fresh seeds decide (`ntkverify.search.evidence.fresh_seeds`).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.expressions import evaluate
-from ntkverify.judging.outcome import Outcome, assess
+from ntkverify.judging.case import Case, Trial
+from ntkverify.judging.outcome import Outcome
 from ntkverify.seeds import AS_DRAWN
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Family
+from ntkverify.theorem.parts import Assumption, Claim
 from ntkverify.theorem.quantifiers import InLaw, ScalesAs, WithProbability
-from ntkverify.theorem.theorem import Theorem
 
 #: margins are cut off here, so that an overflow is a very bad violation rather than an infinity
 LARGEST = 1e6
@@ -64,46 +63,47 @@ def searchable(claim: Claim) -> bool:
     return not claim.is_symbolic and not isinstance(claim.quantifier, ScalesAs | InLaw)
 
 
-def outcome_of(
-    theorem: Theorem, claim: Claim, family: Family, instance: Instance, *, relax: Collection[str] = ()
-) -> Outcome:
-    """Run one instance and put the claim to it; a run may overflow, that is its outcome."""
-    with np.errstate(all="ignore"):
-        return assess(theorem, claim, family.run(instance, theorem), relax=relax)
-
-
-def score(
-    theorem: Theorem,
-    claim: Claim,
-    family: Family,
-    instance: Instance,
-    *,
-    relax: Collection[str] = (),
-    seeds: Sequence[int] = (),
-) -> Score:
+def score(case: Case, instance: Instance, *, seeds: Sequence[int] = ()) -> Score:
     """Score one instance for one claim.
 
     Parameters
     ----------
-    theorem, claim, family, instance
+    case, instance
         What to put to what.
-    relax : collection of str
-        Assumptions that are not asked for.
     seeds : sequence of int
         Seeds of the draws that a claim of probability is scored by; ignored for the other quantifiers.
     """
     try:
-        if not isinstance(claim.quantifier, WithProbability):
-            return _of(outcome_of(theorem, claim, family, instance, relax=relax))
+        if not isinstance(case.claim.quantifier, WithProbability):
+            return _of(case.outcome(instance))
         outcomes = []
         for seed in seeds:
-            outcome = outcome_of(theorem, claim, family, instance.with_seed(seed), relax=relax)
+            outcome = case.outcome(instance.with_seed(seed))
             outcomes.append(outcome)
-            if outcome.vacuous and claim.given is None:
+            if outcome.vacuous and case.claim.given is None:
                 break  # assumptions do not depend on the draw of the weights
     except NOT_RUN as error:
         return Score(VACUOUS, reason=str(error))
-    return _selected([_of(o) for o in outcomes if not o.vacuous], _allowed(theorem, claim, family, instance))
+    return _selected([_of(o) for o in outcomes if not o.vacuous], allowed_failures(case, instance))
+
+
+def allowed_failures(case: Case, instance: Instance) -> float:
+    """Share of the draws of an instance that may fail a claim of probability."""
+    assert isinstance(case.claim.quantifier, WithProbability)
+    return 1 - float(Trial(case, case.run(instance)).value(case.claim.quantifier.probability))
+
+
+def unmet(case: Case, run: Any) -> set[str]:
+    """Names of the claim's assumptions, relaxed ones included, that a run misses or can't be asked about."""
+    return {a.name for a in case.theorem.assumptions_of(case.claim) if not _met(a, run)}
+
+
+def _met(assumption: Assumption, run: Any) -> bool:
+    try:
+        with np.errstate(all="ignore"):
+            return bool(assumption.margin(run) >= 0)
+    except NOT_RUN:
+        return False
 
 
 class _WeightsDrawn(BaseException):
@@ -129,25 +129,20 @@ class _WithoutWeights(Instance):
         return text
 
 
-def draws_weights(theorem: Theorem, claim: Claim, family: Family, instances: Sequence[Instance]) -> bool:
+def draws_weights(case: Case, instances: Sequence[Instance]) -> bool:
     """Whether a claim asks for the weights on the first of these instances that exercises it; so it does if none does.
 
     Many a claim of a theorem about networks speaks of the limit Gram matrix alone.
     """
     for instance in instances:
         try:
-            if not outcome_of(theorem, claim, family, _WithoutWeights.of(instance)).vacuous:
+            if not case.outcome(_WithoutWeights.of(instance)).vacuous:
                 return False
         except _WeightsDrawn:
             return True
         except NOT_RUN:
             continue
     return True
-
-
-def _allowed(theorem: Theorem, claim: Claim, family: Family, instance: Instance) -> float:
-    assert isinstance(claim.quantifier, WithProbability)
-    return 1 - float(evaluate(theorem, claim.quantifier.probability, family.run(instance, theorem)))
 
 
 def _selected(scores: list[Score], allowed: float) -> Score:

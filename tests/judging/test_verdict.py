@@ -8,9 +8,11 @@ import sympy
 from scipy import stats
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, identity, in_law, scales_as, with_probability
-from ntkverify.judging.outcome import _compare
+from ntkverify.judging.case import Case, Trial
+from ntkverify.judging.outcome import compare
 from ntkverify.judging.verdict import judge
 from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.theorem.parts import Family
 
 bound = sympy.Symbol("bound", positive=True)
 
@@ -23,6 +25,11 @@ def runs(theorem, values, *, width=1, limit=1.0):
     ]
 
 
+def judged(theorem, claim, made, alpha=1e-6):
+    case = Case(theorem, claim, Family("runs", lambda: None, AlgebraRun, {}))
+    return judge(theorem, claim, [Trial(case, run) for run in made], alpha=alpha)
+
+
 def make(holds, *, kind="conclusion", **options):
     theorem = Theorem("T", source=Source(), statement="S")
     options = {"bound": bound, **options}
@@ -33,7 +40,7 @@ def make(holds, *, kind="conclusion", **options):
 
 def verdict(values, holds=always, *, alpha=1e-6, limit=1.0, width=1, **options):
     theorem, claim = make(holds, **options)
-    return judge(theorem, claim, runs(theorem, values, limit=limit, width=width), alpha=alpha)
+    return judged(theorem, claim, runs(theorem, values, limit=limit, width=width), alpha)
 
 
 class TestAlways:
@@ -51,7 +58,7 @@ class TestAlways:
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_a_run_out_of_range_violates(self, value):
         theorem, claim = make(always, measure=lambda run: run.values * value)
-        assert judge(theorem, claim, runs(theorem, [[1.0]]), alpha=1e-6).status == "violated"
+        assert judged(theorem, claim, runs(theorem, [[1.0]])).status == "violated"
 
     def test_an_excess_within_rounding_is_inconclusive(self):
         inside = 1 + 2**-50
@@ -84,10 +91,10 @@ class TestAlways:
     def test_unmet_assumptions_are_vacuous_and_nan_margins_are_unmet(self):
         theorem, claim = make(always)
         theorem.assumption("small")(lambda run: 1 - run.values[0])
-        result = judge(theorem, claim, runs(theorem, [[2.0], [0.5]]), alpha=1e-6)
+        result = judged(theorem, claim, runs(theorem, [[2.0], [0.5]]))
         assert (result.status, result.vacuous) == ("holds", 1)
         theorem.assumption("sane")(lambda run: math.nan)
-        assert judge(theorem, claim, runs(theorem, [[0.5]]), alpha=1e-6).vacuous == 1
+        assert judged(theorem, claim, runs(theorem, [[0.5]])).vacuous == 1
 
     def test_an_unknown_symbol_is_named(self):
         with pytest.raises(NtkVerifyError, match="does not know 'mystery'"):
@@ -132,7 +139,7 @@ class TestIdentity:
 
         def both(left, right):
             theorem, claim = make(identity, bound=None, measure=lambda: (left, right))
-            return judge(theorem, claim, [], alpha=1e-6).status
+            return judged(theorem, claim, []).status
 
         assert both(sympy.sin(x) ** 2 + sympy.cos(x) ** 2, 1) == "holds"
         assert both(x**2, x**2 + sympy.Rational(1, 10**9)) == "violated"
@@ -246,11 +253,11 @@ def test_a_record_is_plain_json_with_the_promised_keys():
 def test_the_margin_is_what_is_past_the_bound_beyond_rounding():
     """Nine tenths of the first measurement may be rounding: it is no excess to climb, the second says more."""
     measured, bound, error = np.array([1e-15, 1.0]), np.array([1e-16, 4.0]), np.array([9e-16, 1e-12])
-    outcome = _compare(measured, bound, error, from_below=False)
+    outcome = compare(measured, bound, error, from_below=False)
     assert outcome.margin == pytest.approx(-0.0, abs=1e-12)
     assert not outcome.failed
     assert outcome.doubtful
-    assert _compare(measured, bound, 2 * error, from_below=False).margin == pytest.approx(-0.75)
-    below = _compare(np.array([1.0]), np.array([4.0]), np.array([1.0]), from_below=True)
+    assert compare(measured, bound, 2 * error, from_below=False).margin == pytest.approx(-0.75)
+    below = compare(np.array([1.0]), np.array([4.0]), np.array([1.0]), from_below=True)
     assert below.margin == pytest.approx(0.5)
     assert below.failed

@@ -10,7 +10,7 @@ from small_instances import small_instance
 
 from ntkverify import NtkVerifyError
 from ntkverify.execution import backends
-from ntkverify.judging.outcome import assess
+from ntkverify.judging.case import Case, Trial
 
 FAMILIES = [
     ("gradient_descent_regression", "any width"),
@@ -43,7 +43,7 @@ def outcomes(theorem, family, instance, backend):
         if not claim.is_symbolic and family in list(theorem.families_of(claim)):
             with np.errstate(all="ignore"):
                 try:
-                    outcome = assess(theorem, claim, run)
+                    outcome = Trial(Case(theorem, claim, family), run).outcome
                 except NtkVerifyError as error:  # what a run refuses it refuses everywhere
                     found[claim.name] = str(error)
                 else:

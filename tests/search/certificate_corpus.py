@@ -23,6 +23,7 @@ from unittest import mock
 import small_instances
 
 from ntkverify import Instance, NtkVerifyError, load_theorem
+from ntkverify.judging.case import Case
 from ntkverify.judging.falsehoods import planted
 from ntkverify.search.evidence import certify as certify_module
 from ntkverify.theorem.quantifiers import always, identity
@@ -474,7 +475,7 @@ def ask(case):
         claim, family = theorem.claims[case["claim"]], theorem.families[case["family"]]
         try:
             return certify_module.certify(
-                theorem, claim, family, instance, relax=case.get("relax", []), **case.get("options", {})
+                Case(theorem, claim, family, tuple(case.get("relax", []))), instance, **case.get("options", {})
             )
         except Exception as error:
             return error

@@ -13,6 +13,7 @@ from ntkverify.arithmetic.ball_linear import eigenvalue_balls  # noqa: E402
 from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, ball_array, raw_array  # noqa: E402
 from ntkverify.arithmetic.balls import Undecided  # noqa: E402
 from ntkverify.instances import orthonormal_inputs  # noqa: E402
+from ntkverify.judging.case import Case  # noqa: E402
 from ntkverify.judging.draws import draw_instances  # noqa: E402
 from ntkverify.judging.falsehoods import planted  # noqa: E402
 from ntkverify.search.evidence.certify import certify  # noqa: E402
@@ -112,25 +113,25 @@ def small(**changes):
 class TestCertificate:
     def test_a_planted_falsehood_is_certified_and_the_true_claim_refuted(self, regression):
         claim, family = regression.claims[GRADIENT], regression.families["any width"]
-        true = certify(regression, claim, family, small())
+        true = certify(Case(regression, claim, family), small())
         assert true.status == "REFUTED"
         assert float(true.measured[0]) <= float(true.bound[1]) * (1 + 1e-12)
         with planted(regression, [f"{GRADIENT} * 9/10"]):
-            false = certify(regression, claim, family, small())
+            false = certify(Case(regression, claim, family), small())
         assert false.status == "CERTIFIED"
         assert float(false.measured[0]) > float(false.bound[1])
 
     def test_an_unmet_assumption_refutes_and_a_relaxed_one_does_not(self, regression):
         claim, family = regression.claims[GRADIENT], regression.families["any width"]
         long = small(data={"inputs": [[3.0]], "targets": [1.0]})
-        assert "unit inputs" in certify(regression, claim, family, long).reason
-        relaxed = certify(regression, claim, family, long, relax=["unit inputs"])
+        assert "unit inputs" in certify(Case(regression, claim, family), long).reason
+        relaxed = certify(Case(regression, claim, family, ("unit inputs",)), long)
         assert relaxed.status == "CERTIFIED"
 
     def test_an_excess_within_rounding_is_not_certified(self, theorem):
         claim, family = theorem.claims["the root squared is the square"], theorem.families["vectors"]
         instance = Instance(data={"x": [0.3, 0.7]}, parameters={"scale": 1.0})
-        assert certify(theorem, claim, family, instance).status == "REFUTED"
+        assert certify(Case(theorem, claim, family), instance).status == "REFUTED"
 
     def test_a_number_rounded_by_the_measure_itself_certifies_nothing(self, theorem):
         """(1e16 + 3) - 1e16 is 3, and 4 in float64: the claim is true."""
@@ -139,7 +140,7 @@ class TestCertificate:
             theorem.claims["rounds an enclosed number"], measure=lambda run: (np.float64(1e16) + 3.0) - 1e16
         )
         instance = Instance(data={"x": [0.3, 0.7]}, parameters={"scale": 1.0})
-        found = certify(theorem, claim, family, instance)
+        found = certify(Case(theorem, claim, family), instance)
         assert found.status == "UNDECIDED"
         assert "float64" in found.reason
 
@@ -149,11 +150,11 @@ class TestCertificate:
 
         claim = replace(theorem.claims["rounds an enclosed number"], measure=fails)
         instance = Instance(data={"x": [0.3, 0.7]}, parameters={"scale": 1.0})
-        assert certify(theorem, claim, theorem.families["vectors"], instance).status == "UNDECIDED"
+        assert certify(Case(theorem, claim, theorem.families["vectors"]), instance).status == "UNDECIDED"
 
     def test_probability_and_large_runs_are_undecided(self, regression, theorem):
         coin = theorem.claims["a fair coin"]
-        assert certify(theorem, coin, theorem.families["vectors"], small()).status == "UNDECIDED"
+        assert certify(Case(theorem, coin, theorem.families["vectors"]), small()).status == "UNDECIDED"
         claim, family = regression.claims[GRADIENT], regression.families["any width"]
         huge = small(data={"inputs": orthonormal_inputs(2), "targets": [0.0, 0.0]}, width=10**9)
-        assert "too many" in certify(regression, claim, family, huge).reason
+        assert "too many" in certify(Case(regression, claim, family), huge).reason

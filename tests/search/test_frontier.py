@@ -10,11 +10,13 @@ import pytest
 from ntkverify import Instance, NtkVerifyError, load_theorem
 from ntkverify.cli import main
 from ntkverify.commands.frontier import table_rows
+from ntkverify.judging.case import Case
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign.store import Store
 from ntkverify.search.evidence.shrink_instance import shrink
 from ntkverify.search.frontier.bisection import Bisection
 from ntkverify.search.frontier.frontier import best_family, first_conclusion, frontier, prescribes_width
+from ntkverify.search.frontier.setting import Setting
 from ntkverify.theorem.parts import Family
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
@@ -25,7 +27,7 @@ def test_a_falling_frontier_is_where_it_is_known_to_be(theorem):
     """Data of modulus 1/2: ``scale |x| <= 2`` holds up to scale 4, and is assumed up to scale 2."""
     family = Family("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
     theorem.families["vectors"] = family
-    (found,) = frontier(theorem, theorem.claims[LARGEST], family, over="scale", low=0.1, high=50, draws=80)
+    (found,) = frontier(Case(theorem, theorem.claims[LARGEST], family), Setting("scale", low=0.1, high=50), draws=80)
     assert found.low <= 4 <= found.high
     assert found.value == pytest.approx(4, rel=0.06)  # the bisection stops at a ratio of 1.05
     assert found.prescribed == pytest.approx(2, rel=1e-9)
@@ -42,7 +44,7 @@ def test_a_threshold_in_probability_lies_in_its_band(theorem):
         return np.random.default_rng(run.instance.seed).random() * 50 / run.m
 
     theorem.claims[claim] = replace(theorem.claims[claim], measure=narrow)
-    (found,) = frontier(theorem, theorem.claims[claim], family, over="width", high=1000, draws=400)
+    (found,) = frontier(Case(theorem, theorem.claims[claim], family), Setting("width", high=1000), draws=400)
     assert found.low < 90 < found.high
     assert found.low <= found.value <= found.high
     assert found.prescribed is None
@@ -62,8 +64,9 @@ def test_a_width_beyond_memory_is_prescribed_all_the_same():
     )  # fmt: skip
     needed = float(family.run(instance, theorem).m_0)
     assert needed > 1e12
-    search = Bisection(theorem, claim, family, [instance], "width", 0.9, 20, 0)
-    assert search.prescribed(1, 100) == pytest.approx(needed, rel=1e-9)
+    case = Case(theorem, claim, family)
+    search = Bisection(case, [instance], Setting(low=1, high=100), fraction=0.9, draws=20, entropy=0)
+    assert search.prescribed() == pytest.approx(needed, rel=1e-9)
     assert prescribes_width(theorem, claim)
 
 
@@ -76,7 +79,7 @@ def test_a_threshold_that_hardly_any_draw_exercises_is_none(theorem):
         measure=lambda run: 1.0 / run.m,
         given=lambda run: np.random.default_rng(run.instance.seed).random() < 0.05,
     )
-    (found,) = frontier(theorem, claim, family, over="width", high=1000, draws=60)
+    (found,) = frontier(Case(theorem, claim, family), Setting("width", high=1000), draws=60)
     assert found.value is None
 
 
@@ -86,21 +89,21 @@ def test_training_lasts_as_long_as_asked_for(theorem):
     family = theorem.families["vectors"] = Family("vectors", build, AlgebraRun, {})
     claim = replace(theorem.claims[LARGEST], measure=lambda run: 10.0 * run.steps / run.m)
     for steps, expected in ((None, 15), (40, 200), (80, 400)):
-        (found,) = frontier(theorem, claim, family, over="width", high=1000, draws=40, steps=steps)
+        (found,) = frontier(Case(theorem, claim, family), Setting("width", high=1000), draws=40, steps=steps)
         assert found.value == pytest.approx(expected, rel=0.06)
     with pytest.raises(NtkVerifyError, match="at least one training step"):
-        frontier(theorem, claim, family, steps=0)
+        frontier(Case(theorem, claim, family), steps=0)
 
 
 def test_a_claim_without_a_threshold_says_on_which_side_it_is(theorem):
     family = Family("vectors", lambda: Instance(data={"x": [0.5]}, parameters={"scale": 1.0}), AlgebraRun, {})
     theorem.families["vectors"] = family
     for low, high, words in ((0.1, 1, "holds throughout"), (5, 50, "fails throughout")):
-        curve = frontier(theorem, theorem.claims[LARGEST], family, over="scale", low=low, high=high, draws=120)
+        curve = frontier(Case(theorem, theorem.claims[LARGEST], family), Setting("scale", low, high), draws=120)
         assert curve[0].value is None
         assert table_rows(curve)[0][1] == words
     theorem.claims[LARGEST] = replace(theorem.claims[LARGEST], given=lambda run: False)
-    assert table_rows(frontier(theorem, theorem.claims[LARGEST], family, over="scale", draws=60))[0][1] == "-"
+    assert table_rows(frontier(Case(theorem, theorem.claims[LARGEST], family), Setting("scale"), draws=60))[0][1] == "-"
 
 
 def test_where_nothing_can_be_run_the_conclusion_does_not_hold(theorem):
@@ -114,7 +117,7 @@ def test_where_nothing_can_be_run_the_conclusion_does_not_hold(theorem):
         return 1.0
 
     theorem.claims[LARGEST] = replace(theorem.claims[LARGEST], measure=runs_from_one_on)
-    (found,) = frontier(theorem, theorem.claims[LARGEST], family, over="scale", low=0.1, high=50, draws=60)
+    (found,) = frontier(Case(theorem, theorem.claims[LARGEST], family), Setting("scale", low=0.1, high=50), draws=60)
     assert found.value == pytest.approx(1, rel=0.06)
     assert found.low < 1
     assert found.samples[0].draws == found.samples[0].refused > 0

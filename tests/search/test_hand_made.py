@@ -8,6 +8,7 @@ import sympy
 from small_instances import FOLDER, small_instance
 
 from ntkverify import load_theorem
+from ntkverify.judging.case import Case
 from ntkverify.judging.falsehoods import planted
 from ntkverify.search.evidence.certify import certify
 from ntkverify.theorem.instance import Instance
@@ -51,13 +52,13 @@ MERGING = [
 @pytest.mark.parametrize(("activation", "claim", "instance"), MERGING)
 def test_merging_samples_beyond_what_is_observed(activation, claim, instance):
     theorem = load_theorem(FOLDER / "positive_definiteness.py")
-    found = certify(theorem, theorem.claims[claim], theorem.families[f"merging samples, {activation}"], instance)
+    found = certify(Case(theorem, theorem.claims[claim], theorem.families[f"merging samples, {activation}"]), instance)
     assert found.status == "REFUTED"
     assert "one pair" in found.reason
     # the claim does fail there: the assumption is what keeps it
     relaxed = [a.name for a in theorem.assumptions_of(theorem.claims[claim]) if a.name.startswith("one pair")]
     family = theorem.families[f"merging samples, {activation}"]
-    assert certify(theorem, theorem.claims[claim], family, instance, relax=relaxed).status == "CERTIFIED"
+    assert certify(Case(theorem, theorem.claims[claim], family, tuple(relaxed)), instance).status == "CERTIFIED"
 
 
 def test_more_than_float64_can_tell_is_certified():
@@ -89,7 +90,7 @@ def test_other_shapes_than_the_observed_ones_are_outside(interior):
     instance = Instance(
         data={"interior": interior, "closer": closer, "boundary": [[0.0], [1.0]]}, parameters={"h": FINE}, width=1
     )
-    found = certify(theorem, theorem.claims[CUBED], theorem.families["merging samples, ReLU^3"], instance)
+    found = certify(Case(theorem, theorem.claims[CUBED], theorem.families["merging samples, ReLU^3"]), instance)
     assert found.status == "REFUTED"
     assert "one pair" in found.reason
 
@@ -101,7 +102,7 @@ def test_an_observation_about_many_neurons_says_nothing_of_one():
         data={"interior": [[0.296, 0.511]], "boundary": [[0, 0.497]], "source": [0.362], "values": [-0.308]},
         width=1, step=0.9, steps=1, seed=845,
     )  # fmt: skip
-    found = certify(theorem, theorem.claims[claim], theorem.families["tanh, heat"], instance)
+    found = certify(Case(theorem, theorem.claims[claim], theorem.families["tanh, heat"]), instance)
     assert found.status == "REFUTED"
     assert "event" in found.reason
     run = theorem.families["tanh, heat"].run(instance, theorem)
@@ -118,7 +119,7 @@ def test_a_bound_that_is_rounding_is_never_exceeded_for_certain():
     run = theorem.families["training"].run(instance, theorem)
     assert claim.given(run)
     assert run.residuals[-1] <= run.floor
-    found = certify(theorem, claim, theorem.families["training"], instance)
+    found = certify(Case(theorem, claim, theorem.families["training"]), instance)
     assert found.status == "UNDECIDED"
     assert "rounding errors" in found.reason
 
@@ -127,7 +128,7 @@ def test_a_bound_that_is_zero_at_first_is_judged_where_it_is_not():
     theorem, family, instance = small_instance("gradient_descent_regression", "any width")
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith("max_r ||w_r(k) - w_r(0)||"))
     growing = replace(claim, bound=sympy.Symbol("k") / 10**9, given=None, assumes=())
-    found = certify(theorem, growing, family, instance)
+    found = certify(Case(theorem, growing, family), instance)
     assert found.status == "CERTIFIED"
     assert float(found.measured[0]) > 0
 
@@ -135,9 +136,9 @@ def test_a_bound_that_is_zero_at_first_is_judged_where_it_is_not():
 def test_a_false_identity_is_certified():
     theorem, family, instance = small_instance("natural_gradient_pinn", "tanh, heat")
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith("the step solves"))
-    assert certify(theorem, claim, family, instance).status == "REFUTED"
+    assert certify(Case(theorem, claim, family), instance).status == "REFUTED"
     wrong = replace(claim, measure=lambda run: (claim.measure(run)[0] * 2, claim.measure(run)[1]))
-    assert certify(theorem, wrong, family, instance).status == "CERTIFIED"
+    assert certify(Case(theorem, wrong, family), instance).status == "CERTIFIED"
 
 
 def test_a_falsehood_about_1024_neurons_is_certified():
@@ -147,9 +148,9 @@ def test_a_falsehood_about_1024_neurons_is_certified():
         width=1024, step=0.9, steps=1, seed=845,
     )  # fmt: skip
     (name,) = (n for n in theorem.claims if n.startswith("1024 neurons: ||E||"))
-    assert certify(theorem, theorem.claims[name], theorem.families["tanh, heat"], instance).status == "REFUTED"
+    assert certify(Case(theorem, theorem.claims[name], theorem.families["tanh, heat"]), instance).status == "REFUTED"
     with planted(theorem, [f"{name} * 1/10000"]):
-        false = certify(theorem, theorem.claims[name], theorem.families["tanh, heat"], instance)
+        false = certify(Case(theorem, theorem.claims[name], theorem.families["tanh, heat"]), instance)
     assert false.status == "CERTIFIED"
 
 

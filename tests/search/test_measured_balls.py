@@ -13,6 +13,7 @@ from ntkverify import Instance, NtkVerifyError, load_theorem  # noqa: E402
 from ntkverify.arithmetic.ball_linear import FUNCTIONS, eigenvalue_balls, solve_balls, spectral_norm_ball  # noqa: E402
 from ntkverify.arithmetic.ball_numbers import Ball, ball_array, raw_array  # noqa: E402
 from ntkverify.cli import main  # noqa: E402
+from ntkverify.judging.case import Case  # noqa: E402
 from ntkverify.judging.falsehoods import planted  # noqa: E402
 from ntkverify.search.evidence.certify import certify  # noqa: E402
 from ntkverify.search.evidence.violation import Violation, digest  # noqa: E402
@@ -41,14 +42,14 @@ CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, u
 )  # fmt: skip
 def test_what_refutes_a_merging_lemma_anywhere_is_certified_and_outside_its_assumption(family, anywhere, mended):
     theorem, family, instance = small_instance("positive_definiteness", family)
-    assert certify(theorem, theorem.claims[anywhere], family, instance).status == "CERTIFIED"
-    certificate = certify(theorem, theorem.claims[mended], family, instance)
+    assert certify(Case(theorem, theorem.claims[anywhere], family), instance).status == "CERTIFIED"
+    certificate = certify(Case(theorem, theorem.claims[mended], family), instance)
     assert certificate.status == "REFUTED"
     assert "4 sqrt(h) apart" in certificate.reason
     # with the merging pair and one boundary sample there is nothing else that could be close
     alone = {name: [instance.data[name][0], instance.data[name][-1]] for name in ("interior", "closer")}
     alone = replace(instance, data={**alone, "boundary": instance.data["boundary"][:1]})
-    assert "kept" in certify(theorem, theorem.claims[mended], family, alone).reason
+    assert "kept" in certify(Case(theorem, theorem.claims[mended], family), alone).reason
 
 
 TRAJECTORY = (
@@ -115,7 +116,7 @@ def test_the_first_steps_bound_and_a_thousandth_of_it_are_told_apart(tmp_path, c
     assert moved.turns
     names = (next(name for name in theorem.claims if name.startswith("third order: ")),
              "third order with a thousandth of its constant")  # fmt: skip
-    found = [certify(theorem, theorem.claims[name], family, moved).status for name in names]
+    found = [certify(Case(theorem, theorem.claims[name], family), moved).status for name in names]
     assert found == ["REFUTED", "CERTIFIED"]
     # and from a file, by whoever was sent it
     path = FOLDER / "quadratic_convergence.py"
@@ -211,9 +212,9 @@ def test_linear_algebra_encloses():
 def test_a_falsehood_about_a_network_is_certified_and_the_truth_refuted(name, family, claim):
     theorem, family, instance = small_instance(name, family, width=10)
     instance = replace(instance, scale=1.0)  # short weights are far from every bound
-    true = certify(theorem, theorem.claims[claim], family, instance)
+    true = certify(Case(theorem, theorem.claims[claim], family), instance)
     assert true.status == "REFUTED"
     with planted(theorem, [f"{claim} * 1/10000"]):
-        false = certify(theorem, theorem.claims[claim], family, instance)
+        false = certify(Case(theorem, theorem.claims[claim], family), instance)
     assert false.status == "CERTIFIED"
     assert float(false.measured[0]) > float(false.bound[1])

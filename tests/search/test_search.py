@@ -12,8 +12,8 @@ from ntkverify import Instance, NtkVerifyError, with_probability
 from ntkverify.cli import main
 from ntkverify.execution.draw import draw_block
 from ntkverify.instances import generator
+from ntkverify.judging.case import Case
 from ntkverify.judging.falsehoods import plants_of
-from ntkverify.judging.outcome import assess
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign import campaign
 from ntkverify.search.campaign.campaign import results, search_cell
@@ -125,7 +125,7 @@ class TestCampaign:
         tried = []
 
         def doubting(*args, **options):
-            tried.append(options["vector"])
+            tried.append(options["place"].vector)
             found = settle(*args, **options)
             return found if len(tried) > campaign.SUSPECTS else Finding("refuted", found.violation)
 
@@ -178,8 +178,8 @@ class TestCampaign:
         assert len(runs) == 3
 
     def test_zero_below_a_bound_of_zero_is_no_summit(self, theorem):
-        run = AlgebraRun(Instance(data={"x": [0.0]}, parameters={"scale": 1.0}), theorem)
-        assert assess(theorem, theorem.claims["the root squared is the square"], run).margin == -1
+        case = Case(theorem, theorem.claims["the root squared is the square"], theorem.families["vectors"])
+        assert case.outcome(Instance(data={"x": [0.0]}, parameters={"scale": 1.0})).margin == -1
 
     def test_plants_are_made_for_every_symbol_of_a_bound(self, theorem):
         assert plants_of(theorem.claims[SQUARES]) == [
@@ -256,11 +256,11 @@ class TestCampaign:
             return replace(claim, measure=measure)
 
         options = {"entropy": 5, "alpha": 1e-6}
-        honest = confirm(theorem, raising(0.05), family, instance, **options)
+        honest = confirm(Case(theorem, raising(0.05), family), instance, **options)
         assert honest.log_e < -np.log(1e-6)
         assert honest.refused > honest.draws / 2
         # and a claim that fails in 45 of 100 draws is refuted though 10 can't be run
-        false = confirm(theorem, raising(0.45), family, instance, **options)
+        false = confirm(Case(theorem, raising(0.45), family), instance, **options)
         assert false.log_e >= -np.log(1e-6)
 
     @pytest.mark.parametrize("engine", ["hypothesis", "portfolio"])

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 
 from ntkverify import Instance, load_theorem
 from ntkverify.instances import generator
+from ntkverify.judging.case import Case
 from ntkverify.judging.falsehoods import planted
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.search.campaign.campaign import results, search_cell
 from ntkverify.search.campaign.cells import cells_of
 from ntkverify.search.campaign.store import Store
-from ntkverify.search.evidence.settle import settle
+from ntkverify.search.evidence.settle import Draws, settle
 from ntkverify.search.evidence.shrink_in_family import lower
 from ntkverify.search.evidence.shrink_instance import shrink
+from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import VACUOUS, Score, score
 from ntkverify.search.space.coordinates import GRID, Space
 from ntkverify.theorem.parts import Family
@@ -101,9 +103,8 @@ def test_a_planted_falsehood_about_networks_ends_with_one_sample_one_dimension_a
     assert np.shape(instance["data"]["inputs"]) == (1, 1)
     assert (instance["width"], instance["steps"]) == (1, 1)
     with planted(theorem, [plant]):
-        claim, family = theorem.claims[GRADIENT], theorem.families["any width"]
         restored = Instance.from_json(json.dumps(instance))
-        assert score(theorem, claim, family, restored).failed
+        assert score(cell.case(theorem), restored).failed
 
 
 def test_what_balls_refute_inside_the_family_is_no_violation_beyond_it(theorem, module, monkeypatch):
@@ -112,18 +113,16 @@ def test_what_balls_refute_inside_the_family_is_no_violation_beyond_it(theorem, 
     from ntkverify.search.evidence import settle as module_of_settle
     from ntkverify.search.evidence.certify import Certificate
 
-    claim = theorem.claims["squares sum to n at most"]
-    family = Instance(data={"x": [2.0]}, parameters={"scale": 1.0}, width=4, theorem=theorem.id, family="vectors")
+    claim, family = theorem.claims["squares sum to n at most"], theorem.families["vectors"]
+    case = Case(theorem, claim, family, relaxed=("entries at most 1",))
+    drawn = Instance(data={"x": [2.0]}, parameters={"scale": 1.0}, width=4, theorem=theorem.id, family="vectors")
     seen = []
 
-    def answer(theorem, claim, family, instance, **options):
+    def answer(case, instance):
         seen.append(instance.width)
         return Certificate("REFUTED" if instance.width == 4 else "CERTIFIED", "", 128)
 
     monkeypatch.setattr(module_of_settle, "certify", answer)
-    found = settle(
-        theorem, claim, theorem.families["vectors"], family, path=module, relax=("entries at most 1",), plants=(),
-        seeds=(), entropy=0, attempt=0,
-    )  # fmt: skip
+    found = settle(case, Violation.suspected(case, drawn, path=module), draws=Draws())
     assert seen == [1, 4]
     assert found.status == "refuted"

@@ -16,12 +16,12 @@ from ntkverify.judging.falsehoods import planted
 from ntkverify.search.campaign.cells import Cell
 from ntkverify.search.campaign.store import Store, cell_id
 from ntkverify.search.climb.engines import Finished, climb
-from ntkverify.search.evidence.settle import CLOSING, settle
+from ntkverify.search.evidence.settle import CLOSING, Draws, Place, settle
+from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import VACUOUS, Score, draws_weights, score
 from ntkverify.search.space.coordinates import GRID, Space, weight_seed
 from ntkverify.search.space.deformations import useful
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.quantifiers import WithProbability
 from ntkverify.theorem.theorem import Theorem
 
@@ -60,8 +60,7 @@ def search_cell(
         if store.is_finished(name):  # by another process, since the first look
             return True
         with planted(theorem, cell.plants):
-            claim, family = theorem.claims[cell.claim], theorem.families[cell.family]
-            _Search(theorem, claim, family, cell, name, store, Path(path), progress).run()
+            _Search(theorem, cell, store, Path(path), progress).run()
         store.finish_cell(name)
     return True
 
@@ -69,19 +68,9 @@ def search_cell(
 class _Search:
     """The objective of one cell: answers from the record or evaluates, and follows up suspects."""
 
-    def __init__(
-        self,
-        theorem: Theorem,
-        claim: Claim,
-        family: Family,
-        cell: Cell,
-        name: str,
-        store: Store,
-        path: Path,
-        progress: Progress,
-    ) -> None:
-        self.theorem, self.claim, self.family, self.cell, self.name = theorem, claim, family, cell, name
-        self.store, self.path, self.progress = store, path, progress
+    def __init__(self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress) -> None:
+        self.case, self.cell, self.store, self.path, self.progress = cell.case(theorem), cell, store, path, progress
+        self.name = name = store.open_cell(cell.settings())
         self.space = space_of(theorem, cell)
         self.entropy = self.space.entropy
         # another cell that ends at the same instance draws others
@@ -95,7 +84,7 @@ class _Search:
         self.seen: dict[tuple[int, ...], Score] = {}
         self.scores: dict[str, Score] = {}  # by instance: many vectors stand for one
         self.settled: list[tuple[int, ...]] = []
-        self.noisy = isinstance(claim.quantifier, WithProbability)
+        self.noisy = isinstance(self.case.claim.quantifier, WithProbability)
         self.suspects = SUSPECTS * (NOISY if self.noisy else 1)
         self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
@@ -168,9 +157,7 @@ class _Search:
             # a claim of probability is scored by seeds of its own
             text = (instance.with_seed(0) if self.noisy else instance).to_json()
             if text not in self.scores:
-                self.scores[text] = score(
-                    self.theorem, self.claim, self.family, instance, relax=self.cell.relax, seeds=self.seeds
-                )
+                self.scores[text] = score(self.case, instance, seeds=self.seeds)
             result = self.scores[text]
         seconds = time.process_time() - started
         self.seconds[key] = seconds
@@ -192,20 +179,13 @@ class _Search:
         if key not in self.findings:
             instance, _ = self._instance(key)
             assert instance is not None
+            attempt = len(self.settled)
             finding = settle(
-                self.theorem,
-                self.claim,
-                self.family,
-                instance,
-                path=self.path,
-                relax=self.cell.relax,
-                plants=self.cell.plants,
-                seeds=self.seeds,
+                self.case,
+                Violation.suspected(self.case, instance, path=self.path, plants=self.cell.plants),
                 # a confirmation may use two streams of fresh seeds
-                entropy=self.fresh + 2 * len(self.settled),
-                vector=key,
-                instance_of=lambda vector: self._instance(tuple(vector))[0],
-                attempt=len(self.settled),
+                draws=Draws(self.seeds, self.fresh + 2 * attempt, attempt),
+                place=Place(key, lambda vector: self._instance(tuple(vector))[0]),
             )
             self.store.add_finding(self.name, key, finding.status, finding.violation.content())
             self.findings[key] = finding.status, finding.violation.content()
@@ -224,17 +204,14 @@ def _entropy(*names: object) -> int:
 
 def space_of(theorem: Theorem, cell: Cell) -> Space:
     """The vectors that a cell searches, and the instances that they stand for."""
-    claim, family = theorem.claims[cell.claim], theorem.families[cell.family]
-    entropy = _entropy(cell.entropy, cell.claim)
-    plain = Space(family, theorem.id, entropy=entropy)
+    case, entropy = cell.case(theorem), _entropy(cell.entropy, cell.claim)
+    plain = Space(case.family, theorem.id, entropy=entropy)
     drawn = _drawn(plain, entropy)
-    stretches = useful(theorem, family, drawn, theorem.assumptions_of(claim), cell.relax) if cell.relax else ()
+    stretches = useful(case, drawn) if cell.relax else ()
     # a claim of probability is scored by several draws of one instance; beyond an assumption anything may be asked for
-    weights = not isinstance(claim.quantifier, WithProbability) and plain.seeded
-    weights = weights and (
-        bool(cell.relax) or draws_weights(theorem, claim, family, [i for i in drawn if i.width <= cell.max_width])
-    )
-    return Space(family, theorem.id, entropy=entropy, stretches=stretches, weights=weights)
+    weights = not isinstance(case.claim.quantifier, WithProbability) and plain.seeded
+    weights = weights and (bool(cell.relax) or draws_weights(case, [i for i in drawn if i.width <= cell.max_width]))
+    return Space(case.family, theorem.id, entropy=entropy, stretches=stretches, weights=weights)
 
 
 def _drawn(space: Space, entropy: int) -> list[Instance]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.case import Case
 from ntkverify.search.climb.engines import DEFAULT_ENGINES, ENGINES
 from ntkverify.search.evidence.violation import digest
 from ntkverify.search.score import searchable
@@ -58,6 +59,10 @@ class Cell:
     max_width: int
     goal: float | None = None
     searcher: int = SEARCHER
+
+    def case(self, theorem: Theorem) -> Case:
+        """What the cell searches, as its theorem has it now, plants included."""
+        return Case(theorem, theorem.claims[self.claim], theorem.families[self.family], self.relax)
 
     def settings(self) -> dict[str, Any]:
         """JSON-ready dictionary; the family under the key that stores of all versions have, so that they resume."""

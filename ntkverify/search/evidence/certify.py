@@ -14,7 +14,6 @@ rounded, and an excess of that size says nothing about the theorem.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -22,13 +21,12 @@ import numpy as np
 
 from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, raw, raw_array
 from ntkverify.arithmetic.balls import Undecided, escalate
+from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.case import Case
 from ntkverify.judging.outcome import DEFAULT_ROUNDING
-from ntkverify.search.score import outcome_of
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.quantifiers import always, identity
-from ntkverify.theorem.theorem import Theorem
 
 Status = Literal["CERTIFIED", "REFUTED", "UNDECIDED"]
 BITS = 128  #: precision of the first attempt
@@ -70,24 +68,13 @@ class Certificate:
         return asdict(self)
 
 
-def certify(
-    theorem: Theorem,
-    claim: Claim,
-    family: Family,
-    instance: Instance,
-    *,
-    relax: Collection[str] = (),
-    bits: int = BITS,
-    limit: int = LIMIT,
-) -> Certificate:
+def certify(case: Case, instance: Instance, *, bits: int = BITS, limit: int = LIMIT) -> Certificate:
     """Repeat a violation of an ``always`` claim or an identity in balls.
 
     Parameters
     ----------
-    theorem, claim, family, instance
+    case, instance
         What is said to be violated by what.
-    relax : collection of str
-        Assumptions that were dropped.
     bits, limit : int
         First and largest precision.
 
@@ -96,13 +83,14 @@ def certify(
     NtkVerifyError
         If the instance can't be run in float64 either.
     """
-    if claim.quantifier is not always and claim.quantifier is not identity:
+    quantifier = case.claim.quantifier
+    if quantifier is not always and quantifier is not identity:
         return Certificate(
-            "UNDECIDED", f"{claim.quantifier.name} is a statement about probability: no single run refutes it", 0
+            "UNDECIDED", f"{quantifier.name} is a statement about probability: no single run refutes it", 0
         )
     if too_large := _too_large(instance, 1.0):
         return Certificate("UNDECIDED", too_large, 0)
-    outcome_of(theorem, claim, family, instance, relax=relax)  # an instance that can't be run is the user's mistake
+    case.outcome(instance)  # an instance that can't be run is the user's mistake
     last = [bits]
 
     def attempt(precision: int) -> Certificate:
@@ -110,7 +98,7 @@ def certify(
 
         last[0] = precision
         with flint.ctx.workprec(precision):
-            return _attempt(theorem, claim, family, instance, relax, precision)
+            return _attempt(case, instance, precision)
 
     try:
         result: Certificate = escalate(attempt, bits=bits, limit=limit)
@@ -141,30 +129,26 @@ class _Open(Undecided):
         self.certificate = certificate
 
 
-def _attempt(
-    theorem: Theorem, claim: Claim, family: Family, instance: Instance, relax: Collection[str], bits: int
-) -> Certificate:
-    run = family.run(instance, theorem, backend="ball")
+def _attempt(case: Case, instance: Instance, bits: int) -> Certificate:
+    claim, run = case.claim, case.run(instance, backend="ball")
     if too_large := _too_large(instance, run.cost):
         raise NoEnclosure(too_large)
-    for assumption in theorem.assumptions_of(claim):
-        if assumption.name in relax:
-            continue
+    for assumption in case.assumptions:
         margin = raw(assumption.margin(run))
         if margin < 0:
             return Certificate("REFUTED", f"the assumption {assumption.name!r} is not met: {margin}", bits)
         if not margin >= 0:
             raise Undecided(f"the assumption {assumption.name!r} has the margin {margin}")
-    measured, bound = _sides(theorem, claim, run)
+    measured, bound = _sides(case, run)
     mask = np.ones(measured.shape, bool)
     if claim.given is not None:
         mask = np.broadcast_to(np.asarray(claim.given(run), bool), measured.shape)
     if not mask.any():
         return Certificate("REFUTED", "the event that the claim conditions on does not happen", bits)
-    mask = mask & ~_rounding_alone(theorem, claim, run, bound)
+    mask = mask & ~_rounding_alone(case, run, bound)
     if not mask.any():
         raise NoEnclosure("the bound is made of rounding errors of float64, which balls do not have")
-    tolerance = np.broadcast_to(_tolerance(claim, family.run, theorem, instance, measured), measured.shape)
+    tolerance = np.broadcast_to(_tolerance(case, instance, measured), measured.shape)
     entries = [int(i) for i in np.flatnonzero(mask.ravel())]
     excess = (bound - measured if claim.from_below else measured - bound).ravel()
     slack = {i: excess[i] - raw(float(tolerance.flat[i])) for i in entries}
@@ -190,22 +174,23 @@ def _attempt(
     raise _Open(answer("UNDECIDED", f"the enclosures of measured quantity and bound overlap with {bits} bits"))
 
 
-def _sides(theorem: Theorem, claim: Claim, run: Any) -> tuple[Any, Any]:
+def _sides(case: Case, run: Any) -> tuple[Any, Any]:
+    claim = case.claim
     if claim.quantifier is identity:
         left, right = (_enclosed(side) for side in claim.measure(run))
         measured = _array(np.frompyfunc(abs, 1, 1)(left - right))
         return measured, _array(np.zeros(measured.shape))
     measured = _array(_enclosed(claim.measure(run)))
-    bound = _array(run.evaluate(theorem.bound_of(claim)))
+    bound = _array(run.evaluate(case.theorem.bound_of(claim)))
     return measured, np.broadcast_to(bound, measured.shape)
 
 
-def _rounding_alone(theorem: Theorem, claim: Claim, run: Any, bound: Any) -> Any:
+def _rounding_alone(case: Case, run: Any, bound: Any) -> Any:
     """Entries whose bound is zero in balls and not in float64: what they bound is exact here, and never that small."""
     zero = np.frompyfunc(lambda b: bool(b == 0), 1, 1)(bound).astype(bool)
-    if claim.quantifier is identity or not zero.any():
+    if case.claim.quantifier is identity or not zero.any():
         return np.zeros(bound.shape, bool)
-    return zero & (np.abs(np.asarray(run.plain.evaluate(theorem.bound_of(claim)), dtype=np.float64)) > 0)
+    return zero & (np.abs(np.asarray(run.plain.evaluate(case.theorem.bound_of(case.claim)), dtype=np.float64)) > 0)
 
 
 def _enclosed(values: Any) -> Any:
@@ -228,15 +213,13 @@ def _array(values: Any) -> Any:
     return result
 
 
-def _tolerance(
-    claim: Claim, make: Callable[..., Any], theorem: Theorem, instance: Instance, measured: Any
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _tolerance(case: Case, instance: Instance, measured: Any) -> Array:
     """The claim's own rounding error, from the float64 run: what its float64 verdict was given too."""
-    if claim.error is None:
+    if case.claim.error is None:
         middle = np.frompyfunc(lambda b: float(abs(b).mid()), 1, 1)(measured)
         return DEFAULT_ROUNDING * np.asarray(middle, dtype=np.float64)
     with np.errstate(all="ignore"):
-        error = np.asarray(claim.error(make(instance, theorem)), dtype=np.float64)
+        error = np.asarray(case.claim.error(case.run(instance)), dtype=np.float64)
     if not np.isfinite(error).all():
         raise NoEnclosure("the rounding error that the claim states is not finite here")
     return error

@@ -7,20 +7,17 @@ its e-process watched after every draw; e-values of independent confirmations of
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from scipy import special
 
-from ntkverify.expressions import evaluate
+from ntkverify.judging.case import Case
 from ntkverify.judging.statistics import EProcess
-from ntkverify.search.score import NOT_RUN, outcome_of
+from ntkverify.search.score import NOT_RUN, allowed_failures
 from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Family
-from ntkverify.theorem.quantifiers import WithProbability
-from ntkverify.theorem.theorem import Theorem
 
 _SALT = 3  # keeps confirming seeds apart from searching ones
 _MOST = 1000  # draws of an instance
@@ -55,17 +52,7 @@ class Confirmation:
         return asdict(self)
 
 
-def confirm(
-    theorem: Theorem,
-    claim: Claim,
-    family: Family,
-    instance: Instance,
-    *,
-    entropy: int,
-    alpha: float,
-    relax: Collection[str] = (),
-    most: int | None = None,
-) -> Confirmation:
+def confirm(case: Case, instance: Instance, *, entropy: int, alpha: float, most: int | None = None) -> Confirmation:
     """Draw an instance with fresh seeds until the e-process rejects at level `alpha`, or it looks hopeless.
 
     A draw that misses the claim's event counts for nothing. One that can't be run counts as held: what it would have
@@ -80,15 +67,14 @@ def confirm(
         done so with a probability below 0.1% at twice the allowed rate (at a rate of 0.1 if that is more); stopping
         early costs power only, never validity.
     """
-    assert isinstance(claim.quantifier, WithProbability)
-    delta = 1 - float(evaluate(theorem, claim.quantifier.probability, family.run(instance, theorem)))
+    delta = allowed_failures(case, instance)
     process, refused = EProcess(delta), 0
     worth_finding = min(max(2 * delta, 0.1), (1 + delta) / 2)
     most = most or (_MOST if instance.width <= _WIDE else _MOST_WIDE)
     for index in range(most):
         drawn = instance.with_seed(weight_seed(entropy, index, salt=_SALT))
         try:
-            outcome = outcome_of(theorem, claim, family, drawn, relax=relax)
+            outcome = case.outcome(drawn)
         except NOT_RUN:
             refused += 1
             process.update(False, delta=delta)

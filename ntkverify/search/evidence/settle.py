@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from ntkverify.judging.case import Case
 from ntkverify.search.evidence.certify import certify
 from ntkverify.search.evidence.fresh_seeds import combined_log_e, confirm
 from ntkverify.search.evidence.shrink_in_family import lower
 from ntkverify.search.evidence.shrink_instance import attempts_for, shrink
-from ntkverify.search.evidence.violation import Violation, digest, versions
-from ntkverify.search.score import Score, outcome_of, score
+from ntkverify.search.evidence.violation import Violation
+from ntkverify.search.score import Score, score
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.quantifiers import WithProbability
-from ntkverify.theorem.theorem import Theorem
 
 #: probability that one cell calls a true claim of probability violated
 ALPHA = 1e-6
@@ -44,140 +42,114 @@ class Finding:
     violation: Violation
 
 
-def settle(
-    theorem: Theorem,
-    claim: Claim,
-    family: Family,
-    instance: Instance,
-    *,
-    path: Path,
-    relax: tuple[str, ...],
-    plants: tuple[str, ...],
-    seeds: tuple[int, ...],
-    entropy: int,
-    attempt: int,
-    vector: tuple[int, ...] = (),
-    instance_of: Callable[[Sequence[int]], Instance | None] | None = None,
-) -> Finding:
+@dataclass(frozen=True)
+class Place:
+    """Where in its family an instance lies, so that it can be shrunk inside the family first.
+
+    Parameters
+    ----------
+    vector : tuple of int
+        Its coordinates.
+    instance_of : callable
+        Turns coordinates into an instance.
+    """
+
+    vector: tuple[int, ...]
+    instance_of: Callable[[Sequence[int]], Instance | None]
+
+    def lowered(self, instance: Instance, measure: Callable[[Instance], Score]) -> Instance:
+        """The smallest instance of the family that still violates."""
+        vector = lower(self.vector, self.instance_of, measure, most=attempts_for(instance))
+        return self.instance_of(vector) or instance
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How a claim of probability is drawn at one suspect of a cell.
+
+    Parameters
+    ----------
+    seeds : tuple of int
+        The draws by which the suspect was selected.
+    entropy : int
+        Names the fresh seeds.
+    attempt : int
+        How many suspects of this cell were settled before.
+    """
+
+    seeds: tuple[int, ...] = ()
+    entropy: int = 0
+    attempt: int = 0
+
+    @property
+    def alpha(self) -> float:
+        """The share of `ALPHA` that this attempt may spend; all attempts together spend `ALPHA`."""
+        return ALPHA / ((2 * self.attempt + 1) * (2 * self.attempt + 2))
+
+
+def settle(case: Case, suspect: Violation, *, draws: Draws, place: Place | None = None) -> Finding:
     """Decide what a failing evaluation is worth.
 
     Parameters
     ----------
-    theorem, claim, family, instance
+    case : Case
         What failed.
-    path : Path
-        The theorem's module, written into the file.
-    relax, plants : tuple of str
-        What was dropped and what was made wrong.
-    seeds : tuple of int
-        The draws by which a claim of probability was selected.
-    entropy : int
-        Names the fresh seeds.
-    vector, instance_of
-        The coordinates of the instance and what turns them into one, to shrink inside the family first.
-    attempt : int
-        How many suspects of this cell were settled before; the j-th gets the share 1/((2j+1)(2j+2)) of `ALPHA`.
+    suspect : Violation
+        On which instance, still without evidence.
+    draws : Draws
+        How a claim of probability is drawn.
+    place : Place, optional
+        Where in its family that instance lies.
     """
-    template = Violation(theorem.id, str(path), digest(path), claim.name, relax, plants, instance, {}, versions())
-    if isinstance(claim.quantifier, WithProbability):
-        return _by_fresh_seeds(
-            theorem,
-            claim,
-            family,
-            template,
-            seeds=seeds,
-            entropy=entropy,
-            attempt=attempt,
-            vector=vector,
-            instance_of=instance_of,
-        )
-
-    return _by_balls(theorem, claim, family, template, vector=vector, instance_of=instance_of)
-
-
-def _by_balls(
-    theorem: Theorem,
-    claim: Claim,
-    family: Family,
-    template: Violation,
-    *,
-    vector: tuple[int, ...],
-    instance_of: Callable[[Sequence[int]], Instance | None] | None,
-) -> Finding:
-    """Shrink a violation of an ``always`` claim or an identity, and certify it."""
-    relax = template.relax
 
     def measure(candidate: Instance) -> Score:
-        return score(theorem, claim, family, candidate, relax=relax)
+        return score(case, candidate, seeds=draws.seeds)
 
-    lowered = _lowered(template.instance, measure, vector, instance_of)
-    chosen = _shrunk(lowered, measure)
-    certificate = certify(theorem, claim, family, chosen, relax=relax)
-    if chosen != lowered:
+    def lowered() -> Instance:
+        return suspect.instance if place is None else place.lowered(suspect.instance, measure)
+
+    def shrunk(instance: Instance) -> Instance:
+        """A network made smaller than its family makes them."""
+        if instance.width == 0:  # linear algebra: outside its family there may be nothing that the claim speaks of
+            return instance
+        return shrink(instance, lambda candidate: measure(candidate).failed, most=attempts_for(instance))
+
+    if isinstance(case.claim.quantifier, WithProbability):
+        return _by_fresh_seeds(case, suspect, draws, lambda: shrunk(lowered()))
+    inside = lowered()
+    return _by_balls(case, suspect, inside, shrunk(inside))
+
+
+def _by_balls(case: Case, suspect: Violation, inside: Instance, chosen: Instance) -> Finding:
+    """Certify the violation of an ``always`` claim or an identity, as shrunk beyond its family or inside it."""
+    certificate = certify(case, chosen)
+    if chosen != inside:
         # a family may mean more than the assumptions say: what balls refute there is no violation elsewhere either
-        inside = certify(theorem, claim, family, lowered, relax=relax)
-        if inside.status == "REFUTED" or certificate.status != "CERTIFIED":
-            chosen, certificate = lowered, inside
-    status = {"CERTIFIED": "certified", "UNDECIDED": "undecided", "REFUTED": "refuted"}[certificate.status]
-    evidence = {**_float64(theorem, claim, family, chosen, relax), **certificate.record()}
+        in_family = certify(case, inside)
+        if in_family.status == "REFUTED" or certificate.status != "CERTIFIED":
+            chosen, certificate = inside, in_family
+    status = certificate.status.lower()
+    evidence = {**_float64(case, chosen), **certificate.record()}
     kind = "certified" if status == "certified" else "float64"
-    return Finding(status, replace(template, instance=chosen).with_evidence(kind=kind, **evidence))
+    return Finding(status, replace(suspect, instance=chosen).with_evidence(kind=kind, **evidence))
 
 
-def _lowered(
-    instance: Instance,
-    measure: Callable[[Instance], Score],
-    vector: tuple[int, ...],
-    instance_of: Callable[[Sequence[int]], Instance | None] | None,
-) -> Instance:
-    """The smallest instance of the family that still violates."""
-    if vector and instance_of is not None:
-        return instance_of(lower(vector, instance_of, measure, most=attempts_for(instance))) or instance
-    return instance
-
-
-def _shrunk(instance: Instance, measure: Callable[[Instance], Score]) -> Instance:
-    """A network made smaller than its family makes them."""
-    if instance.width == 0:  # linear algebra: outside its family there may be nothing that the claim speaks of
-        return instance
-    return shrink(instance, lambda candidate: measure(candidate).failed, most=attempts_for(instance))
-
-
-def _float64(
-    theorem: Theorem, claim: Claim, family: Family, instance: Instance, relax: tuple[str, ...]
-) -> dict[str, Any]:
-    outcome = outcome_of(theorem, claim, family, instance, relax=relax)
+def _float64(case: Case, instance: Instance) -> dict[str, Any]:
+    outcome = case.outcome(instance)
     numbers = {"margin": outcome.margin, "float64_measured": outcome.at_worst[0], "float64_bound": outcome.at_worst[1]}
     # a run that left the range of float64 has no number to write
     return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 
 
-def _by_fresh_seeds(
-    theorem: Theorem,
-    claim: Claim,
-    family: Family,
-    template: Violation,
-    *,
-    seeds: tuple[int, ...],
-    entropy: int,
-    attempt: int,
-    vector: tuple[int, ...],
-    instance_of: Callable[[Sequence[int]], Instance | None] | None,
-) -> Finding:
-    relax = template.relax
-
-    def measure(candidate: Instance) -> Score:
-        return score(theorem, claim, family, candidate, relax=relax, seeds=seeds)
-
-    alpha = ALPHA / ((2 * attempt + 1) * (2 * attempt + 2))
-    first = confirm(theorem, claim, family, template.instance, entropy=entropy, alpha=alpha, relax=relax)
-    chosen, result = template.instance, first
-    if first.log_e >= -math.log(alpha):
-        small = _shrunk(_lowered(template.instance, measure, vector, instance_of), measure)
-        if small != template.instance:
-            again = confirm(theorem, claim, family, small, entropy=entropy + 1, alpha=alpha / 2, relax=relax)
-            if again.log_e >= -math.log(alpha / 2):
-                chosen, result = small, again
+def _by_fresh_seeds(case: Case, suspect: Violation, draws: Draws, smaller: Callable[[], Instance]) -> Finding:
+    """Draw the instance anew, and a smaller one too if that confirms it."""
+    alpha, chosen = draws.alpha, suspect.instance
+    result = confirm(case, chosen, entropy=draws.entropy, alpha=alpha)
+    confirmed = result.log_e >= -math.log(alpha)
+    if confirmed and (small := smaller()) != chosen:
+        again = confirm(case, small, entropy=draws.entropy + 1, alpha=alpha / 2)
+        if again.log_e >= -math.log(alpha / 2):
+            chosen, result = small, again
     evidence = {"alpha": alpha, "confirmations": [result.record()], "log_e": combined_log_e([result.record()])}
-    violation = replace(template, instance=chosen).with_evidence(kind="probability", **evidence)
-    return Finding("confirmed" if first.log_e >= -math.log(alpha) else "unconfirmed", violation)
+    violation = replace(suspect, instance=chosen).with_evidence(kind="probability", **evidence)
+    return Finding("confirmed" if confirmed else "unconfirmed", violation)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.case import Case
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
 FORMAT = 1  #: version of the JSON layout; a reader refuses newer ones
@@ -133,8 +133,14 @@ class Violation:
             raise NtkVerifyError(f"violation file {path} can't be read: {error}.") from None
         return cls.from_json(text, where=f"violation file {path}")
 
-    def parts(self, theorem: Theorem) -> tuple[Claim, Family]:
-        """The claim and the family that the violation names.
+    @classmethod
+    def suspected(cls, case: Case, instance: Instance, *, path: str | Path, plants: tuple[str, ...] = ()) -> Violation:
+        """What a search suspects, without evidence; `path` is the theorem's module."""
+        names = {"theorem": case.theorem.id, "claim": case.claim.name, "path": str(path), "sha256": digest(path)}
+        return cls(**names, relax=case.relaxed, plants=plants, instance=instance, evidence={}, versions=versions())
+
+    def case(self, theorem: Theorem) -> Case:
+        """The case that the violation names.
 
         Raises
         ------
@@ -152,7 +158,7 @@ class Violation:
         for name in self.relax:
             if name not in theorem.assumptions:
                 raise NtkVerifyError(f"theorem {theorem.id!r} has no assumption {name!r} to relax.")
-        return theorem.claims[self.claim], theorem.families[self.instance.family]
+        return Case(theorem, theorem.claims[self.claim], theorem.families[self.instance.family], self.relax)
 
 
 def digest(path: str | Path) -> str:

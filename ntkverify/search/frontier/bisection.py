@@ -12,22 +12,19 @@ import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.score import NOT_RUN, outcome_of
+from ntkverify.judging.case import Case
+from ntkverify.search.frontier.setting import Setting
+from ntkverify.search.score import NOT_RUN, unmet
 from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Assumption, Claim, Family
-from ntkverify.theorem.theorem import Theorem
 
 LEVEL = 0.05  #: error level that all intervals of one threshold share
-LARGEST_WIDTH = 2**14  #: widths that are trained unless more is asked for
 _HALVINGS = 10
-_WIDEST = 1e40  # asked about, never run
 _EXERCISED = 10  # draws that must exercise the claim on either side of a threshold
 _BATCH = 20
 _SALT = 7
@@ -90,41 +87,16 @@ class Threshold:
     throughout: bool | None = None
 
 
-def setter(over: str) -> Callable[[Instance, float], Instance]:
-    """How a value of the varied setting enters an instance."""
-    if over == "width":
-        return lambda i, v: replace(i, width=max(1, round(v)))
-    if over == "step":
-        return lambda i, v: replace(i, step=v)
-
-    def parameter(instance: Instance, value: float) -> Instance:
-        """The instance with the parameter `over` set to `value`."""
-        if over not in instance.parameters:
-            raise NtkVerifyError(
-                f"instances of {instance.family!r} have no parameter {over!r}; vary width, step or one of "
-                f"{sorted(instance.parameters)}."
-            )
-        return replace(instance, parameters={**instance.parameters, over: value})
-
-    return parameter
-
-
-def _present(instance: Instance, over: str) -> float:
-    if over == "width":
-        return float(instance.width)
-    return instance.step if over == "step" else float(instance.parameters[over])
-
-
 class Bisection:
     """One threshold.
 
     Parameters
     ----------
-    theorem, claim, family
+    case : Case
         What is to hold.
     instances : list of Instance
         On which data.
-    over : str
+    setting : Setting
         What is varied.
     fraction : float
         Share of draws in which the claim must hold.
@@ -135,40 +107,18 @@ class Bisection:
     """
 
     def __init__(
-        self,
-        theorem: Theorem,
-        claim: Claim,
-        family: Family,
-        instances: list[Instance],
-        over: str,
-        fraction: float,
-        draws: int,
-        entropy: int,
+        self, case: Case, instances: list[Instance], setting: Setting, *, fraction: float, draws: int, entropy: int
     ) -> None:
-        self.theorem, self.claim, self.family, self.instances = theorem, claim, family, instances
-        self.over, self.set, self.fraction, self.draws, self.entropy = over, setter(over), fraction, draws, entropy
+        self.case, self.instances, self.setting = case, instances, setting
+        self.fraction, self.draws, self.entropy = fraction, draws, entropy
+        self.low, self.high = setting.range(instances)
         self.samples: dict[float, Sample] = {}
         self.relax: set[str] = set()
         self.never: set[str] = set()
 
-    def range(self, low: float | None, high: float | None) -> tuple[float, float]:
-        """Where to look."""
-        if self.over == "width":
-            default = (1.0, float(LARGEST_WIDTH))
-        else:
-            self.set(self.instances[0], 1.0)
-            present = float(np.median([_present(i, self.over) for i in self.instances]))
-            if not present > 0:
-                raise NtkVerifyError(f"{self.over!r} is not positive in these instances; give --low and --high.")
-            default = (present / 64, min(present * 64, 1 - 2.0**-10) if self.over == "delta" else present * 64)
-        low, high = default[0] if low is None else low, default[1] if high is None else high
-        if not 0 < low < high:
-            raise NtkVerifyError(f"the range of {self.over} must satisfy 0 < low < high, not {low:g} and {high:g}.")
-        return low, high
-
-    def threshold(self, at: float, low: float, high: float, progress: Callable[[float, float], object]) -> Threshold:
+    def threshold(self, at: float, progress: Callable[[float, float], object]) -> Threshold:
         """Bisect in the logarithm between an end that fails and one that holds."""
-        prescribed = self.prescribed(low, high)
+        low, high, prescribed = self.low, self.high, self.prescribed()
         for value in (low, high):
             progress(at, value)
             self._sample(value)
@@ -180,8 +130,7 @@ class Bisection:
         rising = ends[1]
         fails, holds = (low, high) if rising else (high, low)
         for _ in range(_HALVINGS):
-            middle = math.sqrt(fails * holds)
-            middle = float(round(middle)) if self.over == "width" else middle
+            middle = self.setting.between(fails, holds)
             if middle in (fails, holds) or max(fails, holds) / min(fails, holds) < 1.05:
                 break
             progress(at, middle)
@@ -205,15 +154,16 @@ class Bisection:
         return sample.held >= self.fraction * sample.draws and sample.draws > 0
 
     def _sample(self, value: float) -> None:
+        case = replace(self.case, relaxed=tuple(self.relax))
         held = tried = refused = 0
         level = LEVEL / (_HALVINGS + 2)
         low, high = 0.0, 1.0
         for index in range(self.draws):
-            instance = self.set(self.instances[index % len(self.instances)], value)
+            instance = self.setting.put(self.instances[index % len(self.instances)], value)
             # every value has a stream of its own, so that two values are independent
             seed = weight_seed(self.entropy, index + 2**32 * len(self.samples), salt=_SALT)
             try:
-                outcome = outcome_of(self.theorem, self.claim, self.family, instance.with_seed(seed), relax=self.relax)
+                outcome = case.outcome(instance.with_seed(seed))
             except NOT_RUN:
                 refused += 1
             else:
@@ -231,53 +181,41 @@ class Bisection:
                     break
         self.samples[value] = Sample(value, held, tried, low, high, refused)
 
-    def prescribed(self, low: float, high: float) -> float | None:
+    def prescribed(self) -> float | None:
         """Where all assumptions begin to be met, the median over a few instances; notes which the setting decides."""
         count = len(self.instances)
         chosen = [self.instances[i] for i in sorted({0, count // 4, count // 2, (3 * count) // 4, count - 1})]
         # an assumption that this family never meets, whatever the setting, would leave nothing to look at
-        present = [_present(i, self.over) for i in chosen]
-        self.never = _common(self._unmet(i, v) for i, v in zip(chosen, present, strict=True))
-        for value in (low, high):
+        self.never = _common(self._unmet(i, self.setting.of(i)) for i in chosen)
+        _, top = self.setting.beyond(self.low, self.high)
+        for value in (self.low, self.high, *((top,) if self.setting.is_width else ())):
             self.never &= _common(self._unmet(i, value) for i in chosen)
-        if self.over == "width":
-            self.never &= _common(self._unmet(i, _WIDEST) for i in chosen)
         self.relax |= self.never
-        found = [v for v in (self._prescribed_for(i, low, high) for i in chosen) if v is not None]
+        found = [v for v in map(self._prescribed_for, chosen) if v is not None]
         return float(np.median(found)) if found else None
 
-    def _prescribed_for(self, instance: Instance, low: float, high: float) -> float | None:
-        bottom, top = (
-            (1.0, _WIDEST) if self.over == "width" else (low / 64, high * 64 if self.over != "delta" else high)
-        )
+    def _prescribed_for(self, instance: Instance) -> float | None:
+        bottom, top = self.setting.beyond(self.low, self.high)
         at_bottom = self._unmet(instance, bottom) - self.never
         at_top = self._unmet(instance, top) - self.never
-        inside = self._unmet(instance, low) | self._unmet(instance, high)
+        inside = self._unmet(instance, self.low) | self._unmet(instance, self.high)
         self.relax |= (at_bottom ^ at_top) | (inside - (at_bottom & at_top))
         if bool(at_bottom) == bool(at_top):
             return None
-        met, unmet = (top, bottom) if at_bottom else (bottom, top)
+        met, missed = (top, bottom) if at_bottom else (bottom, top)
         for _ in range(60):
-            if abs(met - unmet) <= 1e-12 * met:
+            if abs(met - missed) <= 1e-12 * met:
                 break
-            middle = math.sqrt(met * unmet)
-            met, unmet = (met, middle) if self._unmet(instance, middle) - self.never else (middle, unmet)
-        return math.ceil(met) if self.over == "width" else met
+            middle = math.sqrt(met * missed)
+            met, missed = (met, middle) if self._unmet(instance, middle) - self.never else (middle, missed)
+        return math.ceil(met) if self.setting.is_width else met
 
     def _unmet(self, instance: Instance, value: float) -> set[str]:
-        needed = self.theorem.assumptions_of(self.claim)
         try:
-            run: Any = self.family.run(self.set(instance, value), self.theorem)
+            run = self.case.run(self.setting.put(instance, value))
         except NtkVerifyError:
             return set()  # no such instance, at any value: it says nothing about the assumptions
-        return {a.name for a in needed if not _is_met(a, run)}
-
-
-def _is_met(assumption: Assumption, run: Any) -> bool:
-    try:
-        return bool(assumption.margin(run) >= 0)
-    except NtkVerifyError:
-        return False
+        return unmet(self.case, run)
 
 
 def _common(names: Iterable[set[str]]) -> set[str]:

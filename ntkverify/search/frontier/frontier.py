@@ -9,18 +9,20 @@ from dataclasses import replace
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.case import Case
 from ntkverify.judging.draws import draw_instances
-from ntkverify.search.frontier.bisection import Bisection, Threshold, setter
+from ntkverify.search.frontier.bisection import Bisection, Threshold
+from ntkverify.search.frontier.setting import Setting
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
+ANY_WIDTH = Setting()
 _POOL = 160  # instances drawn to find enough for every value of the horizontal axis
 
 
 def groups(
-    theorem: Theorem,
-    family: Family,
+    case: Case,
     *,
     against: str,
     values: Sequence[float] | None,
@@ -36,12 +38,13 @@ def groups(
     NtkVerifyError
         If nothing was drawn at a value that was asked for.
     """
+    theorem, family = case.theorem, case.family
     found: list[tuple[float, Instance]] = []
     refused: NtkVerifyError | None = None
     for drawn in draw_instances(family, _POOL, entropy=entropy):
         instance = replace(drawn, theorem=theorem.id, family=family.name, steps=drawn.steps if steps is None else steps)
         try:
-            found.append((float(getattr(family.run(instance, theorem), against)), instance))
+            found.append((float(getattr(case.run(instance), against)), instance))
         except NtkVerifyError as error:  # a draw that can't be run, or nothing of that name in any of them
             refused = error
         except TypeError:
@@ -71,29 +74,25 @@ def groups(
 
 
 def frontier(
-    theorem: Theorem,
-    claim: Claim,
-    family: Family,
+    case: Case,
+    setting: Setting = ANY_WIDTH,
     *,
-    over: str = "width",
     against: str = "n",
     values: Sequence[float] | None = None,
     fraction: float = 0.9,
     draws: int = 120,
-    low: float | None = None,
-    high: float | None = None,
     steps: int | None = None,
     entropy: int = 0,
     progress: Callable[[float, float], object] = lambda at, value: None,
 ) -> list[Threshold]:
-    """The threshold of `over` at which `claim` holds in `fraction` of the draws, along `against`.
+    """The threshold of a setting at which a claim holds in `fraction` of the draws, along `against`.
 
     Parameters
     ----------
-    theorem, claim, family
-        What is to hold, on which data; the claim need not be checked on this family otherwise.
-    over : str
-        "width", "step" or a parameter of the instances.
+    case : Case
+        What is to hold, on which data.
+    setting : Setting
+        What is varied, and in which range.
     against : str
         Anything that a run answers for with one number: n, d, lambda_0, a parameter.
     values : sequence of float, optional
@@ -102,8 +101,6 @@ def frontier(
         Share of draws in which the claim must hold.
     draws : int
         Draws at one value, at most.
-    low, high : float, optional
-        Range of `over`; a factor 64 either way of what the instances have, for a width from 1 to `LARGEST_WIDTH`.
     steps : int, optional
         Training steps, in place of the family's own: a conclusion about all k is tried up to there.
     entropy : int
@@ -115,12 +112,10 @@ def frontier(
         raise NtkVerifyError("the fraction must lie strictly between 0 and 1, and there must be at least one draw.")
     if steps is not None and steps < 1:
         raise NtkVerifyError(f"a frontier needs at least one training step, not {steps}.")
-    setter(over)
     result = []
-    drawn = groups(theorem, family, against=against, values=values, entropy=entropy, steps=steps)
-    for at, instances in drawn.items():
-        search = Bisection(theorem, claim, family, instances, over, fraction, draws, entropy)
-        result.append(search.threshold(at, *search.range(low, high), progress))
+    for at, instances in groups(case, against=against, values=values, entropy=entropy, steps=steps).items():
+        search = Bisection(case, instances, setting, fraction=fraction, draws=draws, entropy=entropy)
+        result.append(search.threshold(at, progress))
     return result
 
 
@@ -162,7 +157,7 @@ def prescribes_width(theorem: Theorem, claim: Claim, *, entropy: int = 0) -> boo
             if instance.width > 0
         ]
         if drawn:
-            search = Bisection(theorem, claim, family, drawn, "width", 0.5, 1, entropy)
-            if search.prescribed(*search.range(None, None)) is not None:
+            case = Case(theorem, claim, family)
+            if Bisection(case, drawn, ANY_WIDTH, fraction=0.5, draws=1, entropy=entropy).prescribed() is not None:
                 return True
     return False

@@ -9,18 +9,16 @@ break what is relaxed while leaving all that is not.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.score import NOT_RUN
+from ntkverify.judging.case import Case
+from ntkverify.search.score import unmet
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Assumption, Family
-from ntkverify.theorem.theorem import Theorem
 
 OFF = 0.25  #: share of a stretch's coordinate that leaves the instance alone
 _AMOUNTS = (0.3, 0.6, 0.95)  # where `useful` tries a stretch
@@ -67,56 +65,30 @@ def stretches_of(instance: Instance) -> Iterator[Stretch]:
         yield Stretch(f"{name} / 64^t", _parameter(name, 1 / 64.0))
 
 
-def useful(
-    theorem: Theorem, family: Family, instances: Sequence[Instance], needed: Iterable[Assumption], relax: Sequence[str]
-) -> list[Stretch]:
+def useful(case: Case, instances: Sequence[Instance]) -> list[Stretch]:
     """Stretches that break a relaxed assumption and, somewhere, no other that the claim needs.
 
     Parameters
     ----------
-    theorem, family
-        Whose assumptions, on which family.
+    case : Case
+        The claim, and what is relaxed.
     instances : sequence of Instance
         Valid instances to try them on.
-    needed : iterable of Assumption
-        All assumptions of the claim.
-    relax : sequence of str
-        Those that are dropped.
     """
-    needed = list(needed)
     found: dict[str, Stretch] = {}
     for instance in instances:
         for stretch in stretches_of(instance):
-            if stretch.name not in found and any(
-                _breaks_only(theorem, family, stretch, instance, amount, needed, relax) for amount in _AMOUNTS
-            ):
+            if stretch.name not in found and any(_breaks_only(case, stretch, instance, u) for u in _AMOUNTS):
                 found[stretch.name] = stretch
     return list(found.values())
 
 
-def _breaks_only(
-    theorem: Theorem,
-    family: Family,
-    stretch: Stretch,
-    instance: Instance,
-    amount: float,
-    needed: Sequence[Assumption],
-    relax: Sequence[str],
-) -> bool:
+def _breaks_only(case: Case, stretch: Stretch, instance: Instance, amount: float) -> bool:
     try:
-        run = family.run(stretch.apply(instance, amount), theorem)
+        broken = unmet(case, case.run(stretch.apply(instance, amount)))
     except NtkVerifyError:
         return False
-    broken = {a.name for a in needed if not _met(a, run)}
-    return bool(broken) and broken <= set(relax)
-
-
-def _met(assumption: Assumption, run: Any) -> bool:
-    try:
-        with np.errstate(all="ignore"):
-            return bool(assumption.margin(run) >= 0)
-    except NOT_RUN:
-        return False
+    return bool(broken) and broken <= set(case.relaxed)
 
 
 def _with_data(instance: Instance, name: str, array: Array) -> Instance:
