@@ -16,6 +16,7 @@ from ntkverify.instances import orthonormal_inputs  # noqa: E402
 from ntkverify.judging.case import Case  # noqa: E402
 from ntkverify.judging.draws import draw_instances  # noqa: E402
 from ntkverify.judging.falsehoods import planted  # noqa: E402
+from ntkverify.problems.regression import RegressionRun  # noqa: E402
 from ntkverify.search.evidence.certify import certify  # noqa: E402
 
 REGRESSION = Path(__file__).parents[2] / "theorems/natural_gradient/gradient_descent_regression.py"
@@ -158,3 +159,25 @@ class TestCertificate:
         claim, family = regression.claims[GRADIENT], regression.families["any width"]
         huge = small(data={"inputs": orthonormal_inputs(2), "targets": [0.0, 0.0]}, width=10**9)
         assert "too many" in certify(Case(regression, claim, family), huge).reason
+
+
+def test_what_a_class_adds_or_redefines_is_computed_with_balls_or_refused(regression):
+    class Other(RegressionRun):
+        activation = "erf"
+
+        @property
+        def half(self):
+            return self.eta / 2
+
+        @property
+        def drift(self):
+            return np.zeros(self.instance.steps + 1)
+
+    instance = small(data={"inputs": [[0.6, 0.8]], "targets": [1.0]})
+    found = Other(instance, regression).on("ball")
+    assert isinstance(found.half, Ball)
+    assert found.plain.backend == "auto"
+    claim = replace(regression.claims[GRADIENT], measure=lambda run: run.drift[1:])
+    certificate = certify(Case(regression, claim, replace(regression.families["any width"], run=Other)), instance)
+    assert certificate.status == "UNDECIDED"
+    assert "measures in float64" in certificate.reason
