@@ -39,9 +39,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--ntk-backend",
         dest="ntk_backend",
-        default="auto",
+        default=None,
         metavar="NAME",
-        help="executor of the networks (default: auto)",
+        help="what the networks run on: array, cpu, gpu, or auto, the fastest that is there "
+        "(default: $NTKVERIFY_BACKEND, or auto)",
     )
     group.addoption(
         "--ntk-entropy",

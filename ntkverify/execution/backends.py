@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,13 +58,54 @@ def make_executor(
     return executor_of(collect_samples(neuron, points, targets, scale, dtype=dtype), backend=backend, **options)
 
 
+#: what the networks of a check may run on; "auto" stands for the fastest that is there
+RUN_BACKENDS = ("auto", "array", "cpu", "gpu")
 #: neurons times residuals from which the fused kernels are worth loading
 WORTH_COMPILING = 1 << 12
+#: the same from which a device is worth its launches: a sweep takes some ten milliseconds on two processors
+WORTH_LAUNCHING = 1 << 24
 
 
 def fastest_backend(samples: Samples, width: int) -> str:
-    """What ``auto`` stands for: fused kernels, or the plain evaluator where a sweep takes less than calling them."""
-    return "cpu" if width * samples.total >= WORTH_COMPILING else "array"
+    """What ``auto`` stands for.
+
+    The plain evaluator where a sweep takes less than calling compiled kernels (below 2^12 neurons times residuals), a
+    device from 2^24 on if there is one, the fused CPU kernels between.
+    """
+    work = width * samples.total
+    if work < WORTH_COMPILING:
+        return "array"
+    return "gpu" if work >= WORTH_LAUNCHING and _device_at_hand() else "cpu"
+
+
+@functools.cache
+def _device_at_hand() -> bool:
+    from ntkverify.execution.fused.gpu import require_cupy
+
+    try:
+        require_cupy()
+    except NtkVerifyError:
+        return False
+    return True
+
+
+def chosen_backend(name: str | None = None) -> str:
+    """The backend of a check: `name`, else ``$NTKVERIFY_BACKEND``, else ``auto``; one that is not there is refused.
+
+    Raises
+    ------
+    NtkVerifyError
+        If there is no such backend, or it lacks a package, a device or a compiler.
+    """
+    source = "" if name else "NTKVERIFY_BACKEND: "
+    name = name or os.environ.get("NTKVERIFY_BACKEND") or "auto"
+    if name not in RUN_BACKENDS:
+        raise NtkVerifyError(f"{source}there is no backend {name!r}; choose one of {', '.join(RUN_BACKENDS)}.")
+    if name == "gpu":
+        from ntkverify.execution.fused.gpu import require_cupy
+
+        require_cupy()
+    return name
 
 
 def check_options(backend: str, options: Mapping[str, Any]) -> None:

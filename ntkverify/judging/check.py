@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution import BACKENDS
+from ntkverify.execution.backends import chosen_backend
 from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.judging import statistics
 from ntkverify.judging.draws import draw_instances
@@ -28,8 +28,8 @@ class Check:
         What to check.
     profile : {"quick", "ci", "thorough"}
         How many instances of each family to draw.
-    backend : str
-        Executor of the runs.
+    backend : {"auto", "array", "cpu", "gpu"}, optional
+        What the networks run on; ``$NTKVERIFY_BACKEND`` by default, and else the fastest that is there.
     entropy : int
         Changes every draw; equal entropy reproduces the check.
     store : RecordStore, optional
@@ -41,17 +41,15 @@ class Check:
         theorem: Theorem,
         *,
         profile: str = "quick",
-        backend: str = "auto",
+        backend: str | None = None,
         entropy: int = 0,
         store: RecordStore | None = None,
     ) -> None:
-        if backend != "auto" and backend not in BACKENDS:
-            raise NtkVerifyError(f"there is no backend {backend!r}; choose auto or one of {', '.join(BACKENDS)}.")
         if profile not in PROFILES:
             raise NtkVerifyError(f"there is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
         self.theorem = theorem
         self.profile = profile
-        self.backend = backend
+        self.backend = chosen_backend(backend)
         self.entropy = entropy
         self.store = store
         self._runs: dict[str, list[Any]] = {}

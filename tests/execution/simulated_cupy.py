@@ -143,7 +143,7 @@ def simulated_cupy(folder):
     module = types.ModuleType("cupy")
     alike = (
         "exp log sin cos tan sinh cosh tanh arctan abs sign greater less sqrt log1p maximum where concatenate "
-        "transpose broadcast_to stack reshape sum"
+        "transpose broadcast_to stack reshape sum max"
     )
     for name in alike.split():
         setattr(module, name, _on_device(getattr(np, name)))

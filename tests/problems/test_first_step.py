@@ -43,4 +43,4 @@ def test_signs_are_fair_or_all_plus_one():
     assert set(first_step(activation="tanh")(instance(), THEOREM).frozen[:, 0]) == {-1, 1}
     plain = first_step(activation="tanh", random_signs=False)(instance(), THEOREM)
     assert set(plain.frozen[:, 0]) == {1}
-    assert (plain.network.weights == first_step(activation="tanh")(instance(), THEOREM).network.weights).all()
+    assert (plain.weights == first_step(activation="tanh")(instance(), THEOREM).weights).all()

@@ -415,5 +415,7 @@ class TestOtherProblems:
             heat_gram("relu3").matrix_balls({"boundary": [[0]]})
         with pytest.raises(NtkVerifyError, match=r"finite rational numbers"):
             heat_gram("relu3").matrix_balls({"boundary": [[0, float("nan")]]})
-        with pytest.raises(NtkVerifyError, match=r"one of normal, sign or Uniform\(radius\), not 'cauchy' for b"):
+        with pytest.raises(
+            NtkVerifyError, match=r"one of Normal\(scale\), Uniform\(radius\), FairSign\(\), not 'cauchy' for b"
+        ):
             limit_gram(gram.neuron, laws={gram.neuron.weights[-1]: "cauchy"})

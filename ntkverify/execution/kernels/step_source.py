@@ -8,7 +8,7 @@ change and for what they miss of it, neuron by neuron.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import sympy
@@ -94,7 +94,7 @@ def _roundings(code: Statements, block: Block) -> int:
 class _Writer:
     """Writes the lines of one kernel."""
 
-    def __init__(self, neuron: Neuron, groups: dict[str, tuple[int, ...]], lanes: int, forms_gram: bool) -> None:
+    def __init__(self, neuron: Neuron, groups: Mapping[str, tuple[int, ...]], lanes: int, forms_gram: bool) -> None:
         self.neuron, self.groups, self.lanes, self.forms_gram = neuron, groups, lanes, forms_gram
         self.printer = ScalarPrinter()
         self.p, self.q = len(neuron.weights), len(neuron.frozen)

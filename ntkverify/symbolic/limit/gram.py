@@ -44,7 +44,8 @@ class LimitGram:
     def kernel(self) -> sympy.Expr:
         """The kernel in the norms ``rho``, ``rho'``, the inner product ``q`` and the angle ``theta``.
 
-        Coordinates that are not functions of these stay (``x_0`` and ``x_0'``). Only for one linear block.
+        Coordinates that are not functions of these stay (``x_0`` and ``x_0'``). Each coordinate counts times the
+        scale of its normal weight. Only for one linear block.
         """
         return invariant_kernel(self.derivation, *(2 * (self._only_slot(),)), self.neuron.coordinates)
 

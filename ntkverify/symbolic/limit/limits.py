@@ -18,14 +18,18 @@ from ntkverify.symbolic.network.neuron import Neuron
 __all__ = ["LimitGram", "OperatorLimitGram", "Uniform", "limit_gram", "operator_limit_gram"]
 
 
-def limit_gram(neuron: Neuron, *, laws: Mapping[sympy.Symbol, Law] | None = None) -> LimitGram:
-    """The limit Gram matrix of a neuron.
+def limit_gram(neuron: Neuron, *, laws: Mapping[sympy.Symbol, Law | str] | None = None) -> LimitGram:
+    """The limit Gram matrix of a neuron, for weights drawn by its laws.
+
+    It is the expectation of J J^T over one neuron, so that networks of coupled pairs, in which every neuron has the
+    law that it would have alone, have the limit of networks of independent neurons. Their sums at the start are 0 and
+    so is their covariance.
 
     Parameters
     ----------
     neuron : Neuron
-    laws : mapping of weight to {"normal", "sign"} or `Uniform`, optional
-            All weights are independent. By default frozen outer weights are random signs, the rest standard normal.
+    laws : mapping of weight to Law, "normal" or "sign", optional
+        Laws in place of the neuron's own.
 
     Examples
     --------
@@ -82,9 +86,13 @@ def operator_limit_gram(branch: Neuron, trunk: Neuron) -> OperatorLimitGram:
     Raises
     ------
     NtkVerifyError
-        If either has a nonlinear block, or the branch more than one block.
+        If either has a nonlinear block or coupled pairs, or the branch more than one block.
     """
     for role, neuron in (("branch", branch), ("trunk", trunk)):
+        if neuron.coupled:  # pairs of the whole operator have this limit; pairs of one factor alone are no such network
+            raise NtkVerifyError(
+                f"the {role} of an operator network has no pairs of its own; couple the operator's signs."
+            )
         for block in neuron.blocks:
             if not block.is_linear:
                 raise NtkVerifyError(f"the {role} of an operator network must be linear, but {block.name!r} is not.")

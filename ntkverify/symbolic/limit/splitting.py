@@ -5,46 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation.terms import Groups, Splitter, Term, pair_terms
 from ntkverify.symbolic.expression.cache import cached
-from ntkverify.symbolic.expression.functions import exact_number
+from ntkverify.symbolic.network.laws import FairSign, Law, Normal, Uniform, completed_laws
 from ntkverify.symbolic.network.neuron import Neuron
 
-LAWS = ("normal", "sign")
+__all__ = ["Derivation", "Law", "Slot", "Uniform", "derive"]
+
+#: the laws that have names of their own
+NAMED: Mapping[str, Law] = {"normal": Normal(), "sign": FairSign()}
 Slot = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class Uniform:
-    """The uniform law on [-radius, radius].
-
-    Parameters
-    ----------
-    radius : number
-        Kept exact; a float counts as the decimal fraction that it prints as.
-    """
-
-    radius: Any
-
-    def __post_init__(self) -> None:
-        try:
-            exact = exact_number(self.radius)
-        except sympy.SympifyError:
-            exact = sympy.nan
-        if not (exact.is_number and exact.is_finite and exact.is_positive):
-            raise NtkVerifyError(f"the radius of a uniform law must be a positive finite number, not {self.radius}.")
-        object.__setattr__(self, "radius", exact)
-
-    def __str__(self) -> str:
-        return f"uniform on [-{self.radius}, {self.radius}]"
-
-
-Law = str | Uniform
 
 
 @dataclass(frozen=True)
@@ -54,13 +28,14 @@ class Derivation:
     Parameters
     ----------
     weights : tuple of sympy.Symbol
-        Trainable, then frozen.
+        Trainable, then frozen. Normal ones stand in all that follows for their multiples with deviation 1.
     forms : tuple of tuple of sympy.Expr
         Linear forms inside the activations: one coefficient per weight, in the coordinates.
     gradients : dict
         Per (block, feature): the terms of each component of the gradient.
     features : dict
-        Per (block, feature): the terms of the feature itself, as its only component.
+        Per (block, feature): the terms of the feature itself, as its only component; none for coupled pairs, whose
+        features cancel.
     outer_moments : dict
         Moments of the weights that enter no linear form.
     box : tuple of sympy.Expr, optional
@@ -89,78 +64,60 @@ class Derivation:
         return {}
 
 
-def derive(neuron: Neuron, laws: Mapping[sympy.Symbol, Law] | None = None) -> Derivation:
+def derive(neuron: Neuron, laws: Mapping[sympy.Symbol, Law | str] | None = None) -> Derivation:
     """Split all gradients and features of a neuron, from the disk cache if it was done before.
 
     Parameters
     ----------
     neuron : Neuron
-    laws : mapping of weight to {"normal", "sign"} or Uniform, optional
-        Distribution of each weight, all independent. By default frozen weights that stand as factors in front of
-        the activation are random signs and all others are standard normal. The weights inside an activation are
-        either all normal or all uniform.
+    laws : mapping of weight to Law, "normal" or "sign", optional
+        Laws in place of the neuron's own, all weights independent. The weights inside an activation are either all
+        normal or all uniform.
 
     Raises
     ------
     NtkVerifyError
         For an unknown law, signs inside an activation, or normal and uniform weights together inside one.
     """
-    chosen = dict(laws or {})
-    for weight, law in chosen.items():
-        if not (isinstance(law, Uniform) or law in LAWS):
-            raise NtkVerifyError(
-                f"the law of a weight is one of {', '.join(LAWS)} or Uniform(radius), not {law!r} for {weight}."
-            )
-        if weight not in neuron.weights + neuron.frozen:
-            every = ", ".join(map(str, neuron.weights + neuron.frozen))
-            raise NtkVerifyError(f"a law was given for {weight}, but the weights of the neuron are {every}.")
-    described = [sympy.srepr(s) for s in (*neuron.weights, *neuron.frozen, *neuron.coordinates)]
+    named = {w: NAMED.get(law, law) if isinstance(law, str) else law for w, law in (laws or {}).items()}
+    every = neuron.weights + neuron.frozen
+    chosen = completed_laws(every, named, neuron.laws)
+    described = [sympy.srepr(s) for s in (*every, *neuron.coordinates)]
     described += [f"{b.name}:{i}:{sympy.srepr(f)}" for b in neuron.blocks for i, f in enumerate(b.features)]
-    described += [str(len(neuron.weights)), *(f"{w}={law}" for w, law in sorted(chosen.items(), key=str))]
+    described += [str(len(neuron.weights)), *(f"{w}={chosen[w]}" for w in every), f"coupled {bool(neuron.coupled)}"]
     return cached("limit", "\n".join(described), lambda: _derive(neuron, chosen))
 
 
-def _derive(neuron: Neuron, chosen: Mapping[sympy.Symbol, Law]) -> Derivation:
+def _derive(neuron: Neuron, laws: Mapping[sympy.Symbol, Law]) -> Derivation:
     weights = neuron.weights + neuron.frozen
+    # gradients are taken in the weights themselves, expectations over multiples of standard normal ones
+    longer = {w: law.scale * w for w, law in laws.items() if isinstance(law, Normal) and law.scale != 1}
     splitter = Splitter(weights)
     gradients: dict[Slot, tuple[tuple[Term, ...], ...]] = {}
     features: dict[Slot, tuple[tuple[Term, ...], ...]] = {}
     for block in neuron.blocks:
         for k, feature in enumerate(block.features):
-            features[block.name, k] = (splitter.split(feature),)
-            gradients[block.name, k] = tuple(splitter.split(g) for g in neuron.gradients[block.name][k])
+            # the features of a pair cancel, the products of its gradients do not
+            features[block.name, k] = ((),) if neuron.coupled else (splitter.split(feature.xreplace(longer)),)
+            found = neuron.gradients[block.name][k]
+            gradients[block.name, k] = tuple(splitter.split(g.xreplace(longer)) for g in found)
     inside = {i for form in splitter.forms for i, c in enumerate(form) if c != 0}
-    laws: dict[int, Law] = {}
-    for i, weight in enumerate(weights):
-        sign = weight in neuron.frozen and i not in inside and _enters_linearly(weight, neuron)
-        laws[i] = chosen.get(weight, "sign" if sign else "normal")
-        if laws[i] == "sign" and i in inside:
-            raise NtkVerifyError(f"{weight} stands inside an activation and must be normal, but its law is 'sign'.")
-    outer = {i: tuple(_moment(law, n) for n in range(129)) for i, law in laws.items() if i not in inside}
-    box = _box([laws[i] if i in inside else None for i in range(len(weights))], weights)
+    standard = [Normal() if w in longer else laws[w] for w in weights]
+    for i in inside:
+        if isinstance(standard[i], FairSign):
+            raise NtkVerifyError(f"{weights[i]} stands inside an activation and must be normal, but its law is 'sign'.")
+    outer = {i: tuple(map(law.moment, range(129))) for i, law in enumerate(standard) if i not in inside}
+    box = _box([law if i in inside else None for i, law in enumerate(standard)], weights)
     return Derivation(weights, tuple(splitter.forms), gradients, features, outer, box)
 
 
 def _box(laws: Sequence[Law | None], weights: Sequence[sympy.Symbol]) -> tuple[sympy.Expr, ...] | None:
     """The radii of the weights inside activations, 0 for the others, or None if they are normal."""
     uniform = [w for w, law in zip(weights, laws, strict=True) if isinstance(law, Uniform)]
-    normal = [w for w, law in zip(weights, laws, strict=True) if law == "normal"]
+    normal = [w for w, law in zip(weights, laws, strict=True) if isinstance(law, Normal)]
     if uniform and normal:
         raise NtkVerifyError(
             f"the weights inside an activation are all normal or all uniform, but {uniform[0]} is uniform and "
             f"{normal[0]} normal."
         )
     return tuple(law.radius if isinstance(law, Uniform) else sympy.S.Zero for law in laws) if uniform else None
-
-
-def _enters_linearly(weight: sympy.Symbol, neuron: Neuron) -> bool:
-    """Whether the weight is a factor in front of an activation, and not inside one that is a polynomial."""
-    return all(sympy.diff(f, weight, 2) == 0 for b in neuron.blocks for f in b.features)
-
-
-def _moment(law: Law, n: int) -> sympy.Expr:
-    if n % 2:
-        return sympy.S.Zero
-    if isinstance(law, Uniform):
-        return law.radius**n / (n + 1)
-    return sympy.S.One if law == "sign" else sympy.factorial2(n - 1)

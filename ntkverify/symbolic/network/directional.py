@@ -58,4 +58,5 @@ def directional_neuron(neuron: Neuron, order: int) -> Neuron:
         if not needed:
             raise NtkVerifyError(f"the residual of block {b.name!r} does not depend on the network; remove the block")
         blocks.append(Block(b.name, tuple(f for _, f in needed), tuple(s for s, _ in needed), residual))
-    return Neuron(neuron.weights, (*neuron.frozen, *direction), neuron.coordinates, tuple(blocks))
+    frozen = (*neuron.frozen, *direction)
+    return Neuron(neuron.weights, frozen, neuron.coordinates, tuple(blocks), laws=neuron.laws, groups=neuron.groups)

@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypedDict, Unpack
 
 import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.network.activations import Activation, get_activation
+from ntkverify.symbolic.network.laws import (
+    FairSign,
+    FrozenMapping,
+    Law,
+    Normal,
+    completed_laws,
+    positive_number,
+    usual_laws,
+)
 from ntkverify.symbolic.network.operators import Operator, coordinates, identity
 from ntkverify.symbolic.network.stencils import difference_features
 
@@ -62,17 +72,53 @@ class Neuron:
         Coordinates of one sample; the samples of one block have shape (n_b, len(coordinates)).
     blocks : tuple of Block
         The families of samples.
+    laws : mapping of sympy.Symbol to Law, optional
+        What each weight is drawn from, trained or frozen, all independent. Where none is given, a frozen weight that
+        stands as a factor before the activation is a fair sign, and any other weight standard normal.
+    coupled : tuple of sympy.Symbol, optional
+        If any are named, neurons come in pairs: both have the same weights, except that these change sign. All
+        features are odd in them, so that a network of pairs starts as the zero function.
+    groups : mapping of str to tuple of int, optional
+        Trained weights by group, as their places in `weights`; drift and gradients are measured group by group.
+        By default all are in one group, "weights".
+
+    Raises
+    ------
+    NtkVerifyError
+        If a law is none or of no weight, the groups do not hold each trained weight once, or a pair would not cancel.
     """
 
     weights: tuple[sympy.Symbol, ...]
     frozen: tuple[sympy.Symbol, ...]
     coordinates: tuple[sympy.Symbol, ...]
     blocks: tuple[Block, ...]
+    laws: Mapping[sympy.Symbol, Law] = FrozenMapping()
+    coupled: tuple[sympy.Symbol, ...] = ()
+    groups: Mapping[str, tuple[int, ...]] = FrozenMapping()
 
-    @property
-    def groups(self) -> dict[str, tuple[int, ...]]:
-        """Trained weights by group, as their places in `weights`; drift and gradients are measured group by group."""
-        return {"weights": tuple(range(len(self.weights)))}
+    def __post_init__(self) -> None:
+        every = (*self.weights, *self.frozen)
+        features = [f for b in self.blocks for f in b.features]
+        # the search for factors is left out where nothing is left to it: neurons are built in loops
+        usual = {} if all(w in self.laws for w in every) else usual_laws(self.weights, self.frozen, features)
+        object.__setattr__(self, "laws", completed_laws(every, self.laws, usual))
+        places = tuple(range(len(self.weights)))
+        groups = FrozenMapping({k: tuple(v) for k, v in self.groups.items()} or {"weights": places})
+        if sorted(place for group in groups.values() for place in group) != list(places):
+            raise NtkVerifyError(
+                f"the groups hold each of the {len(places)} trained weights once, but they are {dict(groups)}."
+            )
+        object.__setattr__(self, "groups", groups)
+        opposite = {w: -w for w in self.coupled}
+        for weight in self.coupled:
+            if weight not in every:
+                raise NtkVerifyError(f"{weight} changes sign within a pair, but the weights of the neuron are {every}.")
+        for feature in features if opposite else ():
+            if sympy.expand(feature + feature.xreplace(opposite)) != 0:
+                raise NtkVerifyError(
+                    f"a pair of neurons with opposite signs of {', '.join(map(str, opposite))} cancels only if the "
+                    f"features are odd in them, but {feature} is not."
+                )
 
     @cached_property
     def gradients(self) -> dict[str, tuple[tuple[sympy.Expr, ...], ...]]:
@@ -103,6 +149,14 @@ class Neuron:
         return {b.name: tuple(sympy.diff(b.residual, s) for s in b.sums) for b in self.blocks}
 
 
+class Start(TypedDict, total=False):
+    """How a network starts: what builders hand on to `network_neuron`."""
+
+    laws: Mapping[Any, Law]
+    coupled: bool
+    output_scale: Any
+
+
 def network_neuron(
     activation: str | Activation,
     operators: Mapping[str, Operator],
@@ -113,8 +167,11 @@ def network_neuron(
     outputs: int = 1,
     spacings: Mapping[sympy.Symbol, sympy.Expr | int | str] | None = None,
     accuracy: int = 2,
+    laws: Mapping[Any, Law] | None = None,
+    coupled: bool = False,
+    output_scale: Any = 1,
 ) -> Neuron:
-    """One neuron of u(x) = m^-1/2 sum_r [a_r sigma(w_r.x + b_r) + c_r], hit by one operator per block.
+    """One neuron of u(x) = alpha m^-1/2 sum_r [a_r sigma(w_r.x + b_r) + c_r], hit by one operator per block.
 
     Inner weights are ``w_0..``, the inner bias ``b``, outer weights ``a`` (``a_0..`` for several outputs) and
     outer biases ``c``. A bias per neuron under m^-1/2, standard normal, is in law and in gradient flow
@@ -135,14 +192,25 @@ def network_neuron(
         If given, derivatives become central differences with these spacings.
     accuracy : {2, 4}
         Order of the differences.
+    laws : mapping of {"inner", "inner_bias", "outer", "outer_bias"} or sympy.Symbol to Law, optional
+        What the weights of a part, or one weight, are drawn from. By default outer weights are fair signs if they are
+        frozen, and all other weights standard normal.
+    coupled : bool, optional
+        Neurons come in pairs with the same inner weights and opposite outer weights and biases, so that u = 0 at the
+        start. No neuron's own law changes, nor the limit Gram matrix, which is an expectation over one neuron.
+    output_scale : number, optional
+        The factor alpha of the output, 1 by default, kept exact. Every feature has it, and the limit Gram matrix its
+        square.
 
     Raises
     ------
     NtkVerifyError
         If the activation is not smooth enough, blocks disagree on the coordinates, an operator needs more
-        outputs than there are, or `trainable` names a part that the network lacks.
+        outputs than there are, `trainable` or `laws` name a part that the network lacks, or the output has no
+        positive scale.
     """
     sigma = get_activation(activation)
+    alpha = positive_number(output_scale, "the scale of the output")
     points = _common_coordinates(operators)
     present = {"inner": True, "inner_bias": inner_bias, "outer": True, "outer_bias": outer_bias}
     chosen = tuple(trainable)
@@ -172,7 +240,7 @@ def network_neuron(
     argument = sum((w * x for w, x in zip(parts["inner"], points, strict=True)), sympy.S.Zero)
     argument += sum(parts["inner_bias"], sympy.S.Zero)
     biases = parts["outer_bias"] or (sympy.S.Zero,) * outputs
-    network = [a * sigma(argument) + c for a, c in zip(parts["outer"], biases, strict=True)]
+    network = [alpha * (a * sigma(argument) + c) for a, c in zip(parts["outer"], biases, strict=True)]
     inner_trained = "inner" in chosen or "inner_bias" in chosen
     blocks = []
     for name, operator in operators.items():
@@ -192,7 +260,20 @@ def network_neuron(
         frozen=tuple(s for p in PARTS if p not in chosen for s in parts[p]),
         coordinates=points,
         blocks=tuple(blocks),
+        laws=_laws_of(parts, () if "outer" in chosen else parts["outer"], laws or {}),
+        coupled=parts["outer"] + parts["outer_bias"] if coupled else (),
     )
+
+
+def _laws_of(
+    parts: Mapping[str, tuple[sympy.Symbol, ...]], signs: Iterable[sympy.Symbol], chosen: Mapping[Any, Law]
+) -> dict[sympy.Symbol, Law]:
+    """Fair signs and standard normal weights, but for what is chosen by part or weight; the neuron checks the names."""
+    laws: dict[sympy.Symbol, Law] = {s: Normal() for group in parts.values() for s in group}
+    laws.update(dict.fromkeys(signs, FairSign()))
+    for key, law in chosen.items():
+        laws.update(dict.fromkeys(parts.get(key) or (key,), law))
+    return laws
 
 
 def _block(name: str, operator: Operator, values: tuple[sympy.Expr, ...]) -> Block:
@@ -232,13 +313,18 @@ def regression_neuron(
     trainable: Iterable[str] = ("inner",),
     inner_bias: bool = False,
     outer_bias: bool = False,
+    **start: Unpack[Start],
 ) -> Neuron:
-    """One neuron of plain regression, with one block named "data" over ``x_0..x_{dimension-1}``."""
+    """One neuron of plain regression, with one block named "data" over ``x_0..x_{dimension-1}``.
+
+    Options as in `network_neuron`.
+    """
     if dimension < 1:
         raise NtkVerifyError(f"the input dimension must be at least 1, not {dimension}.")
     points = coordinates(" ".join(f"x_{i}" for i in range(dimension)))
+    operators = {"data": identity(points)}
     return network_neuron(
-        activation, {"data": identity(points)}, trainable=trainable, inner_bias=inner_bias, outer_bias=outer_bias
+        activation, operators, trainable=trainable, inner_bias=inner_bias, outer_bias=outer_bias, **start
     )
 
 
@@ -256,10 +342,16 @@ def pinn_neuron(
     trainable: Iterable[str] = ("inner", "inner_bias"),
     inner_bias: bool = True,
     outer_bias: bool = False,
+    **start: Unpack[Start],
 ) -> Neuron:
-    """One neuron of a scalar physics-informed network: blocks "interior" (the operator) and "boundary" (u itself)."""
+    """One neuron of a scalar physics-informed network: blocks "interior" (the operator) and "boundary" (u itself).
+
+    Options as in `network_neuron`.
+    """
     operators = {"interior": operator, "boundary": identity(operator.coordinates)}
-    return network_neuron(activation, operators, trainable=trainable, inner_bias=inner_bias, outer_bias=outer_bias)
+    return network_neuron(
+        activation, operators, trainable=trainable, inner_bias=inner_bias, outer_bias=outer_bias, **start
+    )
 
 
 def operator_neuron(
@@ -270,18 +362,23 @@ def operator_neuron(
     sensors: int,
     branch_width: int = 1,
     inner_bias: bool = False,
+    laws: Mapping[Any, Law] | None = None,
+    coupled: bool = False,
+    output_scale: Any = 1,
 ) -> Neuron:
     """One neuron of a shallow neural operator, branch times trunk, with the branch's outer signs frozen.
 
-    G(u)(y) = m^-1/2 sum_r [p^-1/2 sum_k s_rk branch(v_rk . u)] trunk(w_r . y + b_r). The coordinates are the
-    sensor values ``u_0..`` followed by the query's; the trained weights are ``w_..``, (``b``,) ``v_k_i``.
+    G(u)(y) = alpha m^-1/2 sum_r [p^-1/2 sum_k s_rk branch(v_rk . u)] trunk(w_r . y + b_r). The coordinates are the
+    sensor values ``u_0..`` followed by the query's; the trained weights are ``w_..``, (``b``,), the group "trunk", and
+    ``v_k_i``, the group "branch". Options as in `network_neuron`, where the parts that have laws are "inner",
+    "inner_bias", "branch" and "signs"; in a coupled pair all the ``s_k`` change sign.
     """
     if sensors < 1 or branch_width < 1:
         raise NtkVerifyError(f"sensors and branch_width must be positive, not {sensors} and {branch_width}.")
     sigma = get_activation(branch)
     _check_smoothness(sigma, "branch", 0, inner_trained=True)
     trained = ("inner", "inner_bias") if inner_bias else ("inner",)
-    query = network_neuron(trunk, operators, trainable=trained, inner_bias=inner_bias)
+    query = network_neuron(trunk, operators, trainable=trained, inner_bias=inner_bias, output_scale=output_scale)
     (outer,) = query.frozen
     inputs = coordinates(" ".join(f"u_{i}" for i in range(sensors)))
     signs = tuple(sympy.Symbol(f"s_{k}", real=True) for k in range(branch_width))
@@ -296,9 +393,15 @@ def operator_neuron(
     blocks = tuple(
         Block(b.name, tuple(f.subs(outer, coefficient) for f in b.features), b.sums, b.residual) for b in query.blocks
     )
+    inner, branches = query.weights, tuple(v for vs in weights for v in vs)
+    split = len(inner) - inner_bias
+    parts = {"inner": inner[:split], "inner_bias": inner[split:], "branch": branches, "signs": signs}
     return Neuron(
-        weights=query.weights + tuple(v for vs in weights for v in vs),
+        weights=inner + branches,
         frozen=signs,
         coordinates=inputs + query.coordinates,
         blocks=blocks,
+        laws=_laws_of(parts, signs, laws or {}),
+        coupled=signs if coupled else (),
+        groups={"trunk": tuple(range(len(inner))), "branch": tuple(range(len(inner), len(inner) + len(branches)))},
     )

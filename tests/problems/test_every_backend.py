@@ -1,0 +1,92 @@
+"""Every theorem's runs on every backend: small instances of one family of each, to the same outcomes."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+from simulated_cupy import COMPILER, simulated_cupy
+from small_instances import small_instance
+
+from ntkverify import NtkVerifyError
+from ntkverify.execution import backends
+from ntkverify.judging.outcome import assess
+
+FAMILIES = [
+    ("gradient_descent_regression", "any width"),
+    ("gradient_descent_pinn", "narrow"),
+    ("gauss_newton_identity", "physics-informed network"),
+    ("initial_gram_pinn", "any width"),
+    ("jacobian_stability", "tanh"),
+    ("natural_gradient_pinn", "tanh, heat"),
+    ("natural_gradient_width", None),
+    ("positive_definiteness", "merging samples, ReLU^3"),
+    ("quadratic_convergence", "training"),
+    ("quadratic_convergence", "sizes, tanh"),
+    ("zhang_martens_grosse", "training"),
+]
+
+
+@pytest.fixture(scope="module")
+def _device(tmp_path_factory):
+    if COMPILER is None:
+        pytest.skip("the simulated device compiles with g++, which is not on PATH")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", simulated_cupy(tmp_path_factory.mktemp("kernels")))
+        yield
+
+
+def outcomes(theorem, family, instance, backend):
+    run = family.run(instance, theorem, backend=backend)
+    found = {}
+    for claim in theorem.claims.values():
+        if not claim.is_symbolic and family in list(theorem.families_of(claim)):
+            with np.errstate(all="ignore"):
+                try:
+                    outcome = assess(theorem, claim, run)
+                except NtkVerifyError as error:  # what a run refuses it refuses everywhere
+                    found[claim.name] = str(error)
+                else:
+                    found[claim.name] = (outcome.vacuous, outcome.failed)
+    return found
+
+
+@pytest.mark.parametrize(("name", "family"), FAMILIES)
+@pytest.mark.usefixtures("_device")
+def test_outcomes_are_the_same_on_every_backend(name, family):
+    from small_instances import FOLDER
+
+    from ntkverify import load_theorem
+
+    family = family or next(iter(load_theorem(FOLDER / f"{name}.py").families))
+    theorem, chosen, instance = small_instance(name, family, width=24)
+    wanted = outcomes(theorem, chosen, instance, "array")
+    assert wanted
+    for backend in ("cpu", "gpu"):
+        assert outcomes(theorem, chosen, instance, backend) == wanted, backend
+
+
+class TestChoice:
+    def test_a_missing_device_is_refused_in_one_sentence(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "cupy", None)
+        with pytest.raises(NtkVerifyError, match=r"needs CuPy|found CuPy"):
+            backends.chosen_backend("gpu")
+
+    def test_the_environment_chooses_where_nobody_else_does(self, monkeypatch):
+        monkeypatch.setitem(os.environ, "NTKVERIFY_BACKEND", "array")
+        assert backends.chosen_backend() == "array"
+        assert backends.chosen_backend("cpu") == "cpu"
+        monkeypatch.setitem(os.environ, "NTKVERIFY_BACKEND", "abacus")
+        with pytest.raises(NtkVerifyError, match="NTKVERIFY_BACKEND: there is no backend 'abacus'"):
+            backends.chosen_backend()
+
+    @pytest.mark.parametrize(("width", "device", "found"), [
+        (10, True, "array"), (2**14, True, "cpu"), (2**24, True, "gpu"), (2**24, False, "cpu"),
+    ])  # fmt: skip
+    def test_auto_is_the_fastest_that_is_there(self, monkeypatch, width, device, found):
+        monkeypatch.setattr(backends, "_device_at_hand", lambda: device)
+
+        class Samples:
+            total = 2
+
+        assert backends.fastest_backend(Samples(), width) == found
