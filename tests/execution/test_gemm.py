@@ -6,6 +6,7 @@ import sympy
 from drawing import draw_problem, executor_of, relative
 from within_rounding import assert_within_rounding
 
+from ntkverify.arithmetic.balls import as_balls
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.fused.cpu import CpuExecutor
 from ntkverify.execution.fused.gemm import GemmExecutor, reduction, worthwhile
@@ -54,6 +55,51 @@ def test_agrees_with_the_array_executor(kind):
     a, g = array.step(moved_a, frozen, a, 0.1), panels.step(moved_g, frozen, g, 0.1)
     assert relative(moved_g - weights, moved_a - weights) < 1e-11
     assert relative(g.residuals, a.residuals) < 1e-12
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_measured_steps_are_the_reference_s(kind):
+    neuron, problem, weights, frozen = problem_of(kind)
+    array = executor_of(neuron, problem, backend="array")
+    change = 0.01 * np.random.default_rng(1).standard_normal(weights.shape)
+    start = weights + 0.1
+    for eta, given in ((0.05, None), (0, None), (0.05, change)):
+        found = []
+        for executor in (array, *(GemmExecutor(array.samples, threads=threads) for threads in (1, 2))):
+            w = weights.copy()
+            forward = executor.forward(w, frozen)
+            found.append((w, executor.measured_step(w, frozen, forward, eta, start=start, change=given)))
+        (w, wanted), (one, first), (two, second) = found
+        assert relative(one, w) < 1e-13
+        size = max(1.0, np.abs(wanted.linear).max(), np.abs(wanted.forward.residuals).max())
+        for name in ("linear", "remainders"):
+            assert np.abs(getattr(first, name) - getattr(wanted, name)).max() < 1e-12 * size, name
+        for name in ("gram", "errors", "linear", "remainders"):
+            np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
+        np.testing.assert_array_equal(one, two)
+        assert relative(first.gram, wanted.gram) < 1e-12
+        assert relative(first.forward.residuals, wanted.forward.residuals) < 1e-12
+        # bounds of one size, though sums are formed in different orders
+        assert ((first.errors > wanted.errors / 20) & (first.errors < wanted.errors * 20)).all()
+        for group, move in wanted.moves.items():
+            pairs = zip(vars(first.moves[group]).values(), vars(move).values(), strict=True)
+            assert all(a == pytest.approx(b, rel=1e-12) for a, b in pairs)
+        assert first.moves == second.moves
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bounds_of_measured_steps_cover_what_sums_lose(kind):
+    """Neurons in pairs that cancel but for a little, so that the sums are far smaller than their terms."""
+    neuron, problem, weights, frozen = problem_of(kind, m=6)
+    weights[3:], frozen[3:] = weights[:3], -frozen[:3]
+    weights[3:] += 1e-9
+    panels = GemmExecutor(executor_of(neuron, problem, backend="array").samples)
+    step = panels.measured_step(weights, frozen, panels.forward(weights, frozen), 1e-3, start=weights.copy())
+    ball = executor_of(neuron, problem, backend="ball", bits=256)
+    exact = ball.forward(as_balls(weights), as_balls(frozen)).residuals
+    apart = np.abs([float(e - float(x)) for e, x in zip(exact, step.forward.residuals, strict=True)])
+    assert (apart <= step.errors).all()
+    assert (step.errors < 1e-11).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)

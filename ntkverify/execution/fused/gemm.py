@@ -22,6 +22,7 @@ from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
 from ntkverify.execution.fused.cpu import check_layout
+from ntkverify.execution.fused.gemm_step import measured_step
 from ntkverify.execution.fused.products import add_product, sum_of_products, symmetric
 from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.chain import forward_statements, live
@@ -29,6 +30,7 @@ from ntkverify.execution.kernels.gemm_source import FORM, backward, gemm_source,
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.machine.threads import available_threads, one_blas_thread, share
 from ntkverify.execution.samples import Forward, Samples, check_weights
+from ntkverify.execution.step import MeasuredStep
 from ntkverify.symbolic.network.neuron import Neuron
 
 # one thread of an AVX-512 core, the fused sweep's time over this one's: 12 inputs 1.0 at 2 samples, 1.1 to 1.3 at more;
@@ -130,6 +132,21 @@ class GemmExecutor(Executor):
         """One step of gradient descent: changes `weights` in place, returns the pass at the new ones."""
         cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
         return self._sweep(weights, frozen, cotangents, None, float(eta))
+
+    def measured_step(
+        self,
+        weights: Array,
+        frozen: Array | None,
+        forward: Forward,
+        eta: Any,
+        *,
+        start: Array,
+        change: Array | None = None,
+        gram: bool = True,
+    ) -> MeasuredStep:
+        weights, frozen = check_weights(self.neuron, weights, frozen)
+        check_layout(weights=weights, frozen=frozen)
+        return measured_step(self, weights, frozen, forward, eta, start=start, change=change, gram=gram)
 
     def _cotangents(self, forward: Forward, vector: Array, m: int) -> Array:
         result = np.zeros((self._features, self.samples.total))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,8 +59,8 @@ def measured_step(
     squares = np.zeros((count, len(groups), SQUARES))
     points = np.concatenate([b.points for b in blocks])
     sizes = np.array([b.size for b in blocks], dtype=np.int64)
-    start = _beside(weights, start, "start")
-    moves = _NOTHING if change is None else _beside(weights, change, "change")
+    start = beside(weights, start, "start")
+    moves = _NOTHING if change is None else beside(weights, change, "change")
 
     def work(i: int) -> None:
         module.measure(
@@ -76,27 +77,32 @@ def measured_step(
     # a group's lanes are added up, its sum to the chunk's, and the chunks' in order
     largest = max(hi - lo for lo, hi in itertools.pairwise(starts))
     deep = source.lanes + -(-largest // source.lanes) + count
-    most, added = squares.max(axis=0), squares.sum(axis=0)
     return finished(
         executor,
         forward,
         *parts,
-        moves={
-            name: Move(
-                drift=float(np.sqrt(most[i, 0])),
-                drift_rms=float(np.sqrt(added[i, 1] / m)),
-                norm=float(np.sqrt(most[i, 2])),
-                gradient=float(np.sqrt(most[i, 3])),
-                length=float(np.sqrt(added[i, 4])),
-            )
-            for i, name in enumerate(groups)
-        },
+        moves=moves_of(groups, squares, m),
         gram=matrix,
         roundings=source.roundings + deep,
     )
 
 
-def _beside(weights: Array, array: Array, name: str) -> Array:
+def moves_of(groups: Iterable[str], squares: Array, m: int) -> dict[str, Move]:
+    """The moves of all groups from the chunks' squares, (chunks, groups, `SQUARES`)."""
+    most, added = squares.max(axis=0), squares.sum(axis=0)
+    return {
+        name: Move(
+            drift=float(np.sqrt(most[i, 0])),
+            drift_rms=float(np.sqrt(added[i, 1] / m)),
+            norm=float(np.sqrt(most[i, 2])),
+            gradient=float(np.sqrt(most[i, 3])),
+            length=float(np.sqrt(added[i, 4])),
+        )
+        for i, name in enumerate(groups)
+    }
+
+
+def beside(weights: Array, array: Array, name: str) -> Array:
     """An array as compiled code reads it beside the weights, which checks no bounds."""
     if array.shape != weights.shape:
         raise NtkVerifyError(f"{name} must have the shape of the weights, {weights.shape}, not {array.shape}")
