@@ -1,12 +1,14 @@
 """Every theorem's runs on every backend: small instances of one family of each, to the same outcomes."""
 
+import json
 import os
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 from simulated_cupy import COMPILER, simulated_cupy
-from small_instances import small_instance
+from small_instances import FOLDER, small_instance
 
 from ntkverify import NtkVerifyError
 from ntkverify.execution import backends
@@ -54,7 +56,6 @@ def outcomes(theorem, family, instance, backend):
 @pytest.mark.parametrize(("name", "family"), FAMILIES)
 @pytest.mark.usefixtures("_device")
 def test_outcomes_are_the_same_on_every_backend(name, family):
-    from small_instances import FOLDER
 
     from ntkverify import load_theorem
 
@@ -90,3 +91,21 @@ class TestChoice:
             total = 2
 
         assert backends.fastest_backend(Samples(), width) == found
+
+
+def test_files_of_verdicts_from_two_backends_say_the_same(tmp_path):
+    """A whole module; the slack of an identity is rounding over a bound of it, and each backend rounds its own way."""
+    records = []
+    for backend in ("array", "cpu"):
+        file = tmp_path / f"{backend}.jsonl"
+        command = [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", FOLDER / "zhang_martens_grosse.py",
+            "--ntk-backend", backend, "--verdicts", file,
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        records.append([json.loads(line) for line in file.read_text().splitlines()])
+    for one, other in zip(*records, strict=True):
+        assert (one["claim"], one["verdict"]) == (other["claim"], other["verdict"])
+        if one["quantifier"] != "identity" and one["slack"] is not None:
+            assert one["slack"] == pytest.approx(other["slack"], rel=1e-6), one["claim"]
