@@ -21,8 +21,9 @@ from ntkverify.symbolic.network.neuron import Block, Neuron
 
 #: neurons per group, and the most bytes that such a group may keep between the halves of its step: 64 in the first
 #: cache, 32 in the second. At 30 samples, which take 64 neurons out of the first, those took 1.3 times as long as 32
-#: with ReLU^3, 0.97 with tanh; 16 took 1.1 to 1.3 times as long as 32, but for 0.7 with ReLU^3 at 60 samples
-GROUPS = ((64, 48 << 10), (32, 1 << 20))
+#: with ReLU^3, 0.97 with tanh; 16 took 1.1 to 1.3 times as long as 32, but for 0.7 with ReLU^3 at 60 samples;
+#: 128 took 0.94 of the time of 64 at 2 samples of 2 weights, 1.2 at 8 of 3
+GROUPS = ((128, 8 << 10), (64, 48 << 10), (32, 1 << 20))
 LEAST_LANES = 16
 #: samples up to which the sweep forms the Gram matrix too: 0.5 to 0.7 of the time of both apart, 0.6 to 1.1 at 16
 MOST_IN_SWEEP = 8
