@@ -19,9 +19,12 @@ from ntkverify.execution.kernels.sweep_source import HEADER, MOST_SHUFFLED
 from ntkverify.symbolic.expression.majorant import majorant, roundings
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
-#: bytes of what a group of neurons keeps between the halves of its step; the second-level cache has a few of these
-GROUP_BYTES = 1 << 17
-MOST_LANES = 64
+#: neurons per group, and the most bytes that such a group may keep between the halves of its step: 64 in the first
+#: cache, 32 in the second. At 30 samples, which take 64 neurons out of the first, those took 1.3 times as long as 32
+#: with ReLU^3, 0.97 with tanh; 16 took 1.1 to 1.3 times as long as 32, but for 0.7 with ReLU^3 at 60 samples;
+#: 128 took 0.94 of the time of 64 at 2 samples of 2 weights, 1.2 at 8 of 3
+GROUPS = ((128, 8 << 10), (64, 48 << 10), (32, 1 << 20))
+LEAST_LANES = 16
 #: samples up to which the sweep forms the Gram matrix too: 0.5 to 0.7 of the time of both apart, 0.6 to 1.1 at 16
 MOST_IN_SWEEP = 8
 #: sums, majorants, linear part, remainder
@@ -58,10 +61,7 @@ class StepSource:
 
 def lanes_of(total: int, values: int) -> int:
     """Neurons per group, for so many samples with so many numbers kept of each."""
-    lanes = 16
-    while lanes < MOST_LANES and 2 * lanes * total * values * 8 <= GROUP_BYTES:
-        lanes *= 2
-    return lanes
+    return next((lanes for lanes, most in GROUPS if lanes * total * values * 8 <= most), LEAST_LANES)
 
 
 def step_source(neuron: Neuron, sizes: tuple[int, ...]) -> StepSource:
