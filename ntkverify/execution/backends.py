@@ -60,8 +60,9 @@ def make_executor(
 
 #: what the networks of a check may run on; "auto" stands for the fastest that is there
 RUN_BACKENDS = ("auto", "array", "cpu", "gpu")
-#: neurons times residuals from which the fused kernels are worth loading
-WORTH_COMPILING = 1 << 12
+#: neurons times residuals from which fused kernels are worth compiling: a sweep of the plain evaluator takes some ten
+#: milliseconds there, and compiling what a neuron needs several seconds, once on a machine
+WORTH_COMPILING = 1 << 17
 #: the same from which a device is worth its launches: a sweep takes some ten milliseconds on two processors
 WORTH_LAUNCHING = 1 << 24
 
@@ -69,8 +70,8 @@ WORTH_LAUNCHING = 1 << 24
 def fastest_backend(samples: Samples, width: int) -> str:
     """What ``auto`` stands for.
 
-    The plain evaluator where a sweep takes less than calling compiled kernels (below 2^12 neurons times residuals), a
-    device from 2^24 on if there is one, the fused CPU kernels between.
+    The plain evaluator below 2^17 neurons times residuals, where it is done before kernels are compiled; a device from
+    2^24 on if there is one; the fused CPU kernels between.
     """
     work = width * samples.total
     if work < WORTH_COMPILING:

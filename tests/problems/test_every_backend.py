@@ -82,7 +82,7 @@ class TestChoice:
             backends.chosen_backend()
 
     @pytest.mark.parametrize(("width", "device", "found"), [
-        (10, True, "array"), (2**14, True, "cpu"), (2**24, True, "gpu"), (2**24, False, "cpu"),
+        (10, True, "array"), (2**18, True, "cpu"), (2**24, True, "gpu"), (2**24, False, "cpu"),
     ])  # fmt: skip
     def test_auto_is_the_fastest_that_is_there(self, monkeypatch, width, device, found):
         monkeypatch.setattr(backends, "_device_at_hand", lambda: device)
