@@ -11,11 +11,11 @@ _HOME = {
     "Source": "theorem.parts",
     "Instance": "theorem.instance",
     "NtkVerifyError": "errors",
-    "always": "theorem.quantifiers",
-    "identity": "theorem.quantifiers",
-    "in_law": "theorem.quantifiers",
-    "scales_as": "theorem.quantifiers",
-    "with_probability": "theorem.quantifiers",
+    "always": "judging.quantifiers.always",
+    "identity": "judging.quantifiers.identity",
+    "in_law": "judging.quantifiers.in_law",
+    "scales_as": "judging.quantifiers.scales_as",
+    "with_probability": "judging.quantifiers.with_probability",
     "Check": "judging.check",
     "load_theorem": "theorem.loading",
 }
@@ -24,14 +24,14 @@ __all__ = sorted(_HOME)
 if TYPE_CHECKING:
     from ntkverify.errors import NtkVerifyError as NtkVerifyError
     from ntkverify.judging.check import Check as Check
+    from ntkverify.judging.quantifiers.always import always as always
+    from ntkverify.judging.quantifiers.identity import identity as identity
+    from ntkverify.judging.quantifiers.in_law import in_law as in_law
+    from ntkverify.judging.quantifiers.scales_as import scales_as as scales_as
+    from ntkverify.judging.quantifiers.with_probability import with_probability as with_probability
     from ntkverify.theorem.instance import Instance as Instance
     from ntkverify.theorem.loading import load_theorem as load_theorem
     from ntkverify.theorem.parts import Source as Source
-    from ntkverify.theorem.quantifiers import always as always
-    from ntkverify.theorem.quantifiers import identity as identity
-    from ntkverify.theorem.quantifiers import in_law as in_law
-    from ntkverify.theorem.quantifiers import scales_as as scales_as
-    from ntkverify.theorem.quantifiers import with_probability as with_probability
     from ntkverify.theorem.theorem import Theorem as Theorem
 
 

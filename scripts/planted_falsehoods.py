@@ -56,7 +56,6 @@ from ntkverify.search.score import VACUOUS, score, searchable
 from ntkverify.search.space.coordinates import GRID, Space
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim
-from ntkverify.theorem.quantifiers import WithProbability, always
 from ntkverify.theorem.theorem import Theorem
 
 #: options that are written with the figures
@@ -153,7 +152,8 @@ class Study:
     def claims(self) -> list[Claim]:
         """The claims of all instances to be made wrong: the cheapest, a conclusion among them where there is one."""
         # a comparison of constants, alike on every instance, is no test of a search
-        found = [claim for claim in self.ranked(lambda claim: claim.quantifier is always) if self.varies(claim)]
+        ranked = self.ranked(lambda claim: claim.quantifier.is_decided_by_one_run)
+        found = [claim for claim in ranked if self.varies(claim)]
         chosen = found[: self.options.claims]
         first = next((claim for claim in found if claim.kind == "conclusion"), None)
         if first is not None and first not in chosen:
@@ -191,14 +191,14 @@ class Study:
                     yield self.witnessed("exponent", claim.name, plants=[plant])
                 for assumption in self.theorem.assumptions_of(claim):
                     yield self.witnessed("dropped", claim.name, relax=[assumption.name])
-        probable = self.ranked(lambda claim: isinstance(claim.quantifier, WithProbability))
+        probable = self.ranked(lambda claim: claim.quantifier.is_decided_by_redrawing)
         for claim in sorted(probable, key=lambda claim: claim.kind != "conclusion")[:1]:
             yield from self.halved(claim)
         for claim in self.theorem.claims.values():
             if claim.kind == "control" and searchable(claim):
                 if not all(self.work(claim, family.name) for family in self.theorem.families_of(claim)):
                     continue
-                if isinstance(claim.quantifier, WithProbability):
+                if claim.quantifier.is_decided_by_redrawing:
                     yield {"kind": "control", "claim": claim.name, "false by": None, "false": True}
                 else:
                     yield self.witnessed("control", claim.name)
@@ -300,7 +300,7 @@ class Study:
     def measured(self, variant: dict[str, Any]) -> dict[str, Any]:
         """What the search and random sampling find of a false variant."""
         wrong = {key: variant[key] for key in ("plants", "relax") if key in variant}
-        random = isinstance(self.theorem.claims[variant["claim"]].quantifier, WithProbability)
+        random = self.theorem.claims[variant["claim"]].quantifier.is_decided_by_redrawing
         if not random and not self.options.certify:
             wrong["goal"] = 0.0  # the first instance that exceeds the bound beyond rounding
         name = json.dumps([variant.get("plants"), variant.get("relax")])

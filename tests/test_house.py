@@ -67,6 +67,16 @@ def test_imports_point_down():
     assert not gone, f"these no longer run up and leave the list: {gone}"
 
 
+def test_nobody_asks_which_quantifier_a_claim_has():
+    """They answer for themselves; only theorems and the face of the library name one."""
+    naming = [
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.rglob("*.py")
+        if "judging.quantifiers." in path.read_text(encoding="utf-8") and "judging/quantifiers" not in path.as_posix()
+    ]
+    assert naming == ["__init__.py"]
+
+
 def test_every_package_has_a_floor():
     names = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     assert names - {"__init__"} == set(_FLOOR)

@@ -123,6 +123,50 @@ class TestOwnFolder:
         folder("-k", "plus", mine=small()).assert_outcomes(passed=1, deselected=1)
 
 
+class TestOwnQuantifier:
+    """A class in the theorem's own file; the library has never heard of it."""
+
+    EXTRA = """
+from dataclasses import dataclass
+from ntkverify.judging.verdict import Tally
+from ntkverify.theorem.quantifier import Quantifier
+
+@dataclass(frozen=True)
+class Median(Quantifier):
+    takes_bound = False
+
+    def limits(self, trial):
+        return None
+
+    def judge(self, claim, trials, *, alpha):
+        tally = Tally()
+        for trial in trials:
+            tally.add(trial)
+        tally.slack = None
+        median = float(np.median(trial.outcome.value))
+        tally.status, tally.evidence = "holds" if median <= 1 else "violated", f"the median is {median:g}"
+        return tally
+
+@theorem.lemma("the median is at most one", holds=Median("median"))
+def lemma(run):
+    return FACTOR * run.values
+"""
+
+    def test_it_is_judged_reported_and_in_the_table(self, folder):
+        result = folder("--verdicts", "v.jsonl", mine=small(extra=self.EXTRA.replace("FACTOR", "2")))
+        result.assert_outcomes(passed=3)
+        result.stdout.fnmatch_lines(["*the median is at most one*median*holds*-*3*0*"])
+        assert [(v["quantifier"], v["evidence"]) for v in verdicts(folder.path / "v.jsonl")][-1] == (
+            "median",
+            "the median is 0.75",
+        )
+
+    def test_a_false_one_fails(self, folder):
+        result = folder(mine=small(extra=self.EXTRA.replace("FACTOR", "4")))
+        result.assert_outcomes(passed=2, failed=1)
+        result.stdout.fnmatch_lines(["*lemma 'the median is at most one' is violated: the median is 1.5*"])
+
+
 class TestXdist:
     def test_processes_share_the_runs(self, pytester):
         pytester.makeini("[pytest]\n")

@@ -22,7 +22,6 @@ from ntkverify.search.evidence.replay import replay as replay_violation
 from ntkverify.search.evidence.settle import ALPHA
 from ntkverify.search.evidence.violation import Violation, digest
 from ntkverify.theorem.loading import load_theorem
-from ntkverify.theorem.quantifiers import WithProbability
 from ntkverify.theorem.theorem import Theorem
 
 
@@ -68,7 +67,7 @@ def certify(options: argparse.Namespace) -> int:
     _print_header(violation)
     with planted(theorem, violation.plants):
         case = violation.case(theorem)
-        if isinstance(case.claim.quantifier, WithProbability):
+        if case.claim.quantifier.is_decided_by_redrawing:
             return _by_fresh_seeds(options, case, violation)
         certificate = certify_instance(case, violation.instance, bits=options.bits, limit=options.limit)
     if certificate.measured is not None and certificate.bound is not None:

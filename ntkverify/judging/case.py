@@ -15,9 +15,9 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.outcome import DEFAULT_ROUNDING, Outcome, compare
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Assumption, Claim, Family
-from ntkverify.theorem.quantifiers import identity
 from ntkverify.theorem.theorem import Theorem
 
+_float64 = functools.partial(np.asarray, dtype=np.float64)
 _VACUOUS = Outcome(True, False, False, math.inf, np.empty(0))
 
 
@@ -47,10 +47,14 @@ class Case:
         """An instance brought to life; the options are those of a `ntkverify.problems.run.Run`."""
         return self.family.run(instance, self.theorem, **options)
 
+    def trial(self, instance: Instance) -> Trial:
+        """The claim put to one instance's run."""
+        return Trial(self, self.run(instance))
+
     def outcome(self, instance: Instance) -> Outcome:
         """Run one instance and put the claim to it; a run may overflow, that is its outcome."""
         with np.errstate(all="ignore"):
-            return Trial(self, self.run(instance)).outcome
+            return self.trial(instance).outcome
 
 
 @dataclass(frozen=True)
@@ -87,19 +91,17 @@ class Trial:
         measured, applies = self.measured, self.applies
         if not applies.any():
             return _VACUOUS
-        if claim.bound is None and claim.quantifier is not identity:
+        limits = claim.quantifier.limits(self)
+        if limits is None:
             return Outcome(False, False, False, math.inf, measured[applies])
-        bound, error = (np.broadcast_to(limit, measured.shape)[applies] for limit in self.limits)
+        bound, error = (np.broadcast_to(limit, measured.shape)[applies] for limit in limits)
         return compare(measured[applies], bound, error, from_below=claim.from_below)
 
     @functools.cached_property
     def measured(self) -> Array:
         """The measured quantity, where the claim applies and where not."""
-        found = self.case.claim.measure(self.run)
-        if self.case.claim.quantifier is identity:
-            left, right = (np.asarray(side, np.float64) for side in found)
-            return np.abs(left - right)
-        return np.asarray(found, np.float64)
+        claim = self.case.claim
+        return np.asarray(claim.quantifier.measured(claim, self.run, _float64), np.float64)
 
     @functools.cached_property
     def applies(self) -> NDArray[np.bool_]:
@@ -108,11 +110,9 @@ class Trial:
         return np.broadcast_to(np.asarray(True if given is None else given(self.run), bool), self.measured.shape)
 
     @property
-    def limits(self) -> tuple[Any, Any]:
-        """The bound, and how far float64 may be from it on the wrong side."""
-        if self.case.claim.quantifier is identity:  # two sides differ by their rounding error at the most
-            return self.rounding, 0.0
-        return np.asarray(self.value(self.case.theorem.bound_of(self.case.claim)), np.float64), self.rounding
+    def bound(self) -> Array:
+        """The claim's bound."""
+        return np.asarray(self.value(self.case.theorem.bound_of(self.case.claim)), np.float64)
 
     @property
     def rounding(self) -> Array:

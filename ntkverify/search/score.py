@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.judging.case import Case, Trial
+from ntkverify.judging.case import Case
 from ntkverify.judging.outcome import Outcome
 from ntkverify.seeds import AS_DRAWN
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Assumption, Claim
-from ntkverify.theorem.quantifiers import InLaw, ScalesAs, WithProbability
 
 #: margins are cut off here, so that an overflow is a very bad violation rather than an infinity
 LARGEST = 1e6
@@ -60,7 +59,9 @@ class Score:
 
 def searchable(claim: Claim) -> bool:
     """Whether single instances can violate a claim: not where it speaks of a population or of expressions only."""
-    return not claim.is_symbolic and not isinstance(claim.quantifier, ScalesAs | InLaw)
+    return not claim.is_symbolic and (
+        claim.quantifier.is_decided_by_one_run or claim.quantifier.is_decided_by_redrawing
+    )
 
 
 def score(case: Case, instance: Instance, *, seeds: Sequence[int] = ()) -> Score:
@@ -71,10 +72,10 @@ def score(case: Case, instance: Instance, *, seeds: Sequence[int] = ()) -> Score
     case, instance
         What to put to what.
     seeds : sequence of int
-        Seeds of the draws that a claim of probability is scored by; ignored for the other quantifiers.
+        Seeds of the draws that a claim of probability is scored by; ignored where one run decides.
     """
     try:
-        if not isinstance(case.claim.quantifier, WithProbability):
+        if case.claim.quantifier.is_decided_by_one_run:
             return _of(case.outcome(instance))
         outcomes = []
         for seed in seeds:
@@ -84,13 +85,8 @@ def score(case: Case, instance: Instance, *, seeds: Sequence[int] = ()) -> Score
                 break  # assumptions do not depend on the draw of the weights
     except NOT_RUN as error:
         return Score(VACUOUS, reason=str(error))
-    return _selected([_of(o) for o in outcomes if not o.vacuous], allowed_failures(case, instance))
-
-
-def allowed_failures(case: Case, instance: Instance) -> float:
-    """Share of the draws of an instance that may fail a claim of probability."""
-    assert isinstance(case.claim.quantifier, WithProbability)
-    return 1 - float(Trial(case, case.run(instance)).value(case.claim.quantifier.probability))
+    allowed = case.claim.quantifier.allowed_failures(case.trial(instance))
+    return _selected([_of(o) for o in outcomes if not o.vacuous], allowed)
 
 
 def unmet(case: Case, run: Any) -> set[str]:

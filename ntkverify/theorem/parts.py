@@ -10,7 +10,7 @@ from typing import Any, Literal
 import sympy
 
 from ntkverify.symbolic.constants.chain import Derived
-from ntkverify.theorem.quantifiers import Quantifier
+from ntkverify.theorem.quantifier import Quantifier
 
 Provenance = Literal["quoted", "derived", "reconstructed"]
 Kind = Literal["lemma", "conclusion", "control"]

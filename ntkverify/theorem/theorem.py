@@ -17,7 +17,7 @@ from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
 from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Source
-from ntkverify.theorem.quantifiers import InLaw, Quantifier, ScalesAs, WithProbability, always, identity
+from ntkverify.theorem.quantifier import Quantifier
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")
@@ -297,17 +297,9 @@ class Theorem:
                 raise NtkVerifyError(f"{who} assumes {name!r}, but no @theorem.assumption has that name.")
         if not claim.is_symbolic and not self.families:
             raise NtkVerifyError(f"{who} needs runs, but the theorem has no instances; add @theorem.instances.")
-        quantifier = claim.quantifier
-        if not isinstance(quantifier, Quantifier):
+        if not isinstance(claim.quantifier, Quantifier):
             raise NtkVerifyError(
-                f"{who} has holds={quantifier!r}; use one of the quantifiers of ntkverify.quantifiers."
+                f"{who} has holds={claim.quantifier!r}; use one of the quantifiers, such as ntkverify.always."
             )
-        needs_bound = quantifier is always or isinstance(quantifier, WithProbability)
-        if needs_bound and claim.bound is None:
-            raise NtkVerifyError(f"{who} holds {quantifier.name} but has no bound; give bound=....")
-        if not needs_bound and claim.bound is not None:
-            raise NtkVerifyError(f"{who} holds {quantifier.name}, which takes no bound; remove it.")
-        if quantifier is identity and not claim.is_symbolic and claim.error is None:
-            raise NtkVerifyError(f"{who} is a numerical identity; give its rounding error with error=....")
-        if isinstance(quantifier, ScalesAs | InLaw) and claim.given is not None:
-            raise NtkVerifyError(f"{who} holds {quantifier.name}, which can't condition on an event; remove given=....")
+        if objection := claim.quantifier.objection(claim):
+            raise NtkVerifyError(f"{who} {objection}")

@@ -22,7 +22,6 @@ from ntkverify.search.score import VACUOUS, Score, draws_weights, score
 from ntkverify.search.space.coordinates import GRID, Space, weight_seed
 from ntkverify.search.space.deformations import useful
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.quantifiers import WithProbability
 from ntkverify.theorem.theorem import Theorem
 
 #: draws that score a claim of probability
@@ -84,7 +83,7 @@ class _Search:
         self.seen: dict[tuple[int, ...], Score] = {}
         self.scores: dict[str, Score] = {}  # by instance: many vectors stand for one
         self.settled: list[tuple[int, ...]] = []
-        self.noisy = isinstance(self.case.claim.quantifier, WithProbability)
+        self.noisy = self.case.claim.quantifier.is_decided_by_redrawing
         self.suspects = SUSPECTS * (NOISY if self.noisy else 1)
         self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
@@ -209,7 +208,7 @@ def space_of(theorem: Theorem, cell: Cell) -> Space:
     drawn = _drawn(plain, entropy)
     stretches = useful(case, drawn) if cell.relax else ()
     # a claim of probability is scored by several draws of one instance; beyond an assumption anything may be asked for
-    weights = not isinstance(case.claim.quantifier, WithProbability) and plain.seeded
+    weights = not case.claim.quantifier.is_decided_by_redrawing and plain.seeded
     weights = weights and (bool(cell.relax) or draws_weights(case, [i for i in drawn if i.width <= cell.max_width]))
     return Space(case.family, theorem.id, entropy=entropy, stretches=stretches, weights=weights)
 

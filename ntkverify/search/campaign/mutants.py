@@ -14,7 +14,6 @@ from ntkverify.search.campaign.campaign import search_cell
 from ntkverify.search.campaign.cells import MAX_WIDTH, cells_of
 from ntkverify.search.campaign.store import Store
 from ntkverify.theorem.parts import Claim
-from ntkverify.theorem.quantifiers import always
 from ntkverify.theorem.theorem import Theorem
 
 
@@ -101,7 +100,11 @@ def _share(margin: float | None, from_below: bool) -> float | None:
 
 def _changed(theorem: Theorem, mutant: Mutant) -> list[Claim]:
     """Claims about all instances whose bound the mutant tightens, or changes in a way that is not plain."""
-    known = [c for c in theorem.claims.values() if c.quantifier is always and c.kind != "control" and not c.is_symbolic]
+    known = [
+        claim
+        for claim in theorem.claims.values()
+        if claim.quantifier.is_decided_by_one_run and claim.bound is not None and claim.kind != "control"
+    ]
     if not mutant.is_constant:
         return [claim for claim in known if claim.name == mutant.name]
     before = {claim.name: theorem.bound_of(claim) for claim in known}

@@ -26,7 +26,6 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.case import Case
 from ntkverify.judging.outcome import DEFAULT_ROUNDING
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.quantifiers import always, identity
 
 Status = Literal["CERTIFIED", "REFUTED", "UNDECIDED"]
 BITS = 128  #: precision of the first attempt
@@ -69,7 +68,7 @@ class Certificate:
 
 
 def certify(case: Case, instance: Instance, *, bits: int = BITS, limit: int = LIMIT) -> Certificate:
-    """Repeat a violation of an ``always`` claim or an identity in balls.
+    """Repeat a violation of a claim that one run decides in balls.
 
     Parameters
     ----------
@@ -84,7 +83,7 @@ def certify(case: Case, instance: Instance, *, bits: int = BITS, limit: int = LI
         If the instance can't be run in float64 either.
     """
     quantifier = case.claim.quantifier
-    if quantifier is not always and quantifier is not identity:
+    if not quantifier.is_decided_by_one_run:
         return Certificate(
             "UNDECIDED", f"{quantifier.name} is a statement about probability: no single run refutes it", 0
         )
@@ -176,19 +175,16 @@ def _attempt(case: Case, instance: Instance, bits: int) -> Certificate:
 
 def _sides(case: Case, run: Any) -> tuple[Any, Any]:
     claim = case.claim
-    if claim.quantifier is identity:
-        left, right = (_enclosed(side) for side in claim.measure(run))
-        measured = _array(np.frompyfunc(abs, 1, 1)(left - right))
-        return measured, _array(np.zeros(measured.shape))
-    measured = _array(_enclosed(claim.measure(run)))
-    bound = _array(run.evaluate(case.theorem.bound_of(claim)))
+    measured = _array(claim.quantifier.measured(claim, run, _enclosed))
+    # without a bound two sides are compared: in balls they may not differ at all
+    bound = _array(np.zeros(measured.shape) if claim.bound is None else run.evaluate(case.theorem.bound_of(claim)))
     return measured, np.broadcast_to(bound, measured.shape)
 
 
 def _rounding_alone(case: Case, run: Any, bound: Any) -> Any:
     """Entries whose bound is zero in balls and not in float64: what they bound is exact here, and never that small."""
     zero = np.frompyfunc(lambda b: bool(b == 0), 1, 1)(bound).astype(bool)
-    if case.claim.quantifier is identity or not zero.any():
+    if case.claim.bound is None or not zero.any():
         return np.zeros(bound.shape, bool)
     return zero & (np.abs(np.asarray(run.plain.evaluate(case.theorem.bound_of(case.claim)), dtype=np.float64)) > 0)
 

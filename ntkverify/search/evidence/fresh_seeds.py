@@ -15,7 +15,7 @@ from scipy import special
 
 from ntkverify.judging.case import Case
 from ntkverify.judging.statistics import EProcess
-from ntkverify.search.score import NOT_RUN, allowed_failures
+from ntkverify.search.score import NOT_RUN
 from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
 
@@ -67,7 +67,7 @@ def confirm(case: Case, instance: Instance, *, entropy: int, alpha: float, most:
         done so with a probability below 0.1% at twice the allowed rate (at a rate of 0.1 if that is more); stopping
         early costs power only, never validity.
     """
-    delta = allowed_failures(case, instance)
+    delta = case.claim.quantifier.allowed_failures(case.trial(instance))
     process, refused = EProcess(delta), 0
     worth_finding = min(max(2 * delta, 0.1), (1 + delta) / 2)
     most = most or (_MOST if instance.width <= _WIDE else _MOST_WIDE)

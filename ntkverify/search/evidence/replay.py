@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkverify.arrays import Array
-from ntkverify.judging.case import Trial
+from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.falsehoods import planted
 from ntkverify.judging.outcome import Outcome
 from ntkverify.search.evidence.violation import Violation
@@ -43,10 +43,10 @@ def replay(theorem: Theorem, violation: Violation) -> Replay:
     NtkVerifyError
         If the violation is of another theorem, or its instance can't be run.
     """
-    with planted(theorem, violation.plants):
-        case = violation.case(theorem)
-        outcome = case.outcome(violation.instance)
-        with np.errstate(all="ignore"):
-            trial = Trial(case, case.run(violation.instance))
-            bound, _ = trial.limits
-            return Replay(outcome, trial.measured, np.broadcast_to(bound, trial.measured.shape), trial.applies)
+    with planted(theorem, violation.plants), np.errstate(all="ignore"):
+        trial = violation.case(theorem).trial(violation.instance)
+        limits = trial.case.claim.quantifier.limits(trial)
+        if limits is None:
+            raise NtkVerifyError(f"claim {violation.claim!r} has no bound to replay against.")
+        bound = np.broadcast_to(limits[0], trial.measured.shape)
+        return Replay(trial.outcome, trial.measured, bound, trial.applies)

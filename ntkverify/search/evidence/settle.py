@@ -15,7 +15,6 @@ from ntkverify.search.evidence.shrink_instance import attempts_for, shrink
 from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import Score, score
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.quantifiers import WithProbability
 
 #: probability that one cell calls a true claim of probability violated
 ALPHA = 1e-6
@@ -114,14 +113,14 @@ def settle(case: Case, suspect: Violation, *, draws: Draws, place: Place | None 
             return instance
         return shrink(instance, lambda candidate: measure(candidate).failed, most=attempts_for(instance))
 
-    if isinstance(case.claim.quantifier, WithProbability):
+    if case.claim.quantifier.is_decided_by_redrawing:
         return _by_fresh_seeds(case, suspect, draws, lambda: shrunk(lowered()))
     inside = lowered()
     return _by_balls(case, suspect, inside, shrunk(inside))
 
 
 def _by_balls(case: Case, suspect: Violation, inside: Instance, chosen: Instance) -> Finding:
-    """Certify the violation of an ``always`` claim or an identity, as shrunk beyond its family or inside it."""
+    """Certify the violation of a claim that one run decides, as shrunk beyond its family or inside it."""
     certificate = certify(case, chosen)
     if chosen != inside:
         # a family may mean more than the assumptions say: what balls refute there is no violation elsewhere either

@@ -1,0 +1,68 @@
+"""What a quantifier is. The ones there are stand in `ntkverify.judging.quantifiers`, a class and a file each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from ntkverify.theorem.parts import Claim
+
+
+@dataclass(frozen=True)
+class Quantifier(ABC):
+    """How strongly a claim claims, and how that is judged.
+
+    Whoever handles claims asks their quantifiers what follows, so that a new one is one subclass: `judge`, and those of
+    the answers below that differ.
+
+    Parameters
+    ----------
+    name : str
+        What tables show.
+    """
+
+    name: str
+
+    #: whether its verdict spends a share of the session's budget of false alarms
+    is_statistical: ClassVar[bool] = False
+    #: whether a single run refutes a claim; then searches climb single runs, and balls certify what they find
+    is_decided_by_one_run: ClassVar[bool] = False
+    #: whether draws of a single instance refute it: searches select instances, and fresh seeds decide
+    is_decided_by_redrawing: ClassVar[bool] = False
+    #: whether the measured quantity is compared with a bound
+    takes_bound: ClassVar[bool] = True
+    #: whether a claim may condition on an event
+    takes_event: ClassVar[bool] = True
+    #: whether a claim may be about expressions, without a run
+    takes_expressions: ClassVar[bool] = False
+
+    @abstractmethod
+    def judge(self, claim: Claim, trials: Iterable[Any], *, alpha: float) -> Any:
+        """The `ntkverify.judging.verdict.Tally` of a claim's trials; `alpha` is the level that a test may spend."""
+
+    def objection(self, claim: Claim) -> str:
+        """What is missing or contradictory in a claim; empty if nothing is."""
+        if self.takes_bound and claim.bound is None:
+            return f"holds {self.name} but has no bound; give bound=...."
+        if not self.takes_bound and claim.bound is not None:
+            return f"holds {self.name}, which takes no bound; remove it."
+        if not self.takes_event and claim.given is not None:
+            return f"holds {self.name}, which can't condition on an event; remove given=...."
+        if not self.takes_expressions and claim.is_symbolic:
+            return f"holds {self.name} and measures no run; give its function the parameter run."
+        return ""
+
+    def measured(self, claim: Claim, run: Any, numbers: Callable[[Any], Any]) -> Any:
+        """What a claim measures of a run; `numbers` turns it into arrays of float64 or of balls."""
+        return numbers(claim.measure(run))
+
+    def limits(self, trial: Any) -> tuple[Any, Any] | None:
+        """The bound of a `ntkverify.judging.case.Trial` and its rounding error; None if one run exceeds nothing."""
+        return trial.bound, trial.rounding
+
+    def allowed_failures(self, trial: Any) -> float:
+        """Share of the draws of an instance that may fail."""
+        return 0.0

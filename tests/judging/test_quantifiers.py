@@ -1,0 +1,86 @@
+"""A quantifier of one's own is one class: everything else asks it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import sympy
+
+from ntkverify import Check, Instance, NtkVerifyError, Source, Theorem, always
+from ntkverify.judging import statistics
+from ntkverify.judging.check import count_tests
+from ntkverify.judging.quantifiers.always import Always
+from ntkverify.judging.quantifiers.population import OfPopulation
+from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.report.table import verdict_table
+from ntkverify.search.campaign.cells import cells_of
+from ntkverify.search.score import searchable
+
+
+@dataclass(frozen=True)
+class MedianAtMost(OfPopulation):
+    """Half of the draws at least are at most `limit`."""
+
+    limit: float
+
+    def decide(self, sample, trials, *, alpha):
+        test = statistics.failure_rate(int((sample > self.limit).sum()), [0.5] * len(sample), alpha=alpha)
+        status = "violated" if test.rejected else "inconclusive" if math.isinf(test.detectable) else "holds"
+        return status, self.limit / np.median(sample), f"{test.failures} of {test.draws} draws are above {self.limit}"
+
+
+class AlmostAlways(Always):
+    """All runs but one in a thousand: to a search and to balls one run is as good as any."""
+
+
+def exponential(*, draws=60):
+    theorem = Theorem("Exponential", source=Source(), statement="S")
+
+    def draw(run):
+        return np.random.default_rng(run.instance.seed).exponential()
+
+    theorem.instances("draws", run=AlgebraRun, quick=draws)(lambda: Instance(width=1))
+    theorem.conclusion("the median is at most one", holds=MedianAtMost("median at most 1", 1.0))(draw)
+    theorem.conclusion("draws are at most a thousand", holds=AlmostAlways("almost always"), bound=1000)(draw)
+    theorem.control("the median is at most 1/10", holds=MedianAtMost("median at most 0.1", 0.1))(draw)
+    theorem.validate()
+    return theorem
+
+
+def test_it_is_judged_with_a_share_of_the_budget_and_shown():
+    theorem = exponential()
+    assert count_tests([theorem]) == 2
+    verdicts = list(Check(theorem).verdicts())
+    assert [verdict.shown for verdict in verdicts] == ["holds", "holds", "refuted"]
+    assert verdicts[0].slack == pytest.approx(1 / np.log(2), rel=0.5)
+    lines = verdict_table([verdict.record() for verdict in verdicts], width=120)
+    for name in ("median at most 1 ", "almost always ", "median at most 0.1 "):
+        assert sum(f" {name}" in line for line in lines) == 1
+    assert Check(exponential(draws=5)).verdict(theorem.claims["the median is at most one"]).status == "inconclusive"
+
+
+def test_its_claims_are_searched_if_one_instance_decides(tmp_path):
+    theorem = exponential()
+    assert [searchable(claim) for claim in theorem.claims.values()] == [False, True, False]
+    path = tmp_path / "module.py"
+    path.touch()
+    assert {cell.claim for cell in cells_of(theorem, path=path)} == {"draws are at most a thousand"}
+    with pytest.raises(NtkVerifyError, match="population"):
+        cells_of(theorem, path=path, claims=["the median is at most one"])
+
+
+@pytest.mark.parametrize(
+    ("holds", "options", "measure", "message"),
+    [
+        (MedianAtMost("median", 1.0), {"bound": 1}, lambda run: 1.0, "takes no bound"),
+        (MedianAtMost("median", 1.0), {"given": lambda run: True}, lambda run: 1.0, "can't condition"),
+        (AlmostAlways("almost always"), {}, lambda run: 1.0, "has no bound"),
+        (always, {"bound": 1}, lambda: sympy.Integer(1), "parameter run"),
+    ],
+)
+def test_what_it_takes_is_asked_before_anything_runs(holds, options, measure, message):
+    theorem = exponential()
+    theorem.lemma("l", holds=holds, **options)(measure)
+    with pytest.raises(NtkVerifyError, match=message):
+        theorem.validate()
