@@ -40,8 +40,12 @@ class Source:
     @property
     def label(self) -> str:
         """One line: paper, version and provenance."""
+        return self.labelled(self.provenance)
+
+    def labelled(self, provenance: Provenance) -> str:
+        """The same for a statement of this source with a provenance of its own."""
         paper = f"arXiv {self.arxiv}" + (f" v{self.version}" if self.version else "") if self.arxiv else "own"
-        return f"{paper}, {self.provenance}"
+        return f"{paper}, {provenance}"
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Claim:
     attained : bool
         Whether instances are known to reach the bound: there an excess within the rounding error is
         equality, elsewhere it leaves the verdict inconclusive.
+    provenance : {"quoted", "derived", "reconstructed"} or None
+        Where this statement comes from, if not like its theorem.
     """
 
     name: str
@@ -104,6 +110,7 @@ class Claim:
     assumes: tuple[str, ...]
     on: tuple[str, ...]
     attained: bool = False
+    provenance: Provenance | None = None
 
     @property
     def is_symbolic(self) -> bool:
@@ -124,10 +131,13 @@ class Family:
     run : callable
         Turns an instance into a run.
     counts : dict of str to int
-        Draws per profile.
+        Draws that each profile prescribes.
+    observed : str
+        Why claims on these instances are too dear to be confirmed; empty if they are not.
     """
 
     name: str
     build: Callable[..., Any]
     run: Callable[..., Any]
     counts: Mapping[str, int]
+    observed: str = ""

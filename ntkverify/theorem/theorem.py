@@ -16,7 +16,7 @@ import sympy
 from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
-from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Source
+from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Provenance, Source
 from ntkverify.theorem.quantifier import Quantifier
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -82,7 +82,14 @@ class Theorem:
         return register
 
     def instances(
-        self, name: str, *, run: Callable[..., Any], quick: int, ci: int | None = None, thorough: int | None = None
+        self,
+        name: str,
+        *,
+        run: Callable[..., Any],
+        quick: int,
+        ci: int | None = None,
+        thorough: int | None = None,
+        observed: str = "",
     ) -> Callable[[Function], Function]:
         """Name a family of instances.
 
@@ -96,7 +103,12 @@ class Theorem:
         run : callable
             Turns an instance into a run, for instance `ntkverify.problems.regression.RegressionRun`.
         quick, ci, thorough : int
-            How many each profile draws; ``ci`` defaults to twice ``quick`` and ``thorough`` to ten times it.
+            How many draws each profile prescribes; ``ci`` defaults to twice ``quick`` and ``thorough`` to ten times it.
+            Claims that every draw must satisfy, and laws, are judged on as many; a claim of probability draws until it
+            is decided, within the profile's budget (`ntkverify.judging.budget`).
+        observed : str, optional
+            Why these instances are too dear for claims of probability to be confirmed on them. Such a claim, not
+            refuted but not confirmed either, is ``observed`` and passes. One family in ten at most.
         """
         if ci is None:
             ci = 2 * quick
@@ -110,7 +122,7 @@ class Theorem:
 
         def register(function: Function) -> Function:
             self._once(name, self.families, "family of instances")
-            self.families[name] = Family(name, function, run, counts)
+            self.families[name] = Family(name, function, run, counts, observed)
             return function
 
         return register
@@ -140,6 +152,8 @@ class Theorem:
             Families of instances; all of the theorem's by default.
         attained : bool, optional
             The bound is known to be reached, so that an excess within the rounding error is equality.
+        provenance : {"quoted", "derived", "reconstructed"}, optional
+            Where this statement comes from; like the theorem by default.
         """
         return self._claim(name, "conclusion", **options)
 
@@ -164,6 +178,7 @@ class Theorem:
         assumes: str | Sequence[str] | None = None,
         on: str | Sequence[str] | None = None,
         attained: bool = False,
+        provenance: Provenance | None = None,
     ) -> Callable[[Function], Function]:
         def register(function: Function) -> Function:
             self._once(name, self.claims, "claim")
@@ -179,6 +194,7 @@ class Theorem:
                 assumes=("*",) if assumes is None else (assumes,) if isinstance(assumes, str) else tuple(assumes),
                 on=("*",) if on is None else (on,) if isinstance(on, str) else tuple(on),
                 attained=attained,
+                provenance=provenance,
             )
             return function
 
@@ -194,6 +210,10 @@ class Theorem:
         """Families of instances on which a claim is checked."""
         names = tuple(self.families) if claim.on == ("*",) else claim.on
         return tuple(self.families[name] for name in names)
+
+    def label_of(self, claim: Claim) -> str:
+        """Paper, version and provenance of a claim."""
+        return self.source.labelled(claim.provenance or self.source.provenance)
 
     def assumptions_of(self, claim: Claim) -> tuple[Assumption, ...]:
         """Assumptions that a claim needs."""
@@ -283,6 +303,12 @@ class Theorem:
         ):
             if kind not in kinds:
                 raise NtkVerifyError(f"{who} has no {kind}; {remedy}.")
+        observed = [family.name for family in self.families.values() if family.observed]
+        if len(observed) > max(1, len(self.families) // 10):
+            raise NtkVerifyError(
+                f"{who} only observes {', '.join(map(repr, observed))}; that is for one family of instances in ten, "
+                "draw cheaper ones."
+            )
         for claim in self.claims.values():
             self._validate_claim(claim, f"claim {claim.name!r} of {who}")
 
