@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 
-from ntkverify.judging.budget import Budget
+from ntkverify.judging.budget import LEAST, Budget
 from ntkverify.judging.case import Case, Trial
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Family
@@ -151,7 +151,7 @@ class FamilyDraws:
     runs : Runs
         The family's runs.
     count : int
-        How many draws the family prescribes; so many are made whatever they cost.
+        How many draws the family prescribes.
     budget : Budget
         How much may be drawn beyond.
     """
@@ -164,9 +164,14 @@ class FamilyDraws:
     spent: float = 0.0
 
     @property
+    def least(self) -> int:
+        """So many draws are made whatever they cost."""
+        return self.count if self.runs.family.observed else max(self.count, LEAST)
+
+    @property
     def lasts(self) -> bool:
         """Whether another draw is within the budget."""
-        return self.made < self.count or (self.made < self.budget.draws and self.spent < self.budget.work)
+        return self.made < self.least or (self.made < self.budget.draws and self.spent < self.budget.work)
 
     def _trial(self, data: int, seed_number: int) -> Trial:
         run = self.runs.run(data, seed_number)
@@ -186,7 +191,7 @@ class FamilyDraws:
         """Different data, each drawn once: as many as the budget names, but most of the draws are for `again`."""
         count = 1 if self.runs.stream.is_fixed else max(self.budget.data, self.count)
         for number in range(count):
-            if number > self.count // 4 and self.spent > self.budget.work / 3:
+            if number >= self.least // 4 and self.spent > self.budget.work / 3:
                 return
             yield number, self._trial(number, 0)
 

@@ -115,9 +115,6 @@ def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
         tally.status, tally.evidence, tally.missed = "inconclusive", "no instance exercised the claim", ""
     if tally.unresolved:
         tally.evidence += f"; {tally.unresolved} entries left out, which rounding may have decided"
-    if tally.status == "observed":
-        reasons = dict.fromkeys(d.runs.family.observed for d in draws.families if d.runs.family.observed)
-        tally.evidence += f"; not confirmed: {', '.join(reasons)}"
     level = tally.level or claim.quantifier.level
     return Verdict(
         theorem=theorem.id or theorem.title,

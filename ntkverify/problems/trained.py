@@ -277,6 +277,12 @@ class TrainedRun(Run):
         return np.linalg.norm(self.trajectory.grams - self.trajectory.grams[0], axis=(1, 2))
 
     @property
+    def gram_drift_error(self) -> Any:
+        """Bound of its rounding error, (K+1,): it cancels two Gram matrices, each known to some hundred ulps."""
+        lengths = np.linalg.norm(self.trajectory.grams, axis=(1, 2))
+        return 2.0**10 * np.finfo(np.float64).eps * (lengths + lengths[0])
+
+    @property
     def remainder(self) -> Any:
         """||r(k+1) - r(k) - J(k) (theta(k+1) - theta(k))||, for gradient descent ||I_1(k)||, (K,)."""
         return np.linalg.norm(self.trajectory.remainders, axis=1)

@@ -340,9 +340,9 @@ mostly = with_probability(Rational(9, 10))
 
 
 @theorem.conclusion(
-    "ReLU^3: the exponent 1/2 is reached up to 1/10 when neurons are carried across",
+    "ReLU^3: the exponent 1/2 is reached up to 1/8 when neurons are carried across",
     holds=mostly,
-    bound=tenth,
+    bound=Rational(1, 8),
     on="ReLU^3",
 )
 def relu_cubed_exponent(run):

@@ -38,7 +38,7 @@ class Always(Quantifier):
             tally.evidence = f"{doubtful} instances exceed the bound by less than their rounding error"
         elif exercised:
             tally.evidence = f"within the bound on {exercised} instances"
-            tally.missed = f"one draw in {1 / (1 - (1 - CONFIRM) ** (1 / exercised)):.3g}"
+            tally.missed = f"draws < {1 - (1 - CONFIRM) ** (1 / exercised):.2g}" if exercised > 1 else ""
             if doubtful:
                 tally.evidence += f", attained to rounding on {doubtful}"
         return tally

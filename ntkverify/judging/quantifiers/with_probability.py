@@ -44,6 +44,7 @@ class WithProbability(Quantifier):
     def judge(self, claim: Claim, draws: Draws) -> Tally:
         """Every family for itself: different data first, then the worst of them with fresh seeds."""
         tally = Tally()
+        words: list[Status] = []
         for family in draws.families:
             found = _Judged(self, tally, family, REFUTE / (2 * len(draws.families))).found()
             tally.slack = found.slack if tally.slack is None else min(tally.slack, found.slack)
@@ -51,9 +52,12 @@ class WithProbability(Quantifier):
             if found.status == "violated":
                 tally.status, tally.evidence, tally.missed = "violated", found.evidence, ""
                 break
-            # the least of the words
-            tally.status = min(tally.status, found.status, key=("inconclusive", "observed", "holds").index)
+            words.append(found.status)
             tally.missed = tally.missed or found.missed
+        else:
+            # what is too dear to be confirmed is said beside what was, and is the word only where nothing else was
+            confirmed = "observed" if set(words) == {"observed"} else "holds"
+            tally.status = "inconclusive" if "inconclusive" in words else confirmed
         return tally
 
 
@@ -132,7 +136,7 @@ class _Judged:
                 break
         if not outcomes:
             few = self.outcomes[0].slack if self.outcomes else math.inf
-            return _Found(self._word("inconclusive"), few, "too few draws exercised the claim")
+            return self._open(few, "too few draws exercised the claim", "")
         return self._decided(outcomes, evidence, doubtful, delta, overall)
 
     def _decided(
@@ -155,13 +159,16 @@ class _Judged:
         if too_many:
             return _Found("inconclusive", slack, f"{seen}: more than claimed, too few to refute", missed)
         if rate > limit:
-            seen += f"; only a failure rate of {rate:.2g} is excluded at 99%, the claim allows {delta:.2g}"
-            return _Found(self._word("inconclusive"), slack, seen, missed)
+            return self._open(slack, f"{seen}; a failure rate of {rate:.2g} is excluded at 99%, too little", missed)
         return _Found("holds", slack, f"{seen}; a failure rate of {rate:.2g} is excluded at 99%", missed)
 
-    def _word(self, word: Status) -> Status:
+    def _open(self, slack: float, evidence: str, missed: str) -> _Found:
         """A claim that is neither refuted nor confirmed is observed where its module says why no more can be drawn."""
-        return "observed" if self.draws.runs.family.observed else word
+        family = self.draws.runs.family
+        failed = sum(outcome.failed for outcome in self.outcomes)
+        if not family.observed or failed:
+            return _Found("inconclusive", slack, evidence, missed)
+        return _Found("observed", slack, f"{family.name!r} only observed ({family.observed}): {evidence}", missed)
 
     def _violated(self, evidence: TooMany, what: str) -> _Found:
         return _Found(
