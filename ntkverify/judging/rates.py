@@ -63,6 +63,15 @@ class TooMany:
         return self.log_value >= -math.log(alpha)
 
 
+def log_excess(failures: NDArray[np.integer] | int, draws: int, delta: float) -> Array:
+    """What `TooMany.log_value` is after so many failures of draws that were all allowed to fail with `delta`."""
+    count = np.asarray(failures)[..., None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        clean = np.where(draws > count, (draws - count) * np.log1p(-_SHARES), 0.0)
+    ratios = count * np.log(_SHARES * (1 - delta) / delta + 1) + clean
+    return np.asarray(logsumexp(ratios, axis=-1) - math.log(_SHARES.size))
+
+
 def log_exclusion(failures: NDArray[np.integer] | int, draws: int, rate: float) -> Array:
     """Logarithm of the e-value against "every draw fails with probability at least `rate`".
 

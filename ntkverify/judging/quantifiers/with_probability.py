@@ -45,9 +45,11 @@ class WithProbability(Quantifier):
         """Every family for itself: different data first, then the worst of them with fresh seeds."""
         tally = Tally()
         words: list[Status] = []
+        slacks: list[float] = []
         for family in draws.families:
             found = _Judged(self, tally, family, REFUTE / (2 * len(draws.families))).found()
-            tally.slack = found.slack if tally.slack is None else min(tally.slack, found.slack)
+            slacks.append(found.slack)
+            tally.slack = min(slacks)
             tally.evidence = "; ".join(filter(None, (tally.evidence, found.evidence)))
             if found.status == "violated":
                 tally.status, tally.evidence, tally.missed = "violated", found.evidence, ""
