@@ -66,7 +66,7 @@ class TestOwnFolder:
             ("the residual is tiny", "control", "refuted"),
         ]
         assert written[0]["slack"] > 1
-        assert written[0]["instances"] == 96  # ninety data sets, and six fresh draws of the worst
+        assert written[0]["instances"] > 400  # so many data sets, then fresh draws of the worst
 
     def test_the_template_fails_when_it_is_false(self, folder):
         false = TEMPLATE.replace("bound=n * (1 + second_moment) / delta", "bound=n * second_moment / 3")

@@ -12,8 +12,8 @@ CONFIRM = 0.99
 SHARP = 1.25
 #: ... or of this times delta, where the budget is used up
 BLUNT = 2.0
-#: draws that decide a claim whose probability is 0.9 and that never fails, at its blunt end: a quarter of them on data
-LEAST = 44
+#: so many draws decide a claim whose probability is 0.9, at its blunt end even if one fails; a quarter of them is on data
+LEAST = 60
 
 
 @dataclass(frozen=True)
