@@ -24,7 +24,9 @@ class MedianAtMost(OfPopulation):
 
     def decide(self, sample, trials, *, refute, confirm, tolerated):
         above = int((sample > self.limit).sum())
-        low, high = (stats.binomtest(above, sample.size).proportion_ci(1 - 2 * level) for level in (refute, 1 - confirm))
+        low, high = (
+            stats.binomtest(above, sample.size).proportion_ci(1 - 2 * level) for level in (refute, 1 - confirm)
+        )
         status = "violated" if low.low > 0.5 else "holds" if high.high <= tolerated * 0.5 else "inconclusive"
         return Decision(status, self.limit / np.median(sample), f"{above} of {sample.size} are above {self.limit}")
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import sympy
+from listed import algebra, draws_of, endless
 from scipy import stats
 
 from ntkverify import (
@@ -24,7 +25,6 @@ from ntkverify.judging.budget import BUDGETS, Budget
 from ntkverify.judging.outcome import compare
 from ntkverify.judging.verdict import judge
 from ntkverify.problems.algebra import AlgebraRun
-from listed import algebra, draws_of, endless
 
 bound = sympy.Symbol("bound", positive=True)
 
@@ -342,7 +342,9 @@ class TestRounding:
     def test_what_cancels_is_judged_by_its_operands(self):
         true = {"limit": 1e-300, "measure": lambda run: difference(run.values + 0.3, 0.3)}
         small = [[2.0**-54]]
-        assert verdict(small, limit=1e-300, measure=lambda run: (run.values + 0.3 - 0.3) + 2.0**-54).status == "violated"
+        assert (
+            verdict(small, limit=1e-300, measure=lambda run: (run.values + 0.3 - 0.3) + 2.0**-54).status == "violated"
+        )
         assert verdict(small, **true).status == "inconclusive"
         assert verdict([[0.5]], **true).status == "violated"
 
