@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -158,3 +159,23 @@ class Family:
     build: Callable[..., Any]
     run: Callable[..., Any]
     counts: Mapping[str, int]
+
+
+def measured(of: str | sympy.Expr | Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What a run answers for under a name, or an expression at its numbers, as a function of the run."""
+    if isinstance(of, str):
+        get = operator.attrgetter(of)
+
+        def named(run: Any) -> Any:
+            return get(run)
+
+        return named
+    if not isinstance(of, sympy.Basic | int | float):
+        return of
+    expression = sympy.sympify(of)
+
+    def evaluated(run: Any) -> Any:
+        return run.evaluate(expression)
+
+    evaluated.expression = expression  # type: ignore[attr-defined]  # the graph of the proof reads its constants
+    return evaluated

@@ -16,7 +16,7 @@ import sympy
 from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
-from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Roles, Source
+from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Roles, Source, measured
 from ntkverify.theorem.quantifier import Quantifier
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -143,6 +143,9 @@ class Theorem:
             The bound is known to be reached, so that an excess within the rounding error is equality.
         uses : str or sequence of str, optional
             What its proof rests on, see `ntkverify.theorem.proof`.
+        of : str, sympy.Expr or callable, optional
+            The measured quantity, where it is something that a run answers for by name (``"drift"``,
+            ``"trajectory.gradients"``) or an expression; then there is nothing to decorate.
         """
         return self._claim(name, "conclusion", **options)
 
@@ -183,6 +186,7 @@ class Theorem:
         attained: bool = False,
         uses: str | Sequence[str] = (),
         part: str = "",
+        of: str | sympy.Expr | Callable[[Any], Any] | None = None,
     ) -> Callable[[Function], Function]:
         def register(function: Function) -> Function:
             self._once(name, self.claims, "claim")
@@ -203,6 +207,8 @@ class Theorem:
             )
             return function
 
+        if of is not None:
+            register(measured(of))
         return register
 
     def _once(self, name: str, present: Mapping[str, Any], what: str) -> None:
