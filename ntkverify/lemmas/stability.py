@@ -86,7 +86,7 @@ class SwitchingStability(Part):
         """While no weight leaves the ball of `radius` and at most 1 + zeta times the expected share is near switching.
 
         The Gram matrix moves by at most sigma lambda_0, and I_1 is at most sigma/2 lambda_0 eta ||r||; the count fails
-        with probability `share` at most. What is returned adds, as conclusions, that with probability 1 - delta all of it holds for all k.
+        with probability `share` at most. What is returned adds the conclusions: with probability 1 - delta, for all k.
         """
         few, ball = (1 + zeta) * flips.kappa * radius, " while no weight leaves the ball and few are near switching"
 
