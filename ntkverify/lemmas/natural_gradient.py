@@ -44,6 +44,7 @@ class NaturalGradient(Part):
 
     name = "natural gradient"
     contracted = (1 - eta) ** k * loss_0  #: (1 - eta)^k L(0)
+    solves = False  #: whether what a step solves is a claim
 
     def __init__(self, theorem: Theorem) -> None:
         super().__init__(theorem)
@@ -73,7 +74,11 @@ class NaturalGradient(Part):
         """The recursion; `how` ends the sentence."""
 
         @self.lemma(
-            f"recursion: r(k+1) = (1 - eta) r(k) + E(k){how}", holds=identity, error=solve_error, uses="solves", **where
+            f"recursion: r(k+1) = (1 - eta) r(k) + E(k){how}",
+            holds=identity,
+            error=solve_error,
+            uses="solves" if self.solves else (),
+            **where,
         )
         def recursion(run: Any) -> Any:
             r = run.trajectory.residuals
@@ -86,6 +91,7 @@ class NaturalGradient(Part):
         def solves(run: Any) -> Any:
             return run.trajectory.linear, -run.eta * run.trajectory.residuals[:-1]
 
+        self.solves = True
         least = least_eigenvalue(self.theorem)
         self.lemma(
             "||theta+ - theta|| <= eta ||r||/sqrt(lambda_min(H))",
@@ -183,7 +189,7 @@ class NaturalGradient(Part):
 class StableJacobian(Part):
     """A5 along a run: gamma, how far the Jacobian may move from its start, over sqrt((1 - eta) lambda_0).
 
-    In units of sqrt(lambda_0) singular values fall from sqrt(3)/2 by at most the change and are to stay above 1/sqrt(2);
+    In units of sqrt(lambda_0), singular values fall from sqrt(3)/2 by at most the change and stay above 1/sqrt(2);
     and E = (mean of J(theta_s) - J) (theta+ - theta) is at most 2 change/sqrt(1/2) eta ||r||, where
     epsilon >= sqrt(1 - eta)/2.
     """

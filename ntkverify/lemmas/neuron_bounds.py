@@ -69,9 +69,9 @@ def smooth_curvature(third: sympy.Expr, fourth: sympy.Expr, fifth: sympy.Expr) -
     return derived(block_curvature(third, fourth, fifth, rho), "each term of psi and chi differentiated twice in w")
 
 
-def neuron_blocks(run: Any, blocks: Any = ...) -> Any:
-    """sqrt(m) ||J_r||_F of each neuron as drawn, in the samples of all blocks or of a slice, (m,)."""
-    return np.sqrt(run.m * np.square(run.jacobian_at(run.weights)[blocks]).sum(axis=(0, 2)))
+def neuron_blocks(run: Any) -> Any:
+    """sqrt(m) ||J_r||_F of each neuron as drawn, (m,)."""
+    return np.sqrt(run.m * np.square(run.jacobian_at(run.weights)).sum(axis=(0, 2)))
 
 
 def neuron_sizes(run: Any) -> Any:

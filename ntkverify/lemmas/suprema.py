@@ -60,7 +60,7 @@ class Suprema(Part):
     def reached(self, on: str | None = None) -> None:
         """Each is an upper bound on a grid, and within 1e-6 of it; in a family of one run unless one is named."""
         if on is None:
-            self.theorem.instances(ONE_RUN, run=AlgebraRun, quick=1)(Instance)
+            self.theorem.instances(ONE_RUN, run=AlgebraRun, quick=1)(lambda: Instance())
         where: dict[str, Any] = {"holds": always, "assumes": (), "on": on or ONE_RUN}
         for order, symbol in self.symbols.items():
             peak = self._peak(order)

@@ -16,7 +16,6 @@ H(0) has a width of its own (Lemma 3.3); at this one it is claimed by itself.
 import math
 
 import numpy as np
-import sympy
 from hypothesis import strategies as st
 from sympy import Rational, log, sqrt
 

@@ -22,7 +22,7 @@ from sympy import sqrt
 
 from ntkverify import Instance, Source, Theorem, always, with_probability
 from ntkverify.execution.walking.terms import as_samples
-from ntkverify.glossary import delta, eta, loss_0, residual, residual_0
+from ntkverify.glossary import delta, eta, residual, residual_0
 from ntkverify.instances import bounded_targets, generator, unit_inputs
 from ntkverify.lemmas.natural_gradient import (
     NaturalGradient,
