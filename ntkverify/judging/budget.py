@@ -12,7 +12,7 @@ CONFIRM = 0.99
 SHARP = 1.25
 #: ... or of this times delta, where the budget is used up
 BLUNT = 2.0
-#: so many draws decide a claim whose probability is 0.9, at its blunt end even if one fails; a quarter of them is on data
+#: so many draws decide a claim of probability 0.9 at its blunt end, even if one fails; a quarter of them is on data
 LEAST = 60
 
 

@@ -16,7 +16,7 @@ import sympy
 from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
-from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Provenance, Source
+from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Provenance, Roles, Source, measured
 from ntkverify.theorem.quantifier import Quantifier
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -47,6 +47,7 @@ class Theorem:
     families: dict[str, Family] = field(default_factory=dict)
     quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     errata: list[str] = field(default_factory=list)
+    roles: Roles = field(default_factory=Roles)
     _factors: dict[str, float] = field(default_factory=dict, repr=False)
     _expansions: dict[Any, sympy.Expr] = field(default_factory=dict, repr=False, compare=False)
 
@@ -154,6 +155,11 @@ class Theorem:
             The bound is known to be reached, so that an excess within the rounding error is equality.
         provenance : {"quoted", "derived", "reconstructed"}, optional
             Where this statement comes from; like the theorem by default.
+        uses : str or sequence of str, optional
+            What its proof rests on, see `ntkverify.theorem.proof`.
+        of : str, sympy.Expr or callable, optional
+            The measured quantity, where it is something that a run answers for by name (``"drift"``,
+            ``"trajectory.gradients"``) or an expression; then there is nothing to decorate.
         """
         return self._claim(name, "conclusion", **options)
 
@@ -164,6 +170,20 @@ class Theorem:
     def erratum(self, text: str) -> None:
         """Record an error found in the source."""
         self.errata.append(text)
+
+    def declare(
+        self,
+        *,
+        rate: sympy.Expr | None = None,
+        largest_step: sympy.Expr | None = None,
+        width: sympy.Expr | None = None,
+        data: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Say what plays which part, see `Roles`; a later word on the same counts."""
+        for role, value in (("rate", rate), ("largest_step", largest_step), ("width", width)):
+            if value is not None:
+                setattr(self.roles, role, sympy.sympify(value))
+        self.roles.data.update({name: tuple(shape) for name, shape in (data or {}).items()})
 
     def _claim(
         self,
@@ -179,6 +199,9 @@ class Theorem:
         on: str | Sequence[str] | None = None,
         attained: bool = False,
         provenance: Provenance | None = None,
+        uses: str | Sequence[str] = (),
+        part: str = "",
+        of: str | sympy.Expr | Callable[[Any], Any] | None = None,
     ) -> Callable[[Function], Function]:
         def register(function: Function) -> Function:
             self._once(name, self.claims, "claim")
@@ -195,9 +218,13 @@ class Theorem:
                 on=("*",) if on is None else (on,) if isinstance(on, str) else tuple(on),
                 attained=attained,
                 provenance=provenance,
+                uses=(uses,) if isinstance(uses, str) else tuple(uses),
+                part=part,
             )
             return function
 
+        if of is not None:
+            register(measured(of))
         return register
 
     def _once(self, name: str, present: Mapping[str, Any], what: str) -> None:
