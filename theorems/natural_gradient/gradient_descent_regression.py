@@ -218,9 +218,7 @@ stability = SwitchingStability(theorem)
 stability.gram(on=("any width", ONE_STEP), worst=ONE_STEP, assumes=DATA)
 stability.perturbation(on=("any width", SHORT), short=SHORT, assumes=DATA)
 CLOSES = ("the drift allowed", "the radius leaves", "the three events")
-stays_in_ball = stability.in_ball(
-    flips, radius=R, zeta=zeta, sigma=sigma, share=delta, on=OWN, closes=CLOSES
-)
+stays_in_ball = stability.in_ball(flips, radius=R, zeta=zeta, sigma=sigma, share=delta, on=OWN, closes=CLOSES)
 
 # ---- the recursion, its contraction, the drift ----------------------------------------------------------------------
 

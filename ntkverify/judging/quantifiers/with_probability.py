@@ -58,7 +58,7 @@ class WithProbability(Quantifier):
             tally.missed = tally.missed or found.missed
         else:
             # what is too dear to be confirmed is said beside what was, and is the word only where nothing else was
-            confirmed = "observed" if set(words) == {"observed"} else "holds"
+            confirmed: Status = "observed" if set(words) == {"observed"} else "holds"
             tally.status = "inconclusive" if "inconclusive" in words else confirmed
         return tally
 
