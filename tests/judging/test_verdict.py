@@ -243,7 +243,7 @@ class TestWorstData:
 
     def test_work_ends_the_drawing_but_for_what_decides(self):
         result = self.judged(lambda data, seed: False, budget=Budget(90, 4000, 0.0))
-        assert (result.status, result.instances) == ("holds", 44)
+        assert (result.status, result.instances) == ("holds", 54)
 
 
 class TestScalesAs:
