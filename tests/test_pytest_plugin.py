@@ -191,6 +191,27 @@ class TestXdist:
         assert len(computed) == len(set(computed)) == 96
 
 
+class TestSameVerdicts:
+    """A verdict depends on its theorem, profile and entropy alone."""
+
+    def test_alone_among_others_selected_and_shared_out(self, pytester):
+        pytester.makeini("[pytest]\n")
+
+        def lines(*options, **modules):
+            for old in pytester.path.glob("*.py"):
+                old.unlink()
+            for name, text in modules.items():
+                (pytester.path / f"{name}.py").write_text(text, encoding="utf-8")
+            pytester.runpytest_subprocess("--verdicts", "v.jsonl", *options)
+            mine = [v for v in verdicts(pytester.path / "v.jsonl") if v["theorem"].endswith("/mine")]
+            return sorted(json.dumps({k: v for k, v in line.items() if k != "seconds"}) for line in mine)
+
+        alone = lines(mine=TEMPLATE)
+        assert len(alone) == 2
+        assert lines("-n", "2", another=small(), mine=TEMPLATE, then=TEMPLATE) == alone
+        assert lines("-k", "tiny", mine=TEMPLATE, then=small()) == [line for line in alone if "tiny" in line]
+
+
 class TestMistakes:
     @pytest.mark.parametrize(
         ("module", "message"),
