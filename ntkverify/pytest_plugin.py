@@ -185,7 +185,7 @@ class TheoremModule(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """One item per claim and control."""
         from ntkverify.errors import NtkVerifyError
-        from ntkverify.judging.check import Check
+        from ntkverify.judging.check import Check, refuse_unknown_symbols
         from ntkverify.problems.records import RecordStore
         from ntkverify.theorem.loading import load_theorem
 
@@ -193,6 +193,7 @@ class TheoremModule(pytest.File):
         assert isinstance(session, _Session)
         try:
             theorem = load_theorem(self.path)
+            refuse_unknown_symbols(theorem)
             check = Check(
                 theorem,
                 profile=self.config.getoption("ntk_profile"),

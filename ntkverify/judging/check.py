@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from ntkverify.judging.draws import draw_instances
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
 from ntkverify.theorem.parts import Claim, Family
+from ntkverify.theorem.symbols import refuse_unknown
 from ntkverify.theorem.theorem import PROFILES, Theorem
 
 
@@ -87,6 +89,25 @@ class Check:
         """Judge every claim and control in the order of the module."""
         for claim in self.theorem.claims.values():
             yield self.verdict(claim)
+
+
+def refuse_unknown_symbols(theorem: Theorem) -> None:
+    """Refuse a bound with a symbol that neither the theorem knows nor the run of one drawn instance.
+
+    Raises
+    ------
+    NtkVerifyError
+        One sentence with the nearest name.
+    """
+
+    @functools.cache
+    def knows(name: str) -> frozenset[str]:
+        family = theorem.families[name]
+        (instance,) = draw_instances(family, 1, entropy=0)
+        run = family.run(replace(instance, theorem=theorem.id, family=name), theorem)
+        return frozenset([*dir(run), *instance.parameters, *instance.data])
+
+    refuse_unknown(theorem, lambda family: knows(family.name))
 
 
 def count_tests(theorems: list[Theorem]) -> int:

@@ -213,6 +213,7 @@ theorem.lemma(
     holds=with_probability(1 - Rational(1, 4)),
     bound=4 * V / m,
     on=ANY,
+    uses=("E||psi||^2 for", "E||chi||^2 = 27/2"),
 )
 gram = Concentration(theorem, uses="the mean square")
 concludes = {"kind": "conclusion"}
