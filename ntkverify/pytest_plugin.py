@@ -196,6 +196,7 @@ class TheoremModule(pytest.File):
                 entropy=self.config.getoption("ntk_entropy"),
                 store=RecordStore(session.folder if session.distributed else None),
             )
+            check.refuse_unknown_symbols()
         except NtkVerifyError as error:
             raise self.CollectError(str(error)) from error
         for claim in theorem.claims.values():

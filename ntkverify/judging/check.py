@@ -15,6 +15,7 @@ from ntkverify.judging.draws import Draws, FamilyDraws, Runs
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
 from ntkverify.theorem.parts import Claim, Family
+from ntkverify.theorem.symbols import refuse_unknown
 from ntkverify.theorem.theorem import PROFILES, Theorem
 
 
@@ -90,3 +91,18 @@ class Check:
         """Judge every claim and control in the order of the module."""
         for claim in self.theorem.claims.values():
             yield self.verdict(claim)
+
+    def refuse_unknown_symbols(self) -> None:
+        """Refuse a bound with a symbol that neither the theorem knows nor the run of one drawn instance.
+
+        Raises
+        ------
+        NtkVerifyError
+            One sentence with the nearest name.
+        """
+
+        def knows(family: Family) -> set[str]:
+            run = self.runs(family).run(0)
+            return {*dir(run), *run.instance.parameters, *run.instance.data}
+
+        refuse_unknown(self.theorem, knows)

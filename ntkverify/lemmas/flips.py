@@ -78,6 +78,7 @@ class Flips(Part):
             from_below=True,
             on=on,
             attained=True,
+            uses="P(|g| <= R) <= kappa R",
         )
         @self.lemma(
             "P(|g| <= R) <= kappa R",

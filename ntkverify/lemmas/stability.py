@@ -104,30 +104,37 @@ class SwitchingStability(Part):
         def held(run: Any, drift: Any) -> Any:
             return (drift <= run.evaluate(radius)) & (few_flips(run) <= run.evaluate(few))
 
-        moved = {"of": "gram_drift", "bound": sigma * lambda_0, "on": on}
-        small = sigma / 2 * lambda_0 * eta * residual
-        pushed = {"of": "remainder", "bound": small, "on": on, "error": remainder_error}
+        moved = {"bound": sigma * lambda_0, "on": on}
+        pushed = {"bound": sigma / 2 * lambda_0 * eta * residual, "on": on, "error": remainder_error}
         gram, remainder = "||H(k) - H(0)||_F <= sigma lambda_0", "||I_1(k)|| <= sigma/2 lambda_0 eta ||r(k)||"
-        self.lemma(
+
+        @self.lemma(
             gram + ball,
             holds=always,
             given=lambda run: held(run, run.drift),
             uses=("few_flips", "gram_stability", *closes),
             **moved,
         )
-        self.lemma(
+        def gram_in_ball(run: Any) -> Any:
+            return run.gram_drift
+
+        @self.lemma(
             remainder + ball,
             holds=always,
             given=lambda run: held(run, run.drift[1:]),
             uses=("few_flips", "||I_1(k)|| <= n near", *closes),
             **pushed,
         )
+        def remainder_in_ball(run: Any) -> Any:
+            return run.remainder
 
         def concluded() -> None:
             sure, stays = with_probability(1 - delta), "no weight moves further than R"
             self.conclusion(stays, of="drift", holds=sure, bound=radius, on=on, uses=closes)
-            self.conclusion(f"{gram} for all k", holds=sure, uses=(stays, gram + ball), **moved)
-            self.conclusion(f"{remainder} for all k", holds=sure, uses=(stays, remainder + ball), **pushed)
+            uses = (stays, "gram_in_ball")
+            self.conclusion(f"{gram} for all k", of="gram_drift", holds=sure, uses=uses, **moved)
+            uses = (stays, "remainder_in_ball")
+            self.conclusion(f"{remainder} for all k", of="remainder", holds=sure, uses=uses, **pushed)
 
         return concluded
 

@@ -17,7 +17,9 @@ from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
 from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Provenance, Roles, Source, measured
+from ntkverify.theorem.proof import proof_of
 from ntkverify.theorem.quantifier import Quantifier
+from ntkverify.theorem.symbols import refuse_homonyms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")
@@ -338,6 +340,8 @@ class Theorem:
             )
         for claim in self.claims.values():
             self._validate_claim(claim, f"claim {claim.name!r} of {who}")
+        refuse_homonyms(self)
+        proof_of(self)
 
     def _validate_claim(self, claim: Claim, who: str) -> None:
         if not claim.on and not claim.is_symbolic:

@@ -225,7 +225,7 @@ stays_in_ball = stability.in_ball(flips, radius=R, zeta=zeta, sigma=sigma, share
 descent.recursion(on=ANY, assumes=DATA, error=regression_error)
 descent.contraction(on=ANY, assumes=STEP)
 descent.beyond_stability()
-descent.spectrum(theorem.lemma, on=OWN, uses=("H(0) is within", "||H(k) - H(0)||_F <= sigma", "eta ||H(k)|| <= 1 at"))
+descent.spectrum(theorem.lemma, on=OWN, uses=("H(0) is within", "gram_in_ball", "eta ||H(k)|| <= 1 at"))
 descent.largest_step((tau + sigma) * lambda_0, on=ANY, assumes=STEP, split=("split admissible",))
 
 GRADIENT = {"of": "largest_gradient", "holds": always, "assumes": DATA}
@@ -276,7 +276,7 @@ theorem.conclusion(
     on=OWN,
     given=started,
     error=loss_error,
-    uses=("one step contracts", "lambda_min(H(k))", "eta ||H(k)|| <= 1 for all k", "||I_1(k)|| <= sigma/2"),
+    uses=("step_contracts", "eta lambda_0/2 stays", "eigenvalue_kept", "step_kept", "remainder_in_ball"),
     **RATE,
 )
 stays_in_ball()

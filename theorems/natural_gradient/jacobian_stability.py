@@ -27,7 +27,7 @@ from ntkverify.lemmas.flips import Flips
 from ntkverify.lemmas.neuron_bounds import neuron_sizes, relu_cubed_interior, rho
 from ntkverify.lemmas.suprema import ONE_RUN, Suprema
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.problems.pinn import PinnRun
+from ntkverify.problems.jacobians import PerturbedRun, perturbed
 from ntkverify.symbolic.constants.derived import derived
 
 theorem = Theorem(
@@ -81,70 +81,6 @@ C_D = theorem.constant(
     ),
     "||J(w) - J(0)||_F <= C_D R with probability 1 - delta",
 )
-
-# ---- the run: a network and perturbations of its neurons ----------------------------------------------------------
-
-
-class PerturbedRun(PinnRun):
-    """A freshly drawn network whose neurons are moved by at most R each, towards the worst."""
-
-    @property
-    def D(self):
-        """Number of weights of a neuron."""
-        return self.d
-
-    @property
-    def n_1(self):
-        """Number of interior samples."""
-        return len(self.points["interior"])
-
-    @property
-    def inputs(self):
-        """The interior samples (x, 1)."""
-        return self.sample_inputs[: self.n_1]
-
-    @property
-    def sizes(self):
-        """|w_r(0)| + R."""
-        return np.linalg.norm(self.weights, axis=1) + self.R
-
-    @property
-    def B(self):
-        """Largest of 2 and |w_r| before and after."""
-        return max(2.0, self.sizes.max())
-
-    @property
-    def near(self):
-        """Largest share of neurons, over the interior samples, within R of a sign change."""
-        x = self.inputs
-        return (np.abs(x @ self.weights.T) <= self.R * np.linalg.norm(x, axis=1)[:, None]).mean(axis=1).max()
-
-    def across(self, radius):
-        """Weights after every neuron within `radius` of the first sample's hyperplane has crossed it."""
-        x = self.inputs[0] / np.linalg.norm(self.inputs[0])
-        height = self.weights @ x
-        near, far = np.abs(height) <= radius / 2, np.abs(height) <= radius
-        move = np.where(near, -2 * height, np.where(far, -height * 1.0001, 0))
-        return self.weights + np.clip(move, -radius, radius)[:, None] * x
-
-    def towards(self, radius):
-        """Weights after every neuron moved by `radius` towards the first sample."""
-        x = self.inputs[0] / np.linalg.norm(self.inputs[0])
-        return self.weights + radius * x
-
-    def change(self, weights):
-        """J(w) - J(0), (N, m, p)."""
-        return self.jacobian_at(weights) - self.start
-
-    @property
-    def start(self):
-        """J(0)."""
-        return self.jacobian_at(self.weights)
-
-
-def perturbed(activation):
-    return lambda instance, theorem, **options: PerturbedRun(instance, theorem, activation=activation, **options)
-
 
 # ---- instances ----------------------------------------------------------------------------------------------------
 

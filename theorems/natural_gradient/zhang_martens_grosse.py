@@ -13,15 +13,12 @@ eta (2c/3)/(1 - c/3) ||r(k)||, and the steps add up to less than the radius. Con
 weights; what the run can measure is J at the weights visited and between them, which is all that the proof uses.
 """
 
-import functools
-
 import numpy as np
 import sympy
 from hypothesis import strategies as st
 from sympy import sqrt
 
 from ntkverify import Instance, Source, Theorem, always, with_probability
-from ntkverify.execution.walking.terms import as_samples
 from ntkverify.glossary import delta, eta, residual, residual_0
 from ntkverify.instances import bounded_targets, generator, unit_inputs
 from ntkverify.lemmas.natural_gradient import (
@@ -34,11 +31,9 @@ from ntkverify.lemmas.natural_gradient import (
 )
 from ntkverify.lemmas.rounding import TINY, ULP, loss_error, so_far, solve_norm_error, two_losses
 from ntkverify.lemmas.stability import farthest, visited
-from ntkverify.measures.initial import initial_sweep
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.problems.trained import TrainedRun
+from ntkverify.problems.regression import NaturalRegressionRun
 from ntkverify.symbolic.constants.derived import derived
-from ntkverify.symbolic.network.neuron import regression_neuron
 
 theorem = Theorem(
     "Natural gradient descent under Conditions 1 and 2, two-layer ReLU regression",
@@ -71,30 +66,6 @@ radius = theorem.constant(
     "radius", derived(sympy.Integer(3), "as in Condition 2"), "radius of the ball, over ||r(0)||/sigma_0"
 )
 theorem.declare(largest_step=eta_max, data={"inputs": ("n", "d"), "start": ("n",)})
-
-# ---- the run ------------------------------------------------------------------------------------------------------
-
-
-class NaturalRegressionRun(TrainedRun):
-    """Two-layer ReLU regression by natural gradient descent; targets are relative to the initial outputs."""
-
-    method = "natural gradient"
-
-    @functools.cached_property
-    def samples(self):
-        """Inputs, and targets at the given residuals from the initial outputs."""
-        inputs = self.instance.array("inputs")
-        neuron = regression_neuron("relu", dimension=inputs.shape[1])
-        start = initial_sweep(
-            as_samples(neuron, inputs), seed=self.instance.weight_seed, width=self.instance.width, radius=0.0
-        )
-        return as_samples(neuron, inputs, start.outputs - self.instance.array("start"))
-
-    @property
-    def sigma_0(self):
-        """Least singular value of J(0)."""
-        return np.sqrt(self.eigenvalues[0, 0])
-
 
 STEP = "c below 1/2 and step at most (1 - 2c)/(1 + c)^2"
 
