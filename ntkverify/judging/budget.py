@@ -12,8 +12,9 @@ CONFIRM = 0.99
 SHARP = 1.25
 #: ... or of this times delta, where the budget is used up
 BLUNT = 2.0
-#: so many draws decide a claim of probability 0.9 at its blunt end, even if one fails; a quarter of them is on data
-LEAST = 60
+#: over delta: so many draws decide a claim of probability 1 - delta at its blunt end, even if one fails; a quarter of
+#: them is on data
+LEAST = 6
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Budget:
         Draws at most.
     work : float
         Neurons times residuals times sweeps over them that these draws may cost, whatever the machine needs for it. Not
-        asked before a claim has seen as many draws as its family prescribes, and `LEAST`.
+        asked before a claim has seen as many draws as its family prescribes, nor before `LEAST` over delta.
     """
 
     data: int
@@ -37,7 +38,7 @@ class Budget:
 
 
 BUDGETS = {
-    "quick": Budget(data=90, draws=4000, work=2e7),
-    "ci": Budget(data=180, draws=8000, work=1e8),
+    "quick": Budget(data=90, draws=4000, work=8e6),
+    "ci": Budget(data=180, draws=8000, work=4e7),
     "thorough": Budget(data=900, draws=40_000, work=1e10),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -154,6 +155,10 @@ class FamilyDraws:
         How many draws the family prescribes.
     budget : Budget
         How much may be drawn beyond.
+    made, spent : int, float
+        How much was drawn.
+    least : int
+        So many draws are made whatever they cost: as many as prescribed, or more.
     """
 
     case: Case
@@ -162,11 +167,15 @@ class FamilyDraws:
     budget: Budget
     made: int = 0
     spent: float = 0.0
+    least: int = 0
 
-    @property
-    def least(self) -> int:
-        """So many draws are made whatever they cost."""
-        return self.count if self.runs.family.observed else max(self.count, LEAST)
+    def __post_init__(self) -> None:
+        self.least = max(self.least, self.count)
+
+    def allow(self, delta: float) -> None:
+        """See to it that a claim which allows failures with probability `delta` can be decided, whatever it costs."""
+        if not self.runs.family.observed:
+            self.least = max(self.least, math.ceil(LEAST / delta))
 
     @property
     def lasts(self) -> bool:

@@ -41,9 +41,8 @@ def draws_of(theorem, claim, runs, *, observed=""):
 class _Listed(FamilyDraws):
     """Nothing is drawn beyond the list."""
 
-    @property
-    def least(self):
-        return self.count
+    def allow(self, delta):
+        """Not even to decide a claim."""
 
 
 def endless(theorem, claim, make, *, count=1, budget, is_fixed=False, observed=""):

@@ -95,7 +95,9 @@ class _Judged:
         outcome = trial.outcome
         if outcome.vacuous:
             return None
-        evidence.update(outcome.failed, self.quantifier.allowed_failures(trial))
+        delta = self.quantifier.allowed_failures(trial)
+        self.draws.allow(delta)
+        evidence.update(outcome.failed, delta)
         return outcome
 
     def found(self) -> _Found:
