@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
@@ -19,6 +18,12 @@ from ntkverify.errors import NtkVerifyError
 _SHARES = np.geomspace(1 / 64, 1, 19)
 #: alternatives to a rate that is to be excluded, as fractions of it; half of the weight is on 0
 _FRACTIONS = np.array([0.05, 0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.88])
+
+
+def _log_sum(logarithms: Array) -> Array:
+    """Logarithm of the sum of what has these logarithms, over the last axis; scipy's takes ten times as long."""
+    largest = logarithms.max(axis=-1)
+    return np.asarray(largest + np.log(np.exp(logarithms - largest[..., None]).sum(axis=-1)))
 
 
 class TooMany:
@@ -56,7 +61,7 @@ class TooMany:
     @property
     def log_value(self) -> float:
         """Natural logarithm of the e-value."""
-        return float(logsumexp(self._log_ratios))
+        return float(_log_sum(self._log_ratios))
 
     def rejects(self, alpha: float) -> bool:
         """Whether the evidence suffices at level alpha, at this moment."""
@@ -69,7 +74,7 @@ def log_excess(failures: NDArray[np.integer] | int, draws: int, delta: float) ->
     with np.errstate(divide="ignore", invalid="ignore"):
         clean = np.where(draws > count, (draws - count) * np.log1p(-_SHARES), 0.0)
     ratios = count * np.log(_SHARES * (1 - delta) / delta + 1) + clean
-    return np.asarray(logsumexp(ratios, axis=-1) - math.log(_SHARES.size))
+    return np.asarray(_log_sum(ratios) - math.log(_SHARES.size))
 
 
 def log_exclusion(failures: NDArray[np.integer] | int, draws: int, rate: float) -> Array:
@@ -89,7 +94,7 @@ def log_exclusion(failures: NDArray[np.integer] | int, draws: int, rate: float) 
     count = np.asarray(failures)[..., None]
     alternatives = _FRACTIONS * rate
     spread = count * np.log(_FRACTIONS) + (draws - count) * (np.log1p(-alternatives) - math.log1p(-rate))
-    spread = logsumexp(spread, axis=-1) - math.log(_FRACTIONS.size)
+    spread = _log_sum(spread) - math.log(_FRACTIONS.size)
     clean = np.where(count[..., 0] == 0, -draws * math.log1p(-rate), -math.inf)
     return np.asarray(np.logaddexp(clean, spread) - math.log(2))
 
