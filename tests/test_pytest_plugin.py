@@ -59,20 +59,21 @@ def verdicts(path):
 class TestOwnFolder:
     def test_the_readme_template_is_collected_and_holds(self, folder):
         result = folder("--verdicts", "v.jsonl", mine=TEMPLATE)
-        result.assert_outcomes(passed=2)
+        result.assert_outcomes(passed=3)
         written = verdicts(folder.path / "v.jsonl")
         assert [(v["claim"], v["kind"], v["verdict"]) for v in written] == [
+            ("every output is at most sqrt(2 log(2 n/delta))", "lemma", "holds"),
             ("the residual is moderate", "conclusion", "holds"),
             ("the residual is tiny", "control", "refuted"),
         ]
-        assert written[0]["slack"] > 1
-        assert written[0]["instances"] == 400
+        assert written[1]["slack"] > 1
+        assert written[1]["instances"] == 400
 
     def test_the_template_fails_when_it_is_false(self, folder):
         false = TEMPLATE.replace("bound=n * (1 + second_moment) / delta", "bound=n * second_moment / 3")
         assert false != TEMPLATE
         result = folder(mine=false)
-        result.assert_outcomes(passed=1, failed=1)
+        result.assert_outcomes(passed=2, failed=1)
         result.stdout.fnmatch_lines(["*the residual is moderate*violated*"])
 
     def test_a_violation_names_claim_and_instance(self, folder):
