@@ -45,6 +45,7 @@ class SwitchingStability(Part):
             bound=2 * n * self.near,
             assumes=assumes,
             on=on,
+            error=lambda run: run.gram_drift_error,
         )
 
         @self.control("Gram stability without n", holds=always, bound=2 * near_radius, assumes=assumes, on=worst)

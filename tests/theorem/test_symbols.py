@@ -5,7 +5,7 @@ import sympy
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem, always
 from ntkverify.glossary import lambda_0, n
-from ntkverify.judging.check import refuse_unknown_symbols
+from ntkverify.judging.check import Check
 from ntkverify.problems.algebra import AlgebraRun
 
 size = sympy.Symbol("size", positive=True)
@@ -36,19 +36,19 @@ def test_a_namesake_in_a_constant_is_refused():
     "instance", [{"parameters": {"size": 1.0}}, {"data": {"size": [1.0]}}], ids=["a parameter", "data"]
 )
 def test_what_an_instance_carries_is_known(instance):
-    refuse_unknown_symbols(theorem_with(size * lambda_0, **instance))
+    Check(theorem_with(size * lambda_0, **instance)).refuse_unknown_symbols()
 
 
 def test_quantities_constants_and_what_runs_measure_are_known():
     theorem = theorem_with(sympy.Symbol("made", positive=True) * sympy.Symbol("steps", positive=True))
     theorem.quantity("made", lambda run: 1)
-    refuse_unknown_symbols(theorem)
+    Check(theorem).refuse_unknown_symbols()
 
 
 def test_an_unknown_symbol_is_refused_with_the_nearest_name():
     theorem = theorem_with(sympy.Symbol("sise", positive=True), parameters={"size": 1.0})
     with pytest.raises(NtkVerifyError, match=r"claim 'c'.*'sise'.*runs of 'some'.*nearest.*'size'"):
-        refuse_unknown_symbols(theorem)
+        Check(theorem).refuse_unknown_symbols()
 
 
 def test_collection_refuses_it(pytester):
