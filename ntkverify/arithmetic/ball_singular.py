@@ -82,14 +82,13 @@ def _symmetric(bound: Any) -> Any:
     return flint.arb(0, bound.upper())
 
 
-def certified_singular_values(matrix_at: Callable[[int], Any], *, bits: int = 256, limit: int = 2**14) -> Any:
+def certified_singular_values(matrix: Callable[[], Any], *, bits: int = 256, limit: int = 2**14) -> Any:
     """Singular values (min(n, m),) of a matrix, descending, each correct in float64 to a relative `ACCURACY`.
 
     Parameters
     ----------
-    matrix_at : callable
-        Takes a number of bits and returns the matrix in python-flint balls computed with them, flint's precision being
-        set: an object array (n, m).
+    matrix : callable
+        Returns the matrix in python-flint balls computed at flint's current precision, an object array (n, m).
     bits, limit : int
         Precision of the first attempt, and the largest one tried.
 
@@ -102,7 +101,7 @@ def certified_singular_values(matrix_at: Callable[[int], Any], *, bits: int = 25
 
     def attempt(precision: int) -> Any:
         with flint.ctx.workprec(precision):
-            found = singular_value_balls(matrix_at(precision))
+            found = singular_value_balls(matrix())
             if not all(value.rad() <= ACCURACY * value.mid() for value in found):
                 raise Undecided(f"the smallest singular values are not resolved at {precision} bits")
             return np.array([float(value.mid()) for value in found])

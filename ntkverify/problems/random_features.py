@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -11,10 +12,10 @@ import sympy
 
 from ntkverify.arithmetic.ball_numbers import raw_array
 from ntkverify.arithmetic.ball_singular import certified_singular_values, singular_value_balls
-from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.arithmetic.balls import BallAlgebra, as_balls, midpoints
+from ntkverify.arithmetic.evaluator import Algebra, ArrayAlgebra, evaluate_all
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.backends import executor_of
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import as_samples
 from ntkverify.problems.records import RecordStore
@@ -69,36 +70,27 @@ def _limit(neuron: Neuron) -> LimitGram:
     return limit_gram(neuron)
 
 
-def line_grid(count: int, length: float = 1.0) -> Array:
-    """`count` interior points (count, 1) of (0, length), equally spaced."""
-    return (np.arange(1, count + 1) / (count + 1) * length)[:, None]
+def evaluated_jacobian(
+    samples: Samples, weights: Array, frozen: Array, algebra: Algebra, convert: Callable[[Any], Any]
+) -> Any:
+    """The Jacobian (N, m p) times sqrt(m) in any arithmetic, evaluated term by term as written.
 
-
-def square_grid(side: int) -> Array:
-    """The interior points (side^2, 2) of a grid on the unit square."""
-    axis = line_grid(side)[:, 0]
-    return np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
-
-
-def square_boundary(side: int) -> Array:
-    """The points (4 side, 2) of that grid's lines on the four edges."""
-    axis = line_grid(side)[:, 0]
-    edges = [np.stack(pair, -1) for end in (0.0, 1.0) for pair in ((axis, axis * 0 + end), (axis * 0 + end, axis))]
-    return np.concatenate(edges)
-
-
-def rounded_jacobian(samples: Samples, weights: Array, frozen: Array, dtype: Any = np.float64) -> Array:
-    """The Jacobian (N, m p) times sqrt(m), as an arithmetic of that type sees it, evaluated term by term as written.
-
-    Weights and points are rounded to the type first; its own rounding errors are the object of study.
+    Parameters
+    ----------
+    samples : Samples
+        Of linear blocks.
+    weights, frozen : arrays (m, p) and (m, q)
+    algebra : Algebra
+        Of the arithmetic.
+    convert : callable
+        Turns an array of float64 into one of its arrays.
     """
-    algebra = ArrayAlgebra(np, dtype)
     neuron = samples.neuron
     names = (*neuron.weights, *neuron.frozen, *neuron.coordinates)
     rows = []
     for b in samples.blocks:
         columns = (*weights.T[:, None, :], *frozen.T[:, None, :], *b.points.T[:, :, None])
-        values = {s: np.asarray(x, dtype) for s, x in zip(names, columns, strict=True)}
+        values = {s: convert(x) for s, x in zip(names, columns, strict=True)}
         found = evaluate_all(list(neuron.gradients[b.block.name][0]), values, algebra)
         shape = (b.size, len(weights))
         rows.append(np.stack([np.broadcast_to(g, shape) for g in found], axis=-1).reshape(b.size, -1))
@@ -108,10 +100,10 @@ def rounded_jacobian(samples: Samples, weights: Array, frozen: Array, dtype: Any
 class CollocationRun(TrainedRun):
     """Residuals ``(L u - f)(x_i)`` and ``u(y_j) - g_j`` of u(x) = m^-1/2 sum_r a_r sigma(w_r . x + b_r).
 
-    L is Laplacian^p. The instance's data are ``interior`` (N, d), optionally ``boundary`` (N_b, d), and, 0 where absent,
-    ``source`` (N,) and ``values`` (N_b,). Its parameters are ``p`` (1 Poisson, 2 biharmonic), ``activation`` and ``law`` (places in
-    `ACTIVATIONS` and `LAWS`), ``R`` (radius or standard deviation of weights and biases) and ``h`` (spacing of the
-    stencil, an exact float). The matrix A of the linear least-squares problem is sqrt(m) times the Jacobian.
+    L is Laplacian^p. The instance's data are ``interior`` (N, d), optionally ``boundary`` (N_b, d), and, 0 where
+    absent, ``source`` (N,), ``values`` (N_b,). Its parameters are ``p`` (1 Poisson, 2 biharmonic), ``activation`` and
+    ``law`` (places in `ACTIVATIONS` and `LAWS`), ``R`` (radius or standard deviation of weights and biases) and ``h``
+    (spacing of the stencil, an exact float). The matrix A of the least-squares problem is sqrt(m) times the Jacobian.
 
     Parameters
     ----------
@@ -226,15 +218,40 @@ class CollocationRun(TrainedRun):
         return rows.reshape(len(rows), -1) * np.sqrt(self.number(self.instance.width))
 
     def rounded_matrix(self, dtype: Any = np.float64) -> Array:
-        """A as an arithmetic of that type evaluates it, (N, m p), whatever this run's backend."""
-        return rounded_jacobian(self.samples, *self._drawn, dtype)
+        """A as an arithmetic of that type evaluates it, (N, m p), whatever this run's backend.
 
-    def enclosed_matrix(self, bits: int) -> Any:
-        """A in python-flint balls, an object array (N, m p); flint's precision must be `bits`."""
-        from flint import arb
+        Weights and points are rounded to the type first.
+        """
+        found = evaluated_jacobian(
+            self.samples, *self._drawn, ArrayAlgebra(np, dtype), functools.partial(np.asarray, dtype=dtype)
+        )
+        return np.asarray(found)
 
-        rows = executor_of(self.samples, backend="ball", bits=bits).jacobian(*self._drawn)
-        return rows.reshape(len(rows), -1) * arb(self.instance.width).sqrt()
+    def enclosed_matrix(self) -> Any:
+        """A in python-flint balls at flint's current precision, an object array (N, m p)."""
+        return evaluated_jacobian(self.samples, *self._drawn, BallAlgebra(), as_balls)
+
+    @functools.cached_property
+    def truncation(self) -> Any:
+        """A by differences less A by derivatives, (N, m p): each entry accurate, though it is all cancellation."""
+        first, other = self.by("derivatives"), self.by("differences")
+        if self.is_exact:
+            return other.matrix - first.matrix
+        return _rounded(lambda: other.enclosed_matrix() - first.enclosed_matrix())
+
+    @functools.cached_property
+    def rounding(self) -> Any:
+        """What float64 computes as A less A itself, (N, m p), each entry accurate."""
+        computed = self.rounded_matrix()
+        if self.is_exact:
+            return self.numbers(computed) - self.matrix
+        return _rounded(lambda: as_balls(computed) - self.enclosed_matrix())
+
+    def at_spacing(self, h: float) -> Self:
+        """The run of the same weights on the same points with another spacing of the stencil."""
+        args, options = self._made_with
+        parameters = {**self.instance.parameters, "h": h}
+        return type(self)(replace(self.instance, parameters=parameters), *args[1:], **{**options, "way": self.way})
 
     @functools.cached_property
     def singular(self) -> Any:
@@ -291,6 +308,14 @@ class CollocationRun(TrainedRun):
 def _supremum(activation: str, order: int) -> Any:
     value = get_activation(activation).supremum(order).value
     return float(sympy.N(value, 30)) * (1 + 2.0**-50)
+
+
+def _rounded(matrix: Callable[[], Any], bits: int = 192) -> Array:
+    """A matrix of balls as floats; enough bits are left where entries cancel to 1e-30 of their parts."""
+    from flint import ctx
+
+    with ctx.workprec(bits):
+        return np.asarray(midpoints(matrix()))
 
 
 def _chosen(instance: Instance, name: str, allowed: Sequence[int], where: str) -> int:

@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.problems.grids import drawn_problem, line_grid, square_boundary, square_grid
 from ntkverify.problems.random_features import (
     ACTIVATIONS,
     PARTS,
     CollocationRun,
     collocation,
-    line_grid,
-    square_boundary,
-    square_grid,
 )
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Source
@@ -70,6 +70,43 @@ class TestMatrices:
         assert np.abs(uniform.inner_weights).max() <= 2
         assert uniform.inner_weights.std() == pytest.approx(2 / np.sqrt(3), rel=0.05)
         assert normal.inner_biases.std() == pytest.approx(2, rel=0.05)
+
+
+class TestErrors:
+    def test_truncation_is_accurate_where_float64_has_lost_it(self):
+        found = run(h=2.0**-16)
+        w = found.inner_weights[:, 0]
+        waves = found.matrix
+        expected = waves * ((np.sin(w * found.h / 2) / (w * found.h / 2)) ** 2 - 1)
+        assert np.allclose(found.truncation, -waves * w**2 * found.h**2 / 12, rtol=1e-8, atol=0)
+        assert not np.allclose(found.differences.matrix - found.matrix, expected, rtol=1e-3, atol=0)
+
+    def test_rounding_is_what_float64_errs_by(self):
+        found = run(p=2).differences
+        assert np.allclose(found.rounding, found.rounded_matrix() - found.matrix, rtol=0, atol=1e-9)
+        assert 1e-13 < np.abs(found.rounding).max() < 1e-9
+
+    def test_another_spacing_has_the_same_weights(self):
+        found = run().differences
+        other = found.at_spacing(1 / 32)
+        assert other.way == "differences"
+        assert (other.inner_weights == found.inner_weights).all()
+        assert np.abs(other.truncation).max() == pytest.approx(np.abs(found.truncation).max() / 4, rel=0.02)
+
+
+@settings(max_examples=20, deadline=None, database=None)
+@given(st.data())
+def test_a_drawn_problem_has_what_was_asked_for(data):
+    line = drawn_problem(
+        data.draw, sizes=[3], radii=[2.0], activations=[1], orders=[2], boundary=True, steps=4, eta=0.5
+    )
+    assert line.width == 3
+    assert line.parameters["h"] == 0.25
+    assert line.array("boundary").tolist() == [[0], [1]]
+    square = drawn_problem(data.draw, sizes=[2, 3], radii=[1.0, 2.0], spacings=[0.125], dimension=2, width=5)
+    found = CollocationRun(square, THEOREM, backend="array")
+    assert found.matrix.shape == (len(square.array("interior")), 5)
+    assert found.h == 0.125
 
 
 class TestSpectra:

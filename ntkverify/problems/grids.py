@@ -1,0 +1,86 @@
+"""Grids for differences, and instances of the problems of `ntkverify.problems.random_features` drawn on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ntkverify.arrays import Array
+from ntkverify.instances import Draw, generator
+from ntkverify.theorem.instance import Instance
+
+
+def line_grid(count: int, length: float = 1.0) -> Array:
+    """`count` interior points (count, 1) of (0, length), equally spaced."""
+    return (np.arange(1, count + 1) / (count + 1) * length)[:, None]
+
+
+def square_grid(side: int) -> Array:
+    """The interior points (side^2, 2) of a grid on the unit square."""
+    axis = line_grid(side)[:, 0]
+    return np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+
+
+def square_boundary(side: int) -> Array:
+    """The points (4 side, 2) of that grid's lines on the four edges."""
+    axis = line_grid(side)[:, 0]
+    edges = [np.stack(pair, -1) for end in (0.0, 1.0) for pair in ((axis, axis * 0 + end), (axis * 0 + end, axis))]
+    return np.concatenate(edges)
+
+
+def drawn_problem(
+    draw: Draw,
+    *,
+    sizes: Sequence[int],
+    radii: Sequence[float],
+    activations: Sequence[int] = (0, 1, 2),
+    orders: Sequence[int] = (1, 2),
+    laws: Sequence[int] = (0, 1),
+    spacings: Sequence[float] = (),
+    dimension: int = 1,
+    boundary: bool = False,
+    width: int = 0,
+    eta: float = 0.0,
+    steps: int = 0,
+) -> Instance:
+    """An instance for a `CollocationRun`: what is to vary is drawn, one of each list.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Interior points, along an axis.
+    radii : sequence of float
+        Radius or standard deviation of weights and biases.
+    activations, orders, laws : sequence of int
+        Places in `ACTIVATIONS`, halves of the operator's order, places in `LAWS`.
+    spacings : sequence of float, optional
+        Of the stencil; that of the grid by default.
+    dimension : {1, 2}
+        Unit interval or unit square.
+    boundary : bool
+        Whether boundary values are residuals too.
+    width : int
+        Number of features; as many as there are interior points if 0.
+    eta, steps
+        Step and number of steps of gradient descent.
+    """
+    size = draw(st.sampled_from(list(sizes)))
+    interior = line_grid(size) if dimension == 1 else square_grid(size)
+    data: dict[str, Array] = {"interior": interior, "source": generator(draw).standard_normal(len(interior))}
+    if boundary:
+        data["boundary"] = np.array([[0.0], [1.0]]) if dimension == 1 else square_boundary(size)
+    return Instance(
+        data=data,
+        parameters={
+            "activation": draw(st.sampled_from(list(activations))),
+            "p": draw(st.sampled_from(list(orders))),
+            "law": draw(st.sampled_from(list(laws))),
+            "R": draw(st.sampled_from(list(radii))),
+            "h": draw(st.sampled_from(list(spacings))) if spacings else 1 / (size + 1),
+        },
+        width=width or len(interior),
+        step=eta,
+        steps=steps,
+    )
