@@ -44,6 +44,7 @@ def drawn_problem(
     width: int = 0,
     eta: float = 0.0,
     steps: int = 0,
+    **parameters: float,
 ) -> Instance:
     """An instance for a `CollocationRun`: what is to vary is drawn, one of each list.
 
@@ -65,6 +66,8 @@ def drawn_problem(
         Number of features; as many as there are interior points if 0.
     eta, steps
         Step and number of steps of gradient descent.
+    **parameters
+        Further parameters of the theorem, such as ``delta``.
     """
     size = draw(st.sampled_from(list(sizes)))
     interior = line_grid(size) if dimension == 1 else square_grid(size)
@@ -79,6 +82,7 @@ def drawn_problem(
             "law": draw(st.sampled_from(list(laws))),
             "R": draw(st.sampled_from(list(radii))),
             "h": draw(st.sampled_from(list(spacings))) if spacings else 1 / (size + 1),
+            **parameters,
         },
         width=width or len(interior),
         step=eta,

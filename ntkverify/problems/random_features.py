@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import sympy
 
+from ntkverify.arithmetic.ball_linear import as_object_array
 from ntkverify.arithmetic.ball_numbers import raw_array
 from ntkverify.arithmetic.ball_singular import certified_singular_values, singular_value_balls
 from ntkverify.arithmetic.balls import BallAlgebra, as_balls, midpoints
@@ -68,6 +69,13 @@ def collocation_neuron(
 @functools.lru_cache(maxsize=128)
 def _limit(neuron: Neuron) -> LimitGram:
     return limit_gram(neuron)
+
+
+@functools.lru_cache(maxsize=128)
+def _limit_kernel(neuron: Neuron, *points: tuple[str, tuple[int, ...], bytes]) -> Array:
+    """The limit kernel at points given as bytes: runs that share them share it."""
+    arrays = {name: np.frombuffer(x).reshape(shape) for name, shape, x in points}
+    return _rounded(lambda: as_object_array(_limit(neuron).matrix_balls(arrays, bits=256)), bits=256)
 
 
 def evaluated_jacobian(
@@ -247,11 +255,23 @@ class CollocationRun(TrainedRun):
             return self.numbers(computed) - self.matrix
         return _rounded(lambda: as_balls(computed) - self.enclosed_matrix())
 
+    def changed(self, *, width: int | None = None, interior: Any = None, **parameters: float) -> Self:
+        """The run of the same seed with other parameters, other interior points or another number of features."""
+        args, options = self._made_with
+        data = self.instance.data if interior is None else {**self.instance.data, "interior": interior}
+        if interior is not None:
+            data = {name: value for name, value in data.items() if name != "source"}
+        instance = replace(
+            self.instance,
+            data=data,
+            parameters={**self.instance.parameters, **parameters},
+            width=self.instance.width if width is None else width,
+        )
+        return type(self)(instance, *args[1:], **{**options, "way": self.way})
+
     def at_spacing(self, h: float) -> Self:
         """The run of the same weights on the same points with another spacing of the stencil."""
-        args, options = self._made_with
-        parameters = {**self.instance.parameters, "h": h}
-        return type(self)(replace(self.instance, parameters=parameters), *args[1:], **{**options, "way": self.way})
+        return self.changed(h=h)
 
     @functools.cached_property
     def singular(self) -> Any:
@@ -267,12 +287,19 @@ class CollocationRun(TrainedRun):
 
     @functools.cached_property
     def limit_kernel(self) -> Any:
-        """E[J J^T] of one neuron, the kernel of the flow as the width grows, (N, N); in float64."""
-        return np.asarray(_limit(self.neuron).matrix(self._points))
+        """E[J J^T] of one neuron, the kernel of the flow as the width grows, (N, N), each entry accurate.
 
-    def enclosed_limit_kernel(self, bits: int) -> Any:
-        """The same as an ``arb_mat``, in closed forms only."""
-        return _limit(self.neuron).matrix_balls(self._points, bits=bits)
+        Differences of closed forms lose h^-4p of float64's digits, so that balls evaluate them; refused where an
+        expectation has no closed form.
+        """
+        points = ((name, x.shape, x.tobytes()) for name, x in self._points.items())
+        return _limit_kernel(self.neuron, *points)
+
+    def enclosed_limit_kernel(self) -> Any:
+        """The same as an ``arb_mat`` at flint's current precision."""
+        from flint import ctx
+
+        return _limit(self.neuron).matrix_balls(self._points, bits=ctx.prec)
 
     # -- sizes that bounds contain ----------------------------------------------------------------------------------
 
