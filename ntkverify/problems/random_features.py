@@ -13,12 +13,13 @@ import sympy
 from ntkverify.arithmetic.ball_linear import as_object_array
 from ntkverify.arithmetic.ball_numbers import raw_array
 from ntkverify.arithmetic.ball_singular import certified_singular_values, singular_value_balls
-from ntkverify.arithmetic.balls import BallAlgebra, as_balls, midpoints
-from ntkverify.arithmetic.evaluator import Algebra, ArrayAlgebra, evaluate_all
+from ntkverify.arithmetic.balls import BallAlgebra, as_balls
+from ntkverify.arithmetic.evaluator import ArrayAlgebra
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import as_samples
+from ntkverify.measures.jacobians import correctly_rounded, evaluated_jacobian
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import TrainedRun
 from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
@@ -75,34 +76,7 @@ def _limit(neuron: Neuron) -> LimitGram:
 def _limit_kernel(neuron: Neuron, *points: tuple[str, tuple[int, ...], bytes]) -> Array:
     """The limit kernel at points given as bytes: runs that share them share it."""
     arrays = {name: np.frombuffer(x).reshape(shape) for name, shape, x in points}
-    return _rounded(lambda: as_object_array(_limit(neuron).matrix_balls(arrays, bits=256)), bits=256)
-
-
-def evaluated_jacobian(
-    samples: Samples, weights: Array, frozen: Array, algebra: Algebra, convert: Callable[[Any], Any]
-) -> Any:
-    """The Jacobian (N, m p) times sqrt(m) in any arithmetic, evaluated term by term as written.
-
-    Parameters
-    ----------
-    samples : Samples
-        Of linear blocks.
-    weights, frozen : arrays (m, p) and (m, q)
-    algebra : Algebra
-        Of the arithmetic.
-    convert : callable
-        Turns an array of float64 into one of its arrays.
-    """
-    neuron = samples.neuron
-    names = (*neuron.weights, *neuron.frozen, *neuron.coordinates)
-    rows = []
-    for b in samples.blocks:
-        columns = (*weights.T[:, None, :], *frozen.T[:, None, :], *b.points.T[:, :, None])
-        values = {s: convert(x) for s, x in zip(names, columns, strict=True)}
-        found = evaluate_all(list(neuron.gradients[b.block.name][0]), values, algebra)
-        shape = (b.size, len(weights))
-        rows.append(np.stack([np.broadcast_to(g, shape) for g in found], axis=-1).reshape(b.size, -1))
-    return np.concatenate(rows)
+    return correctly_rounded(lambda: as_object_array(_limit(neuron).matrix_balls(arrays, bits=256)), bits=256)
 
 
 class CollocationRun(TrainedRun):
@@ -245,7 +219,7 @@ class CollocationRun(TrainedRun):
         first, other = self.by("derivatives"), self.by("differences")
         if self.is_exact:
             return other.matrix - first.matrix
-        return _rounded(lambda: other.enclosed_matrix() - first.enclosed_matrix())
+        return correctly_rounded(lambda: other.enclosed_matrix() - first.enclosed_matrix())
 
     @functools.cached_property
     def rounding(self) -> Any:
@@ -253,7 +227,7 @@ class CollocationRun(TrainedRun):
         computed = self.rounded_matrix()
         if self.is_exact:
             return self.numbers(computed) - self.matrix
-        return _rounded(lambda: as_balls(computed) - self.enclosed_matrix())
+        return correctly_rounded(lambda: as_balls(computed) - self.enclosed_matrix())
 
     def changed(self, *, width: int | None = None, interior: Any = None, **parameters: float) -> Self:
         """The run of the same seed with other parameters, other interior points or another number of features."""
@@ -335,14 +309,6 @@ class CollocationRun(TrainedRun):
 def _supremum(activation: str, order: int) -> Any:
     value = get_activation(activation).supremum(order).value
     return float(sympy.N(value, 30)) * (1 + 2.0**-50)
-
-
-def _rounded(matrix: Callable[[], Any], bits: int = 192) -> Array:
-    """A matrix of balls as floats; enough bits are left where entries cancel to 1e-30 of their parts."""
-    from flint import ctx
-
-    with ctx.workprec(bits):
-        return np.asarray(midpoints(matrix()))
 
 
 def _chosen(instance: Instance, name: str, allowed: Sequence[int], where: str) -> int:
