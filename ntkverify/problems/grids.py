@@ -30,6 +30,13 @@ def square_boundary(side: int) -> Array:
     return np.concatenate(edges)
 
 
+def wave_source(points: Array, p: int, coefficients: Array) -> Array:
+    """Laplacian^p of sum_k c_k prod_i sin(k pi x_i), which vanishes on the unit box's boundary, at points (N, d)."""
+    frequencies = np.pi * np.arange(1, len(coefficients) + 1)
+    waves = np.prod(np.sin(points[:, :, None] * frequencies), axis=1)
+    return np.asarray(waves @ (coefficients * (-points.shape[1] * frequencies**2) ** p))
+
+
 def drawn_problem(
     draw: Draw,
     *,
@@ -41,6 +48,7 @@ def drawn_problem(
     spacings: Sequence[float] = (),
     dimension: int = 1,
     boundary: bool = False,
+    smooth: bool = False,
     width: int = 0,
     eta: float = 0.0,
     steps: int = 0,
@@ -62,6 +70,8 @@ def drawn_problem(
         Unit interval or unit square.
     boundary : bool
         Whether boundary values are residuals too.
+    smooth : bool
+        Whether the right-hand side is that of a sum of three waves with normal coefficients; normal itself if not.
     width : int
         Number of features; as many as there are interior points if 0.
     eta, steps
@@ -71,14 +81,16 @@ def drawn_problem(
     """
     size = draw(st.sampled_from(list(sizes)))
     interior = line_grid(size) if dimension == 1 else square_grid(size)
-    data: dict[str, Array] = {"interior": interior, "source": generator(draw).standard_normal(len(interior))}
+    normal = generator(draw).standard_normal(3 if smooth else len(interior))
+    p = draw(st.sampled_from(list(orders)))
+    data: dict[str, Array] = {"interior": interior, "source": wave_source(interior, p, normal) if smooth else normal}
     if boundary:
         data["boundary"] = np.array([[0.0], [1.0]]) if dimension == 1 else square_boundary(size)
     return Instance(
         data=data,
         parameters={
             "activation": draw(st.sampled_from(list(activations))),
-            "p": draw(st.sampled_from(list(orders))),
+            "p": p,
             "law": draw(st.sampled_from(list(laws))),
             "R": draw(st.sampled_from(list(radii))),
             "h": draw(st.sampled_from(list(spacings))) if spacings else 1 / (size + 1),

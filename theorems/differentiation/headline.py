@@ -44,7 +44,7 @@ audenaert = theorem.constant(
 
 
 def family(draw, **options):
-    return drawn_problem(draw, laws=[0], delta=0.1, **{"sizes": [16], **options})
+    return drawn_problem(draw, laws=[0], **{"sizes": [16], "delta": 0.1, **options})
 
 
 @theorem.instances("scales up to 5", run=compared_run(), quick=60)
@@ -60,6 +60,16 @@ def slow(draw):
 @theorem.instances("sine of scale 5", run=compared_run(), quick=60)
 def waves(draw):
     return family(draw, radii=[5.0], activations=[0])
+
+
+@theorem.instances("biharmonic with boundary rows", run=compared_run(), quick=60)
+def bounded(draw):
+    return family(draw, sizes=[32], radii=[1.0, 5.0], orders=[2], boundary=True, smooth=True, delta=0.2)
+
+
+@theorem.instances("biharmonic without", run=compared_run(), quick=60)
+def unbounded(draw):
+    return family(draw, sizes=[24], radii=[1.0, 5.0], orders=[2], smooth=True)
 
 
 SCALES = [1.0, 2.0, 5.0, 10.0, 20.0]
@@ -211,6 +221,29 @@ for kind in MIXED:
     @theorem.control(f"{kind}: H3 with one threshold says as much", holds=correlates(0.85), on=kind)
     def inferred_trains_faster(run):
         return compared(run.entropies("H3"), run.losses_after(100))
+
+
+residual_fd = theorem.quantity("residual_fd", lambda run: run.residual_losses[1])
+
+
+@theorem.conclusion(
+    "smooth right-hand sides, boundary values among the residuals: AD has the lower residual loss",
+    holds=with_probability(1 - delta),
+    bound=residual_fd,
+    on="biharmonic with boundary rows",
+)
+def lower_with_boundary(run):
+    return run.residual_losses[0]
+
+
+@theorem.control(
+    "smooth right-hand sides without boundary rows: AD has the lower residual loss as well",
+    holds=with_probability(1 - delta),
+    bound=residual_fd,
+    on="biharmonic without",
+)
+def lower_without(run):
+    return run.residual_losses[0]
 
 
 @theorem.control(

@@ -139,9 +139,9 @@ exact_ad = theorem.quantity("exact_ad", lambda run: run.singular[-1])
 
 
 @theorem.conclusion(
-    "A2 in float64: the last quarter of the computed values is 10^p times larger for A_FD, on average",
+    "A2 in float64: the last quarter of the computed values is 5^p times larger for A_FD, on average",
     holds=with_probability(1 - delta),
-    bound=10**p * computed_ad,
+    bound=5**p * computed_ad,
     from_below=True,
     on="slow features",
 )
