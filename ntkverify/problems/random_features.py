@@ -12,7 +12,6 @@ import sympy
 
 from ntkverify.arithmetic.ball_linear import as_object_array
 from ntkverify.arithmetic.ball_numbers import raw_array
-from ntkverify.arithmetic.ball_singular import certified_singular_values, singular_value_balls
 from ntkverify.arithmetic.balls import BallAlgebra, as_balls
 from ntkverify.arithmetic.evaluator import ArrayAlgebra
 from ntkverify.arrays import Array
@@ -251,8 +250,8 @@ class CollocationRun(TrainedRun):
     def singular(self) -> Any:
         """Singular values of A, descending, however small: certified to 12 digits, or enclosed on balls."""
         if self.is_exact:
-            return self.numbers(singular_value_balls(raw_array(self.matrix)))
-        return self.shared(f"singular {self.kind}", lambda: certified_singular_values(self.enclosed_matrix))
+            return self.singular_values(lambda: raw_array(self.matrix))
+        return self.shared(f"singular {self.kind}", lambda: self.singular_values(self.enclosed_matrix))
 
     @functools.cached_property
     def seen(self) -> Any:
@@ -266,6 +265,8 @@ class CollocationRun(TrainedRun):
         Differences of closed forms lose h^-4p of float64's digits, so that balls evaluate them; refused where an
         expectation has no closed form.
         """
+        if self.is_exact:
+            return self.numbers(as_object_array(self.enclosed_limit_kernel()))
         points = ((name, x.shape, x.tobytes()) for name, x in self._points.items())
         return _limit_kernel(self.neuron, *points)
 

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 
 from ntkverify import Source, Theorem, always, scales_as
 from ntkverify.arithmetic.ball_linear import as_object_array
-from ntkverify.arithmetic.ball_singular import certified_singular_values
 from ntkverify.problems.grids import drawn_problem
 from ntkverify.problems.random_features import LAWS, PARTS, CollocationRun
 from ntkverify.training import GradientDescent
@@ -47,7 +46,8 @@ class KernelRun(CollocationRun):
     def kappa(self):
         """E w^(4p+4) sup |sigma^(2p+2)|^2."""
         law = LAWS[int(self.instance.parameters["law"])](sympy.Rational(self.instance.parameters["R"]))
-        return float(law.moment(int(4 * self.p + 4))) * self.sup(int(2 * self.p + 2)) ** 2
+        moment = law.moment(int(4 * self.p + 4))
+        return self.number(moment if self.is_exact else float(moment)) * self.sup(int(2 * self.p + 2)) ** 2
 
     @property
     def kernels(self):
@@ -62,7 +62,7 @@ class KernelRun(CollocationRun):
 
     def certified(self):
         """Eigenvalues of K by closed forms in balls, descending."""
-        return certified_singular_values(lambda: as_object_array(self.enclosed_limit_kernel()))
+        return self.singular_values(lambda: as_object_array(self.enclosed_limit_kernel()))
 
     @property
     def training_step(self):
@@ -76,7 +76,7 @@ class KernelRun(CollocationRun):
     @property
     def solution(self):
         """Least coefficients a whose residual by differences is 0, and the exact residual that they leave."""
-        coefficients = np.linalg.lstsq(self.differences.matrix, self.scaled_targets)[0]
+        coefficients = np.linalg.pinv(self.differences.matrix) @ self.scaled_targets
         return coefficients, self.matrix @ coefficients - self.scaled_targets
 
     @property

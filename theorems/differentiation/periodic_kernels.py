@@ -113,13 +113,13 @@ def ratios(run, order):
 )
 def matrices(run):
     gap = np.subtract.outer(np.arange(run.size), np.arange(run.size)) * run.h
-    kernel = (np.exp(1j * np.multiply.outer(gap, run.frequencies)) @ run.coefficients).real
+    kernel = np.cos(np.multiply.outer(gap, run.frequencies)) @ run.coefficients
     stencil = central_stencil(2 * int(run.p))
     places = np.arange(run.size)
-    difference = np.zeros((run.size, run.size))
+    difference = np.zeros((run.size, run.size), dtype=int)
     for offset, weight in zip(stencil.offsets, stencil.coefficients, strict=True):
-        np.add.at(difference, (places, (places + offset) % run.size), float(weight) / run.h ** (2 * run.p))
-    found = np.linalg.eigvalsh(difference @ kernel @ difference.T)
+        np.add.at(difference, (places, (places + offset) % run.size), int(weight))
+    found = np.linalg.eigvalsh(difference @ kernel @ difference.T) / run.h ** (4 * run.p)
     return found, np.sort(run.by_differences(int(run.p)))
 
 
