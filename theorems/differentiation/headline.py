@@ -33,7 +33,6 @@ theorem = Theorem(
         $|H_1(A_{FD}) - H_1(A_{AD})| \le T\ln(n-1) + h(T)$, $T \le \|A_{FD}-A_{AD}\|_*/\|A_{AD}\|_*$.
     """,
 )
-theorem.erratum("the larger cut-off number is that of finite differences, whose plateau counts: see the lemma")
 
 delta, distance, n = sympy.symbols("delta distance n", positive=True)
 audenaert = theorem.constant(

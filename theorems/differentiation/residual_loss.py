@@ -21,7 +21,8 @@ import numpy as np
 import sympy
 
 from ntkverify import Source, Theorem, always, identity
-from ntkverify.measures.entropy import truncated_residuals
+from ntkverify.measures.entropy import above as above_level
+from ntkverify.measures.entropy import reached, truncated_residuals
 from ntkverify.problems.grids import drawn_problem
 from ntkverify.problems.random_features import CollocationRun
 from ntkverify.training import GradientDescent
@@ -157,6 +158,18 @@ def at_most(run):
 )
 def at_least(run):
     return run.losses
+
+
+@theorem.lemma(
+    "the cut-off C3 after t steps with eta = 1/sigma_1^2 is C1 with the threshold 1/sqrt(t)",
+    holds=identity,
+    on=TRAINED,
+    error=lambda run: 0,
+)
+def cutoffs_agree(run):
+    times, singular = 1.5 * 4.0 ** np.arange(8), run.svd[1]
+    by_time = [reached(singular, eta=1 / run.sigma_1**2, time=t) for t in times]
+    return np.array(by_time), np.array([above_level(singular, run.sigma_1 / np.sqrt(t)) for t in times])
 
 
 # ---- TR2 ----------------------------------------------------------------------------------------------------------

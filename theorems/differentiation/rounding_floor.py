@@ -28,11 +28,6 @@ theorem = Theorem(
         and the singular values of $fl(A_{FD})$ below that level are those of the rounding error.
     """,
 )
-theorem.erratum(
-    "Without the rounding of the argument w x + b, which sigma' passes on, the bound S_p u sup |sigma| sqrt(N M) / "
-    "h^(2p) fails for R = 50 and 200: see the control."
-)
-
 p, h, N, m, R, delta = sympy.symbols("p h N m R delta", positive=True)
 roundoff = theorem.constant("roundoff", sympy.Rational(1, 2**53), "unit roundoff u of float64")
 moduli = theorem.constant("moduli", 4**p, "S_p, the moduli of the coefficients of the p-th power of (1, -2, 1)")

@@ -28,6 +28,11 @@ theorem = Theorem(
     """,
 )
 
+theorem.erratum(
+    "In digests, small singular values of A_FD are consistently larger, and A_FD retains more of them: both are false "
+    "in exact arithmetic, see the controls A2 and A3; the first is true of what float64 computes (rounding_floor)."
+)
+
 p, h = sympy.symbols("p h", positive=True)
 least = theorem.constant("least", (2 / sympy.pi) ** 2, "rho at |w| h = pi, the least value up to there")
 
