@@ -30,9 +30,9 @@ def above(singular: Any, level: Any) -> int:
     return sum(bool(s > level) for s in _spectrum(singular))
 
 
-def rounding_threshold(rows: int, columns: int) -> float:
-    """The relative threshold max(rows, columns) * 2^-52 below which float64's singular values are rounding."""
-    return max(rows, columns) * float(np.finfo(np.float64).eps)
+def rounding_threshold(rows: int, columns: int, dtype: Any = np.float64) -> float:
+    """The relative threshold max(rows, columns) * eps below which an arithmetic's singular values are rounding."""
+    return float(max(rows, columns) * np.finfo(dtype).eps)
 
 
 def saturated(residuals: Any, *, excess: float) -> int:

@@ -10,7 +10,14 @@ import numpy as np
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.measures.entropy import DEFINITIONS, above, reached, saturated, truncated_residuals
+from ntkverify.measures.entropy import (
+    DEFINITIONS,
+    above,
+    reached,
+    rounding_threshold,
+    saturated,
+    truncated_residuals,
+)
 from ntkverify.problems.random_features import CollocationRun
 
 #: by name, how the number of singular values that count is found; see `ComparedRun.cutoffs`
@@ -50,7 +57,7 @@ class ComparedRun(CollocationRun):
     def threshold(self) -> float:
         """max(N, m p) times the arithmetic's machine epsilon, float64's for exact values."""
         kind = np.float64 if self.dtype == "exact" else self.dtype
-        return float(max(self.matrices[0].shape) * np.finfo(kind).eps)
+        return rounding_threshold(*self.matrices[0].shape, kind)
 
     @property
     def noise(self) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 import sympy
 
 from ntkverify import Source, Theorem, always, correlates, with_probability
-from ntkverify.measures.entropy import DEFINITIONS, above, rounding_threshold, shannon
+from ntkverify.measures.entropy import DEFINITIONS, above, shannon
 from ntkverify.problems.compared import compared_run
 from ntkverify.problems.grids import drawn_problem
 from ntkverify.problems.random_features import PARTS
@@ -166,7 +166,7 @@ def noise_aware(run):
     on="sine of scale 5",
 )
 def exact_spectra(run):
-    tau = rounding_threshold(*run.matrix.shape)
+    tau = run.threshold
     first, other = (
         DEFINITIONS["H3"].entropy(s, above(s, tau * s[0])) for s in (run.singular, run.differences.singular)
     )
