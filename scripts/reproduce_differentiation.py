@@ -28,7 +28,7 @@ from reproduction.runs import Runs
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError
-from ntkverify.problems.random_features import ACTIVATIONS
+from ntkverify.problems.random_features.collocation import ACTIVATIONS
 
 PARTS = ("above", "correlation", "sizes", "plateau")
 SCALES = (1.0, 5.0, 20.0)

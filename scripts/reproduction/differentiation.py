@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ntkverify.problems.compared import ComparedRun
-from ntkverify.problems.grids import line_grid, square_boundary, square_grid, wave_source
-from ntkverify.problems.random_features import ACTIVATIONS, PARTS
+from ntkverify.problems.random_features.collocation import ACTIVATIONS, PARTS
+from ntkverify.problems.random_features.compared import ComparedRun
+from ntkverify.problems.random_features.grids import line_grid, square_boundary, square_grid, wave_source
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Source
 from ntkverify.theorem.theorem import Theorem

@@ -49,6 +49,10 @@ class TestRankCorrelation:
             rank_correlation(x, y, alpha=0.1)
 
 
+def decided(least, pairs):
+    return correlates(least).decide(pairs, [], refute=1e-6, confirm=0.997, tolerated=1.25)
+
+
 class TestVerdicts:
     def pairs(self, correlation, count=400):
         return np.stack(normal_pairs(np.random.default_rng(4), count, correlation), axis=1)
@@ -64,12 +68,19 @@ class TestVerdicts:
         ],
     )
     def test_each_is_reached(self, correlation, least, status):
-        found, evidence = correlates(least).decide(self.pairs(correlation), alpha=1e-6)
-        assert found == status
-        assert "over 400 draws" in evidence
+        found = decided(least, self.pairs(correlation))
+        assert found.status == status
+        assert "over 400 draws" in found.evidence
 
     def test_few_draws_confirm_nothing(self):
-        assert correlates(0.0).decide(self.pairs(0.999, 12), alpha=1e-6)[0] == "inconclusive"
+        assert decided(0.0, self.pairs(0.999, 6)).status == "inconclusive"
+        assert decided(0.0, self.pairs(0.999, 1)).status == "inconclusive"
+
+    def test_negative_correlations_are_mirrored(self):
+        above, below = decided(0.3, self.pairs(0.9)), decided(-0.3, self.pairs(0.9) * np.array([1, -1]))
+        assert above.status == below.status == "holds"
+        assert "at least 0.3" in above.evidence
+        assert "at most -0.3" in below.evidence
 
     @pytest.mark.parametrize("least", [1, -1, "0.5", 2.0])
     def test_what_is_no_correlation_is_refused(self, least):

@@ -5,9 +5,9 @@ import pytest
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.measures.entropy import h1, h3, truncated_residuals
-from ntkverify.problems.compared import RULES, ComparedRun, compared_run
-from ntkverify.problems.grids import line_grid, square_grid, wave_source
-from ntkverify.problems.random_features import PARTS
+from ntkverify.problems.random_features.collocation import PARTS
+from ntkverify.problems.random_features.compared import RULES, ComparedRun, compared_run
+from ntkverify.problems.random_features.grids import line_grid, square_grid, wave_source
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Source
 from ntkverify.theorem.theorem import Theorem

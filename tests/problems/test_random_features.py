@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.problems.grids import drawn_problem, line_grid, square_boundary, square_grid
-from ntkverify.problems.random_features import (
+from ntkverify.problems.random_features.collocation import (
     ACTIVATIONS,
     PARTS,
     CollocationRun,
     collocation,
 )
+from ntkverify.problems.random_features.grids import drawn_problem, line_grid, square_boundary, square_grid
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Source
 from ntkverify.theorem.theorem import Theorem

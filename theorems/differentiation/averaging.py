@@ -13,8 +13,8 @@ import numpy as np
 import sympy
 
 from ntkverify import Source, Theorem, always, identity
-from ntkverify.problems.grids import drawn_problem
-from ntkverify.problems.random_features import collocation
+from ntkverify.problems.random_features.collocation import collocation
+from ntkverify.problems.random_features.grids import drawn_problem
 from ntkverify.symbolic.network.stencils import central_stencil
 
 theorem = Theorem(

@@ -15,8 +15,8 @@ import numpy as np
 import sympy
 
 from ntkverify import Source, Theorem, always
-from ntkverify.problems.grids import drawn_problem
-from ntkverify.problems.random_features import collocation
+from ntkverify.problems.random_features.collocation import collocation
+from ntkverify.problems.random_features.grids import drawn_problem
 
 theorem = Theorem(
     "Large singular values of automatic and finite differences agree",

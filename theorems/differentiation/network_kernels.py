@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from ntkverify import Source, Theorem, always, scales_as
 from ntkverify.arithmetic.ball_linear import as_object_array
-from ntkverify.problems.grids import drawn_problem
-from ntkverify.problems.random_features import LAWS, PARTS, CollocationRun
+from ntkverify.problems.random_features.collocation import LAWS, PARTS, CollocationRun
+from ntkverify.problems.random_features.grids import drawn_problem
 from ntkverify.training import GradientDescent
 
 theorem = Theorem(

@@ -22,10 +22,11 @@ import sympy
 from hypothesis import strategies as st
 
 from ntkverify import Source, Theorem, always, identity
+from ntkverify.glossary import k
 from ntkverify.measures.entropy import above as above_level
 from ntkverify.measures.entropy import reached, truncated_residuals
-from ntkverify.problems.grids import drawn_problem
-from ntkverify.problems.random_features import CollocationRun
+from ntkverify.problems.random_features.collocation import CollocationRun
+from ntkverify.problems.random_features.grids import drawn_problem
 from ntkverify.training import GradientDescent
 
 theorem = Theorem(
@@ -38,7 +39,7 @@ theorem = Theorem(
 )
 
 ULP = np.finfo(float).eps
-k, tau, sigma_1 = sympy.symbols("k tau sigma_1", nonnegative=True)
+tau, sigma_1 = sympy.symbols("tau sigma_1", nonnegative=True)
 
 
 class LeastSquaresRun(CollocationRun):

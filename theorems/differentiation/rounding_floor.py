@@ -16,8 +16,8 @@ import numpy as np
 import sympy
 
 from ntkverify import Source, Theorem, always, with_probability
-from ntkverify.problems.grids import drawn_problem, line_grid
-from ntkverify.problems.random_features import collocation
+from ntkverify.problems.random_features.collocation import collocation
+from ntkverify.problems.random_features.grids import drawn_problem, line_grid
 
 theorem = Theorem(
     "The plateau of finite differences in floating point",
@@ -134,9 +134,9 @@ exact_ad = theorem.quantity("exact_ad", lambda run: run.singular[-1])
 
 
 @theorem.conclusion(
-    "A2 in float64: the last quarter of the computed values is 5^p times larger for A_FD, on average",
+    "A2 in float64: the last quarter of the computed values is larger for A_FD, on average",
     holds=with_probability(1 - delta),
-    bound=5**p * computed_ad,
+    bound=computed_ad,
     from_below=True,
     on="slow features",
 )

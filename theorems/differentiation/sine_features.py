@@ -16,8 +16,8 @@ import sympy
 
 from ntkverify import Source, Theorem, always, identity
 from ntkverify.measures.entropy import above
-from ntkverify.problems.grids import drawn_problem
-from ntkverify.problems.random_features import collocation
+from ntkverify.problems.random_features.collocation import collocation
+from ntkverify.problems.random_features.grids import drawn_problem
 
 theorem = Theorem(
     "Sine features by finite differences: Ostrowski's two-sided bound",

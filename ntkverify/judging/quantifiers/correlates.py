@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,9 +12,8 @@ from scipy import optimize
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.case import Trial
-from ntkverify.judging.verdict import Status, Tally
-from ntkverify.theorem.parts import Claim
-from ntkverify.theorem.quantifier import Quantifier
+from ntkverify.judging.quantifiers.population import Decision, OfPopulation
+from ntkverify.judging.verdict import Status
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def _chernoff_end(share: float, end: float, allowed: float) -> float:
 
 
 @dataclass(frozen=True)
-class Correlates(Quantifier):
+class Correlates(OfPopulation):
     """The two numbers that a run measures have at least this rank correlation over independent draws.
 
     A claim measures an array of two numbers. It is confirmed where the whole interval lies beyond `least`, violated
@@ -93,46 +91,30 @@ class Correlates(Quantifier):
 
     least: float
 
-    is_statistical: ClassVar[bool] = True
-    takes_bound: ClassVar[bool] = False
-    takes_event: ClassVar[bool] = False
+    numbers: ClassVar[int] = 2
 
-    def limits(self, trial: Trial) -> None:
-        """Two numbers of one run exceed nothing."""
+    def decide(
+        self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
+    ) -> Decision:
+        """Compare the interval with what is claimed, at the level of a refutation and at that of a confirmation.
 
-    def judge(self, claim: Claim, trials: Iterable[Trial], *, alpha: float) -> Tally:
-        """Collect the pairs of all runs that exercise the claim, and compare the interval with what is claimed."""
-        tally = Tally()
-        pairs = []
-        for trial in trials:
-            tally.add(trial)
-            if trial.outcome.vacuous:
-                continue
-            if trial.outcome.value.size != 2:
-                raise NtkVerifyError(
-                    f"claim {claim.name!r} holds {self.name} and must measure two numbers per run, not "
-                    f"{trial.outcome.value.size}."
-                )
-            pairs.append(trial.outcome.value.ravel())
-        tally.slack = None
-        if len(pairs) < 2:
-            tally.status, tally.evidence = "inconclusive", "fewer than two instances exercised the claim"
-        else:
-            tally.status, tally.evidence = self.decide(np.array(pairs), alpha=alpha)
-        return tally
-
-    def decide(self, pairs: Array, *, alpha: float) -> tuple[Status, str]:
-        """Status and evidence of pairs, one a row."""
-        found = rank_correlation(pairs[:, 0], pairs[:, 1], alpha=alpha)
+        A correlation has no scale by which a deviation could be tolerated: `least` itself is confirmed, or nothing.
+        """
+        if len(sample) < 2:
+            return Decision("inconclusive", None, "a rank correlation needs two draws")
         sign = 1 if self.least >= 0 else -1
-        near, far = sorted((sign * found.low, sign * found.high))
+        ours = sample * np.array([1, sign])
+        sure, shown = (rank_correlation(ours[:, 0], ours[:, 1], alpha=alpha) for alpha in (refute, 1 - confirm))
         claimed = sign * self.least
-        status: Status = "holds" if near >= claimed else "violated" if far < claimed else "inconclusive"
-        side = "at least" if sign > 0 else "at most"
-        return status, (
-            f"Kendall's tau {found.tau:.3f} in [{found.low:.3f}, {found.high:.3f}] over {found.draws} draws, claimed "
-            f"{side} {self.least:g}; wrong with probability < {alpha:.1e}, whatever the law"
+        status: Status = "holds" if shown.low >= claimed else "violated" if sure.high < claimed else "inconclusive"
+        ends = sorted((sign * shown.low, sign * shown.high))
+        evidence = (
+            f"Kendall's tau {sign * shown.tau:.3f} in [{ends[0]:.3f}, {ends[1]:.3f}] at {confirm:.1%} over "
+            f"{shown.draws} draws, whatever their law; claimed {'at least' if sign > 0 else 'at most'} {self.least:g}"
         )
+        if status == "violated":
+            evidence += f"; false alarm < {refute:.1e}"
+        return Decision(status, None, evidence, f"tau {'below' if sign > 0 else 'above'} {sign * shown.low:.2g}")
 
 
 def correlates(least: float) -> Correlates:

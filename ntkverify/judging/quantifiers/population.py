@@ -46,6 +46,8 @@ class Decision:
 class OfPopulation(Quantifier):
     """Base of what is claimed of the numbers that all runs measure, where no run alone is right or wrong."""
 
+    #: how many numbers each run gives
+    numbers: ClassVar[int] = 1
     level: ClassVar[str] = "exact statistics"
     takes_bound: ClassVar[bool] = False
     takes_event: ClassVar[bool] = False
@@ -58,7 +60,7 @@ class OfPopulation(Quantifier):
 
         Parameters
         ----------
-        sample : array (N,)
+        sample : array (N,), or (N, numbers) where each run gives several
             The numbers.
         trials : list of N trials
             Where they come from.
@@ -83,10 +85,11 @@ class OfPopulation(Quantifier):
             for trial in _next(draws, look):
                 tally.add(trial)
                 if not trial.outcome.vacuous:
-                    exercised.append(_one_number(self, claim, trial))
+                    exercised.append(_measured(self, claim, trial))
             if len(exercised) == before:
                 break
-            sample = np.concatenate([trial.outcome.value.ravel() for trial in exercised])
+            sample = np.array([trial.outcome.value.ravel() for trial in exercised])
+            sample = sample[:, 0] if self.numbers == 1 else sample
             decision = self.decide(
                 sample,
                 exercised,
@@ -113,10 +116,11 @@ def _next(draws: Draws, look: int) -> Iterator[Trial]:
         yield from family.first(start, stop)
 
 
-def _one_number(quantifier: Quantifier, claim: Claim, trial: Trial) -> Trial:
-    if trial.outcome.value.size != 1:
+def _measured(quantifier: OfPopulation, claim: Claim, trial: Trial) -> Trial:
+    if trial.outcome.value.size != quantifier.numbers:
+        wanted = "one number" if quantifier.numbers == 1 else f"{quantifier.numbers} numbers"
         raise NtkVerifyError(
-            f"claim {claim.name!r} holds {quantifier.name} and must measure one number per run, not "
+            f"claim {claim.name!r} holds {quantifier.name} and must measure {wanted} per run, not "
             f"{trial.outcome.value.size}: numbers of one run are not independent."
         )
     return trial

@@ -18,7 +18,7 @@ from ntkverify.measures.entropy import (
     saturated,
     truncated_residuals,
 )
-from ntkverify.problems.random_features import CollocationRun
+from ntkverify.problems.random_features.collocation import CollocationRun
 
 #: by name, how the number of singular values that count is found; see `ComparedRun.cutoffs`
 RULES = ("all", "common", "noise-aware", "saturated", "reached")
@@ -57,7 +57,8 @@ class ComparedRun(CollocationRun):
     def threshold(self) -> float:
         """max(N, m p) times the arithmetic's machine epsilon, float64's for exact values."""
         kind = np.float64 if self.dtype == "exact" else self.dtype
-        return rounding_threshold(*self.matrices[0].shape, kind)
+        rows, columns = self.matrices[0].shape
+        return rounding_threshold(rows, columns, kind)
 
     @property
     def noise(self) -> float:

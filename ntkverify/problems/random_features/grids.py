@@ -1,4 +1,4 @@
-"""Grids for differences, and instances of the problems of `ntkverify.problems.random_features` drawn on them."""
+"""Grids for differences, and instances of the problems of `collocation` drawn on them."""
 
 from __future__ import annotations
 
