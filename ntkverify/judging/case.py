@@ -159,7 +159,7 @@ class Trial:
                     f"shape of what is measured, {self.measured.shape}, not {mask.dtype} of shape {mask.shape}."
                 )
         mask = np.broadcast_to(mask, self.measured.shape)
-        if not self.run.has_overflowed and not np.isfinite(self.measured[mask]).all():
+        if not np.isfinite(self.measured[mask]).all() and not self.run.has_overflowed:
             raise NtkVerifyError(
                 f"{_place(claim.measure)}: the claim {claim.name!r} measured {self.measured[mask].min()} although its "
                 "run stayed finite; correct the measure, or leave such entries out with given=...."
