@@ -187,7 +187,7 @@ class Trial:
             case.theorem.bound_of(case.claim),
             place=case.claim.measure,
         )
-        return np.asarray(found)
+        return np.asarray(found, np.float64)
 
     @property
     def rounding(self) -> Array:
@@ -203,6 +203,7 @@ class Trial:
             error,
             place=claim.error or claim.measure,
         )
+        error = np.asarray(error, np.float64)
         # one that is negative or NaN would let anything pass; where the measurement is lost it is moot
         if not (error >= 0)[self.applies & np.isfinite(self.measured)].all():
             raise NtkVerifyError(

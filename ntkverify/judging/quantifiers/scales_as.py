@@ -51,12 +51,8 @@ class ScalesAs(OfPopulation):
         inside = abs(fit.slope - self.exponent) <= self.tolerance
         why = "" if inside else "the fit lies outside the band, which the interval touches: "
         status: Status = "holds" if inside and off <= tolerated * self.tolerance else "inconclusive"
-        return Decision(
-            status,
-            None,
-            f"{why}{seen}; in [{low:.3f}, {high:.3f}] at {confirm:.1%}",
-            f"exponent off by < {upwards(off)}",
-        )
+        evidence = f"{why}{seen}; in [{low:.3f}, {high:.3f}] at {confirm:.1%}"
+        return Decision(status, None, evidence, f"exponent off by < {upwards(off)}")
 
 
 def scales_as(exponent: float | sympy.Expr, *, tolerance: float) -> ScalesAs:
