@@ -36,7 +36,7 @@ class Fate:
     draws: float
 
 
-def fate(delta: float, rate: float, most: int) -> Fate:
+def fate(delta: float, rate: float, most: int, *, is_control: bool = False) -> Fate:
     """What becomes of a claim that allows failures with probability `delta`, whose draws fail with `rate`.
 
     Parameters
@@ -45,6 +45,8 @@ def fate(delta: float, rate: float, most: int) -> Fate:
         In (0, 1), and in [0, 1].
     most : int
         Draws at most.
+    is_control : bool
+        Whether draws go on until the claim is refuted.
     """
     # law of the number of failures among courses that are not decided yet; more than `size` are surely refuted
     size = min(most, int(3 * max(rate, delta) * most + 60)) + 1
@@ -63,6 +65,7 @@ def fate(delta: float, rate: float, most: int) -> Fate:
         seen = counts[live]
         bad = np.where(seen <= draws, log_excess(np.minimum(seen, draws), draws, delta), 0) >= -math.log(REFUTE / 2)
         good = (log_exclusion(seen, draws, SHARP * delta) >= -math.log1p(-CONFIRM)) & (seen <= draws * delta)
+        good &= not is_control
         refuted += alive[live[bad]].sum()
         confirmed += alive[live[good & ~bad]].sum()
         alive[live[bad | good]] = 0
@@ -84,6 +87,20 @@ def table(delta: float = 0.1) -> list[str]:
     return lines
 
 
+def controls() -> list[str]:
+    """How seldom a control stays unrefuted that fails so many times more often than its claim allows."""
+    most = BUDGETS["quick"].draws
+    factors = (1.5, 2, 3, 5)
+    lines = [
+        "| claim allows | " + " | ".join(f"control fails {factor:g} delta" for factor in factors) + " |",
+        "|---" * (len(factors) + 1) + "|",
+    ]
+    for delta in (0.2, 0.1, 0.05, 0.02, 0.01):
+        left = (1 - fate(delta, factor * delta, most, is_control=True).refuted for factor in factors)
+        lines.append(f"| {delta:g} | " + " | ".join(f"{max(x, 0):.1g}" for x in left) + " |")
+    return lines
+
+
 def dear(delta: float = 0.1) -> list[str]:
     """The same for what is so dear that the budget ends as early as it may; a quarter of the draws is on other data."""
     lines = ["| true rate | holds | undecided |", "|---|---|---|"]
@@ -96,7 +113,7 @@ def dear(delta: float = 0.1) -> list[str]:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     clean = {rate: math.ceil(math.log(2 / (1 - CONFIRM)) / -math.log1p(-rate)) for rate in (0.125, 0.2)}
-    print("\n".join(table()), "", "\n".join(dear()), "", sep="\n")
+    print("\n".join(table()), "", "\n".join(controls()), "", "\n".join(dear()), "", sep="\n")
     print(f"Clean draws that exclude a rate, at most: {clean}.")
 
 

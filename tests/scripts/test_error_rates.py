@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from error_rates import fate, table  # noqa: E402
+from error_rates import controls, dear, fate, table  # noqa: E402
 
 from ntkverify.judging.budget import BUDGETS  # noqa: E402
 from ntkverify.judging.rates import log_excess, log_exclusion  # noqa: E402
@@ -21,7 +21,7 @@ def test_a_true_claim_with_room_to_spare_is_confirmed_and_a_control_refuted():
     for rate in (0.0, 0.025, 0.05, 0.07):
         assert fate(0.1, rate, MOST).confirmed > 1 - 1e-4
     for rate in (0.2, 0.3, 1.0):
-        assert fate(0.1, rate, MOST).undecided < 1e-4
+        assert fate(0.1, rate, MOST, is_control=True).refuted > 1 - 1e-4
         assert fate(0.1, rate, MOST).confirmed < 0.01
     assert fate(0.1, 0.1, MOST).refuted < 1e-7
     assert fate(0.1, 0.125, MOST).confirmed < 0.01
@@ -47,4 +47,5 @@ def test_the_calculation_is_what_draws_do():
 @pytest.mark.exhaustive
 def test_the_docs_state_what_is_computed():
     text = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
-    assert "\n".join(table()) in text
+    for lines in (table(), controls(), dear()):
+        assert "\n".join(lines) in text
