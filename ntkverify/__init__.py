@@ -12,6 +12,7 @@ _HOME = {
     "Instance": "theorem.instance",
     "NtkVerifyError": "errors",
     "always": "judging.quantifiers.always",
+    "correlates": "judging.quantifiers.correlates",
     "identity": "judging.quantifiers.identity",
     "difference": "arrays",
     "in_law": "judging.quantifiers.in_law",
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ntkverify.errors import NtkVerifyError as NtkVerifyError
     from ntkverify.judging.check import Check as Check
     from ntkverify.judging.quantifiers.always import always as always
+    from ntkverify.judging.quantifiers.correlates import correlates as correlates
     from ntkverify.judging.quantifiers.identity import identity as identity
     from ntkverify.judging.quantifiers.in_law import in_law as in_law
     from ntkverify.judging.quantifiers.moment import moment as moment

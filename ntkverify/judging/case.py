@@ -159,7 +159,7 @@ class Trial:
                     f"shape of what is measured, {self.measured.shape}, not {mask.dtype} of shape {mask.shape}."
                 )
         mask = np.broadcast_to(mask, self.measured.shape)
-        if not self.run.has_overflowed and not np.isfinite(self.measured[mask]).all():
+        if not np.isfinite(self.measured[mask]).all() and not self.run.has_overflowed:
             raise NtkVerifyError(
                 f"{_place(claim.measure)}: the claim {claim.name!r} measured {self.measured[mask].min()} although its "
                 "run stayed finite; correct the measure, or leave such entries out with given=...."
@@ -187,7 +187,7 @@ class Trial:
             case.theorem.bound_of(case.claim),
             place=case.claim.measure,
         )
-        return np.asarray(found)
+        return np.asarray(found, np.float64)
 
     @property
     def rounding(self) -> Array:
@@ -203,6 +203,7 @@ class Trial:
             error,
             place=claim.error or claim.measure,
         )
+        error = np.asarray(error, np.float64)
         # one that is negative or NaN would let anything pass; where the measurement is lost it is moot
         if not (error >= 0)[self.applies & np.isfinite(self.measured)].all():
             raise NtkVerifyError(

@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 
+from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import LEAST, Budget
 from ntkverify.judging.case import Case, Trial
 from ntkverify.theorem.instance import Instance
@@ -104,11 +106,24 @@ def _drawn(family: Family, count: int, entropy: int, block: int) -> list[Instanc
         suppress_health_check=list(HealthCheck),
     )
     @given(st.composite(family.build)())
-    def collect(instance: Instance) -> None:
+    def collect(instance: Any) -> None:
+        if not isinstance(instance, Instance):
+            raise NtkVerifyError(_no_instance(family, TypeError(f"the function returns {instance!r} and no Instance")))
         found.append(instance)
 
-    collect()
+    try:
+        collect()
+    except NtkVerifyError:
+        raise
+    except Exception as error:
+        raise NtkVerifyError(_no_instance(family, error)) from error
     return found
+
+
+def _no_instance(family: Family, error: BaseException) -> str:
+    code = getattr(inspect.unwrap(family.build), "__code__", None)
+    place = f"{Path(code.co_filename).name}:{code.co_firstlineno}: " if code else ""
+    return f"{place}instances {family.name!r} can't be drawn, {type(error).__name__}: {error}"
 
 
 class Runs:

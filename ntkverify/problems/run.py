@@ -10,6 +10,7 @@ import numpy as np
 import sympy
 
 from ntkverify.arithmetic.ball_numbers import Ball, ball_array, power, raw_array
+from ntkverify.arithmetic.ball_singular import certified_singular_values, singular_value_balls
 from ntkverify.arithmetic.balls import BallAlgebra
 from ntkverify.arithmetic.evaluator import evaluate as walk
 from ntkverify.errors import NtkVerifyError
@@ -98,6 +99,18 @@ class Run:
             return np.asarray(values)
         result = ball_array(values)
         return result if result.ndim else result[()]
+
+    def singular_values(self, matrix: Callable[[], Any]) -> Any:
+        """Singular values, descending, however small: certified to 12 digits, or enclosed by a run in balls.
+
+        Parameters
+        ----------
+        matrix : callable
+            Returns the matrix in python-flint balls at flint's current precision, an object array.
+        """
+        if self.is_exact:
+            return self.numbers(singular_value_balls(matrix()))
+        return certified_singular_values(matrix)
 
     @functools.cached_property
     def plain(self) -> Self:

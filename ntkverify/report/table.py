@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-HEADINGS = ("claim", "quantifier", "verdict", "slack", "instances", "vacuous", "would have missed", "seconds")
+HEADINGS = (
+    "claim",
+    "quantifier",
+    "verdict",
+    "slack",
+    "instances",
+    "vacuous",
+    "would have missed",
+    "rests on",
+    "seconds",
+)
 
 
 def format_slack(slack: float | None) -> str:
@@ -46,6 +57,7 @@ def verdict_table(records: Iterable[Mapping[str, Any]], *, width: int = 120) -> 
                 str(r["instances"]),
                 str(r["vacuous"]),
                 r.get("missed", ""),
+                re.split(r"[ ,]", r.get("level", "").removeprefix("exact "))[0],
                 f"{r['seconds']:.1f}",
             )
             for r in group

@@ -20,14 +20,14 @@ class _Stream:
 class ListedRuns:
     """Stands for `Runs`: `make(data, seed)` gives the run."""
 
-    def __init__(self, make, *, is_fixed, observed=""):
-        self.family = Family("runs", lambda: None, AlgebraRun, {}, observed)
+    def __init__(self, make, *, is_fixed, observed="", name="runs"):
+        self.family = Family(name, lambda: None, AlgebraRun, {}, observed)
         self.stream = _Stream(is_fixed)
         self.run = make
 
 
-def algebra(theorem, value, *, width=1, limit=1.0):
-    data = {"values": np.atleast_1d(value)}
+def algebra(theorem, value, *, width=1, limit=1.0, which=0):
+    data = {"values": np.atleast_1d(value), "which": [float(which)]}
     return AlgebraRun(Instance(data=data, parameters={"bound": limit}, width=int(width)), theorem)
 
 
@@ -45,9 +45,9 @@ class _Listed(FamilyDraws):
         """Not even to decide a claim."""
 
 
-def endless(theorem, claim, make, *, count=1, budget, is_fixed=False, observed=""):
+def endless(theorem, claim, make, *, count=1, budget, is_fixed=False, **options):
     """Draws that `make(data, seed)` measures, as many as the budget allows."""
-    listed = ListedRuns(make, is_fixed=is_fixed, observed=observed)
+    listed = ListedRuns(make, is_fixed=is_fixed, **options)
     return Draws(
         [FamilyDraws(Case(theorem, claim, listed.family), listed, count, budget)], is_control=claim.kind == "control"
     )

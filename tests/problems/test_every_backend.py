@@ -26,6 +26,8 @@ FAMILIES = [
     ("quadratic_convergence", "training"),
     ("quadratic_convergence", "sizes, tanh"),
     ("zhang_martens_grosse", "training"),
+    ("residual_loss", "by differences"),
+    ("sine_features", "sine"),
 ]
 
 

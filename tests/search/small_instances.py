@@ -13,7 +13,8 @@ FOLDER = Path(__file__).parents[2] / "theorems/natural_gradient"
 
 def small_instance(name, family, *, width=6, steps=2, seed=0):
     """A theorem, one of its families and an instance of it with few neurons."""
-    theorem = load_theorem(FOLDER / f"{name}.py")
+    (path,) = FOLDER.parent.glob(f"*/{name}.py")
+    theorem = load_theorem(path)
     space = Space(theorem.families[family], theorem.id)
     rng = np.random.default_rng(seed)
     found = space.instance(rng.integers(0, GRID, space.dimension).tolist())

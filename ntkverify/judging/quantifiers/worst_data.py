@@ -166,9 +166,7 @@ class OneFamily:
             # a probability may depend on the draw: what is excluded is excluded for the least that is allowed
             delta = min(delta, self.allowed(trial))
             if evidence.rejects(self.alpha):
-                return self._violated(
-                    evidence, "fresh draws of the worst data" if len(self.distinct) > 1 else "draws"
-                )
+                return self._violated(evidence, "fresh draws of the worst data" if len(self.distinct) > 1 else "draws")
             failures = evidence.failures + doubtful
             few = failures <= evidence.expected and excludes(failures, evidence.draws, SHARP * delta, level=CONFIRM)
             if few and not self.is_control:

@@ -1,0 +1,50 @@
+"""Bounds are refuted past their measured slack, and what float64 cannot decide is certified."""
+
+from pathlib import Path
+
+import pytest
+import sympy
+
+from ntkverify import load_theorem
+from ntkverify.judging.case import Case
+from ntkverify.judging.check import Check
+from ntkverify.judging.draws import draw_instances
+from ntkverify.search.evidence.certify import certify
+
+FOLDER = Path(__file__).parents[1] / "theorems" / "differentiation"
+
+
+@pytest.mark.parametrize(
+    "name", ["truncated_entropy", "hard_boundary", "periodic_kernels", "spectra_and_speed", "sine_features"]
+)
+def test_bounds_are_refuted_past_their_slack(name):
+    theorem = load_theorem(FOLDER / f"{name}.py")
+    check, tried = Check(theorem, backend="array"), 0
+    for claim in list(theorem.claims.values()):
+        verdict = check.verdict(claim)
+        assert verdict.passed, verdict
+        if claim.kind == "control" or claim.bound is None or claim.bound == 0:
+            continue
+        factor = sympy.Rational(verdict.slack) * sympy.Rational(101, 100)
+        with theorem.mutated(claim.name, factor if claim.from_below else 1 / factor):
+            assert check.verdict(theorem.claims[claim.name]).status == "violated", claim.name
+        tried += 1
+    assert tried >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "control"),
+    [
+        ("sine_features", "A2 in exact arithmetic: the small singular values of A_FD are larger"),
+        ("sine_features", "A3 as a number: A_FD has more singular values below a level relative to its sigma_1"),
+        ("rounding_floor", "the argument's rounding left out: S_p u sup |sigma| sqrt(N M)/h^(2p)"),
+        ("hard_boundary", "the gain is pi^2/l^2, the least eigenvalue of the derivative itself"),
+        ("network_kernels", "random sine features: every eigenvalue of K_h is at least that of K"),
+    ],
+)
+def test_what_float64_cannot_decide_is_certified(name, control):
+    theorem = load_theorem(FOLDER / f"{name}.py")
+    claim = theorem.claims[control]
+    (family,) = theorem.families_of(claim)
+    (instance,) = draw_instances(family, 1, entropy=1)
+    assert certify(Case(theorem, claim, family), instance).status == "CERTIFIED"

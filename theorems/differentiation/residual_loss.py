@@ -1,0 +1,267 @@
+r"""Residual losses of random features, exactly: gradient descent and the truncated solution. TR1, TR2, claim A6.
+
+Setting     least squares A a = f, N residuals and M features, A = U S V^T; r_0 the initial residual, c_k = u_k . r_0
+Guarantee   TR1  gradient descent with step eta <= 1/sigma_1^2:
+                 L_t - L_inf = 1/2 sum_k (1 - eta sigma_k^2)^(2t) c_k^2 (exact), and, eta = 1/sigma_1^2, any level tau
+                 (1 - 2 t tau^2/sigma_1^2)_+ E_</2 <= L_t - L_inf <= (1 - tau^2/sigma_1^2)^(2t) E_>/2 + E_</2,
+                 E_> the energy of the modes sigma_k >= tau and E_< that of the others
+            TR2  the truncated solution: ||A a^(n) - f||^2 = sum_(k > n) (u_k . f)^2 + ||f_perp||^2 (exact),
+                 ||a^(n)||^2 = sum_(k <= n) (u_k . f)^2/sigma_k^2 (exact); if A is known up to an error D,
+                 what is attained, min_a ||(A + D) a - f|| <= ||A a^(n) - f|| + ||D|| ||a^(n)|| for every n
+
+Derived. So the loss after t steps is the energy outside the modes sigma_k >= sigma_1/sqrt(t), the cut-off C3, and the
+floor of finite differences (`rounding_floor`) times the size of the coefficients bounds what they attain: this much
+of "truncated entropy determines the residual loss" (arXiv 2405.14099, whose definitions were not at hand) is
+provable.
+"""
+
+import functools
+
+import numpy as np
+import sympy
+from hypothesis import strategies as st
+
+from ntkverify import Source, Theorem, always, identity
+from ntkverify.glossary import k
+from ntkverify.measures.entropy import above as above_level
+from ntkverify.measures.entropy import reached, truncated_residuals
+from ntkverify.problems.random_features.collocation import CollocationRun
+from ntkverify.problems.random_features.grids import drawn_problem
+from ntkverify.training import GradientDescent
+
+theorem = Theorem(
+    "Residual losses of random features",
+    source=Source(arxiv="2405.14099", version=4, where="residual loss of random feature models", provenance="derived"),
+    statement=r"""
+        $L_t - L_\infty = \tfrac12 \sum_k (1-\eta\sigma_k^2)^{2t} c_k^2$ for gradient descent on $\tfrac12\|Aa-f\|^2$;
+        $\|Aa^{(n)}-f\|^2 = \sum_{k>n} (u_k^\top f)^2 + \|f_\perp\|^2$ for the truncated solution.
+    """,
+)
+
+ULP = np.finfo(float).eps
+tau, sigma_1 = sympy.symbols("tau sigma_1", nonnegative=True)
+
+
+class LeastSquaresRun(CollocationRun):
+    """Random features trained with step 1/sigma_1^2."""
+
+    @functools.cached_property
+    def svd(self):
+        """U, S, V^T of the Jacobian J = A/sqrt(m)."""
+        return np.linalg.svd(self.matrix / np.sqrt(self.m), full_matrices=False)
+
+    @property
+    def sigma_1(self):
+        """||J||."""
+        return self.svd[1][0]
+
+    def training(self):
+        """Gradient descent."""
+        return GradientDescent(1 / self.sigma_1**2)
+
+    @property
+    def tau(self):
+        """A level inside the spectrum: its second value."""
+        return self.svd[1][1]
+
+    @functools.cached_property
+    def energies(self):
+        """c_k^2 and the energy that no feature reaches."""
+        start = self.trajectory.residuals[0]
+        inside = (self.svd[0].T @ start) ** 2
+        return inside, max(start @ start - inside.sum(), 0.0) if self.n > self.m else 0.0
+
+    @property
+    def above(self):
+        """Energy of the modes of at least tau."""
+        return self.energies[0][self.svd[1] >= self.tau].sum()
+
+    @property
+    def below(self):
+        """Energy of the others."""
+        return self.energies[0][self.svd[1] < self.tau].sum()
+
+    @property
+    def unreached(self):
+        """2 L_inf."""
+        return self.energies[1]
+
+    @property
+    def right(self):
+        """f."""
+        return self.scaled_targets
+
+    @property
+    def scale(self):
+        """Rounding error of a loss along the curve: of sums of so many terms, and of residuals that cancel."""
+        return 2.0**10 * self.n * self.m * ULP * self.losses[0] + 8 * self.losses_error.max()
+
+
+def problem(draw, **options):
+    return drawn_problem(draw, sizes=[6], radii=[1.0, 5.0], activations=[0, 1], laws=[0], **options)
+
+
+@theorem.instances("gradient descent", run=LeastSquaresRun, quick=20)
+def trained(draw):
+    """More features than residuals, and fewer."""
+    return problem(draw, width=draw(st.sampled_from([4, 8])), steps=30)
+
+
+@theorem.instances("by differences", run=functools.partial(LeastSquaresRun, way="differences"), quick=10)
+def differenced(draw):
+    return problem(draw, width=draw(st.sampled_from([4, 8])), steps=30)
+
+
+@theorem.instances("truncated", run=LeastSquaresRun, quick=20)
+def truncated(draw):
+    """Steep features: singular values that float64 resolves."""
+    return drawn_problem(draw, sizes=[8], radii=[3.0], activations=[1], orders=[1], width=6)
+
+
+def resolved(run):
+    """Whether float64 resolves all singular values."""
+    return run.svd[1][-1] > 1e-8 * run.svd[1][0]
+
+
+TRAINED = ("gradient descent", "by differences")
+
+# ---- TR1 ----------------------------------------------------------------------------------------------------------
+
+
+@theorem.conclusion(
+    "TR1: the loss curve is that of the spectrum", holds=identity, on=TRAINED, error=lambda run: run.scale
+)
+def loss_curve(run):
+    factors = (1 - run.svd[1] ** 2 / run.sigma_1**2)[None, :] ** (2 * run.k[:, None])
+    return run.losses, (factors @ run.energies[0] + run.unreached) / 2
+
+
+above, below, unreached = sympy.symbols("above below unreached", nonnegative=True)
+fast = theorem.constant("fast", (1 - tau**2 / sigma_1**2) ** (2 * k) * above / 2, "what is left of the modes above tau")
+slow = theorem.constant("slow", below / 2, "what the modes below tau start with")
+kept = theorem.constant("kept", sympy.Max(0, 1 - 2 * k * tau**2 / sigma_1**2), "share of it that is still there")
+
+
+@theorem.conclusion(
+    "TR1: L_t - L_inf <= (1 - tau^2/sigma_1^2)^(2t) E_>/2 + E_</2",
+    holds=always,
+    bound=fast + slow + unreached / 2,
+    on=TRAINED,
+    error=lambda run: run.scale,
+    attained=True,
+)
+def at_most(run):
+    return run.losses
+
+
+@theorem.conclusion(
+    "TR1: L_t - L_inf >= (1 - 2 t tau^2/sigma_1^2)_+ E_</2",
+    holds=always,
+    bound=kept * slow + unreached / 2,
+    from_below=True,
+    on=TRAINED,
+    error=lambda run: run.scale,
+    attained=True,
+)
+def at_least(run):
+    return run.losses
+
+
+@theorem.lemma(
+    "the cut-off C3 after t steps with eta = 1/sigma_1^2 is C1 with the threshold 1/sqrt(t)",
+    holds=identity,
+    on=TRAINED,
+    error=lambda run: 0,
+)
+def cutoffs_agree(run):
+    times, singular = 1.5 * 4.0 ** np.arange(8), run.svd[1]
+    by_time = [reached(singular, eta=1 / run.sigma_1**2, time=t) for t in times]
+    return np.array(by_time), np.array([above_level(singular, run.sigma_1 / np.sqrt(t)) for t in times])
+
+
+# ---- TR2 ----------------------------------------------------------------------------------------------------------
+
+
+def coefficients(run):
+    """Truncated solutions a^(n), n = 0 ... , a row each."""
+    left, singular, rows = run.svd
+    steps = (left.T @ run.right / singular)[:, None] * rows
+    return np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(steps, axis=0)])
+
+
+@theorem.conclusion(
+    "TR2: the truncated residual is the tail of f",
+    holds=identity,
+    on="truncated",
+    given=resolved,
+    error=lambda run: 2.0**12 * ULP * run.svd[1][0] / run.svd[1][-1] * np.linalg.norm(run.right),
+)
+def truncated_residual(run):
+    left, singular, _ = run.svd
+    inside = (left.T @ run.right) ** 2
+    tails = np.array([inside[n:].sum() for n in range(len(singular) + 1)])
+    outside = run.right - left @ (left.T @ run.right)
+    return truncated_residuals(run.matrix / np.sqrt(run.m), run.right), np.sqrt(tails + outside @ outside)
+
+
+def attained(run, part):
+    """Per n: the least residual with the matrix of finite differences, or its bound by that of derivatives."""
+    matrix, other = (r.matrix / np.sqrt(run.m) for r in (run, run.differences))
+    best = np.linalg.norm(other @ np.linalg.lstsq(other, run.right)[0] - run.right)
+    error = np.linalg.norm(other - matrix, 2)
+    solutions = coefficients(run)
+    tails = np.linalg.norm(solutions @ matrix.T - run.right, axis=1)
+    return {"best": best, "bound": tails + error * np.linalg.norm(solutions, axis=1), "tails": tails}[part]
+
+
+perturbed = theorem.quantity("perturbed", lambda run: attained(run, "bound").min())
+tails = theorem.quantity("tails", lambda run: attained(run, "tails").min())
+
+
+@theorem.conclusion(
+    "TR2: what A + D attains is at most the tail plus ||D|| ||a^(n)||, at every n",
+    holds=always,
+    bound=perturbed,
+    on="truncated",
+    given=resolved,
+)
+def attains(run):
+    return attained(run, "best")
+
+
+@theorem.lemma(
+    "TR2: ||a^(n)||^2 = sum_(k <= n) (u_k . f)^2/sigma_k^2",
+    holds=identity,
+    on="truncated",
+    given=resolved,
+    error=lambda run: 2.0**12 * ULP * np.linalg.norm(run.right) / run.svd[1][-1],
+)
+def sizes(run):
+    left, singular, _ = run.svd
+    parts = np.concatenate([[0.0], np.cumsum((left.T @ run.right / singular) ** 2)])
+    return np.linalg.norm(coefficients(run), axis=1), np.sqrt(parts)
+
+
+# ---- controls: false on purpose -----------------------------------------------------------------------------------
+
+
+@theorem.control("what A + D attains is at most the tail of A alone", holds=always, bound=tails, on="truncated")
+def unperturbed(run):
+    return attained(run, "best")
+
+
+@theorem.control(
+    "the modes below tau are fitted as fast as those above",
+    holds=always,
+    on=TRAINED,
+    bound=(1 - tau**2 / sigma_1**2) ** (2 * k) * (above + below) / 2 + unreached / 2,
+    error=lambda run: run.scale,
+)
+def all_fast(run):
+    return run.losses
+
+
+@theorem.control("the loss falls at twice the rates", holds=identity, on=TRAINED, error=lambda run: run.scale)
+def twice(run):
+    factors = (1 - run.svd[1] ** 2 / run.sigma_1**2)[None, :] ** (4 * run.k[:, None])
+    return run.losses, (factors @ run.energies[0] + run.unreached) / 2
