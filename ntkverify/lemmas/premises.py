@@ -10,12 +10,8 @@ import sympy
 from ntkverify.lemmas.rounding import TINY, ULP
 from ntkverify.theorem.theorem import Theorem
 
-PINN_DATA = {
-    "interior": ("n_1", "coordinates"),
-    "boundary": ("n_2", "coordinates"),
-    "source": ("n_1",),
-    "values": ("n_2",),
-}
+PINN_POINTS = {"interior": ("n_1", "coordinates"), "boundary": ("n_2", "coordinates")}
+PINN_DATA = {**PINN_POINTS, "source": ("n_1",), "values": ("n_2",)}
 REGRESSION_DATA = {"inputs": ("n", "d"), "targets": ("n",)}
 
 

@@ -126,3 +126,9 @@ class TestOfTheTheoremsHere:
         proof = proof_of(load_theorem(FOLDER / f"{name}.py"))
         for conclusion in proof.conclusions:
             assert all(proof.premises[step] for step in proof.below(conclusion))
+
+    def test_declares_its_data_and_what_its_step_allows(self, name):
+        theorem = load_theorem(FOLDER / f"{name}.py")
+        assert theorem.roles.data
+        assert (theorem.roles.largest_step is not None) == any("step" in a for a in theorem.assumptions)
+        assert (theorem.roles.width is not None) >= any("width" in a for a in theorem.assumptions)

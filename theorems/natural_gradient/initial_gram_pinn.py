@@ -28,6 +28,7 @@ from ntkverify.lemmas.concentration import Concentration, bernstein, chebyshev, 
 from ntkverify.lemmas.neuron_bounds import neuron_blocks, neuron_sizes, relu_cubed_interior, rho
 from ntkverify.lemmas.pinn import moments
 from ntkverify.lemmas.pinn.heavy_tail import HeavyTail
+from ntkverify.lemmas.premises import PINN_POINTS
 from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, problem_limit
 from ntkverify.symbolic.constants.derived import derived
 
@@ -67,7 +68,7 @@ width = theorem.constant(
     "sufficient for ||H(0) - H^inf|| <= lambda_0/4 with probability 1 - delta",
 )
 M = theorem.constant("M", derived(2 * C_g**2 * B_2**2, "G minus its mean, truncated"), "deviation of one neuron")
-theorem.declare(width=width, data={"interior": ("n_1", "coordinates"), "boundary": ("n_2", "coordinates")})
+theorem.declare(width=width, data=PINN_POINTS)
 
 # ---- instances ----------------------------------------------------------------------------------------------------
 

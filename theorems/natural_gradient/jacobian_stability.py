@@ -25,6 +25,7 @@ from ntkverify.glossary import delta
 from ntkverify.instances import CORNER, space_time_points
 from ntkverify.lemmas.flips import Flips
 from ntkverify.lemmas.neuron_bounds import neuron_sizes, relu_cubed_interior, rho
+from ntkverify.lemmas.premises import PINN_POINTS
 from ntkverify.lemmas.suprema import ONE_RUN, Suprema
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.jacobians import PerturbedRun, perturbed
@@ -81,6 +82,8 @@ C_D = theorem.constant(
     ),
     "||J(w) - J(0)||_F <= C_D R with probability 1 - delta",
 )
+
+theorem.declare(data=PINN_POINTS)
 
 # ---- instances ----------------------------------------------------------------------------------------------------
 

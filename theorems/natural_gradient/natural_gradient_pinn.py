@@ -45,6 +45,7 @@ theorem = Theorem(
 natural = NaturalGradient(theorem)
 jacobian = StableJacobian(theorem)
 premises.step_at_most(theorem, "step below 1", sympy.Integer(1))
+theorem.declare(data=premises.PINN_DATA)
 
 # ---- instances ----------------------------------------------------------------------------------------------------
 

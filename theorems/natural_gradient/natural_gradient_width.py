@@ -23,6 +23,7 @@ from ntkverify import Instance, Source, Theorem, always, with_probability
 from ntkverify.glossary import d, delta, eta, k, lambda_0, loss_0, m, residual_0
 from ntkverify.instances import families
 from ntkverify.lemmas.neuron_bounds import smooth_slope
+from ntkverify.lemmas.premises import PINN_DATA
 from ntkverify.lemmas.stability import LipschitzJacobian, farthest
 from ntkverify.lemmas.suprema import supremum
 from ntkverify.problems.pinn import pinn
@@ -67,7 +68,7 @@ width = theorem.constant(
     derived((C_L * B_2 * path / ALLOWED) ** 2, "C_L B^2 path/sqrt(m) below what is allowed"),
     "sufficient width; m is in B_2",
 )
-theorem.declare(rate=1, width=width)
+theorem.declare(rate=1, width=width, data=PINN_DATA)
 
 
 @theorem.assumption("prescribed width")

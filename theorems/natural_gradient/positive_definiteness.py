@@ -24,6 +24,7 @@ from ntkverify import Instance, Source, Theorem, always
 from ntkverify.glossary import limit_norm, n
 from ntkverify.instances import space_time_points
 from ntkverify.lemmas.pinn.merging import APART, ONE_PAIR, Merging, least, merging, merging_pair
+from ntkverify.lemmas.premises import PINN_POINTS
 from ntkverify.lemmas.rounding import ULP
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.pinn import pinn, problem_limit
@@ -62,7 +63,7 @@ def few_apart(run):
 
 pair = Merging(theorem)
 DISTINCT, SMOOTH, MERGING = ("samples distinct",), ("samples distinct", "smooth activation"), (ONE_PAIR, APART)
-theorem.declare(data={"interior": ("n_1", "coordinates"), "boundary": ("n_2", "coordinates")})
+theorem.declare(data=PINN_POINTS)
 
 # ---- instances ----------------------------------------------------------------------------------------------------
 

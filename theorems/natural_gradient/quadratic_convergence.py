@@ -23,6 +23,7 @@ from ntkverify.glossary import lambda_0, m, residual
 from ntkverify.instances import families, generator, space_time_points
 from ntkverify.lemmas.natural_gradient import least_eigenvalue
 from ntkverify.lemmas.neuron_bounds import neuron_blocks, neuron_sizes, smooth_block, smooth_curvature, smooth_slope
+from ntkverify.lemmas.premises import PINN_DATA
 from ntkverify.lemmas.rounding import solve_norm_error
 from ntkverify.lemmas.stability import LipschitzJacobian
 from ntkverify.lemmas.suprema import Suprema
@@ -64,7 +65,7 @@ def unit_step(run):
     return -abs(run.eta - 1)
 
 
-theorem.declare(largest_step=sympy.Integer(1))
+theorem.declare(largest_step=sympy.Integer(1), data=PINN_DATA)
 
 # ---- instances: r(0) is given, the targets follow -----------------------------------------------------------------
 
