@@ -59,20 +59,21 @@ def verdicts(path):
 class TestOwnFolder:
     def test_the_readme_template_is_collected_and_holds(self, folder):
         result = folder("--verdicts", "v.jsonl", mine=TEMPLATE)
-        result.assert_outcomes(passed=2)
+        result.assert_outcomes(passed=3)
         written = verdicts(folder.path / "v.jsonl")
         assert [(v["claim"], v["kind"], v["verdict"]) for v in written] == [
+            ("every output is at most sqrt(2 log(2 n/delta))", "lemma", "holds"),
             ("the residual is moderate", "conclusion", "holds"),
             ("the residual is tiny", "control", "refuted"),
         ]
-        assert written[0]["slack"] > 1
-        assert written[0]["instances"] > 400  # so many data sets, then fresh draws of the worst
+        assert written[1]["slack"] > 1
+        assert written[1]["instances"] > 400  # so many data sets, then fresh draws of the worst
 
     def test_the_template_fails_when_it_is_false(self, folder):
         false = TEMPLATE.replace("bound=n * (1 + second_moment) / delta", "bound=n * second_moment / 3")
         assert false != TEMPLATE
         result = folder(mine=false)
-        result.assert_outcomes(passed=1, failed=1)
+        result.assert_outcomes(passed=2, failed=1)
         result.stdout.fnmatch_lines(["*the residual is moderate*violated*"])
 
     def test_a_violation_names_claim_and_instance(self, folder):
@@ -185,10 +186,10 @@ class TestXdist:
         ).replace("quick=400", "quick=60")
         (pytester.path / "mine.py").write_text(counted)
         result = pytester.runpytest_subprocess("-n", "2", "--verdicts", "v.jsonl")
-        result.assert_outcomes(passed=2)
-        assert len(verdicts(pytester.path / "v.jsonl")) == 2
+        result.assert_outcomes(passed=3)
+        assert len(verdicts(pytester.path / "v.jsonl")) == 3
         computed = [line.split()[1] for line in (pytester.path / "log").read_text().splitlines()]
-        assert len(computed) == len(set(computed)) == 96
+        assert len(computed) == len(set(computed)) == 102
 
 
 class TestSameVerdicts:

@@ -104,7 +104,8 @@ class Trial:
 
     def _margin(self, assumption: Assumption) -> float:
         found = asked(self._named(f"assumption {assumption.name!r}"), assumption.margin, self.run)
-        if isinstance(found, bool | np.bool_) or found is None:
+        array = np.asarray(found)
+        if array.shape != () or array.dtype.kind not in "iuf":
             raise NtkVerifyError(
                 f"{_place(assumption.margin)}: the assumption {assumption.name!r} returned {found}; return its margin, "
                 "a number that is at least 0 where the assumption is met."
@@ -126,6 +127,13 @@ class Trial:
         claim = self.case.claim
         if self._found is None:
             raise NtkVerifyError(f"{_place(claim.measure)}: the claim {claim.name!r} measured nothing; return it.")
+        sides = self._found if isinstance(self._found, tuple) else (self._found,)
+        for side in sides:
+            if not isinstance(side, Difference) and np.asarray(side).dtype.kind in "bc":
+                raise NtkVerifyError(
+                    f"{_place(claim.measure)}: the claim {claim.name!r} measured {np.asarray(side).dtype}; return real "
+                    "numbers, to be compared with a bound."
+                )
         measured = asked(
             self._named(f"claim {claim.name!r}"),
             lambda found: claim.quantifier.measured(found, _float64),
@@ -151,7 +159,7 @@ class Trial:
                     f"shape of what is measured, {self.measured.shape}, not {mask.dtype} of shape {mask.shape}."
                 )
         mask = np.broadcast_to(mask, self.measured.shape)
-        if not self.run.has_overflowed and not np.isfinite(self.measured[mask]).all():
+        if not np.isfinite(self.measured[mask]).all() and not self.run.has_overflowed:
             raise NtkVerifyError(
                 f"{_place(claim.measure)}: the claim {claim.name!r} measured {self.measured[mask].min()} although its "
                 "run stayed finite; correct the measure, or leave such entries out with given=...."
@@ -162,7 +170,9 @@ class Trial:
     def _is_start(self) -> Any:
         """Where a bound that depends on the step k stands at k = 0: there rates are equalities by construction."""
         bound, shape = self.case.claim.bound, self.measured.shape
-        if bound is None or not shape or "k" not in map(str, bound.free_symbols):
+        if bound is None or not shape:
+            return False
+        if "k" not in map(str, self.case.theorem.expand(bound).free_symbols):
             return False
         step = np.asarray(self.run.k)
         return step == 0 if step.shape == shape[-1:] and step.size > 1 else False
@@ -170,7 +180,14 @@ class Trial:
     @property
     def bound(self) -> Array:
         """The claim's bound."""
-        return np.asarray(self.value(self.case.theorem.bound_of(self.case.claim)), np.float64)
+        case = self.case
+        found = asked(
+            self._named(f"the bound of claim {case.claim.name!r}"),
+            lambda bound: np.broadcast_to(np.asarray(self.value(bound), np.float64), self.measured.shape),
+            case.theorem.bound_of(case.claim),
+            place=case.claim.measure,
+        )
+        return np.asarray(found)
 
     @property
     def rounding(self) -> Array:
@@ -180,7 +197,12 @@ class Trial:
             error = DEFAULT_ROUNDING * self._operands
         else:
             error = asked(self._named(f"error= of claim {claim.name!r}"), claim.error, self.run)
-        error = np.broadcast_to(np.asarray(error, np.float64), self.measured.shape)
+        error = asked(
+            self._named(f"error= of claim {claim.name!r}"),
+            lambda found: np.broadcast_to(np.asarray(found, np.float64), self.measured.shape),
+            error,
+            place=claim.error or claim.measure,
+        )
         # one that is negative or NaN would let anything pass; where the measurement is lost it is moot
         if not (error >= 0)[self.applies & np.isfinite(self.measured)].all():
             raise NtkVerifyError(

@@ -196,17 +196,22 @@ class FamilyDraws:
                 return
             yield self._trial(0, index) if fixed else self._trial(index, 0)
 
+    @property
+    def is_dear(self) -> bool:
+        """Whether a third of the work is spent."""
+        return self.spent > self.budget.work / 3
+
     def data(self) -> Iterator[tuple[int, Trial]]:
-        """Different data, each drawn once: as many as the budget names, but most of the draws are for `again`."""
-        count = 1 if self.runs.stream.is_fixed else max(self.budget.data, self.count)
+        """Different data, each drawn once: as many as budget or family name, but most of the draws are for `again`."""
+        count = 1 if self.runs.stream.is_fixed else max(self.budget.data, min(self.count, self.budget.draws // 2))
         for number in range(count):
-            if number >= self.least // 4 and self.spent > self.budget.work / 3:
+            if number >= self.least // 4 and self.is_dear:
                 return
             yield number, self._trial(number, 0)
 
-    def again(self, data: int) -> Iterator[Trial]:
-        """Draws of one data set with fresh seeds, until the budget is used up."""
-        for seed_number in itertools.count(1):
+    def again(self, data: int, *, after: int = 0) -> Iterator[Trial]:
+        """Draws of one data set with fresh seeds, from one that comes after so many, until the budget is used up."""
+        for seed_number in itertools.count(after + 1):
             if not self.lasts:
                 return
             yield self._trial(data, seed_number)

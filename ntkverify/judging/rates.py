@@ -104,6 +104,14 @@ def excludes(failures: int, draws: int, rate: float, *, level: float) -> bool:
     return rate < 1 and bool(log_exclusion(failures, draws, rate) >= -math.log1p(-level))
 
 
+def upwards(bound: float) -> str:
+    """An upper bound to two digits, never rounded below itself."""
+    if not bound > 0 or not math.isfinite(bound):
+        return f"{bound:g}"
+    unit = 10.0 ** (math.floor(math.log10(bound)) - 1)
+    return f"{math.ceil(bound / unit - 1e-9) * unit:.2g}"
+
+
 def excluded_rate(failures: int, draws: int, *, level: float) -> float:
     """The smallest failure rate that is excluded at `level`, to three digits; 1 if none is."""
     low, high = failures / max(draws, 1), 1.0

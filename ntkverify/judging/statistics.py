@@ -59,7 +59,9 @@ def log_log_slope(widths: ArrayLike, values: ArrayLike) -> Slope:
     if not (np.isfinite(y).all() and (y > 0).all()):
         raise NtkVerifyError("a log-log slope needs positive finite values; one is zero, negative or not finite.")
     fit = stats.linregress(np.log(x), np.log(y))
-    return Slope(float(fit.slope), float(fit.stderr), int(x.size))
+    # of values that are all the same nothing is left to scatter
+    error = float(fit.stderr) if np.ptp(y) > 0 else 0.0
+    return Slope(float(fit.slope), error, int(x.size))
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ class Distance:
         """
         return math.sqrt(math.log(2 / alpha) / (2 * self.draws))
 
+    @property
+    def noise_in_the_middle(self) -> float:
+        """Median of what a sample of the very law shows, 0.83/sqrt(N) (Kolmogorov)."""
+        return float(stats.kstwobign.ppf(0.5)) / math.sqrt(self.draws)
+
     def beyond(self, alpha: float) -> float:
         """The true distance is at least this, but for probability alpha."""
         return self.distance - self.noise(alpha)
@@ -99,9 +106,12 @@ def distance_from(sample: ArrayLike, cdf: Callable[[Any], Any]) -> Distance:
     Raises
     ------
     NtkVerifyError
-        If the sample is empty or not finite.
+        If the sample is empty or not finite, or the law no distribution function.
     """
-    x = np.asarray(sample, float)
+    x = np.sort(np.asarray(sample, float))
     if x.size == 0 or not np.isfinite(x).all():
         raise NtkVerifyError("a goodness-of-fit test needs a non-empty finite sample.")
+    shares = np.asarray(cdf(x), float)
+    if shares.shape != x.shape or not (np.diff(shares, prepend=0, append=1) >= 0).all():
+        raise NtkVerifyError("a distribution function must be vectorised and grow from 0 to 1; a density does not.")
     return Distance(float(stats.ks_1samp(x, cdf).statistic), int(x.size))

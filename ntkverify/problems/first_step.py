@@ -69,6 +69,11 @@ class FirstStepRun(PinnRun):
         """Refused: r(0) is given here, and no trajectory starts from it."""
         raise NtkVerifyError(NO_TRAJECTORY)
 
+    @property
+    def has_overflowed(self) -> bool:
+        """A single step of a freshly drawn network does not."""
+        return False
+
     @functools.cached_property
     def at_start(self) -> Initial:
         """Refused likewise: outputs with the signs as drawn would be those of another network."""

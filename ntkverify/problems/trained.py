@@ -97,8 +97,7 @@ class TrainedRun(Run):
     @property
     def has_overflowed(self) -> bool:
         """Whether the training left the range of float64."""
-        found = vars(self).get("trajectory")
-        return found is not None and not self.is_exact and not np.isfinite(self.numbers(found.residuals)).all()
+        return not self.is_exact and not np.isfinite(np.asarray(self.trajectory.residuals, np.float64)).all()
 
     # -- the network as drawn ---------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from sympy import Rational
 
 from ntkverify import Instance, Source, Theorem, always, identity, with_probability
 from ntkverify.execution.walking.terms import as_samples
+from ntkverify.glossary import k, n
 from ntkverify.measures.steps import JacobianPath, Steps
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.first_step import first_step
@@ -24,7 +25,7 @@ from ntkverify.problems.trained import TrainedRun
 from ntkverify.symbolic.network.neuron import regression_neuron
 
 theorem = Theorem("Claims for balls", source=Source(), statement="$|x|^2 <= n$")
-n, k = sympy.symbols("n k", positive=True)
+
 theorem.quantity("n_entries", lambda run: len(run.x))
 exact = theorem.quantity("exact", lambda run: run.x @ run.x)
 #: below whatever is added up: the claim is false, and the excess is the sum

@@ -3,7 +3,7 @@
 import pytest
 import sympy
 
-from ntkverify import NtkVerifyError, Source, Theorem, always, identity, scales_as, with_probability
+from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, identity, scales_as, with_probability
 from ntkverify.glossary import delta, n
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.symbolic.constants.chain import solve_for
@@ -91,3 +91,25 @@ def test_a_mutant_scales_everything_that_depends_on_it_and_only_inside_the_block
     assert theorem.bound_of(theorem.claims["c"]) == n
     with pytest.raises(NtkVerifyError, match="nothing"), theorem.mutated("nothing", 2):
         pass
+
+
+@pytest.mark.parametrize(
+    ("of", "value"),
+    [("steps", 3), ("instance.width", 7), (n + 1, 3.0), (lambda run: run.steps**2, 9)],
+    ids=["a name", "a dotted name", "an expression", "a function"],
+)
+def test_what_a_claim_is_of(of, value):
+    theorem = complete()
+    theorem.lemma("l", of=of, holds=always, bound=n)
+    run = AlgebraRun(Instance(width=7, steps=3, parameters={"n": 2}), theorem)
+    assert theorem.claims["l"].measure(run) == value
+
+
+def test_roles_are_declared_piece_by_piece():
+    theorem = complete()
+    theorem.declare(rate=1, data={"inputs": ("n", "d")})
+    theorem.declare(width=n, data={"targets": ("n",)})
+    assert theorem.roles.rate == 1
+    assert theorem.roles.width == n
+    assert theorem.roles.largest_step is None
+    assert theorem.roles.data == {"inputs": ("n", "d"), "targets": ("n",)}

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ntkverify.judging.budget import CONFIRM
 from ntkverify.judging.draws import Draws
+from ntkverify.judging.rates import upwards
 from ntkverify.judging.verdict import Tally
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.quantifier import Quantifier
@@ -22,9 +23,12 @@ class Always(Quantifier):
         """Look for an excess, to the first; one that rounding may explain refutes nothing and confirms nothing."""
         tally = Tally()
         doubtful = 0
+        exercised: dict[str, int] = {}
         for trial in draws.until_refuted():
             tally.add(trial)
             outcome = trial.outcome
+            family = trial.case.family.name
+            exercised[family] = exercised.get(family, 0) + (not outcome.vacuous)
             doubtful += outcome.doubtful
             if outcome.failed:
                 tally.status, tally.slack, tally.witness = "violated", outcome.slack, trial.run.instance.to_json()
@@ -32,13 +36,15 @@ class Always(Quantifier):
                     f"one instance exceeds the bound by the factor {1 / max(outcome.slack, 1e-300):.4g} (float64 only)"
                 )
                 return tally
-        exercised = tally.tried - tally.vacuous
         if doubtful and not claim.attained:
             tally.status = "inconclusive"
             tally.evidence = f"{doubtful} instances exceed the bound by less than their rounding error"
-        elif exercised:
-            tally.evidence = f"within the bound on {exercised} instances"
-            tally.missed = f"draws < {1 - (1 - CONFIRM) ** (1 / exercised):.2g}" if exercised > 1 else ""
+        elif tally.tried > tally.vacuous:
+            tally.evidence = f"within the bound on {tally.tried - tally.vacuous} instances"
+            fewest = min(count for count in exercised.values() if count)
+            tally.missed = f"draws < {upwards(1 - (1 - CONFIRM) ** (1 / fewest))}" if fewest > 1 else ""
+            if idle := [family for family, count in exercised.items() if not count]:
+                tally.evidence += f", none of {', '.join(map(repr, idle))}"
             if doubtful:
                 tally.evidence += f", attained to rounding on {doubtful}"
         return tally

@@ -14,6 +14,10 @@ from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.case import Trial
 from ntkverify.judging.quantifiers.population import Decision, OfPopulation
+from ntkverify.judging.rates import upwards
+
+#: draws from which on a mean of powers passes for normal, and the share of their sum that one of them may be
+FEWEST, HEAVIEST = 500, 0.02
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,17 @@ class Moment(OfPopulation):
         self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
     ) -> Decision:
         """A t interval of the mean of the powers, each over its own claimed moment."""
-        ratios = sample**self.order / np.array([float(trial.value(self.value)) for trial in trials])
-        if ratios.size < 3:
-            return Decision("inconclusive", None, f"{ratios.size} draws are too few for a mean")
+        values = np.array([float(trial.value(self.value)) for trial in trials])
+        if not values.all():
+            raise NtkVerifyError(f"{self.name}: the claimed moment is zero on an instance; measure something else.")
+        ratios = sample**self.order / values
+        if ratios.size < FEWEST:
+            return Decision("inconclusive", None, f"{ratios.size} draws are too few for a normal mean")
+        heaviest = float(np.abs(ratios).max() / np.abs(ratios).sum()) if ratios.any() else 1.0
+        if heaviest > HEAVIEST or not ratios.std() > 0:
+            return Decision(
+                "inconclusive", None, f"one of {ratios.size} draws is {heaviest:.2g} of their sum: no normal mean"
+            )
         mean, error = float(ratios.mean()), float(ratios.std(ddof=1)) / math.sqrt(ratios.size)
         off = abs(mean - 1)
         seen = f"moment {mean:.3f} of the claimed over {ratios.size} draws, 1 +- {self.within:g} allowed"
@@ -59,8 +71,8 @@ class Moment(OfPopulation):
         return Decision(
             "holds" if off <= self.within and worst <= tolerated * self.within else "inconclusive",
             slack,
-            f"{seen}; off by less than {worst:.3g} at {confirm:.1%}",
-            f"off by < {worst:.2g}",
+            f"{seen}; off by less than {upwards(worst)} at {confirm:.1%}",
+            f"off by < {upwards(worst)}",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BLUNT, CONFIRM, REFUTE, SHARP
 from ntkverify.judging.case import Trial
-from ntkverify.judging.draws import Draws
+from ntkverify.judging.draws import Draws, FamilyDraws
 from ntkverify.judging.verdict import Status, Tally
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.quantifier import Quantifier
@@ -46,8 +46,10 @@ class Decision:
 class OfPopulation(Quantifier):
     """Base of what is claimed of the numbers that all runs measure, where no run alone is right or wrong."""
 
-    #: how many numbers each run gives
-    numbers: ClassVar[int] = 1
+    #: how many numbers each run gives; None for any number of independent ones
+    numbers: ClassVar[int | None] = 1
+    #: whether the families of a claim make one sample, as those of several widths do for an exponent
+    pools_families: ClassVar[bool] = False
     level: ClassVar[str] = "exact statistics"
     takes_bound: ClassVar[bool] = False
     takes_event: ClassVar[bool] = False
@@ -56,12 +58,12 @@ class OfPopulation(Quantifier):
     def decide(
         self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
     ) -> Decision:
-        """What a sample says, one number of each of these trials.
+        """What a sample says, the numbers of each of these trials.
 
         Parameters
         ----------
         sample : array (N,), or (N, numbers) where each run gives several
-            The numbers.
+            The numbers; in one row where runs give any number.
         trials : list of N trials
             Where they come from.
         refute : float
@@ -76,51 +78,63 @@ class OfPopulation(Quantifier):
         """A single number exceeds nothing."""
 
     def judge(self, claim: Claim, draws: Draws) -> Tally:
-        """Collect the numbers of all runs that exercise the claim, decide, and look again at twice as many."""
+        """Every family for itself, unless they make one sample: a mixture of two laws is neither of them."""
         tally = Tally()
-        exercised: list[Trial] = []
-        tally.slack = None
-        for look in range(LOOKS):
-            before = len(exercised)
-            for trial in _next(draws, look):
-                tally.add(trial)
-                if not trial.outcome.vacuous:
-                    exercised.append(_measured(self, claim, trial))
-            if len(exercised) == before:
-                break
-            sample = np.array([trial.outcome.value.ravel() for trial in exercised])
-            sample = sample[:, 0] if self.numbers == 1 else sample
-            decision = self.decide(
-                sample,
-                exercised,
-                refute=REFUTE / LOOKS,
-                confirm=1 - (1 - CONFIRM) / LOOKS,
-                tolerated=SHARP if look < LOOKS - 1 else BLUNT,
-            )
-            blunt = self.decide(
-                sample, exercised, refute=REFUTE / LOOKS, confirm=1 - (1 - CONFIRM) / LOOKS, tolerated=BLUNT
-            )
-            tally.status, tally.slack = blunt.status, blunt.slack
-            tally.evidence, tally.missed = blunt.evidence, blunt.missed
-            if decision.status != "inconclusive":
-                break
-        tally.witness = None
+        groups = [draws.families] if self.pools_families else [[family] for family in draws.families]
+        found = [self._decided(claim, tally, group, refute=REFUTE / len(groups)) for group in groups]
+        decisions = [decision for decision in found if decision is not None]
+        tally.slack, tally.witness = None, None
+        if decisions:
+            # the worst word speaks for all
+            worst = max(decisions, key=lambda decision: ("holds", "inconclusive", "violated").index(decision.status))
+            tally.status, tally.slack, tally.missed = worst.status, worst.slack, worst.missed
+            tally.evidence = "; ".join(decision.evidence for decision in decisions)
         return tally
 
+    def _decided(
+        self, claim: Claim, tally: Tally, families: Sequence[FamilyDraws], *, refute: float
+    ) -> Decision | None:
+        """Collect the numbers of all runs that exercise the claim, decide, and look again at twice as many."""
+        exercised: list[Trial] = []
+        decision: Decision | None = None
+        for look in range(LOOKS):
+            before = len(exercised)
+            for trial in _next(families, look):
+                tally.add(trial)
+                if not trial.outcome.vacuous:
+                    exercised.append(self._counted(claim, trial))
+            if len(exercised) == before:
+                break
+            levels = {"refute": refute / LOOKS, "confirm": 1 - (1 - CONFIRM) / LOOKS}
+            sample = self._sample(exercised)
+            # a look that leaves the claim open may be the last: then what the budget forces will do
+            decision = self.decide(sample, exercised, **levels, tolerated=BLUNT)
+            if decision.status == "violated":
+                break
+            if look < LOOKS - 1 and self.decide(sample, exercised, **levels, tolerated=SHARP).status == "holds":
+                break
+        return decision
 
-def _next(draws: Draws, look: int) -> Iterator[Trial]:
+    def _sample(self, trials: list[Trial]) -> Array:
+        if self.numbers is None:
+            return np.concatenate([trial.outcome.value.ravel() for trial in trials])
+        sample = np.array([trial.outcome.value.ravel() for trial in trials])
+        return sample[:, 0] if self.numbers == 1 else sample
+
+    def _counted(self, claim: Claim, trial: Trial) -> Trial:
+        size = trial.outcome.value.size
+        if self.numbers is not None and size != self.numbers:
+            count = {1: "one number", 2: "two numbers"}.get(self.numbers, f"{self.numbers} numbers")
+            raise NtkVerifyError(
+                f"claim {claim.name!r} holds {self.name} and must measure {count} per run, not {size}: numbers of one "
+                "run are not independent."
+            )
+        return trial
+
+
+def _next(families: Sequence[FamilyDraws], look: int) -> Iterator[Trial]:
     """The prescribed draws, then as many again, then twice as many, each as far as the budget lasts."""
-    for family in draws.families:
+    for family in families:
         size = family.count
         start, stop = (0, size) if look == 0 else (size << (look - 1), size << look)
         yield from family.first(start, stop)
-
-
-def _measured(quantifier: OfPopulation, claim: Claim, trial: Trial) -> Trial:
-    if trial.outcome.value.size != quantifier.numbers:
-        wanted = "one number" if quantifier.numbers == 1 else f"{quantifier.numbers} numbers"
-        raise NtkVerifyError(
-            f"claim {claim.name!r} holds {quantifier.name} and must measure {wanted} per run, not "
-            f"{trial.outcome.value.size}: numbers of one run are not independent."
-        )
-    return trial

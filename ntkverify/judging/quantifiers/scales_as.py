@@ -12,6 +12,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging import statistics
 from ntkverify.judging.case import Trial
 from ntkverify.judging.quantifiers.population import Decision, OfPopulation
+from ntkverify.judging.rates import upwards
 from ntkverify.judging.verdict import Status
 
 
@@ -33,6 +34,7 @@ class ScalesAs(OfPopulation):
     tolerance: float
 
     level: ClassVar[str] = "statistics, normal scatter"
+    pools_families: ClassVar[bool] = True
 
     def decide(
         self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
@@ -50,7 +52,10 @@ class ScalesAs(OfPopulation):
         why = "" if inside else "the fit lies outside the band, which the interval touches: "
         status: Status = "holds" if inside and off <= tolerated * self.tolerance else "inconclusive"
         return Decision(
-            status, None, f"{why}{seen}; in [{low:.3f}, {high:.3f}] at {confirm:.1%}", f"exponent off by < {off:.2g}"
+            status,
+            None,
+            f"{why}{seen}; in [{low:.3f}, {high:.3f}] at {confirm:.1%}",
+            f"exponent off by < {upwards(off)}",
         )
 
 
