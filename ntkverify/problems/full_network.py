@@ -34,14 +34,17 @@ ALL = ("inner", "inner_bias", "outer", "outer_bias")
 
 
 @functools.lru_cache(maxsize=64)
-def full_neuron(activation: str | Activation, equations: Equations, dimension: int, outputs: int = 1) -> Neuron:
-    """One neuron of u(x) = m^-1/2 sum_j a_j sigma(w_j . x + b_j) + c, all standard normal and trained.
+def full_neuron(
+    activation: str | Activation, equations: Equations, dimension: int, outputs: int = 1, output_scale: Any = 1
+) -> Neuron:
+    """One neuron of u(x) = alpha [m^-1/2 sum_j a_j sigma(w_j . x + b_j) + c], all standard normal and trained.
 
     The output bias c is m^-1/2 sum_j c_j: in law, in the kernel and in training the same as one bias.
     """
     points = coordinates(" ".join(f"x_{i}" for i in range(dimension)))
     operators = {name: equation(points) for name, equation in equations}
-    return network_neuron(activation, operators, trainable=ALL, inner_bias=True, outer_bias=True, outputs=outputs)
+    options: Any = {"outputs": outputs, "output_scale": output_scale}
+    return network_neuron(activation, operators, trainable=ALL, inner_bias=True, outer_bias=True, **options)
 
 
 @functools.lru_cache(maxsize=64)
@@ -96,6 +99,8 @@ class FullNetworkRun(TrainedRun):
     method : {"gradient", "natural gradient"}
     outputs : int
         Number of components of the solution.
+    output_scale : number
+        The factor alpha of the output.
     kernels : bool
         Whether K_Phi is measured along training.
     """
@@ -110,6 +115,7 @@ class FullNetworkRun(TrainedRun):
         loss: Loss = "mean",
         method: MethodName = "gradient",
         outputs: int = 1,
+        output_scale: Any = 1,
         kernels: bool = False,
         backend: str = "auto",
         store: RecordStore | None = None,
@@ -117,7 +123,7 @@ class FullNetworkRun(TrainedRun):
         super().__init__(instance, theorem, backend=backend, store=store)
         self.equations = tuple(dict(equations).items())
         self.activation, self.loss_kind, self.method = activation, loss, method
-        self.outputs, self.kernels = outputs, kernels
+        self.outputs, self.output_scale, self.kernels = outputs, output_scale, kernels
         where = f"instance of {instance.theorem or 'a theorem'}"
         self._points: dict[str, Array] = {name: np.atleast_2d(instance.array(name)) for name, _ in self.equations}
         if len({x.shape[1] for x in self._points.values()}) > 1 or any(x.size == 0 for x in self._points.values()):
@@ -133,7 +139,7 @@ class FullNetworkRun(TrainedRun):
     def neuron(self) -> Neuron:
         """One neuron of the problem."""
         dimension = next(iter(self._points.values())).shape[1]
-        return full_neuron(self.activation, self.equations, dimension, self.outputs)
+        return full_neuron(self.activation, self.equations, dimension, self.outputs, self.output_scale)
 
     @property
     def kind(self) -> str:
@@ -277,7 +283,7 @@ class FullNetworkRun(TrainedRun):
         roots = self.roots
         return self.trajectory.grams / (roots[:, None] * roots[None, :])
 
-    @property
+    @functools.cached_property
     def derivative_along_gradient(self) -> tuple[Any, Any, Any]:
         """``-K W e``, the central difference of e along minus the gradient, and a bound of how far they may differ.
 
