@@ -11,6 +11,11 @@ from ntkverify.symbolic.network.operators import Operator, burgers, derivative, 
 VISCOSITY = sympy.Rational(1, 10)
 
 
+def first_derivative(points: Sequence[sympy.Symbol]) -> Operator:
+    """u_x."""
+    return derivative(points, 1)
+
+
 def second_derivative(points: Sequence[sympy.Symbol]) -> Operator:
     """u_xx."""
     return derivative(points, 2)
