@@ -116,9 +116,12 @@ def kernel_change(run):
 
 
 @theorem.lemma(
-    "the printed bound: sqrt(a + b) <= max(a, b) for whole a, b from 1 to 50 but 1, 1", holds=always, bound=1, on="one run",
+    "the printed bound: sqrt(a + b) <= max(a, b) for whole a, b from 1 to 50 but 1, 1",
+    holds=always,
+    bound=1,
+    on="one run",
     attained=True,
-)  # fmt: skip
+)
 def printed_maximum(run):
     """Reached by 2, 2; above 2, a + b <= 2 max < max^2."""
     return np.array([np.sqrt(a + b) / max(a, b) for a in range(1, 51) for b in range(1, 51) if a + b > 2])
