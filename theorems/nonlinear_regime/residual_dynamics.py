@@ -11,12 +11,14 @@ derivative is measured as a central difference of the residuals along -grad L, a
 """
 
 import numpy as np
+import sympy
 from hypothesis import strategies as st
 
 from ntkverify import Source, Theorem, identity
 from ntkverify.instances import box_points, generator, space_time_points
 from ntkverify.problems.equations import second_derivative, self_advected, viscous_burgers
 from ntkverify.problems.full_network import full_network
+from ntkverify.symbolic.network.operators import coordinates, wave
 from ntkverify.theorem.instance import Instance
 
 theorem = Theorem(
@@ -29,6 +31,8 @@ theorem = Theorem(
 theorem.erratum(
     "Lemma 3.2 drops the weights of the loss (5): e' = -K W e with W = diag(1/N_b, ..., 1/N_r, ...), not e' = -K e."
 )
+theorem.erratum("The wave equation is printed as u_tt = -C^2 u_xx; the exact solution given has u_tt = +C^2 u_xx.")
+theorem.erratum("Equation (28), called relative L2, is a sum of pointwise relative errors, infinite where u = 0.")
 theorem.erratum("Equation (15) prints u(x^b) where u(x^b) - g(x^b) is meant.")
 
 # ---- instances ----------------------------------------------------------------------------------------------------
@@ -120,6 +124,38 @@ def recursion(run):
     pulled = r[:-1] * roots  # W e
     step = -run.eta * np.einsum("kij,kj->ki", run.kernels_along[:-1], pulled) * roots
     return r[1:] - r[:-1], step + run.trajectory.remainders
+
+
+# ---- the equations of the experiments, as printed -------------------------------------------------------------------
+
+t, x = coordinates("t x")
+WAVE = sympy.sin(sympy.pi * x) * sympy.cos(2 * sympy.pi * t)
+WAVE += sympy.sin(4 * sympy.pi * x) * sympy.cos(8 * sympy.pi * t) / 2
+
+
+@theorem.lemma("the exact wave of the experiments solves u_tt = 4 u_xx", holds=identity)
+def wave_equation():
+    return wave(t, (x,), speed=2).apply(WAVE), sympy.S.Zero
+
+
+@theorem.control("as printed: it solves u_tt = -4 u_xx", holds=identity)
+def printed_wave():
+    return sympy.diff(WAVE, t, 2), -4 * sympy.diff(WAVE, x, 2)
+
+
+@theorem.lemma("u = -sin(4x/pi) solves the linear test u_xx = (16/pi^2) sin(4x/pi)", holds=identity)
+def linear_test():
+    u = -sympy.sin(4 * x / sympy.pi)
+    return sympy.diff(u, x, 2), 16 / sympy.pi**2 * sympy.sin(4 * x / sympy.pi)
+
+
+@theorem.control("as printed: the sum of relative errors, equation (28), is the relative L2 error", holds=identity)
+def printed_error():
+    """Of two values u and their approximations v."""
+    u, v = sympy.symbols("u_:2", positive=True), sympy.symbols("v_:2", positive=True)
+    relative = sum(sympy.Abs(a - b) / a for a, b in zip(u, v, strict=True))
+    squares = [sum(d**2 for d in values) for values in ([a - b for a, b in zip(u, v, strict=True)], u)]
+    return relative, sympy.sqrt(squares[0] / squares[1])
 
 
 # ---- controls: false on purpose -----------------------------------------------------------------------------------
