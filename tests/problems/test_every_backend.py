@@ -26,6 +26,18 @@ FAMILIES = [
     ("quadratic_convergence", "training"),
     ("quadratic_convergence", "sizes, tanh"),
     ("zhang_martens_grosse", "training"),
+    *(
+        (f"../nonlinear_regime/{name}", family)
+        for name, family in [
+            ("residual_dynamics", "Burgers"),
+            ("lazy_sums", "moved"),
+            ("lazy_sums", "widths, u u_x"),
+            ("moving_kernel", "64 neurons, u^2 - 1"),
+            ("residual_hessian", "u u_x"),
+            ("damped_natural_gradient", "damped, u u_x"),
+            ("linear_training", "Gauss-Newton"),
+        ]
+    ),
 ]
 
 

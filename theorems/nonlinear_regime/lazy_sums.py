@@ -216,7 +216,7 @@ theorem.control(
 
 @theorem.control(
     "u u_x: K is as lazy as K_Phi: max_k ||K(k) - K(0)||_F/||K(0)||_F shrinks like m^(-1/2)",
-    holds=scales_as(-0.5, tolerance=0.2),
+    holds=scales_as(-0.5, tolerance=0.1),
     on="widths, u u_x",
 )
 def kernel_moved(run):

@@ -95,7 +95,7 @@ theorem.instances("u_xx", run=of(second_derivative), quick=10)(at(1, ANY))
 NONLINEAR = ("u^2", "u u_x", "Burgers")
 
 
-@theorem.instances("widths, u u_x", run=of(self_advected), quick=180)
+@theorem.instances("widths, u u_x", run=of(self_advected), quick=260)
 def widths(draw):
     return Instance(data={"interior": [[0.5]]}, width=2 ** draw(st.sampled_from(WIDE)))
 
@@ -167,7 +167,7 @@ def converges(run):
     return abs(run.norm / run.limit - 1)
 
 
-@theorem.control("u u_x: ||H_r|| shrinks like m^(-1/2)", holds=scales_as(-0.5, tolerance=0.2), on="widths, u u_x")
+@theorem.control("u u_x: ||H_r|| shrinks like m^(-1/2)", holds=scales_as(-0.5, tolerance=0.1), on="widths, u u_x")
 def vanishes(run):
     return run.norm
 
