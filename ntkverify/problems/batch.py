@@ -82,7 +82,7 @@ class BatchRun(FullNetworkRun):
             evaluate = sympy.lambdify((*self.neuron.coordinates, *self.neuron.block(block).sums), partial, "numpy")
             state = field[:, np.searchsorted(places, sums)].T
             slopes.append(np.stack([np.broadcast_to(np.asarray(v, float), count) for v in evaluate(*point, *state)]))
-        return np.einsum("an,ab,bn->n", slopes[0], kernel[np.ix_(left, right)], slopes[1])
+        return np.asarray(np.einsum("an,ab,bn->n", slopes[0], kernel[np.ix_(left, right)], slopes[1]))
 
     def _sums_of(self, index: int) -> Array:
         """Places of a residual's sums among all."""

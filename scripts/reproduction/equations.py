@@ -274,7 +274,7 @@ EQUATIONS = {
     "burgers": Equation(
         "Burgers, viscosity 0.01/pi", ((0, 1), (-1, 1)),
         scalar(burgers),
-        cole_hopf, of_solution(cole_hopf), 640, 128, SIDES, 64, (2.0, 4.0, 2.0), 10.0,
+        cole_hopf, of_solution(cole_hopf), 900, 128, SIDES, 48, (2.0, 20.0, 3.0), 10.0, focus=0.1,
     ),
     "kovasznay": Equation(
         "Kovasznay flow, Re = 40", ((-0.5, 1.0), (-0.5, 1.0)), flow_blocks, kovasznay, flow_targets,
