@@ -112,11 +112,11 @@ def moved(run):
 likely = with_probability(Rational(4, 5))
 usual = with_probability(Rational(7, 10))
 for width in ("64 neurons", "1024 neurons"):
-    for name, constant in (("u^2", 8), ("u^2 - 1", 1)):
+    for name, within in (("u^2", 1 / (8 * m)), ("u^2 - 1", 1 / m)):
         theorem.conclusion(
-            f"{width}, {name}: K(k) is within 1/({constant} m) of the infinite width's recursion, with probability 4/5",
+            f"{width}, {name}: K(k) is within {within} of the infinite width's recursion, with probability 4/5",
             holds=likely,
-            bound=1 / (constant * m),
+            bound=within,
             on=f"{width}, {name}",
         )(departure)
     theorem.conclusion(
