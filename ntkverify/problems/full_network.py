@@ -12,6 +12,7 @@ import sympy
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor
+from ntkverify.execution.backends import executor_of
 from ntkverify.execution.samples import Samples, collect_samples
 from ntkverify.measures.hessian import ResidualHessian, residual_hessian
 from ntkverify.measures.kernels import SumKernels
@@ -259,12 +260,13 @@ class FullNetworkRun(TrainedRun):
         """r(0), (N,)."""
         return self.start.residuals
 
-    def hessian(self, index: int) -> ResidualHessian:
-        """Hessian of one residual at the start, its root of the loss weight included; in float64."""
-        executor = self.executor_at(self.samples)
-        if self.backend in ("gpu", "ball"):
-            raise NtkVerifyError("Hessians are formed in NumPy arrays; choose the backend 'array' or 'cpu'.")
-        return residual_hessian(executor, self._drawn[0], self._drawn[1], index)
+    def hessian(self, index: int, *, weights: Array | None = None, of_sums: bool = False) -> ResidualHessian:
+        """Hessian of one residual, its root of the loss weight included, or of one sum; at the start or other weights.
+
+        Formed by the plain evaluator in float64, whatever the backend.
+        """
+        executor = executor_of(self.sum_samples if of_sums else self.samples, backend="array")
+        return residual_hessian(executor, self._drawn[0] if weights is None else weights, self._drawn[1], index)
 
     # -- along the trajectory ---------------------------------------------------------------------------------------
 

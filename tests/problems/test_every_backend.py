@@ -29,7 +29,7 @@ FAMILIES = [
     *(
         (f"../nonlinear_regime/{name}", family)
         for name, family in [
-            ("residual_dynamics", "Burgers"),
+            ("residual_dynamics", "linear, u_xx"),
             ("lazy_sums", "moved"),
             ("lazy_sums", "widths, u u_x"),
             ("moving_kernel", "64 neurons, u^2 - 1"),

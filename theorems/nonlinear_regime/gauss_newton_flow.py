@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from ntkverify import Source, Theorem, always, identity
 from ntkverify.glossary import eta
 from ntkverify.instances import box_points, generator
-from ntkverify.measures.hessian import residual_hessian
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.equations import second_derivative, self_advected
 from ntkverify.problems.flows import flow
@@ -150,15 +149,13 @@ class StepRun(FullNetworkRun):
     def curvatures(self):
         """For the first step: max of ||H_i|| over nine points of the segment, (N,); in float64."""
         plain = self.plain
-        executor, weights = plain.executor_at(plain.samples), plain._drawn[0]
+        weights = plain.weights
         change = plain.trajectory.lengths[0]
         direction = -np.linalg.lstsq(
             plain.jacobian_at(weights).reshape(int(plain.n), -1), plain.start.residuals, rcond=None
         )[0].reshape(weights.shape)
         points = [weights + s * change / np.linalg.norm(direction) * direction for s in np.linspace(0, 1, 9)]
-        return np.array(
-            [max(residual_hessian(executor, w, None, i).spectral_norm() for w in points) for i in range(int(plain.n))]
-        )
+        return np.array([max(plain.hessian(i, weights=w).spectral_norm() for w in points) for i in range(int(plain.n))])
 
 
 @theorem.instances("steps, u u_x", run=full_network(self_advected, method="natural gradient", kind=StepRun), quick=12)

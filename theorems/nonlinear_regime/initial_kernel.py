@@ -19,10 +19,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sympy import Rational
 
-from ntkverify import Source, Theorem, identity, scales_as
+from ntkverify import Source, Theorem, identity, in_law_of, scales_as
 from ntkverify.glossary import m
 from ntkverify.instances import generator
-from ntkverify.judging.quantifiers.in_law_of import in_law_of
 from ntkverify.problems.batch import batch
 from ntkverify.problems.equations import second_derivative, self_advected
 from ntkverify.problems.full_network import FullNetworkRun, full_network

@@ -16,10 +16,9 @@ at x = 4 the law with both eigenvalues averaged is 0.11 away, at x = 0 only 0.01
 import numpy as np
 from hypothesis import strategies as st
 
-from ntkverify import Source, Theorem, identity
+from ntkverify import Source, Theorem, identity, in_law_of
 from ntkverify.glossary import m
 from ntkverify.instances import generator
-from ntkverify.judging.quantifiers.in_law_of import in_law_of
 from ntkverify.lemmas.chi_square import eigenvalues_of_form, weighted_chi_square
 from ntkverify.problems.batch import batch
 from ntkverify.problems.equations import inviscid_burgers, self_advected, square, viscous_burgers

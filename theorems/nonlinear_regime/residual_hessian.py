@@ -19,7 +19,6 @@ from sympy import Rational
 
 from ntkverify import Source, Theorem, always, identity, scales_as
 from ntkverify.instances import generator
-from ntkverify.measures.hessian import residual_hessian
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.equations import second_derivative, self_advected, square, viscous_burgers
 from ntkverify.problems.full_network import FullNetworkRun, full_network
@@ -44,7 +43,7 @@ class HessianRun(FullNetworkRun):
     @property
     def own_hessian(self):
         """H_r at the start."""
-        return self.plain.hessian(0)
+        return self.hessian(0)
 
     @property
     def norm(self):
@@ -59,9 +58,8 @@ class HessianRun(FullNetworkRun):
     @property
     def rest(self):
         """sum_i |d_iR| ||H_Phi_i||."""
-        plain = self.plain
-        executor, slopes = plain.executor_at(plain.sum_samples), np.abs(plain.start.slopes[0])
-        blocks = [residual_hessian(executor, *plain._drawn, i).blocks for i in range(len(slopes))]
+        slopes = np.abs(self.plain.start.slopes[0])
+        blocks = [self.hessian(i, of_sums=True).blocks for i in range(len(slopes))]
         return float(sum(s * np.abs(np.linalg.eigvalsh(b)).max() for s, b in zip(slopes, blocks, strict=True)))
 
     @property
