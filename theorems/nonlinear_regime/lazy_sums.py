@@ -190,7 +190,7 @@ def lazy(equation):
     return full_network(equation, activation="sin", kernels=True)
 
 
-theorem.instances("widths, u_x", run=lazy(first_derivative), quick=130)(rung)
+theorem.instances("widths, u_x", run=lazy(first_derivative), quick=170)(rung)
 theorem.instances("widths, u u_x", run=lazy(self_advected), quick=170)(rung)
 
 
