@@ -17,6 +17,9 @@ from ntkverify.judging.verdict import Tally
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.quantifier import Quantifier
 
+#: level where nobody shares one out
+LEVEL = 1e-7
+
 
 @dataclass(frozen=True)
 class InLawOf(Quantifier):
@@ -48,7 +51,7 @@ class InLawOf(Quantifier):
     def limits(self, trial: Trial) -> None:
         """A single number exceeds nothing."""
 
-    def judge(self, claim: Claim, trials: Iterable[Trial], *, alpha: float) -> Tally:
+    def judge(self, claim: Claim, trials: Iterable[Trial], *, alpha: float = LEVEL) -> Tally:
         """Pool the places of all numbers in the laws of their runs, and compare them with the uniform law."""
         tally, places, within, drawn = Tally(), [], 0.0, math.inf
         for trial in trials:
