@@ -86,7 +86,7 @@ def damped_nonlinear(draw):
     return close_pair(draw, 2 ** draw(st.integers(5, 9)))
 
 
-@theorem.instances("damped, u_x, 1024 neurons", run=full_network(first_derivative, kind=DampedRun), quick=60)
+@theorem.instances("damped, u_x, 1024 neurons", run=full_network(first_derivative, kind=DampedRun), quick=50)
 def damped_linear(draw):
     return close_pair(draw, 1024)
 

@@ -66,8 +66,8 @@ def sine(equation, **options):
 
 
 theorem.instances("widths, u_xx", run=sine(second_derivative), quick=120)(rung)
-theorem.instances("widths, u u_x", run=sine(self_advected), quick=300)(rung)
-theorem.instances("widths, u + u^2", run=sine(with_linear_part), quick=220)(rung)
+theorem.instances("widths, u u_x", run=sine(self_advected), quick=200)(rung)
+theorem.instances("widths, u + u^2", run=sine(with_linear_part), quick=170)(rung)
 
 
 class Scaled(FullNetworkRun):

@@ -12,6 +12,8 @@ activations, the paper's own, w = 0; for others w^T M w may be negative. The lim
 has the nonzero eigenvalues of M K_Phi, and the rest vanishes by Lemma E.1 (sum_hessians.py).
 """
 
+import functools
+
 import numpy as np
 import sympy
 from hypothesis import strategies as st
@@ -40,12 +42,12 @@ theorem.erratum("Proposition 3.7's constant w^T D^2R w is 0 for odd activations 
 class HessianRun(FullNetworkRun):
     """One residual; everything in float64, as eigenvalues of matrices of 4 m rows are."""
 
-    @property
+    @functools.cached_property
     def own_hessian(self):
         """H_r at the start."""
         return self.hessian(0)
 
-    @property
+    @functools.cached_property
     def norm(self):
         """||H_r||."""
         return self.own_hessian.spectral_norm()

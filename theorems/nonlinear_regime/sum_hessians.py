@@ -10,6 +10,8 @@ Lemma E.1 of arXiv 2402.03864, O(1/sqrt(m)) under the assumption that all weight
 Gaussian weights are not: max |N(0, 1)| grows like sqrt(2 log m).
 """
 
+import functools
+
 import numpy as np
 import sympy
 from hypothesis import strategies as st
@@ -59,7 +61,7 @@ class JetHessianRun(FullNetworkRun):
         """Hessian of Phi_i, which is linear in the sums: blocks alone."""
         return self.hessian(i)
 
-    @property
+    @functools.cached_property
     def norms(self):
         """||H_Phi_i|| for i = 0, 1, 2."""
         return np.array([np.abs(np.linalg.eigvalsh(self.hessian_of(i).blocks)).max() for i in ORDERS])
