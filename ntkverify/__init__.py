@@ -17,6 +17,7 @@ _HOME = {
     "difference": "arrays",
     "in_law": "judging.quantifiers.in_law",
     "moment": "judging.quantifiers.moment",
+    "in_law_of": "judging.quantifiers.in_law_of",
     "scales_as": "judging.quantifiers.scales_as",
     "with_probability": "judging.quantifiers.with_probability",
     "Check": "judging.check",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ntkverify.judging.quantifiers.correlates import correlates as correlates
     from ntkverify.judging.quantifiers.identity import identity as identity
     from ntkverify.judging.quantifiers.in_law import in_law as in_law
+    from ntkverify.judging.quantifiers.in_law_of import in_law_of as in_law_of
     from ntkverify.judging.quantifiers.moment import moment as moment
     from ntkverify.judging.quantifiers.scales_as import scales_as as scales_as
     from ntkverify.judging.quantifiers.with_probability import with_probability as with_probability

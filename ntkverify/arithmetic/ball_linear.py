@@ -93,10 +93,14 @@ def solve_balls(matrix: Any, right: Any) -> Any:
     return as_object_array(solved).reshape(right.shape)
 
 
-def least_norm_balls(matrix: Any, right: Any) -> Any:
-    """``A^T (A A^T)^-1 right``, where A has full row rank."""
+def least_norm_balls(matrix: Any, right: Any, *, damping: Any = None) -> Any:
+    """``A^T (A A^T + damping)^-1 right``; without damping A is to have full row rank."""
     rows = np.asarray(matrix, dtype=object)
-    return rows.T @ solve_balls(rows @ rows.T, right)
+    gram = rows @ rows.T
+    if damping is not None:
+        places = range(len(gram))
+        gram[places, places] += damping
+    return rows.T @ solve_balls(gram, right)
 
 
 def _each(function: Callable[[Any], Any], stack: Any) -> Any:

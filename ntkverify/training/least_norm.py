@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg
 
 from ntkverify.arithmetic.ball_linear import least_norm_balls
+from ntkverify.arithmetic.balls import as_ball
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
@@ -141,9 +142,9 @@ def least_norm(
 
 def _enclosed(jacobian: Any, right: Any, shape: Any, *, damping: float, rcond: float | None) -> LeastNorm:
     """The same in balls, where a solution is enclosed or the matrix not proved to be regular."""
-    if damping or rcond is not None:
-        raise NtkVerifyError("balls solve J d = r as it stands; leave damping and rcond out")
-    direction = least_norm_balls(jacobian, right).reshape(shape)
+    if rcond is not None:
+        raise NtkVerifyError("balls keep every singular value; leave rcond out")
+    direction = least_norm_balls(jacobian, right, damping=as_ball(damping) if damping else None).reshape(shape)
     return LeastNorm(direction, "balls", math.nan, len(right))
 
 

@@ -1,4 +1,4 @@
-"""Finished runs as lines of a file, so that an interrupted reproduction goes on where it was."""
+"""Finished runs of a reproduction on disk, so that an interrupted one goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+#: part of the study, problem, method and seed
 Key = tuple[str, str, str, int]
 
 

@@ -188,11 +188,11 @@ def exponent_off(exponent, perturb):
 MOSTLY = {"holds": with_probability(Rational(9, 10)), "bound": Rational(1, 10)}
 across, towards = PerturbedRun.across, PerturbedRun.towards
 theorem.conclusion(
-    "ReLU^3: the exponent 1/2 is reached up to 1/8 when neurons are carried across",
+    "ReLU^3: the exponent 1/2 is reached up to 1/5 when neurons are carried across",
     of=exponent_off(1 / 2, across),
     on="ReLU^3",
     uses="ReLU^3: ||J(w) - J(0)|| <=",
-    **MOSTLY | {"bound": Rational(1, 8)},
+    **MOSTLY | {"bound": Rational(1, 5)},
 )
 theorem.control("ReLU^3: the exponent is 1", of=exponent_off(1, across), on="ReLU^3", **MOSTLY)
 

@@ -1,0 +1,178 @@
+r"""Damped natural gradient trains the modes above its damping at a rate that knows no eigenvalue of the kernel.
+
+Method      theta+ = theta - eta J^T (H + mu)^(-1) r, H = J J^T
+Guarantee   ||theta+ - theta|| <= eta ||r||/(2 sqrt(mu)), whatever the kernel;  r+ = (1 - eta H (H + mu)^(-1)) r + E
+            over K steps: ||r(k) - (1 - eta A(0))^k r(0)|| <= sum_j (eta ||H(j) - H(0)||/mu ||r(j)|| + ||E(j)||),
+            A = H (H + mu)^(-1): modes of H(0) above mu fall by 1 - eta/2 a step up to this, lambda_0 nowhere
+Limits      K is stated: modes below mu do not decay, and the path grows like sqrt(eta K/mu)
+
+The bridge between the second-order training of arXiv 2402.03864 and natural gradient, whose theorems ask for lambda_0.
+Derived here: s/(s^2 + mu) <= 1/(2 sqrt(mu)), and A - A' = mu (H + mu)^(-1) (H - H') (H' + mu)^(-1). The samples include
+a pair 1e-4 apart, so that lambda_0 is far below mu.
+"""
+
+import numpy as np
+import sympy
+from hypothesis import strategies as st
+from sympy import sqrt
+
+from ntkverify import Source, Theorem, always, identity, with_probability
+from ntkverify.glossary import eta, residual
+from ntkverify.problems.nonlinear.equations import first_derivative, self_advected
+from ntkverify.problems.nonlinear.full_network import FullNetworkRun, full_network
+from ntkverify.theorem.instance import Instance
+from ntkverify.training import NaturalGradient
+
+theorem = Theorem(
+    "Damped natural gradient without the least eigenvalue",
+    source=Source(provenance="derived"),
+    statement=r"""
+        $\|\theta^+-\theta\| \le \eta\|r\|/(2\sqrt\mu)$, and modes of $H(0)$ above $\mu$ fall by $1-\eta/2$ a step up to
+        $\sum_j (\eta\|H(j)-H(0)\|\,\|r(j)\|/\mu + \|E(j)\|)$.
+    """,
+)
+
+ULP = np.finfo(float).eps
+mu = sympy.Symbol("mu", positive=True)
+
+# ---- instances ----------------------------------------------------------------------------------------------------
+
+
+class DampedRun(FullNetworkRun):
+    """Natural gradient damped by the instance's ``mu``."""
+
+    def training(self):
+        """Steps of length eta."""
+        step = self.eta.arb if self.is_exact else self.eta
+        return NaturalGradient(step, damping=float(self.instance.parameters["mu"]), solver="qr")
+
+    def part(self, gram):
+        """1 - eta H (H + mu)^(-1)."""
+        unit = self.numbers(np.eye(len(gram)))
+        return unit - self.eta * np.linalg.solve(gram + self.mu * unit, gram)
+
+    @property
+    def frozen_rate(self):
+        """(1 - eta A(0))^k r(0), (K+1, N)."""
+        first = self.part(self.trajectory.grams[0])
+        found = [self.trajectory.residuals[0]]
+        for _ in range(self.steps):
+            found.append(first @ found[-1])
+        return self.numbers(np.array(found))
+
+    @property
+    def allowed(self):
+        """sum_j (eta ||H(j) - H(0)||/mu ||r(j)|| + ||E(j)||), (K+1,)."""
+        each = self.eta * self.gram_drift[:-1] / self.mu * self.residual + self.remainder
+        return self.numbers(np.concatenate([[0 * each[0]], np.cumsum(each)]))
+
+    @property
+    def solve_error(self):
+        """Rounding of the steps, (K+1,): of N x N systems of condition 1 + ||H||/mu, and of the residuals."""
+        condition = 1 + float(np.trace(self.plain.trajectory.grams[0])) / self.instance.parameters["mu"]
+        return 1024 * ULP * condition * self.residuals[0] * (1 + self.k) + 8 * self.residuals_error.max()
+
+
+def close_pair(draw, width):
+    """Two interior points 1e-4 apart: lambda_0 is far below mu."""
+    data = {"interior": [[0.3], [0.3001], [0.8]], "boundary": [[0.0]], "boundary_target": [1.0]}
+    data["interior_target"] = [0.5, -0.5, float(draw(st.sampled_from([0.0, 1.0])))]
+    step = draw(st.sampled_from([0.2, 0.5]))
+    return Instance(data=data, parameters={"mu": 0.05}, width=width, step=step, steps=10)
+
+
+@theorem.instances("damped, u u_x", run=full_network(self_advected, kind=DampedRun), quick=25)
+def damped_nonlinear(draw):
+    return close_pair(draw, 2 ** draw(st.integers(5, 9)))
+
+
+@theorem.instances("damped, u_x, 1024 neurons", run=full_network(first_derivative, kind=DampedRun), quick=50)
+def damped_linear(draw):
+    return close_pair(draw, 1024)
+
+
+DAMPED = ("damped, u u_x", "damped, u_x, 1024 neurons")
+
+
+# ---- steps --------------------------------------------------------------------------------------------------------
+
+
+@theorem.lemma(
+    "J (theta+ - theta) = -eta H (H + mu)^(-1) r",
+    holds=identity,
+    on=DAMPED,
+    error=lambda run: np.repeat(run.solve_error[:-1, None], run.n, axis=1),
+)
+def linear_part(run):
+    grams, residuals = run.trajectory.grams[:-1], run.trajectory.residuals[:-1]
+    return run.trajectory.linear, run.numbers(
+        np.array([run.part(h) @ r - r for h, r in zip(grams, residuals, strict=True)])
+    )
+
+
+allowed = theorem.quantity("allowed_departure", lambda run: run.allowed)
+
+
+@theorem.conclusion(
+    "||theta+ - theta|| <= eta ||r||/(2 sqrt(mu)), whatever the kernel",
+    holds=always,
+    bound=eta * residual / (2 * sqrt(mu)),
+    on=DAMPED,
+)
+def short_steps(run):
+    return run.trajectory.lengths
+
+
+@theorem.conclusion(
+    "||r(k) - (1 - eta A(0))^k r(0)|| <= sum_j (eta ||H(j) - H(0)||/mu ||r(j)|| + ||E(j)||)",
+    holds=always,
+    bound=allowed,
+    on=DAMPED,
+    error=lambda run: run.solve_error,
+    attained=True,  # at k = 0 and, where H hardly moves, at k = 1
+)
+def departure(run):
+    return np.linalg.norm(run.trajectory.residuals - run.frozen_rate, axis=1)
+
+
+def mode_norms(run, *, above):
+    """||P r(k)||, P on the eigenvectors of H(0) with eigenvalues above, or below, mu."""
+    values, vectors = np.linalg.eigh(run.plain.trajectory.grams[0])
+    kept = vectors[:, (values >= run.instance.parameters["mu"]) == above]
+    return np.linalg.norm(run.plain.trajectory.residuals @ kept, axis=1)
+
+
+# ---- modes --------------------------------------------------------------------------------------------------------
+
+
+@theorem.conclusion(
+    "u_x, 1024 neurons: modes above mu have fallen to (1 - eta/2)^K + 1/20 of ||r(0)||, with probability 4/5",
+    holds=with_probability(sympy.Rational(4, 5)),
+    bound=sympy.Symbol("fallen", positive=True),
+    on="damped, u_x, 1024 neurons",
+)
+def modes_above(run):
+    return mode_norms(run, above=True)[-1]
+
+
+theorem.quantity("fallen", lambda run: ((1 - run.eta / 2) ** run.steps + 0.05) * run.residuals[0])
+
+
+@theorem.control(
+    "modes below mu fall like those above: to (1 - eta/2)^K of their start",
+    holds=always,
+    bound=sympy.Symbol("fallen_below", positive=True),
+    on="damped, u_x, 1024 neurons",
+)
+def modes_below(run):
+    return mode_norms(run, above=False)[-1]
+
+
+theorem.quantity("fallen_below", lambda run: (1 - run.eta / 2) ** run.steps * mode_norms(run, above=False)[0])
+
+
+@theorem.control(
+    "||theta+ - theta|| <= eta ||r||/(10 sqrt(mu))", holds=always, bound=eta * residual / (10 * sqrt(mu)), on=DAMPED
+)
+def shorter_steps(run):
+    return run.trajectory.lengths
