@@ -6,6 +6,8 @@ answers for each of them under the same name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sympy
 
 n = sympy.Symbol("n", positive=True, integer=True)  #: number of samples
@@ -35,3 +37,26 @@ NOTATION = {
 def latex(expression: sympy.Basic) -> str:
     """LaTeX of an expression in the glossary's notation."""
     return str(sympy.latex(expression, symbol_names=NOTATION))
+
+
+#: how a sentence writes a symbol
+WORDS = {
+    limit_norm: "||H^inf||",
+    loss_0: "L(0)",
+    residual_0: "||r(0)||",
+    residual: "||r(k)||",
+    loss: "L(k)",
+}
+
+
+def words(expression: sympy.Basic, own: Mapping[sympy.Symbol, str] | None = None) -> str:
+    """An expression as sentences write it: ``eta lambda_0/2``; sums in parentheses.
+
+    Parameters
+    ----------
+    own : mapping of sympy.Symbol to str, optional
+        How the symbols of a theorem's own are written.
+    """
+    table = {s: sympy.Symbol(w) for s, w in {**WORDS, **(own or {})}.items()}
+    written = sympy.sstr(expression.xreplace(table)).replace("**", "^").replace("*", " ")
+    return f"({written})" if expression.is_Add else written

@@ -121,3 +121,20 @@ def space_time_points(draw: Draw, interior: int, boundary: int, space: int) -> d
         "interior": scattered(rng, interior, lambda rng: np.asarray(rng.uniform(0, 1, space + 1))),
         "boundary": scattered(rng, boundary, at_start_or_side),
     }
+
+
+def with_targets(draw: Draw, points: dict[str, Array]) -> dict[str, Array]:
+    """Points of a physics-informed problem with uniform targets between -1 and 1, of the size of initial outputs."""
+    rng = generator(draw)
+    return {
+        **points,
+        "source": rng.uniform(-1, 1, len(points["interior"])),
+        "values": rng.uniform(-1, 1, len(points["boundary"])),
+    }
+
+
+#: two interior and two boundary samples of a heat equation, far apart
+SEPARATED = {"interior": np.array([[0.2, 0.3], [0.8, 0.7]]), "boundary": np.array([[0.0, 0.5], [0.5, 1.0]])}
+
+#: one interior and one boundary sample, both unit vectors of space
+CORNER = {"interior": [[0.0, 1.0]], "boundary": [[0.0, 1.0]]}

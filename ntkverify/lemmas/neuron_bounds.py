@@ -11,6 +11,11 @@ from __future__ import annotations
 
 import sympy
 
+from ntkverify.symbolic.constants.derived import Derived, derived
+from ntkverify.symbolic.network.activations import positive_power
+
+rho = sympy.Symbol("rho", positive=True)  #: largest |(x, 1)|
+
 
 def interior_bound(first: sympy.Expr, second: sympy.Expr, third: sympy.Expr, rho: sympy.Expr) -> sympy.Expr:
     """|psi| at |w| = 1 by the triangle inequality, from bounds of sigma', sigma'', sigma'''."""
@@ -32,3 +37,21 @@ def block_curvature(third: sympy.Expr, fourth: sympy.Expr, fifth: sympy.Expr, rh
     """Bound of the second derivative in w of (psi, chi) over B^2, 1 <= |w| <= B: each term differentiated twice."""
     interior = rho**3 * (fourth + fifth) + 3 * rho**2 * third + 6 * rho**2 * fourth + 6 * rho * third
     return sympy.sqrt(interior**2 + (rho**3 * third) ** 2)
+
+
+def relu_cubed_interior() -> Derived:
+    """|psi(w)| <= K |w|^2 for ReLU^3, whose derivatives are those of z^3 where it is not 0."""
+    expression = interior_bound(*_relu_cubed_derivatives(), rho)
+    return derived(expression, "triangle inequality for psi at |w| = 1")
+
+
+def relu_cubed_block() -> Derived:
+    """||J_r||_F <= C_g |w_r|^2/sqrt(m) for ReLU^3."""
+    reason = "triangle inequality for the gradients of an interior and of a boundary sample at |w| = 1"
+    return derived(block_bound(*_relu_cubed_derivatives(), rho), reason)
+
+
+def _relu_cubed_derivatives() -> tuple[sympy.Expr, sympy.Expr, sympy.Expr]:
+    """The first three derivatives of the activation at z = rho."""
+    first, second, third = (positive_power(3)(rho, order) for order in (1, 2, 3))
+    return first, second, third

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import sympy
@@ -91,6 +91,11 @@ class Claim:
     attained : bool
         Whether instances are known to reach the bound: there an excess within the rounding error is
         equality, elsewhere it leaves the verdict inconclusive.
+    uses : tuple of str
+        What its proof rests on besides what its bound says: claims by their sentence or by their function's name, or
+        parts by their name.
+    part : str
+        The part that brought it, see `ntkverify.lemmas`; empty for a claim of the theorem's own.
     """
 
     name: str
@@ -104,11 +109,33 @@ class Claim:
     assumes: tuple[str, ...]
     on: tuple[str, ...]
     attained: bool = False
+    uses: tuple[str, ...] = ()
+    part: str = ""
 
     @property
     def is_symbolic(self) -> bool:
         """Whether the claim is about expressions only and needs no run."""
         return not inspect.signature(self.measure).parameters
+
+
+@dataclass
+class Roles:
+    """What plays which part in a theorem, for tables, commands and the graph of its proof.
+
+    Parameters
+    ----------
+    rate : sympy.Expr or None
+        In what the decay of the loss is measured: lambda_0, a sum over two sets of weights, or 1.
+    largest_step, width : sympy.Expr or None
+        The largest step and the sufficient width.
+    data : dict of str to tuple of str
+        The blocks of data that an instance carries, by name, and the names of their lengths along each axis.
+    """
+
+    rate: sympy.Expr | None = None
+    largest_step: sympy.Expr | None = None
+    width: sympy.Expr | None = None
+    data: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

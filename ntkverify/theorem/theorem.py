@@ -16,7 +16,7 @@ import sympy
 from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
-from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Source
+from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Roles, Source
 from ntkverify.theorem.quantifier import Quantifier
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -47,6 +47,7 @@ class Theorem:
     families: dict[str, Family] = field(default_factory=dict)
     quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     errata: list[str] = field(default_factory=list)
+    roles: Roles = field(default_factory=Roles)
     _factors: dict[str, float] = field(default_factory=dict, repr=False)
     _expansions: dict[Any, sympy.Expr] = field(default_factory=dict, repr=False, compare=False)
 
@@ -140,6 +141,8 @@ class Theorem:
             Families of instances; all of the theorem's by default.
         attained : bool, optional
             The bound is known to be reached, so that an excess within the rounding error is equality.
+        uses : str or sequence of str, optional
+            What its proof rests on, see `ntkverify.theorem.proof`.
         """
         return self._claim(name, "conclusion", **options)
 
@@ -150,6 +153,20 @@ class Theorem:
     def erratum(self, text: str) -> None:
         """Record an error found in the source."""
         self.errata.append(text)
+
+    def declare(
+        self,
+        *,
+        rate: sympy.Expr | None = None,
+        largest_step: sympy.Expr | None = None,
+        width: sympy.Expr | None = None,
+        data: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Say what plays which part, see `Roles`; a later word on the same counts."""
+        for role, value in (("rate", rate), ("largest_step", largest_step), ("width", width)):
+            if value is not None:
+                setattr(self.roles, role, sympy.sympify(value))
+        self.roles.data.update({name: tuple(shape) for name, shape in (data or {}).items()})
 
     def _claim(
         self,
@@ -164,6 +181,8 @@ class Theorem:
         assumes: str | Sequence[str] | None = None,
         on: str | Sequence[str] | None = None,
         attained: bool = False,
+        uses: str | Sequence[str] = (),
+        part: str = "",
     ) -> Callable[[Function], Function]:
         def register(function: Function) -> Function:
             self._once(name, self.claims, "claim")
@@ -179,6 +198,8 @@ class Theorem:
                 assumes=("*",) if assumes is None else (assumes,) if isinstance(assumes, str) else tuple(assumes),
                 on=("*",) if on is None else (on,) if isinstance(on, str) else tuple(on),
                 attained=attained,
+                uses=(uses,) if isinstance(uses, str) else tuple(uses),
+                part=part,
             )
             return function
 
