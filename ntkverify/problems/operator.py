@@ -336,6 +336,16 @@ class OperatorRun(TrainedRun):
         active = np.maximum(self.branch_arguments, self.number(0))
         return (self.frozen[:, :, None] * active).sum(axis=1) / np.sqrt(self.p)
 
+    @property
+    def beta(self) -> Any:
+        """The largest |b_r(u_i)| at the start."""
+        return abs(self.branch_values).max()
+
+    @property
+    def gamma(self) -> Any:
+        """The largest relu(w_r . y_j) at the start."""
+        return np.maximum(self.trunk_arguments, self.number(0)).max()
+
     def _largest_share(self, arguments: Any, radius: Any) -> Any:
         flat = abs(arguments).reshape((-1, arguments.shape[-1]))
         inside = (flat <= self.number(radius)).astype(np.int64).sum(axis=0)
@@ -383,15 +393,21 @@ class OperatorRun(TrainedRun):
         size = self._functions.shape[1]
         return [*super().measures(), GroupGrams(), UnitDrift(self._split, self._units, size)]
 
-    @property
-    def trunk_drift(self) -> Any:
-        """max_r ||w_r(k) - w_r(0)||, (K+1,)."""
-        return getattr(self.trajectory, "drift of trunk")
+    def of_group(self, name: str, group: str) -> Any:
+        """A record of one group of weights: its "drift" (K+1,), "gradients" (K,), "grams" (K+1, N, N) and so on.
 
-    @property
-    def branch_drift(self) -> Any:
-        """max_r of the norm of all of v_r(k) - v_r(0), (K+1,)."""
-        return getattr(self.trajectory, "drift of branch")
+        The drift of the branch is that of all units of a neuron together.
+        """
+        return getattr(self.trajectory, f"{name} of {group}")
+
+    def grams_of(self, group: str) -> Any:
+        """H(k) of the trunk's weights, or its twin of the branch's, (K+1, N, N)."""
+        return self.of_group("grams", group)
+
+    def gram_drift_of(self, group: str) -> Any:
+        """||H(k) - H(0)||_F of a group, (K+1,)."""
+        grams = self.grams_of(group)
+        return np.linalg.norm(grams - grams[0], axis=(1, 2))
 
     @property
     def unit_drift(self) -> Any:
@@ -399,26 +415,10 @@ class OperatorRun(TrainedRun):
         return self.trajectory.unit_drift
 
     @property
-    def trunk_gram_drift(self) -> Any:
-        """||H(k) - H(0)||_F, (K+1,)."""
-        grams = getattr(self.trajectory, "grams of trunk")
-        return np.linalg.norm(grams - grams[0], axis=(1, 2))
-
-    @property
-    def branch_gram_drift(self) -> Any:
-        """The same of the twin, (K+1,)."""
-        grams = getattr(self.trajectory, "grams of branch")
-        return np.linalg.norm(grams - grams[0], axis=(1, 2))
-
-    @property
-    def trunk_gradients(self) -> Any:
-        """max_r ||dL/dw_r(k)||, (K,)."""
-        return getattr(self.trajectory, "gradients of trunk")
-
-    @property
-    def branch_gradients(self) -> Any:
-        """max_r ||dL/dv_r(k)||, all units of a neuron together, (K,)."""
-        return getattr(self.trajectory, "gradients of branch")
+    def drift_rms(self) -> Any:
+        """Root of the mean over neurons of ||theta_r(k) - theta_r(0)||^2, both groups together, (K+1,)."""
+        parts = [self.of_group("drift_rms", group) for group in ("trunk", "branch")]
+        return np.sqrt(parts[0] ** 2 + parts[1] ** 2)
 
 
 def operator(
