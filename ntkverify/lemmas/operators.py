@@ -32,6 +32,7 @@ norm_sum = sympy.Symbol("norm_sum", positive=True)  #: ||H^inf|| + ||H~^inf||
 WORDS: Mapping[sympy.Symbol, str] = {norm_sum: "(||H^inf|| + ||H~^inf||)"}
 
 Expr = sympy.Expr
+BERNSTEIN_V, BERNSTEIN_C = sympy.Rational(3, 4), sympy.Integer(2)
 
 
 def kappa() -> Derived:
@@ -41,12 +42,24 @@ def kappa() -> Derived:
     return derived(sympy.diff(share, radius).subs(radius, 0), "derivative at 0 of P(|g| <= R) = erf(R/sqrt 2)")
 
 
-def trunk_gram_change(beta: Expr, S: Expr, near: Expr) -> Expr:  # noqa: N803
+def gram_deviation(failure: Expr, draws: Expr) -> Derived:
+    """||H(0) - H^inf||_F and the same of the twin, each with `failure` shared out to all entries, of `draws` neurons.
+
+    An entry is a mean of X with E|X|^q <= (2 q - 1)!!/4: b has the moments of a normal number times a share of units, of
+    mean 1/2, and half of the neurons are active. So E|X|^q <= q!/2 v c^(q-2) with v = 3/4, c = 2, equal at q = 2, and
+    P(|mean - E X| > sqrt(2 v t/draws) + c t/draws) <= 2 exp(-t) (Bernstein).
+    """
+    t = sympy.log(2 * n * (n + 1) / failure)  # N (N + 1)/2 entries of two matrices, two tails
+    entry = sqrt(2 * BERNSTEIN_V * t / draws) + BERNSTEIN_C * t / draws
+    return derived(alpha**2 * n * entry, "Bernstein with v = 3/4, c = 2, N (N + 1) entries, Frobenius norm")
+
+
+def trunk_gram_change(beta: Expr, S: Expr, near: Expr) -> Expr:
     """||H - H(0)||_F: entries are means of b b' y.y' 1 1'; |d(b b')| <= 2 beta S + S^2, and 1 1' changes near j or j'."""
     return alpha**2 * n * (2 * beta * S + S**2 + 2 * beta**2 * near)
 
 
-def branch_gram_change(gamma: Expr, R: Expr, near: Expr) -> Expr:  # noqa: N803
+def branch_gram_change(gamma: Expr, R: Expr, near: Expr) -> Expr:
     """The same of the twin, whose entries are means of relu relu' u.u' 1 1' over neurons and units."""
     return alpha**2 * n * (2 * gamma * R + R**2 + 2 * gamma**2 * near)
 
@@ -56,7 +69,7 @@ def gradient(feature: Expr) -> Expr:
     return alpha * feature * sqrt(n / m)
 
 
-def remainder(beta: Expr, gamma: Expr, near_trunk: Expr, near_branch: Expr, R: Expr) -> Expr:  # noqa: N803
+def remainder(beta: Expr, gamma: Expr, near_trunk: Expr, near_branch: Expr, R: Expr) -> Expr:
     """||I_1|| over eta ||r||; beta and gamma hold along the step.
 
     d(b s) is b ds + s db + db ds. What ds and db miss of their linear parts comes from neurons and units that switch;

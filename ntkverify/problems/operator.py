@@ -123,7 +123,9 @@ class OperatorRun(TrainedRun):
         if units < 1 or units != int(units):
             raise NtkVerifyError(f"{where}: the branch has p = {units} units; give a whole number of at least 1.")
         if instance.parameters.get("alpha", 1) <= 0:
-            raise NtkVerifyError(f"{where}: the output has scale alpha = {instance.parameters['alpha']}; let it be > 0.")
+            raise NtkVerifyError(
+                f"{where}: the output has scale alpha = {instance.parameters['alpha']}; let it be > 0."
+            )
         self._units = int(units)
         self._targets = self._checked_targets(where)
 
@@ -290,7 +292,7 @@ class OperatorRun(TrainedRun):
         return self._ends("branch gram", "trunk covariance")[0]
 
     @property
-    def Lambda(self) -> Any:  # noqa: N802
+    def Lambda(self) -> Any:
         """The sum of both least eigenvalues: the rate."""
         return self.lambda_trunk + self.lambda_branch
 
