@@ -348,10 +348,13 @@ class OperatorRun(TrainedRun):
         """The largest relu(w_r . y_j) at the start."""
         return np.maximum(self.trunk_arguments, self.number(0)).max()
 
+    def within(self, arguments: Any, radius: Any) -> Any:
+        """1 where the modulus is at most the radius, else 0, as numbers of this run."""
+        return self.numbers((abs(arguments) <= self.number(radius)).astype(np.int64))
+
     def _largest_share(self, arguments: Any, radius: Any) -> Any:
-        flat = abs(arguments).reshape((-1, arguments.shape[-1]))
-        inside = (flat <= self.number(radius)).astype(np.int64).sum(axis=0)
-        return self.number(int(inside.max())) / self.number(len(flat))
+        inside = self.within(arguments.reshape((-1, arguments.shape[-1])), radius)
+        return inside.sum(axis=0).max() / self.number(len(inside))
 
     def trunk_near(self, radius: Any) -> Any:
         """The largest share, over the queries, of neurons with |w_r(0) . y_j| at most the radius."""
@@ -387,6 +390,37 @@ class OperatorRun(TrainedRun):
         """||H(0) - H^inf||_F and the same of the twin, (2,)."""
         limits = {"trunk": self.limit_trunk, "branch": self.limit_branch}
         return self.numbers([np.linalg.norm((self.initial_grams[g] - limits[g]).ravel()) for g in limits])
+
+    def carried(self, group: str, radius: Any, reach: Any) -> Any:
+        """Change of the Gram matrix of a group when its own weights are carried across and the others' features grow.
+
+        Every w_r (every v_rk) of the group that is active by at most `radius` on the mean sample moves by that against
+        it. Of the trunk all w_r move by `reach` along the mean query; of the branch all units of a neuron together, each
+        so that it adds to |b_r|.
+
+        Returns
+        -------
+        scalar
+            ||H' - H(0)||_F.
+        """
+        weights = self.weights.copy()
+        w, v = weights[:, : self._split], weights[:, self._split :].reshape((self.instance.width, self._units, -1))
+        y, u = (x.mean(axis=0) / np.linalg.norm(x.mean(axis=0)) for x in (self.queries, self.functions))
+        if group == "trunk":
+            w = w - radius * self._just_active(w @ y, radius)[:, None] * y
+            pushes = self.frozen * np.sign(self.branch_values.sum(axis=1))[:, None]
+            v = v + (reach / np.sqrt(self.p)) * pushes[:, :, None] * u
+        else:
+            w = w + reach * y
+            v = v - radius * self._just_active(v @ u, radius)[:, :, None] * u
+        moved = np.concatenate([w, v.reshape((self.instance.width, -1))], axis=1)
+        rows = self.jacobian_at(self.numbers(moved))[:, :, list(self.neuron.groups[group])]
+        rows = rows.reshape((len(rows), -1))
+        return np.linalg.norm((rows @ rows.T - self.initial_grams[group]).ravel())
+
+    def _just_active(self, arguments: Any, radius: Any) -> Any:
+        inside = (arguments >= self.number(0)) & (arguments <= radius)
+        return self.numbers(inside.astype(np.int64))
 
     # -- along the trajectory -----------------------------------------------------------------------------------------
 
