@@ -386,6 +386,19 @@ class OperatorRun(TrainedRun):
         return {name: part @ part.T for name, part in flat.items()}
 
     @property
+    def start_residual(self) -> Any:
+        """r(0), (N,), without training."""
+        return self.at_start.outputs - self.scaled_targets
+
+    @functools.cached_property
+    def gradient_squared(self) -> Any:
+        """|grad L|^2 at the start, of both sets of weights."""
+        executor = self.executor
+        weights, frozen = self._moved(executor, self.weights), self._moved(executor, self.frozen)
+        gradient = executor.gradient(weights, frozen, executor.forward(weights, frozen))
+        return (self.numbers(executor.to_host(gradient)) ** 2).sum()
+
+    @property
     def initial_gram_errors(self) -> Any:
         """||H(0) - H^inf||_F and the same of the twin, (2,)."""
         limits = {"trunk": self.limit_trunk, "branch": self.limit_branch}
