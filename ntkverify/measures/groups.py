@@ -13,18 +13,15 @@ from ntkverify.measures.steps import stacked
 class GroupGrams:
     """Leaves ``grams of GROUP`` (K+1, N, N), J_g J_g^T for the columns of J that belong to the group's weights."""
 
-    needs = frozenset({"jacobian"})
+    needs: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self._kept: dict[str, list[Any]] = {}
 
     def _keep(self, at: Snapshot) -> None:
-        executor, rows = at.executor, at.jacobian
-        by_weight = rows.reshape((len(rows), *at.weights.shape))
-        for group, places in executor.neuron.groups.items():
-            first, last = places[0], places[-1] + 1
-            columns = by_weight[:, :, first:last] if last - first == len(places) else by_weight[:, :, list(places)]
-            self._kept.setdefault(group, []).append(executor.outer(columns.reshape((len(rows), -1))))
+        for group in at.executor.neuron.groups:
+            found = at.executor.group_gram(at.weights, at.frozen, group)
+            self._kept.setdefault(group, []).append(at.executor.copy(found))
 
     def begin(self, at: Snapshot, still: MeasuredStep) -> None:
         self._keep(at)

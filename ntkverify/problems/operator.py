@@ -6,14 +6,15 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from ntkverify.arithmetic.ball_linear import as_object_array
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.samples import Samples, collect_samples
+from ntkverify.execution.product_samples import product_samples
+from ntkverify.execution.samples import Samples
 from ntkverify.measures.groups import GroupGrams, UnitDrift
 from ntkverify.measures.initial import Initial
 from ntkverify.measures.steps import Measure
@@ -22,8 +23,9 @@ from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import TrainedRun
 from ntkverify.symbolic.limit.enclosures import least_eigenvalue
 from ntkverify.symbolic.limit.limits import OperatorLimitGram, operator_limit_gram
-from ntkverify.symbolic.network.neuron import Neuron, network_neuron, operator_neuron, regression_neuron
+from ntkverify.symbolic.network.neuron import Neuron, network_neuron, regression_neuron
 from ntkverify.symbolic.network.operators import Operator, coordinates, identity
+from ntkverify.symbolic.network.product import ProductNeuron, product_neuron
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
@@ -41,9 +43,9 @@ def _operators(equation: Equation | None, dimension: int) -> Mapping[str, Operat
 @functools.lru_cache(maxsize=64)
 def problem_neuron(
     trunk: str, equation: Equation | None, sensors: int, dimension: int, width: int, coupled: bool, scale: float
-) -> Neuron:
+) -> ProductNeuron:
     """One neuron of G(u)(y) = scale m^-1/2 sum_r b_r(u) trunk(w_r . y), b_r with `width` ReLU units."""
-    return operator_neuron(
+    return product_neuron(
         "relu",
         trunk,
         _operators(equation, dimension),
@@ -57,7 +59,7 @@ def problem_neuron(
 
 @functools.lru_cache(maxsize=64)
 def _problem_name(*problem: Any) -> str:
-    return str([block.features for block in problem_neuron(*problem).blocks])
+    return str([block.features for block in problem_neuron(*problem).unrolled.blocks])
 
 
 @functools.lru_cache(maxsize=64)
@@ -70,11 +72,6 @@ def problem_limit(trunk: str, equation: Equation | None, sensors: int, dimension
         inner_bias=equation is not None,
     )
     return operator_limit_gram(regression_neuron("relu", dimension=sensors), query)
-
-
-def pairs(functions: Array, queries: Array) -> Array:
-    """All pairs of an input function (n_1, q) and a query (n_2, d), function by function, (n_1 n_2, q + d)."""
-    return np.hstack([np.repeat(functions, len(queries), axis=0), np.tile(queries, (len(functions), 1))])
 
 
 class OperatorRun(TrainedRun):
@@ -129,6 +126,18 @@ class OperatorRun(TrainedRun):
         self._units = int(units)
         self._targets = self._checked_targets(where)
 
+    def with_points(self, **points: Any) -> Self:
+        """A run of the same problem at other samples, with targets 0.
+
+        Parameters
+        ----------
+        **points : array_like
+            The functions, or the queries of a block, that change; the rest of the instance's stay.
+        """
+        kept = {name: x for name, x in self.instance.data.items() if name not in ("source", "values")}
+        args, options = self._made_with
+        return type(self)(replace(self.instance, data={**kept, **points}), *args[1:], **options)
+
     def _checked_targets(self, where: str) -> dict[str, Array]:
         targets = {}
         for name, y in self._queries.items():
@@ -151,7 +160,7 @@ class OperatorRun(TrainedRun):
     @functools.cached_property
     def neuron(self) -> Neuron:
         """One neuron of the problem."""
-        return problem_neuron(*self._neuron_options)
+        return problem_neuron(*self._neuron_options).unrolled
 
     @property
     def kind(self) -> str:
@@ -161,10 +170,10 @@ class OperatorRun(TrainedRun):
     @functools.cached_property
     def samples(self) -> Samples:
         """All pairs of a function and a query, block by block, and within a block function by function."""
-        points = {name: pairs(self._functions, y) for name, y in self._queries.items()}
-        targets = {name: z.ravel() for name, z in self._targets.items()}
         scale = {name: 1 / math.sqrt(len(y)) for name, y in self._queries.items()} if self.equation else None
-        return collect_samples(self.neuron, points, targets, scale)
+        return product_samples(
+            problem_neuron(*self._neuron_options), self._functions, self._queries, self._targets, scale
+        )
 
     # -- sizes --------------------------------------------------------------------------------------------------------
 
@@ -367,7 +376,7 @@ class OperatorRun(TrainedRun):
     def initial(self, radius: Any = 0.0, *, samples: Samples | None = None) -> Initial:
         """Outputs, Gram matrix of all weights, and share of the trunk's arguments within `radius` of zero."""
         given = self.samples if samples is None else samples
-        bare = Samples(given.neuron, tuple(replace(b, targets=b.targets * 0) for b in given.blocks))
+        bare = replace(given, blocks=tuple(replace(b, targets=b.targets * 0) for b in given.blocks))
         return Initial(*self._start(bare), near=self.trunk_near(radius))
 
     def _start(self, samples: Samples) -> tuple[Any, Any, Any]:
@@ -380,10 +389,13 @@ class OperatorRun(TrainedRun):
     @functools.cached_property
     def initial_grams(self) -> dict[str, Any]:
         """H(0) and its twin, (N, N), by group of weights."""
-        rows = self.jacobian_at(self.weights)
-        parts = {name: rows[:, :, list(places)] for name, places in self.neuron.groups.items()}
-        flat = {name: part.reshape((len(part), -1)) for name, part in parts.items()}
-        return {name: part @ part.T for name, part in flat.items()}
+        return {name: self.group_gram_at(self.weights, name) for name in self.neuron.groups}
+
+    def group_gram_at(self, weights: Any, group: str) -> Any:
+        """The Gram matrix of one group at any weights (m, p), (N, N)."""
+        executor = self.executor
+        found = executor.group_gram(self._moved(executor, weights), self._moved(executor, self.frozen), group)
+        return self.numbers(executor.to_host(found))
 
     @property
     def start_residual(self) -> Any:
@@ -427,9 +439,8 @@ class OperatorRun(TrainedRun):
             w = w + reach * y
             v = v - radius * self._just_active(v @ u, radius)[:, :, None] * u
         moved = np.concatenate([w, v.reshape((self.instance.width, -1))], axis=1)
-        rows = self.jacobian_at(self.numbers(moved))[:, :, list(self.neuron.groups[group])]
-        rows = rows.reshape((len(rows), -1))
-        return np.linalg.norm((rows @ rows.T - self.initial_grams[group]).ravel())
+        found = self.group_gram_at(self.numbers(moved), group)
+        return np.linalg.norm((found - self.initial_grams[group]).ravel())
 
     def _just_active(self, arguments: Any, radius: Any) -> Any:
         inside = (arguments >= self.number(0)) & (arguments <= radius)
