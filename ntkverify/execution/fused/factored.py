@@ -10,7 +10,7 @@ from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.fused.cpu import check_layout
 from ntkverify.execution.kernels.cache import load_generated
-from ntkverify.execution.kernels.product_source import MOST_SENSORS, product_source
+from ntkverify.execution.kernels.product_source import MOST_SENSORS, at_once, product_source
 from ntkverify.execution.machine.threads import available_threads, one_blas_thread, share
 from ntkverify.execution.product_samples import ProductSamples
 from ntkverify.execution.samples import Forward, check_weights
@@ -37,11 +37,12 @@ class FactoredCpuExecutor(FactoredExecutor):
             raise NtkVerifyError(f"threads must be at least 1, not {threads}")
         self.threads = available_threads() if threads is None else threads
         n_1, q = self._u.shape
-        self._columns = np.zeros((q, -(-n_1 // 8) * 8))
-        self._columns[:, :n_1] = self._u.T
+        functions = at_once(n_1)
+        self._rows = np.zeros((-(-n_1 // functions) * functions, q))
+        self._rows[:n_1] = self._u
         # beyond so many weights a unit's text would take long to compile
         compiles = q <= MOST_SENSORS
-        self._module = load_generated(product_source(self.product, self._columns.shape[1])) if compiles else None
+        self._module = load_generated(product_source(self.product, functions)) if compiles else None
         self._points = np.ascontiguousarray(np.concatenate(self._y))
         self._sizes = np.array([len(y) for y in self._y], dtype=np.int64)
 
@@ -65,7 +66,7 @@ class FactoredCpuExecutor(FactoredExecutor):
         weights, frozen = check_weights(self.neuron, weights, self._frozen(weights, frozen))
         frozen = np.ascontiguousarray(frozen)
         check_layout(weights=weights, frozen=frozen)
-        m, (n_1, n) = len(weights), (len(self._u), self._columns.shape[1])
+        m, (n_1, n) = len(weights), (len(self._u), len(self._rows))
         table = np.zeros((n, len(self._points)))
         if forward is not None:
             table[:n_1] = np.concatenate(self._cotangent_tables(forward, forward.residuals, m), axis=1)
@@ -75,7 +76,7 @@ class FactoredCpuExecutor(FactoredExecutor):
         def work(i: int) -> None:
             rows = slice(starts[i], min(starts[i] + CHUNK, m))
             self._module.advance(  # type: ignore[union-attr]
-                weights[rows], frozen[rows], self._columns, self._points, table, self._sizes, self._inner, eta,
+                weights[rows], frozen[rows], self._rows, self._points, table, self._sizes, self._inner, eta,
                 forward is not None, sums[i],
             )  # fmt: skip
 
