@@ -12,7 +12,6 @@ there. Tables are Markdown; figures need matplotlib.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # small matrices: thre
     os.environ.setdefault(name, "1")
 
 from reproduction.problems import METHODS, PROBLEMS, Problem
+from reproduction.runs import Key, Runs
 from reproduction.tables import draw_figures, report
 from reproduction.training import PILOT, PILOT_STEPS, spectrum, train
 from tqdm import tqdm
@@ -33,36 +33,6 @@ from ntkverify import NtkVerifyError
 PARTS = ("main", "rates", "widths", "spectrum")
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001)  #: of the paper's table
 WIDTHS = (20, 80, 320, 1280, 2560)
-Key = tuple[str, str, str, int]
-
-
-class Runs:
-    """Finished runs on disk, by what they were asked for."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._found: dict[str, dict[str, Any]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-            try:
-                record = json.loads(line)
-                self._found[record["key"]] = record
-            except (json.JSONDecodeError, KeyError, TypeError):
-                print(f"{path}: a damaged line is ignored", file=sys.stderr)
-
-    def get(self, key: Key, settings: dict[str, Any], run: Any) -> dict[str, Any]:
-        """The record of a run, made now if it is not there yet."""
-        identifier = json.dumps([*key, settings], sort_keys=True)
-        if identifier not in self._found:
-            part, problem, method, _ = key
-            record = {"key": identifier, "part": part, "problem": problem, "method": method} | run()
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write("\n" * (not self._ends_clean()) + json.dumps(record) + "\n")
-            self._found[identifier] = record
-        return self._found[identifier]
-
-    def _ends_clean(self) -> bool:
-        """Whether the file ends with a whole line."""
-        return not self.path.exists() or self.path.stat().st_size == 0 or self.path.read_bytes()[-1:] == b"\n"
 
 
 def sizes(problem: Problem) -> list[Any]:

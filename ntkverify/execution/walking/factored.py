@@ -227,7 +227,7 @@ class FactoredExecutor(ArrayExecutor):
                 parts = [self.xp.concat(list(columns), axis=1) for columns in zip(*f.gradients, strict=True)]
             else:
                 units = (signs * self._inner)[:, :, None] * f.slopes
-                left = self.xp.matmul(self.xp.permute_dims(units, (0, 2, 1)), units) * inputs
+                left = (self.xp.permute_dims(units, (0, 2, 1)) @ units) * inputs
                 parts = [self.xp.concat(f.trunk, axis=1)]
             right = None
             for x in parts:
