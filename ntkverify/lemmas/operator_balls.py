@@ -1,4 +1,4 @@
-"""Balls that the weights of a neural operator never leave, and the width that this takes, with every constant written out.
+"""Balls that the weights of a neural operator never leave, and the width that this takes, every constant written out.
 
 For neurons in pairs that cancel, so that r(0) = -z: the m/2 independent neurons are close to their limit, few of them
 start near switching, features are bounded; then gradient descent moves w_r by at most R and v_r by at most S, which
@@ -136,7 +136,7 @@ class OperatorBalls(Part):
             self._widths[key] = found + found % 2
         return self._widths[key]
 
-    # -- the events -----------------------------------------------------------------------------------------------------
+    # -- the events ---------------------------------------------------------------------------------------------------
 
     def events(self, *, on: Any, tight: str) -> None:
         """Each random event at its share of delta; the Gram matrices within a quarter of that is a control."""
@@ -186,7 +186,7 @@ class OperatorBalls(Part):
             return np.maximum(run.trunk_arguments, run.number(0)).max()
 
     def inside(self, run: Any) -> Any:
-        """Per step, whether all weights are in their balls, while features are bounded and few neurons near switching."""
+        """Per step, whether weights are in their balls, while features are bounded and few neurons near switching."""
         stays = (run.of_group("drift", "trunk") <= run.R) & (run.of_group("drift", "branch") <= run.S)
         start = (
             (abs(run.branch_values).max() <= run.evaluate(self.beta))

@@ -1,9 +1,9 @@
 """What proofs about shallow neural operators share: symbols, bounds at unit samples, instances.
 
-G(u)(y) = alpha m^-1/2 sum_r b_r(u) relu(w_r . y), b_r(u) = p^-1/2 sum_k s_rk relu(v_rk . u), |u_i| = |y_j| = 1, N pairs.
-beta bounds |b_r(u_i)| and gamma relu(w_r . y_j) at the start; R is how far a w_r moves, S how far the v_rk of one r move
-together, so that beta + S and gamma + R bound them later: p^-1/2 sum_k |dv_rk| <= S. A share `near` of the neurons (of
-the units) starts within reach of switching: with a pre-activation of at most R (of at most what a unit moves).
+G(u)(y) = alpha m^-1/2 sum_r b_r(u) relu(w_r . y), b_r(u) = p^-1/2 sum_k s_rk relu(v_rk . u), |u_i| = |y_j| = 1, at N
+pairs (i, j). beta bounds |b_r(u_i)| and gamma relu(w_r . y_j) at the start; R is how far a w_r moves, S how far the
+v_rk of one r move together, so that beta + S and gamma + R bound them later, as p^-1/2 sum_k |dv_rk| <= S. A share `near`
+of the neurons (of the units) starts within reach of switching, its pre-activation at most R (at most what a unit moves).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Lambda = sympy.Symbol("Lambda", positive=True)  #: lambda_trunk + lambda_branch
 norm_sum = sympy.Symbol("norm_sum", positive=True)  #: ||H^inf|| + ||H~^inf||
 WORDS: Mapping[sympy.Symbol, str] = {norm_sum: "(||H^inf|| + ||H~^inf||)"}
 
-Expr = sympy.Expr
+Expr = Any  # of sympy
 BERNSTEIN_V, BERNSTEIN_C = sympy.Rational(3, 4), sympy.Integer(2)
 
 
@@ -45,9 +45,9 @@ def kappa() -> Derived:
 def gram_deviation(failure: Expr, draws: Expr) -> Derived:
     """||H(0) - H^inf||_F and the same of the twin, each with `failure` shared out to all entries, of `draws` neurons.
 
-    An entry is a mean of X with E|X|^q <= (2 q - 1)!!/4: b has the moments of a normal number times a share of units, of
-    mean 1/2, and half of the neurons are active. So E|X|^q <= q!/2 v c^(q-2) with v = 3/4, c = 2, equal at q = 2, and
-    P(|mean - E X| > sqrt(2 v t/draws) + c t/draws) <= 2 exp(-t) (Bernstein).
+    An entry is a mean of X with E|X|^q <= (2 q - 1)!!/4: b has the moments of a normal number times a share of units,
+    of mean 1/2, and half of the neurons are active. So E|X|^q <= q!/2 v c^(q-2) with v = 3/4, c = 2, equal at q = 2,
+    and P(|mean - E X| > sqrt(2 v t/draws) + c t/draws) <= 2 exp(-t) (Bernstein).
     """
     t = sympy.log(2 * n * (n + 1) / failure)  # N (N + 1)/2 entries of two matrices, two tails
     entry = sqrt(2 * BERNSTEIN_V * t / draws) + BERNSTEIN_C * t / draws
@@ -55,7 +55,10 @@ def gram_deviation(failure: Expr, draws: Expr) -> Derived:
 
 
 def trunk_gram_change(beta: Expr, S: Expr, near: Expr) -> Expr:
-    """||H - H(0)||_F: entries are means of b b' y.y' 1 1'; |d(b b')| <= 2 beta S + S^2, and 1 1' changes near j or j'."""
+    """||H - H(0)||_F of entries that are means of b b' y.y' 1 1'.
+
+    |d(b b')| <= 2 beta S + S^2, and 1 1' changes only where j or j' is near switching.
+    """
     return alpha**2 * n * (2 * beta * S + S**2 + 2 * beta**2 * near)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -77,10 +78,10 @@ def problem_limit(trunk: str, equation: Equation | None, sensors: int, dimension
 class OperatorRun(TrainedRun):
     """``r_ij = G(u_i)(y_j) - z_ij`` with loss ``||r||^2/2``; weights w_r ("trunk") and v_rk ("branch") are trained.
 
-    The network is ``G(u)(y) = alpha m^-1/2 sum_r b_r(u) sigma(w_r . y)``, ``b_r(u) = p^-1/2 sum_k s_rk relu(v_rk . u)``.
-    The instance's data are ``functions`` (n_1, q), one function's sensor values a row, ``queries`` (n_2, d) and
-    ``values`` (n_1, n_2); its parameters ``p`` and ``alpha``, 1 where absent. With an `equation` the trunk has a bias
-    and the residuals are ``(A G(u_i)(y_j) - f_ij)/sqrt(n_2)`` at ``interior`` (n_2, d) with ``source`` (n_1, n_2), and
+    The network is ``G(u)(y) = alpha m^-1/2 sum_r b_r(u) sigma(w_r . y)`` with branches
+    ``b_r(u) = p^-1/2 sum_k s_rk relu(v_rk . u)``. The instance's data are ``functions`` (n_1, q), one function's sensor
+    values a row, ``queries`` (n_2, d) and ``values`` (n_1, n_2); its parameters ``p`` and ``alpha``, 1 where absent.
+    With an `equation` the trunk has a bias and the residuals are ``(A G(u_i)(y_j) - f_ij)/sqrt(n_2)`` at ``interior`` (n_2, d) with ``source`` (n_1, n_2), and
     ``(G(u_i)(y_j) - g_ij)/sqrt(n_3)`` at ``boundary`` (n_3, d) with ``values`` (n_1, n_3).
 
     Parameters
@@ -262,7 +263,7 @@ class OperatorRun(TrainedRun):
         """Where each residual stands among the pairs (function, query of any block)."""
         starts, total = np.cumsum([0, *(len(y) for y in self._queries.values())]), len(self._sizes)
         rows = np.arange(len(self._functions))[:, None] * total
-        return np.concatenate([(rows + np.arange(a, b)).ravel() for a, b in zip(starts, starts[1:], strict=False)])
+        return np.concatenate([(rows + np.arange(a, b)).ravel() for a, b in itertools.pairwise(starts)])
 
     def _product(self, left: str, right: str) -> Any:
         full = np.kron(np.asarray(self.limit_factors[left]), np.asarray(self.limit_factors[right]))
@@ -384,7 +385,7 @@ class OperatorRun(TrainedRun):
         weights, frozen = self._moved(executor, self.weights), self._moved(executor, self.frozen)
         forward = executor.forward(weights, frozen)
         still = executor.measured_step(weights, frozen, forward, 0, start=executor.copy(weights))
-        return tuple(self.numbers(executor.to_host(x)) for x in (forward.residuals, still.errors, still.gram))  # type: ignore[return-value]
+        return tuple(self.numbers(executor.to_host(x)) for x in (forward.residuals, still.errors, still.gram))
 
     @functools.cached_property
     def initial_grams(self) -> dict[str, Any]:
@@ -420,8 +421,8 @@ class OperatorRun(TrainedRun):
         """Change of the Gram matrix of a group when its own weights are carried across and the others' features grow.
 
         Every w_r (every v_rk) of the group that is active by at most `radius` on the mean sample moves by that against
-        it. Of the trunk all w_r move by `reach` along the mean query; of the branch all units of a neuron together, each
-        so that it adds to |b_r|.
+        it. Of the other group, all w_r move by `reach` along the mean query, or the units of a neuron by that together,
+        each so that it adds to |b_r|.
 
         Returns
         -------

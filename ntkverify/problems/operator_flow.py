@@ -20,8 +20,8 @@ SUBSTEPS = 4
 class OperatorFlowRun(OperatorRun):
     """The flow d theta/dt = -grad L, kept at the times 0, eta, ..., K eta of the instance's step and number of steps.
 
-    Integrated by the classical Runge-Kutta method, twice: the change from half as many steps is the claimed error. Where
-    neurons switch the slope jumps, by the order of m^(-1/2), and an adaptive method would stop at each of them.
+    Integrated by the classical Runge-Kutta method, twice: the change from half as many steps is the claimed error.
+    Where neurons switch the slope jumps, by the order of m^(-1/2), and an adaptive method would stop at each of them.
     """
 
     @functools.cached_property
@@ -31,7 +31,9 @@ class OperatorFlowRun(OperatorRun):
 
     def _integrate(self) -> Trajectory:
         if self.is_exact:
-            raise NtkVerifyError("the gradient flow is integrated in float64; there are no balls of it to certify with.")
+            raise NtkVerifyError(
+                "the gradient flow is integrated in float64; there are no balls of it to certify with."
+            )
         coarse, _ = self._path(SUBSTEPS // 2)
         residuals, records = self._path(SUBSTEPS)
         # the truncation falls like the number of steps squared, where neurons switch, or faster

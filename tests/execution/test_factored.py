@@ -71,7 +71,8 @@ def test_everything_agrees_with_the_unrolled_neuron(name, backend, monkeypatch):
     close(wanted.residuals, host(found.residuals))
     vector = np.random.default_rng(2).standard_normal(samples.total)
     close(
-        reference.vjp(weights, frozen, wanted, vector), host(executor.vjp(mine, signs, found, executor.from_host(vector)))
+        reference.vjp(weights, frozen, wanted, vector),
+        host(executor.vjp(mine, signs, found, executor.from_host(vector))),
     )
     close(reference.jacobian(weights, frozen), host(executor.jacobian(mine, signs)))
     close(reference.gram(weights, frozen), host(executor.gram(mine, signs)))

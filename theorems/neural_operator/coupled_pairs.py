@@ -1,7 +1,7 @@
 r"""The operator theorem with nothing hidden, at its own width: pairs of neurons that cancel, and an output scale.
 
-Network     G(u)(y) = alpha m^(-1/2) sum_r b_r(u) relu(w_r . y), b_r(u) = p^(-1/2) sum_k s_rk relu(v_rk . u); the m/2 pairs
-            share w_r, v_rk ~ N(0, I) and have opposite fair signs s_rk, so that G = 0 at the start and r(0) = -z
+Network     G(u)(y) = alpha m^(-1/2) sum_r b_r(u) relu(w_r . y),  b_r(u) = p^(-1/2) sum_k s_rk relu(v_rk . u);
+            pairs share w_r, v_rk ~ N(0, I) and have opposite fair signs s_rk, so that G = 0 at the start and r(0) = -z
 Method      gradient descent on both sets of weights, eta = 2 / (3 (||H^inf|| + ||H~^inf||)) at the most
 Guarantee   with probability 1 - delta, for all k: L(k) <= (1 - eta Lambda/2)^k L(0), |w_r(k) - w_r(0)| <= R,
             |v_r(k) - v_r(0)| <= S, both Gram matrices stay within sigma of their share of Lambda,
@@ -9,9 +9,9 @@ Guarantee   with probability 1 - delta, for all k: L(k) <= (1 - eta Lambda/2)^k 
 Hypotheses  |u_i| = |y_j| = 1, no two parallel; |z_ij| <= C; the width meets the requirements below
 
 Limits scale with alpha^2, drift falls with 1/alpha and relative conditions stay what they are as functions of R and S.
-So the width is that of the initial Gram matrix and of the count of switching neurons: 2e5 for two orthonormal
-functions and queries at alpha = 1e5, where alpha = 1 asks for 1e14. The Gram matrix asks for 29 N^2 log(2 N (N + 1)/share)
-/lmin^2 and not for the 520 N^2 log of a cruder Bernstein bound: an entry's moments are at most (2 q - 1)!!/4, since
+So the width is that of the initial Gram matrix and of the count of switching neurons: 176,790 for two orthonormal
+functions and queries at alpha = 1e5, where alpha = 1 asks for 9.2e13. The Gram matrix asks for 29 N^2 log(2 N (N + 1)/
+share)/lmin^2 and not for the 520 N^2 log of a cruder Bernstein bound: an entry's moments are at most (2 q - 1)!!/4, since
 s relu(g) is a normal number with probability 1/2 and 0 otherwise (`initial_gram`).
 """
 

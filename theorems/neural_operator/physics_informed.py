@@ -7,10 +7,10 @@ Guarantee   L(k) <= (1 - eta Lambda/2)^k L(0) for all k, Lambda = lambda_min(H^i
 Hypotheses  no two u_i parallel, no two samples of a block coincide; eta <= 2/(3 (||H^inf|| + ||H~^inf||)); as long as
             lambda_min(H(k) + H~(k)) >= Lambda/2, eta ||H(k) + H~(k)|| <= 1, ||I_1(k)|| <= epsilon Lambda eta ||r(k)||
 
-H^inf = K_1(u) (x) H_PINN, H~^inf = K_0(u) (x) Z: H_PINN is the limit of the physics-informed network with this trunk, Z
-the second moments of what the operator makes of its features. Both traces grow with n_1 and the dimension alone, and not
-with the numbers n_2, n_3 of points, which the normalisation is for. Later versions of arXiv 2412.05545 have this problem
-(abstract); setting and rate are reconstructed, the limits derived. A width that is sufficient has the weights to the
+H^inf = K_1(u) (x) H_PINN, H~^inf = K_0(u) (x) Z: H_PINN is the limit of the physics-informed network with this trunk,
+Z the second moments of what the operator makes of its features. Both traces grow with n_1 and the dimension alone, and
+not with the numbers n_2, n_3 of points, which the normalisation is for. Later versions of arXiv 2412.05545 have this
+problem (abstract); setting and rate are reconstructed, the limits derived. A width that is sufficient has the weights to the
 twelfth power or more and is of no use; hypotheses are measured, and 16384 neurons grant them for what stands apart.
 """
 

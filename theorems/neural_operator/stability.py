@@ -9,9 +9,10 @@ Guarantee   while |w_r - w_r(0)| <= R and |v_r - v_r(0)| <= S (all units of a ne
             n_2 exp(-kappa m R/3), and near~, that of units within their own drift, likewise  (upper)
 Hypotheses  |u_i| = |y_j| = 1; beta, gamma the largest features at the start, beta_1 = beta + S, gamma_1 = gamma + R
 
-What counts is how far a whole branch moves, S, and not how far a unit does times sqrt(p): p^(-1/2) sum_k |dv_rk| <= |dv_r|.
-No random event is hidden in the three bounds: shares and features are measured. Steps of training move weights a little;
-`carried across` moves every neuron and unit near switching against its samples, clustered so that all entries move alike.
+What counts is how far a whole branch moves, S, and not how far a unit does times sqrt(p): p^(-1/2) sum_k |dv_rk| is at
+most |dv_r|. No random event is hidden in the three bounds: shares and features are measured. Steps of training move
+weights a little; `carried across` moves every neuron and unit near switching against its samples, clustered so that all
+entries move alike.
 """
 
 import functools
@@ -33,9 +34,7 @@ from ntkverify.symbolic.constants.chain import derived
 
 theorem = Theorem(
     "Stability of the Gram matrices of a shallow neural operator",
-    source=Source(
-        arxiv="2412.05545", version=3, where="abstract (stability of the Gram matrices)", provenance="derived"
-    ),
+    source=Source(arxiv="2412.05545", version=3, where="abstract (stable Gram matrices)", provenance="derived"),
     statement=r"""
         Let $\|u_i\| = \|y_j\| = 1$ and let weights stay within $R$ and $S$ of the start. Then
         $\|H - H(0)\|_F \le N(2\beta S + S^2 + 2\beta^2\,\mathrm{near})$, the twin likewise, and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,8 @@ class FactoredCpuExecutor(FactoredExecutor):
         self.threads = available_threads() if threads is None else threads
         n_1, q = self._u.shape
         functions = at_once(n_1)
-        self._rows = np.zeros((-(-n_1 // functions) * functions, q))
-        self._rows[:n_1] = self._u
+        self._inputs = np.zeros((-(-n_1 // functions) * functions, q))
+        self._inputs[:n_1] = self._u
         # beyond so many weights a unit's text would take long to compile
         compiles = q <= MOST_SENSORS
         self._module = load_generated(product_source(self.product, functions)) if compiles else None
@@ -66,7 +67,7 @@ class FactoredCpuExecutor(FactoredExecutor):
         weights, frozen = check_weights(self.neuron, weights, self._frozen(weights, frozen))
         frozen = np.ascontiguousarray(frozen)
         check_layout(weights=weights, frozen=frozen)
-        m, (n_1, n) = len(weights), (len(self._u), len(self._rows))
+        m, (n_1, n) = len(weights), (len(self._u), len(self._inputs))
         table = np.zeros((n, len(self._points)))
         if forward is not None:
             table[:n_1] = np.concatenate(self._cotangent_tables(forward, forward.residuals, m), axis=1)
@@ -76,7 +77,7 @@ class FactoredCpuExecutor(FactoredExecutor):
         def work(i: int) -> None:
             rows = slice(starts[i], min(starts[i] + CHUNK, m))
             self._module.advance(  # type: ignore[union-attr]
-                weights[rows], frozen[rows], self._rows, self._points, table, self._sizes, self._inner, eta,
+                weights[rows], frozen[rows], self._inputs, self._points, table, self._sizes, self._inner, eta,
                 forward is not None, sums[i],
             )  # fmt: skip
 
@@ -84,5 +85,5 @@ class FactoredCpuExecutor(FactoredExecutor):
             share(work, len(starts), self.threads)
         total = sums.sum(axis=0)[:n_1]
         ends = np.cumsum([0, *self._sizes])
-        tables = [total[:, lo:hi] for lo, hi in zip(ends[:-1], ends[1:], strict=True)]
+        tables = [total[:, lo:hi] for lo, hi in itertools.pairwise(ends)]
         return self._residuals_of(self._sums(tables, m))

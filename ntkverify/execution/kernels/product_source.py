@@ -19,9 +19,9 @@ LANES = 32
 #: functions that a unit takes at once, their arithmetic written out so that its weights stay in registers
 FUNCTIONS_AT_ONCE = 8
 
-# Functions are rows of u, (n, q), n a multiple of how many a unit takes at once, with zeros behind. A unit's old value gives
-# the slope and its part of the old branch, and once it has moved, of the new one. What the trunk needs of the branch, and
-# the other way round, are products of matrices, by BLAS.
+# Functions are rows of u, (n, q), n a multiple of how many a unit takes at once, with zeros behind. A unit's old value
+# gives the slope and its part of the old branch, and once it has moved, of the new one. What the trunk needs of the
+# branch, and the other way round, are products of matrices, by BLAS.
 ADVANCE = """
 @njit(void(MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, float64, float64, boolean, MATRIX), **OPTIONS)
 def advance(weights, frozen, u, points, table, sizes, inner, eta, train, sums):
@@ -57,7 +57,9 @@ def _branches(product: ProductNeuron, functions: int) -> list[str]:
     """``branches``: a step of every unit, and the branch before and after it, (n, m)."""
     first, q = len(product.trunk.weights), product.sensors
     return [
-        "@njit(void(MATRIX, MATRIX, MATRIX, MATRIX, float64, float64, boolean, MATRIX, MATRIX), fastmath=FAST, **OPTIONS)",
+        "@njit(",
+        "    void(MATRIX, MATRIX, MATRIX, MATRIX, float64, float64, boolean, MATRIX, MATRIX), fastmath=FAST, **OPTIONS",
+        ")",
         "def branches(weights, frozen, u, along, inner, eta, train, old, new):",
         "    prefer_wide_vectors()",
         "    n, m = u.shape[0], weights.shape[0]",
@@ -129,8 +131,9 @@ def _trunk(product: ProductNeuron) -> list[str]:
     result = []
     for kind in ("values", "steep"):
         values = kind == "values"
+        last = "MATRIX" if values else "MATRIX, float64"
         result += [
-            f"@njit(void(MATRIX, MATRIX, INTEGERS, {'MATRIX' if values else 'MATRIX, float64'}), fastmath=FAST, **OPTIONS)",
+            f"@njit(void(MATRIX, MATRIX, INTEGERS, {last}), fastmath=FAST, **OPTIONS)",
             f"def {kind}(weights, points, sizes, {'trunk' if values else 'along, eta'}):",
             "    prefer_wide_vectors()",
             "    m = weights.shape[0]",

@@ -8,6 +8,7 @@ chunks of neurons bound its memory. Arrays over a chunk have the neurons first.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,8 @@ from ntkverify.symbolic.expression.majorant import majorant, roundings
 
 #: numbers that the arrays of one chunk hold, at most
 CHUNK_NUMBERS = 1 << 20
+#: neurons of a chunk, at most: BLAS adds them in an order of its own, of which a bound of the rounding takes the worst
+MOST_NEURONS = 2048
 
 
 @dataclasses.dataclass
@@ -83,7 +86,7 @@ class FactoredExecutor(ArrayExecutor):
     def _chunk(self) -> int:
         n_1, p = self._u.shape[0], self.product.units
         others = sum(y.shape[0] for y in self._y) * (self._split + 2)
-        return max(1, min(4096, CHUNK_NUMBERS // (n_1 * (2 * p + 2) + p * self.product.sensors + others)))
+        return max(1, min(MOST_NEURONS, CHUNK_NUMBERS // int(n_1 * (2 * p + 2) + p * self.product.sensors + others)))
 
     def _chunks(self, m: int) -> list[slice]:
         return [slice(lo, min(lo + self._chunk, m)) for lo in range(0, m, self._chunk)]
@@ -245,7 +248,7 @@ class FactoredExecutor(ArrayExecutor):
     def _ordered(self, table: Any, sizes: list[int]) -> Any:
         """(n_1, n_1, n_2, n_2) as the matrix of all pairs, block by block."""
         ends = np.cumsum([0, *sizes])
-        cuts = [slice(int(lo), int(hi)) for lo, hi in zip(ends[:-1], ends[1:], strict=True)]
+        cuts = [slice(int(lo), int(hi)) for lo, hi in itertools.pairwise(ends)]
         n_1 = self._u.shape[0]
         rows = []
         for a in cuts:
@@ -312,7 +315,7 @@ class FactoredExecutor(ArrayExecutor):
         """Most roundings of a product of both factors on its way into the sums, dot products in whatever order."""
         unit = roundings(self.product.unit.subs(Z, sum(_symbols(self.product.sensors))))
         own = self.product.sensors + unit + self.product.units + 4
-        return own + max(map(roundings, self._trunks)) + self._chunk + len(self._chunks(m))
+        return own + max(map(roundings, self._trunks)) + min(self._chunk, m) + len(self._chunks(m))
 
     def _seen(self, before: Factors, after: Factors, moved: Any, new: Any, signs: Any) -> list[Any]:
         """Sums over the chunk, one table (n_1, n_b) a block each: features, majorants, linear parts, what they miss."""
