@@ -13,7 +13,9 @@ _HOME = {
     "NtkVerifyError": "errors",
     "always": "judging.quantifiers.always",
     "identity": "judging.quantifiers.identity",
+    "difference": "arrays",
     "in_law": "judging.quantifiers.in_law",
+    "moment": "judging.quantifiers.moment",
     "scales_as": "judging.quantifiers.scales_as",
     "with_probability": "judging.quantifiers.with_probability",
     "Check": "judging.check",
@@ -22,11 +24,13 @@ _HOME = {
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
+    from ntkverify.arrays import difference as difference
     from ntkverify.errors import NtkVerifyError as NtkVerifyError
     from ntkverify.judging.check import Check as Check
     from ntkverify.judging.quantifiers.always import always as always
     from ntkverify.judging.quantifiers.identity import identity as identity
     from ntkverify.judging.quantifiers.in_law import in_law as in_law
+    from ntkverify.judging.quantifiers.moment import moment as moment
     from ntkverify.judging.quantifiers.scales_as import scales_as as scales_as
     from ntkverify.judging.quantifiers.with_probability import with_probability as with_probability
     from ntkverify.theorem.instance import Instance as Instance

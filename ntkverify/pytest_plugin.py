@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="ntk_profile",
         choices=("quick", "ci", "thorough"),
         default="quick",
-        help="how many instances of each family to draw (default: quick)",
+        help="how many instances to draw, and how much a claim may draw until it is decided (default: quick)",
     )
     group.addoption(
         "--ntk-backend",
@@ -91,7 +91,6 @@ class _Session:
         self.distributed = self.is_worker
         self.records: list[tuple[int, dict[str, Any]]] = []
         self.order: dict[str, int] = {}
-        self.statistical_tests = 0
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -100,11 +99,8 @@ class _Session:
         self.distributed = True
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Share the budget of false alarms among all statistical tests that were collected."""
+        """Remember the order of the claims, in which verdicts are shown."""
         self.order = {item.nodeid: index for index, item in enumerate(items)}
-        self.statistical_tests = sum(
-            item.claim.quantifier.is_statistical for item in items if isinstance(item, ClaimItem)
-        )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep each verdict, and write it at once so that a later crash loses nothing."""
@@ -137,7 +133,7 @@ class _Session:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-_WORDS = ("holds", "violated", "inconclusive", "refuted", "not refuted")
+_WORDS = ("holds", "observed", "violated", "inconclusive", "refuted", "not refuted")
 
 
 def is_theorem_module(path: Path) -> bool:
@@ -200,6 +196,7 @@ class TheoremModule(pytest.File):
                 entropy=self.config.getoption("ntk_entropy"),
                 store=RecordStore(session.folder if session.distributed else None),
             )
+            check.refuse_unknown_symbols()
         except NtkVerifyError as error:
             raise self.CollectError(str(error)) from error
         for claim in theorem.claims.values():
@@ -216,11 +213,9 @@ class ClaimItem(pytest.Item):
 
     def runtest(self) -> None:
         """Judge the claim, record the verdict, and fail unless all is well."""
-        from ntkverify.judging.statistics import share_budget
-
         session = self.config.pluginmanager.get_plugin("ntkverify-session")
         assert isinstance(session, _Session)
-        verdict = self.check.verdict(self.claim, alpha=share_budget(session.statistical_tests))
+        verdict = self.check.verdict(self.claim)
         self.user_properties.append((_RECORD, json.dumps([session.order[self.nodeid], verdict.record()])))
         allowed = verdict.status == "inconclusive" and self.config.getoption("ntk_allow_inconclusive")
         if not (verdict.passed or allowed):

@@ -97,3 +97,24 @@ def test_a_folder_can_be_read_at_a_glance():
     folders = [ROOT, *(path for path in ROOT.rglob("*") if path.is_dir() and path.name != "__pycache__")]
     crowded = {str(f): n for f in folders if (n := sum(path.is_file() for path in f.iterdir())) > MOST_FILES}
     assert not crowded
+
+
+THEOREMS = sorted((ROOT.parent / "theorems").rglob("*.py"))
+LONGEST, SHARED = 300, 8
+
+
+def test_a_theorem_module_is_read_in_one_sitting():
+    lengths = {path.stem: len(path.read_text(encoding="utf-8").splitlines()) for path in THEOREMS}
+    assert not {name: length for name, length in lengths.items() if length > LONGEST}
+
+
+def test_no_two_theorems_share_a_run_of_lines():
+    """What many proofs share is a part; blank lines count for nothing."""
+    seen, shared = {}, []
+    for path in THEOREMS:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        for start in range(len(lines) - SHARED + 1):
+            run = tuple(lines[start : start + SHARED])
+            if seen.setdefault(run, path.stem) != path.stem:
+                shared.append((seen[run], path.stem, run[0]))
+    assert not shared

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkverify.arrays import Array
+from ntkverify.arrays import Array, Difference
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.outcome import DEFAULT_ROUNDING, Outcome, compare
 from ntkverify.theorem.instance import Instance
@@ -83,10 +87,10 @@ class Trial:
         Raises
         ------
         NtkVerifyError
-            If the claim's bound asks for something that the run does not know.
+            If the claim's bound asks for something that the run does not know, or something of the claim is no number.
         """
         claim = self.case.claim
-        if any(not assumption.margin(self.run) >= 0 for assumption in self.case.assumptions):
+        if any(not self._margin(assumption) >= 0 for assumption in self.case.assumptions):
             return _VACUOUS
         measured, applies = self.measured, self.applies
         if not applies.any():
@@ -95,19 +99,73 @@ class Trial:
         if limits is None:
             return Outcome(False, False, False, math.inf, measured[applies])
         bound, error = (np.broadcast_to(limit, measured.shape)[applies] for limit in limits)
-        return compare(measured[applies], bound, error, from_below=claim.from_below)
+        trivial = np.broadcast_to(self._is_start, measured.shape)[applies]
+        return compare(measured[applies], bound, error, from_below=claim.from_below, trivial=trivial)
+
+    def _margin(self, assumption: Assumption) -> float:
+        found = asked(self._named(f"assumption {assumption.name!r}"), assumption.margin, self.run)
+        if isinstance(found, bool | np.bool_) or found is None:
+            raise NtkVerifyError(
+                f"{_place(assumption.margin)}: the assumption {assumption.name!r} returned {found}; return its margin, "
+                "a number that is at least 0 where the assumption is met."
+            )
+        return float(found)
+
+    def _named(self, what: str) -> str:
+        return f"{what} of theorem {self.case.theorem.title!r}"
+
+    @functools.cached_property
+    def _found(self) -> Any:
+        """What the claim's measure returns."""
+        claim = self.case.claim
+        return asked(self._named(f"claim {claim.name!r}"), claim.measure, self.run)
 
     @functools.cached_property
     def measured(self) -> Array:
         """The measured quantity, where the claim applies and where not."""
         claim = self.case.claim
-        return np.asarray(claim.quantifier.measured(claim, self.run, _float64), np.float64)
+        if self._found is None:
+            raise NtkVerifyError(f"{_place(claim.measure)}: the claim {claim.name!r} measured nothing; return it.")
+        measured = asked(
+            self._named(f"claim {claim.name!r}"),
+            lambda found: claim.quantifier.measured(found, _float64),
+            self._found,
+            place=claim.measure,
+        )
+        return np.asarray(measured, np.float64)
 
     @functools.cached_property
     def applies(self) -> NDArray[np.bool_]:
         """Where the event that the claim conditions on happens."""
-        given = self.case.claim.given
-        return np.broadcast_to(np.asarray(True if given is None else given(self.run), bool), self.measured.shape)
+        claim = self.case.claim
+        if claim.given is None:
+            mask = np.asarray(True)
+        else:
+            mask = np.asarray(asked(self._named(f"the event of claim {claim.name!r}"), claim.given, self.run))
+            fits = mask.dtype == bool and all(
+                a in (1, b) for a, b in zip(mask.shape[::-1], self.measured.shape[::-1], strict=False)
+            )
+            if not fits or mask.ndim > self.measured.ndim:
+                raise NtkVerifyError(
+                    f"{_place(claim.given)}: given= of claim {claim.name!r} must return True, False or a mask of the "
+                    f"shape of what is measured, {self.measured.shape}, not {mask.dtype} of shape {mask.shape}."
+                )
+        mask = np.broadcast_to(mask, self.measured.shape)
+        if not self.run.has_overflowed and not np.isfinite(self.measured[mask]).all():
+            raise NtkVerifyError(
+                f"{_place(claim.measure)}: the claim {claim.name!r} measured {self.measured[mask].min()} although its "
+                "run stayed finite; correct the measure, or leave such entries out with given=...."
+            )
+        return mask
+
+    @property
+    def _is_start(self) -> Any:
+        """Where a bound that depends on the step k stands at k = 0: there rates are equalities by construction."""
+        bound, shape = self.case.claim.bound, self.measured.shape
+        if bound is None or not shape or "k" not in map(str, bound.free_symbols):
+            return False
+        step = np.asarray(self.run.k)
+        return step == 0 if step.shape == shape[-1:] and step.size > 1 else False
 
     @property
     def bound(self) -> Array:
@@ -118,7 +176,10 @@ class Trial:
     def rounding(self) -> Array:
         """Absolute rounding error of the measured quantity."""
         claim = self.case.claim
-        error = DEFAULT_ROUNDING * np.abs(self.measured) if claim.error is None else claim.error(self.run)
+        if claim.error is None:
+            error = DEFAULT_ROUNDING * self._operands
+        else:
+            error = asked(self._named(f"error= of claim {claim.name!r}"), claim.error, self.run)
         error = np.broadcast_to(np.asarray(error, np.float64), self.measured.shape)
         # one that is negative or NaN would let anything pass; where the measurement is lost it is moot
         if not (error >= 0)[self.applies & np.isfinite(self.measured)].all():
@@ -126,3 +187,46 @@ class Trial:
                 f"claim {claim.name!r} states a rounding error that is negative or not a number; correct it."
             )
         return error
+
+    @property
+    def _operands(self) -> Array:
+        """The largest of what was compared, and of what was subtracted to measure it."""
+        claim, sizes = self.case.claim, [np.abs(self.measured)]
+        if claim.bound is not None:
+            sizes.append(np.abs(self.bound))
+        if isinstance(self._found, Difference):
+            sizes += [np.abs(_float64(side)) for side in (self._found.left, self._found.right)]
+        with np.errstate(invalid="ignore"):
+            return np.asarray(functools.reduce(np.maximum, sizes))
+
+
+def asked(what: str, function: Callable[[Any], Any], argument: Any, *, place: Callable[..., Any] | None = None) -> Any:
+    """What a function of a theorem module returns; an error of its own becomes a sentence with its line.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the function fails.
+    """
+    try:
+        return function(argument)
+    except NtkVerifyError:
+        raise
+    except Exception as error:
+        raise NtkVerifyError(
+            f"{_line(error, place or function)}: {what} raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def _place(function: Callable[..., Any]) -> str:
+    """File and line of a function of a theorem module."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code else repr(function)
+
+
+def _line(error: BaseException, function: Callable[..., Any]) -> str:
+    """The line of the function's own file that an error came from."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if code and frame.filename == code.co_filename]
+    return f"{Path(code.co_filename).name}:{lines[-1]}" if code and lines else _place(function)

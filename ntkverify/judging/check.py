@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.backends import chosen_backend
 from ntkverify.execution.machine.threads import one_blas_thread
-from ntkverify.judging import statistics
-from ntkverify.judging.case import Case, Trial
-from ntkverify.judging.draws import draw_instances
+from ntkverify.judging.budget import BUDGETS
+from ntkverify.judging.case import Case
+from ntkverify.judging.draws import Draws, FamilyDraws, Runs
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
 from ntkverify.theorem.parts import Claim, Family
+from ntkverify.theorem.symbols import refuse_unknown
 from ntkverify.theorem.theorem import PROFILES, Theorem
 
 
@@ -28,7 +27,7 @@ class Check:
     theorem : Theorem
         What to check.
     profile : {"quick", "ci", "thorough"}
-        How many instances of each family to draw.
+        How many instances of each family to draw, and how much a claim may draw beyond.
     backend : {"auto", "array", "cpu", "gpu"}, optional
         What the networks run on; ``$NTKVERIFY_BACKEND`` by default, and else the fastest that is there.
     entropy : int
@@ -53,42 +52,57 @@ class Check:
         self.backend = chosen_backend(backend)
         self.entropy = entropy
         self.store = store
-        self._runs: dict[str, list[Any]] = {}
+        self._families: dict[str, Runs] = {}
 
-    def runs(self, family: Family) -> list[Any]:
+    def runs(self, family: Family) -> Runs:
         """The runs of one family; nothing is trained before a claim asks for it."""
-        if family.name not in self._runs:
-            instances = draw_instances(family, family.counts[self.profile], entropy=self.entropy)
-            self._runs[family.name] = [
-                family.run(
-                    replace(instance, theorem=self.theorem.id, family=family.name),
-                    self.theorem,
-                    backend=self.backend,
-                    store=self.store,
+        if family.name not in self._families:
+            self._families[family.name] = Runs(
+                family,
+                self.theorem.id,
+                entropy=self.entropy,
+                make=lambda instance: family.run(instance, self.theorem, backend=self.backend, store=self.store),
+            )
+        return self._families[family.name]
+
+    def draws(self, claim: Claim) -> Draws:
+        """What one claim is judged on; what was drawn for others does not count against its budget."""
+        families = () if claim.is_symbolic else self.theorem.families_of(claim)
+        return Draws(
+            [
+                FamilyDraws(
+                    Case(self.theorem, claim, family),
+                    self.runs(family),
+                    family.counts[self.profile],
+                    BUDGETS[self.profile],
                 )
-                for instance in instances
-            ]
-        return self._runs[family.name]
+                for family in families
+            ],
+            is_control=claim.kind == "control",
+        )
 
-    def _trials(self, claim: Claim) -> Iterator[Trial]:
-        for family in self.theorem.families_of(claim):
-            case = Case(self.theorem, claim, family)
-            yield from (Trial(case, run) for run in self.runs(family))
-
-    def verdict(self, claim: Claim, *, alpha: float | None = None) -> Verdict:
-        """Judge one claim; `alpha` defaults to this theorem's share of the session's budget."""
-        if alpha is None:
-            alpha = statistics.share_budget(count_tests([self.theorem]))
+    def verdict(self, claim: Claim) -> Verdict:
+        """Judge one claim."""
         # a diverging control may overflow, that is its verdict; threads of BLAS only spin on matrices this small
         with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
-            return judge(self.theorem, claim, self._trials(claim), alpha=alpha)
+            return judge(self.theorem, claim, self.draws(claim))
 
     def verdicts(self) -> Iterator[Verdict]:
         """Judge every claim and control in the order of the module."""
         for claim in self.theorem.claims.values():
             yield self.verdict(claim)
 
+    def refuse_unknown_symbols(self) -> None:
+        """Refuse a bound with a symbol that neither the theorem knows nor the run of one drawn instance.
 
-def count_tests(theorems: list[Theorem]) -> int:
-    """Number of statistical tests among the claims of some theorems."""
-    return sum(claim.quantifier.is_statistical for theorem in theorems for claim in theorem.claims.values())
+        Raises
+        ------
+        NtkVerifyError
+            One sentence with the nearest name.
+        """
+
+        def knows(family: Family) -> set[str]:
+            run = self.runs(family).run(0)
+            return {*dir(run), *run.instance.parameters, *run.instance.data}
+
+        refuse_unknown(self.theorem, knows)

@@ -1,10 +1,13 @@
-"""Instances of a family, drawn alike in every process."""
+"""Instances of a family, drawn alike in every process, and the runs that a claim is put to, one by one."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 
+from ntkverify.judging.budget import LEAST, Budget
+from ntkverify.judging.case import Case, Trial
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Family
 
@@ -28,28 +33,67 @@ class _SameEverywhere(HypothesisProvider):
 
 _BACKEND = "ntkverify"
 AVAILABLE_PROVIDERS[_BACKEND] = f"{__name__}.{_SameEverywhere.__name__}"
+#: data are drawn in blocks of this size, so that the first do not depend on how many are asked for; Hypothesis begins
+#: each with simple ones
+_BLOCK = 32
+
+
+class Stream:
+    """The instances of one family: an endless list of data, and of each data set an endless list of seeds.
+
+    Parameters
+    ----------
+    family : Family
+        Whose instances.
+    entropy : int
+        Names the stream; equal arguments give equal instances, in whatever order they are asked for.
+    """
+
+    def __init__(self, family: Family, *, entropy: int) -> None:
+        self.family = family
+        self.entropy = entropy
+        self._salt = int.from_bytes(hashlib.sha256(family.name.encode()).digest()[:8], "little")
+        self._blocks: list[list[Instance]] = []
+        self._fixed: Instance | None = None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether all instances have the same data."""
+        return not inspect.signature(self.family.build).parameters
+
+    def instance(self, data: int, seed: int = 0) -> Instance:
+        """The `data`-th data set with its `seed`-th seed."""
+        words = np.random.SeedSequence([self.entropy, self._salt, data, seed]).generate_state(2, np.uint64)
+        return self._data(data).with_seed(int(words[0]) << 64 | int(words[1]))
+
+    def first(self, count: int) -> list[Instance]:
+        """`count` instances: different data, or fresh seeds where the data are fixed."""
+        return [self.instance(0, i) if self.is_fixed else self.instance(i) for i in range(count)]
+
+    def _data(self, index: int) -> Instance:
+        if self.is_fixed:
+            if self._fixed is None:
+                self._fixed = self.family.build()
+            return self._fixed
+        while len(self._blocks) <= index // _BLOCK:
+            self._blocks.append(_drawn(self.family, _BLOCK, self.entropy, len(self._blocks)))
+        block = self._blocks[index // _BLOCK]
+        # where Hypothesis runs out of different data the block goes round again, with fresh seeds
+        return block[index % _BLOCK % len(block)]
 
 
 def draw_instances(family: Family, count: int, *, entropy: int) -> list[Instance]:
     """`count` instances of a family: Hypothesis draws the data, NumPy the seed of the weights.
 
-    Equal arguments give equal instances. Where Hypothesis runs out of different data the list goes
-    round again with fresh seeds, so that replicas of one fixed data set are a family like any other.
+    Equal arguments give equal instances, and more of them begin with the same.
     """
-    fixed = not inspect.signature(family.build).parameters
-    found = [family.build()] if fixed else _drawn(family, count, entropy)
-    salt = int.from_bytes(hashlib.sha256(family.name.encode()).digest()[:8], "little")
-    seeds = np.random.SeedSequence([entropy, salt]).generate_state(2 * count, np.uint64)
-    return [
-        instance.with_seed(int(seeds[2 * i]) << 64 | int(seeds[2 * i + 1]))
-        for i, instance in enumerate(itertools.islice(itertools.cycle(found), count))
-    ]
+    return Stream(family, entropy=entropy).first(count)
 
 
-def _drawn(family: Family, count: int, entropy: int) -> list[Instance]:
+def _drawn(family: Family, count: int, entropy: int, block: int) -> list[Instance]:
     found: list[Instance] = []
 
-    @seed(entropy)
+    @seed(entropy if block == 0 else f"{entropy}, {block}")
     @settings(
         max_examples=count,
         backend=_BACKEND,
@@ -65,3 +109,131 @@ def _drawn(family: Family, count: int, entropy: int) -> list[Instance]:
 
     collect()
     return found
+
+
+class Runs:
+    """The runs of one family, each made when it is first asked for; claims share them.
+
+    Parameters
+    ----------
+    family : Family
+        Whose runs.
+    theorem : str
+        Id of the theorem, for the instances.
+    entropy : int
+        Names the stream of instances.
+    make : callable
+        Turns an instance into a run.
+    """
+
+    def __init__(self, family: Family, theorem: str, *, entropy: int, make: Callable[[Instance], Any]) -> None:
+        self.family = family
+        self.stream = Stream(family, entropy=entropy)
+        self._theorem = theorem
+        self._make = make
+        self._runs: dict[tuple[int, int], Any] = {}
+
+    def run(self, data: int, seed: int = 0) -> Any:
+        """The run of one data set and seed."""
+        if (data, seed) not in self._runs:
+            drawn = self.stream.instance(data, seed)
+            self._runs[data, seed] = self._make(replace(drawn, theorem=self._theorem, family=self.family.name))
+        return self._runs[data, seed]
+
+
+@dataclass
+class FamilyDraws:
+    """What one claim may draw of one family: the trials are made one by one, while the budget lasts.
+
+    Parameters
+    ----------
+    case : Case
+        The claim on this family.
+    runs : Runs
+        The family's runs.
+    count : int
+        How many draws the family prescribes.
+    budget : Budget
+        How much may be drawn beyond.
+    made, spent : int, float
+        How much was drawn.
+    least : int
+        So many draws are made whatever they cost: as many as prescribed, or more.
+    """
+
+    case: Case
+    runs: Runs
+    count: int
+    budget: Budget
+    made: int = 0
+    spent: float = 0.0
+    least: int = 0
+
+    def __post_init__(self) -> None:
+        self.least = max(self.least, self.count)
+
+    def allow(self, delta: float) -> None:
+        """See to it that a claim which allows failures with probability `delta` can be decided, whatever it costs."""
+        if not self.runs.family.observed:
+            self.least = max(self.least, math.ceil(LEAST / delta))
+
+    @property
+    def lasts(self) -> bool:
+        """Whether another draw is within the budget."""
+        return self.made < self.least or (self.made < self.budget.draws and self.spent < self.budget.work)
+
+    def _trial(self, data: int, seed_number: int) -> Trial:
+        run = self.runs.run(data, seed_number)
+        self.made += 1
+        self.spent += run.work
+        return Trial(self.case, run)
+
+    def first(self, start: int = 0, stop: int | None = None) -> Iterator[Trial]:
+        """Different data, or different seeds of fixed ones; as many as the family prescribes by default."""
+        fixed = self.runs.stream.is_fixed
+        for index in range(start, self.count if stop is None else stop):
+            if not self.lasts:
+                return
+            yield self._trial(0, index) if fixed else self._trial(index, 0)
+
+    def data(self) -> Iterator[tuple[int, Trial]]:
+        """Different data, each drawn once: as many as the budget names, but most of the draws are for `again`."""
+        count = 1 if self.runs.stream.is_fixed else max(self.budget.data, self.count)
+        for number in range(count):
+            if number >= self.least // 4 and self.spent > self.budget.work / 3:
+                return
+            yield number, self._trial(number, 0)
+
+    def again(self, data: int) -> Iterator[Trial]:
+        """Draws of one data set with fresh seeds, until the budget is used up."""
+        for seed_number in itertools.count(1):
+            if not self.lasts:
+                return
+            yield self._trial(data, seed_number)
+
+
+@dataclass
+class Draws:
+    """Everything that one claim is judged on; iterating gives the prescribed draws of all its families.
+
+    Parameters
+    ----------
+    families : sequence of FamilyDraws
+        One for each family of the claim.
+    is_control : bool
+        Whether the claim is a control, which is looked at until it is refuted.
+    """
+
+    families: Sequence[FamilyDraws]
+    is_control: bool = False
+
+    def __iter__(self) -> Iterator[Trial]:
+        for family in self.families:
+            yield from family.first()
+
+    def until_refuted(self) -> Iterator[Trial]:
+        """The prescribed draws; of a control all that the budget allows, since more can only refute it."""
+        yield from self
+        if self.is_control:
+            for family in self.families:
+                yield from family.first(family.count, family.budget.draws)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ntkverify.judging.case import Trial
+from ntkverify.judging.draws import Draws
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 
-Status = Literal["holds", "violated", "inconclusive"]
+Status = Literal["holds", "violated", "inconclusive", "observed"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Verdict:
     ----------
     theorem, claim, kind, quantifier : str
         Which claim.
-    status : {"holds", "violated", "inconclusive"}
+    status : {"holds", "violated", "inconclusive", "observed"}
         The verdict proper; a control is refuted when it is violated.
     slack : float or None
         Worst slack over all instances; for ``with_probability``, unless refuted early, the factor by which the bound
@@ -37,7 +37,13 @@ class Verdict:
     witness : str or None
         JSON of the instance that violates the claim or comes closest to it.
     source : str
-        Where the theorem comes from, with its provenance.
+        Where the claim comes from, with its provenance.
+    level : str
+        What the verdict rests on: ``proved``, ``certified``, ``exact statistics``, ``float64, n instances``.
+    missed : str
+        What would have gone unnoticed, with probability 0.01 at the most.
+    unresolved : int
+        Entries that were not exercised because rounding may be more than a hundredth of them.
     """
 
     theorem: str
@@ -52,18 +58,21 @@ class Verdict:
     evidence: str
     witness: str | None = None
     source: str = ""
+    level: str = ""
+    missed: str = ""
+    unresolved: int = 0
 
     @property
     def shown(self) -> str:
         """The word for tables: a control is ``refuted`` when all is well."""
         if self.kind != "control":
             return self.status
-        return {"violated": "refuted", "holds": "not refuted"}.get(self.status, self.status)
+        return {"violated": "refuted", "holds": "not refuted", "observed": "not refuted"}.get(self.status, self.status)
 
     @property
     def passed(self) -> bool:
-        """Whether all is well: a claim holds, a control is refuted."""
-        return self.shown in ("holds", "refuted")
+        """Whether all is well: a claim holds or is only to be observed, a control is refuted."""
+        return self.shown in ("holds", "observed", "refuted")
 
     def record(self) -> dict[str, Any]:
         """Plain JSON-ready dictionary; an infinite slack (nothing measurable) is null."""
@@ -83,22 +92,30 @@ class Tally:
     vacuous: int = 0
     evidence: str = ""
     witness: str | None = None
+    level: str = ""
+    missed: str = ""
+    unresolved: int = 0
 
     def add(self, trial: Trial) -> None:
         """Count a trial; the one with the least slack is the witness."""
         outcome = trial.outcome
         self.tried += 1
         self.vacuous += outcome.vacuous
+        self.unresolved += outcome.unresolved
         if not outcome.vacuous and (self.slack is None or outcome.slack < self.slack):
             self.slack, self.witness = outcome.slack, trial.run.instance.to_json()
 
 
-def judge(theorem: Theorem, claim: Claim, trials: Iterable[Trial], *, alpha: float) -> Verdict:
-    """The verdict on one claim from its trials; `alpha` is the level that a statistical quantifier may spend."""
+def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
+    """The verdict on one claim from its draws."""
     started = time.perf_counter()
-    tally: Tally = claim.quantifier.judge(claim, trials, alpha=alpha)
-    if tally.status == "holds" and tally.tried == tally.vacuous:
-        tally.status, tally.evidence = "inconclusive", "no instance exercised the claim"
+    tally: Tally = claim.quantifier.judge(claim, draws)
+    exercised = tally.tried - tally.vacuous
+    if tally.status != "violated" and not exercised:
+        tally.status, tally.evidence, tally.missed = "inconclusive", "no instance exercised the claim", ""
+    if tally.unresolved:
+        tally.evidence += f"; {tally.unresolved} entries left out, which rounding may have decided"
+    level = tally.level or claim.quantifier.level
     return Verdict(
         theorem=theorem.id or theorem.title,
         claim=claim.name,
@@ -111,5 +128,8 @@ def judge(theorem: Theorem, claim: Claim, trials: Iterable[Trial], *, alpha: flo
         seconds=round(time.perf_counter() - started, 3),
         evidence=tally.evidence,
         witness=tally.witness,
-        source=theorem.source.label,
+        source=theorem.label_of(claim),
+        level=f"float64, {exercised} instances" if level == "float64" else level,
+        missed=tally.missed,
+        unresolved=tally.unresolved,
     )

@@ -23,7 +23,7 @@ from sympy import Rational, sqrt
 from ntkverify import always, identity, scales_as, with_probability
 from ntkverify.glossary import delta, eta, k, lambda_0, limit_norm, loss, loss_0, m, residual, residual_0, words
 from ntkverify.instances import generator
-from ntkverify.lemmas.part import Part
+from ntkverify.lemmas.part import Part, Register
 from ntkverify.lemmas.rounding import SHARP, ULP, descent_error, loss_error, so_far, started, two_losses
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.symbolic.constants.derived import derived, solve_for
@@ -53,6 +53,8 @@ class GradientDescent(Part):
         The values of those parameters that the worst case draws from.
     said : mapping of sympy.Symbol to str, optional
         How sentences write the theorem's own symbols; `ntkverify.glossary.WORDS` has those of the glossary.
+    kept_words : str, optional
+        How they write kept rate, where sympy's order of terms is not the theorem's.
     """
 
     name = "gradient descent"
@@ -66,11 +68,12 @@ class GradientDescent(Part):
         kept: sympy.Expr = HALF,
         splits: Sequence[Mapping[sympy.Symbol, Any]] = ({},),
         said: Mapping[sympy.Symbol, str] | None = None,
+        kept_words: str = "",
     ) -> None:
         super().__init__(theorem)
         self.rate, self.norm, self.kept, self.splits = rate, norm, kept, splits
         self.rate_words, self.norm_words = words(rate, said), words(norm, said)
-        self.kept_words = words(kept * rate, said)
+        self.kept_words = kept_words or words(kept * rate, said)
         a, mu, e = sympy.symbols("a mu epsilon", positive=True)
         constant, rated = theorem.constant, self.rate_words
         largest = solve_for(eta, sympy.Le(eta * Rational(3, 2) * norm, 1))
@@ -188,6 +191,20 @@ class GradientDescent(Part):
         def step_contracts(run: Any) -> Any:
             return run.losses[1:]
 
+    def beyond_stability(self, top: float = 2.1) -> None:
+        """A control: the contraction where eta ||H|| is more than 2."""
+        family = "linear recursion beyond stability"
+        self.theorem.instances(family, run=AlgebraRun, quick=20)(self.worst_recursion(top))
+        self.control(
+            f"the contraction where eta ||H|| = {top}",
+            of=self.one_step,
+            holds=always,
+            bound=1 - eta * self.rate / 2,
+            assumes=(),
+            on=family,
+            error=one_step_error,
+        )
+
     def worst_recursion(self, top: float = 1.0) -> Callable[[Any], Instance]:
         """H with its spectrum from kept rate to top/eta, r along either end or at random, I_1 along (I - eta H) r."""
 
@@ -223,7 +240,7 @@ class GradientDescent(Part):
         return vector @ vector / (run.vector @ run.vector)
 
     def premises(self, run: Any) -> Any:
-        """H symmetric, its spectrum from kept rate to 1/eta; eta rate/2 <= largest_a; |I_1| at most |r|."""
+        """H symmetric, spectrum from kept rate to 1/eta; eta rate/2 <= largest_a; |I_1| at most |r|."""
         # moves the squared norm by half of what `one_step_error` allows
         rounding, rate = 4 * len(run.vector) * ULP, run.evaluate(self.rate)
         low, spectrum = run.evaluate(self.kept * self.rate), run.eta * np.linalg.eigvalsh(run.matrix)
@@ -235,6 +252,28 @@ class GradientDescent(Part):
             & (run.eta * np.abs(run.matrix - run.matrix.T).max() <= rounding)
             & (run.eta * rate / 2 <= run.largest_a * (1 + rounding))
             & (np.linalg.norm(_along(run)) <= np.linalg.norm(run.vector) * (1 + rounding))
+        )
+
+    def largest_step(self, moved: sympy.Expr, *, assumes: Names, split: Names = (), **where: Any) -> None:
+        """The step keeps eta ||H|| <= 1 while H is within `moved` of its limit; a is within what epsilon allows."""
+        premises = (*(assumes or ()), *(split or ()))
+        self.lemma(
+            "eta ||H(k)|| <= 1 at the largest step",
+            of=self.eta_max * (self.norm + moved),
+            holds=always,
+            bound=1,
+            assumes=premises,
+            attained=True,
+            **where,
+        )
+        self.lemma(
+            f"eta {self.rate_words}/2 stays within the range that epsilon was derived for",
+            of=eta * self.rate / 2,
+            holds=always,
+            bound=self.largest_a,
+            assumes=assumes,
+            attained=True,
+            **where,
         )
 
     # -- A3 -----------------------------------------------------------------------------------------------------------
@@ -290,15 +329,15 @@ class GradientDescent(Part):
             """||theta(k+1) - theta(k)|| = eta ||J^T r|| <= sqrt(eta) ||r|| as eta ||H|| <= 1."""
             return run.drift_rms
 
-        @self.control("the root mean square drift shrinks like 1/m", holds=scales_as(-1, tolerance=0.1), on=ladder)
-        @self.lemma(
-            "the root mean square drift shrinks like m^(-1/2)",
-            holds=scales_as(Rational(-1, 2), tolerance=0.1),
-            on=ladder,
-            uses="mean_drift",
+        self.shrinks(
+            "the root mean square drift", lambda run: run.drift_rms[-1] / run.residual_0, on=ladder, uses="mean_drift"
         )
-        def drift_rate(run: Any) -> Any:
-            return run.drift_rms[-1] / run.residual_0
+
+    def shrinks(self, what: str, of: Callable[[Any], Any], *, uses: Names = (), **where: Any) -> None:
+        """Something is of the order of m^(-1/2), and not, a control, of 1/m."""
+        slow, fast = scales_as(Rational(-1, 2), tolerance=0.1), scales_as(-1, tolerance=0.1)
+        self.lemma(f"{what} shrinks like m^(-1/2)", of=of, holds=slow, uses=uses, **where)
+        self.control(f"{what} shrinks like 1/m", of=of, holds=fast, **where)
 
     # -- what it concludes --------------------------------------------------------------------------------------------
 
@@ -328,20 +367,7 @@ class GradientDescent(Part):
         def remainder_small(run: Any) -> Any:
             return (run.remainder / (run.eta * run.residual)).max() / run.evaluate(self.rate)
 
-        @self.conclusion(
-            f"{width}: lambda_min(H(k)) >= {self.kept_words} for all k",
-            holds=sure,
-            bound=self.kept * self.rate,
-            from_below=True,
-            on=on,
-            uses=uses,
-        )
-        def eigenvalue_kept(run: Any) -> Any:
-            return run.eigenvalues[:, 0]
-
-        @self.conclusion(f"{width}: eta ||H(k)|| <= 1 for all k at the step {step}", holds=sure, bound=1, on=on)
-        def step_kept(run: Any) -> Any:
-            return run.eta * run.eigenvalues[:, -1]
+        self.spectrum(self.conclusion, on=on, before=f"{width}: ", step=f" at the step {step}", uses=uses)
 
         @self.control(
             f"the rate on networks of {few}, the chain ignored",
@@ -360,6 +386,27 @@ class GradientDescent(Part):
         )
         def linear_rate(run: Any) -> Any:
             return run.losses
+
+    def spectrum(
+        self, add: Callable[..., Register], *, on: Names, before: str = "", step: str = "", uses: Names = ()
+    ) -> None:
+        """lambda_min(H(k)) >= kept rate and eta ||H(k)|| <= 1 with probability 1 - delta; `add` says as what."""
+        sure = with_probability(1 - delta)
+
+        @add(
+            f"{before}lambda_min(H(k)) >= {self.kept_words} for all k",
+            holds=sure,
+            bound=self.kept * self.rate,
+            from_below=True,
+            on=on,
+            uses=uses,
+        )
+        def eigenvalue_kept(run: Any) -> Any:
+            return run.eigenvalues[:, 0]
+
+        @add(f"{before}eta ||H(k)|| <= 1 for all k{step}", holds=sure, bound=1, on=on, uses=uses)
+        def step_kept(run: Any) -> Any:
+            return run.eta * run.eigenvalues[:, -1]
 
     def controls(self, *, on: Names, unstable: Names, assumes: Names) -> None:
         """The rate of the largest eigenvalue; and a loss that never increases at 5/2 over the norm."""

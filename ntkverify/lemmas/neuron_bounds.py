@@ -9,6 +9,9 @@ are the gradients of an interior and of a boundary sample.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import sympy
 
 from ntkverify.symbolic.constants.derived import Derived, derived
@@ -49,6 +52,31 @@ def relu_cubed_block() -> Derived:
     """||J_r||_F <= C_g |w_r|^2/sqrt(m) for ReLU^3."""
     reason = "triangle inequality for the gradients of an interior and of a boundary sample at |w| = 1"
     return derived(block_bound(*_relu_cubed_derivatives(), rho), reason)
+
+
+def smooth_block(first: sympy.Expr, second: sympy.Expr, third: sympy.Expr) -> Derived:
+    """||J_r||_F <= C_g max(1, |w_r|^2)/sqrt(m), from bounds of the activation's derivatives."""
+    return derived(block_bound(first, second, third, rho), "triangle inequality, term by term")
+
+
+def smooth_slope(second: sympy.Expr, third: sympy.Expr, fourth: sympy.Expr) -> Derived:
+    """||J_r(w) - J_r(w')||_F <= C_L B^2 |w_r - w'_r|/sqrt(m)."""
+    return derived(block_slope(second, third, fourth, rho), "each term of psi and chi differentiated in w")
+
+
+def smooth_curvature(third: sympy.Expr, fourth: sympy.Expr, fifth: sympy.Expr) -> Derived:
+    """||D^2 J_r|| <= C_T B^2/sqrt(m)."""
+    return derived(block_curvature(third, fourth, fifth, rho), "each term of psi and chi differentiated twice in w")
+
+
+def neuron_blocks(run: Any) -> Any:
+    """sqrt(m) ||J_r||_F of each neuron as drawn, (m,)."""
+    return np.sqrt(run.m * np.square(run.jacobian_at(run.weights)).sum(axis=(0, 2)))
+
+
+def neuron_sizes(run: Any) -> Any:
+    """|w_r|^2 of each neuron as drawn, (m,)."""
+    return np.square(run.weights).sum(axis=1)
 
 
 def _relu_cubed_derivatives() -> tuple[sympy.Expr, sympy.Expr, sympy.Expr]:

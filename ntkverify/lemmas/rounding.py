@@ -29,6 +29,17 @@ def descent_error(run: Any) -> Any:
     return 4 * (errors[1:] + errors[:-1]) + run.eta * depth * (traces * run.residual)[:, None]
 
 
+def regression_error(run: Any) -> Any:
+    """The same where eta ||H|| <= 1 or so and the Gram matrix is rounded relatively: ReLU regression, (K, N)."""
+    errors, r = run.trajectory.residuals_error, np.abs(run.trajectory.residuals[:-1])
+    return 4 * (errors[1:] + errors[:-1]) + 8 * run.n * ULP * r.max(1, keepdims=True)
+
+
+def remainder_error(run: Any) -> Any:
+    """Each neuron's remainder cancels terms of the size of its output, (K,)."""
+    return run.remainder_error
+
+
 def solve_error(run: Any) -> Any:
     """Rounding of both residuals, of the remainder's terms and of a natural gradient step's solve, (K, N)."""
     errors = run.trajectory.residuals_error

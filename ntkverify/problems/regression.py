@@ -12,9 +12,9 @@ from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import as_samples
-from ntkverify.measures.initial import Shift, worst_shift
+from ntkverify.measures.initial import Shift, initial_sweep, worst_shift
 from ntkverify.problems.records import RecordStore
-from ntkverify.problems.trained import TrainedRun
+from ntkverify.problems.trained import MethodName, TrainedRun
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import Neuron, regression_neuron
 from ntkverify.theorem.instance import Instance
@@ -214,3 +214,24 @@ class RegressionRun(TrainedRun):
         """(I - eta H(k)) r(k), (K, n)."""
         r, grams = self.trajectory.residuals[:-1], self.trajectory.grams[:-1]
         return r - self.eta * np.einsum("kij,kj->ki", grams, r)
+
+
+class NaturalRegressionRun(TrainedRun):
+    """Two-layer ReLU regression by natural gradient descent; targets are relative to the initial outputs."""
+
+    method: MethodName = "natural gradient"
+
+    @functools.cached_property
+    def samples(self) -> Samples:
+        """Inputs, and targets at the given residuals from the initial outputs."""
+        inputs = self.instance.array("inputs")
+        neuron = regression_neuron("relu", dimension=inputs.shape[1])
+        start = initial_sweep(
+            as_samples(neuron, inputs), seed=self.instance.weight_seed, width=self.instance.width, radius=0.0
+        )
+        return as_samples(neuron, inputs, start.outputs - self.instance.array("start"))
+
+    @property
+    def sigma_0(self) -> Any:
+        """Least singular value of J(0)."""
+        return np.sqrt(self.eigenvalues[0, 0])

@@ -147,6 +147,16 @@ class Run:
         return record
 
     @property
+    def work(self) -> float:
+        """What measuring this run costs, in neurons times residuals times sweeps; 1 where nothing is trained."""
+        return 1.0
+
+    @property
+    def has_overflowed(self) -> bool:
+        """Whether the run left the range of float64, so that what is measured of it may be no number."""
+        return False
+
+    @property
     def has_measured(self) -> bool:
         """Whether anything was swept yet."""
         return bool(self._records)

@@ -61,6 +61,11 @@ class TrainedRun(Run):
         return self.samples.neuron
 
     @property
+    def work(self) -> float:
+        """Neurons times residuals times sweeps: one of the start, and one a step."""
+        return float(self.instance.width) * self.samples.total * (1 + self.instance.steps)
+
+    @property
     def kind(self) -> str:
         """What distinguishes this problem among runs of one instance."""
         return str([b.block.features for b in self.samples.blocks])
@@ -88,6 +93,12 @@ class TrainedRun(Run):
             return executor_of(_with_exact_roots(samples), backend="ball", bits=ctx.prec)
         chosen = self.backend if self.backend != "auto" else fastest_backend(samples, self.instance.width)
         return executor_of(samples, backend=chosen)
+
+    @property
+    def has_overflowed(self) -> bool:
+        """Whether the training left the range of float64."""
+        found = vars(self).get("trajectory")
+        return found is not None and not self.is_exact and not np.isfinite(self.numbers(found.residuals)).all()
 
     # -- the network as drawn ---------------------------------------------------------------------------------------
 
@@ -264,6 +275,12 @@ class TrainedRun(Run):
     def gram_drift(self) -> Any:
         """||H(k) - H(0)||_F, (K+1,)."""
         return np.linalg.norm(self.trajectory.grams - self.trajectory.grams[0], axis=(1, 2))
+
+    @property
+    def gram_drift_error(self) -> Any:
+        """Bound of its rounding error, (K+1,): it cancels two Gram matrices, each known to some hundred ulps."""
+        lengths = np.linalg.norm(self.trajectory.grams, axis=(1, 2))
+        return 2.0**10 * np.finfo(np.float64).eps * (lengths + lengths[0])
 
     @property
     def remainder(self) -> Any:

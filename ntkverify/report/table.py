@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-HEADINGS = ("claim", "quantifier", "verdict", "slack", "instances", "vacuous", "seconds")
+HEADINGS = ("claim", "quantifier", "verdict", "slack", "instances", "vacuous", "would have missed", "seconds")
 
 
 def format_slack(slack: float | None) -> str:
@@ -45,6 +45,7 @@ def verdict_table(records: Iterable[Mapping[str, Any]], *, width: int = 120) -> 
                 format_slack(r["slack"]),
                 str(r["instances"]),
                 str(r["vacuous"]),
+                r.get("missed", ""),
                 f"{r['seconds']:.1f}",
             )
             for r in group

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -40,8 +41,12 @@ class Source:
     @property
     def label(self) -> str:
         """One line: paper, version and provenance."""
+        return self.labelled(self.provenance)
+
+    def labelled(self, provenance: Provenance) -> str:
+        """The same for a statement of this source with a provenance of its own."""
         paper = f"arXiv {self.arxiv}" + (f" v{self.version}" if self.version else "") if self.arxiv else "own"
-        return f"{paper}, {self.provenance}"
+        return f"{paper}, {provenance}"
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,8 @@ class Claim:
     attained : bool
         Whether instances are known to reach the bound: there an excess within the rounding error is
         equality, elsewhere it leaves the verdict inconclusive.
+    provenance : {"quoted", "derived", "reconstructed"} or None
+        Where this statement comes from, if not like its theorem.
     uses : tuple of str
         What its proof rests on besides what its bound says: claims by their sentence or by their function's name, or
         parts by their name.
@@ -109,6 +116,7 @@ class Claim:
     assumes: tuple[str, ...]
     on: tuple[str, ...]
     attained: bool = False
+    provenance: Provenance | None = None
     uses: tuple[str, ...] = ()
     part: str = ""
 
@@ -151,10 +159,33 @@ class Family:
     run : callable
         Turns an instance into a run.
     counts : dict of str to int
-        Draws per profile.
+        Draws that each profile prescribes.
+    observed : str
+        Why claims on these instances are too dear to be confirmed; empty if they are not.
     """
 
     name: str
     build: Callable[..., Any]
     run: Callable[..., Any]
     counts: Mapping[str, int]
+    observed: str = ""
+
+
+def measured(of: str | sympy.Expr | Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What a run answers for under a name, or an expression at its numbers, as a function of the run."""
+    if isinstance(of, str):
+        get = operator.attrgetter(of)
+
+        def named(run: Any) -> Any:
+            return get(run)
+
+        return named
+    if not isinstance(of, sympy.Basic | int | float):
+        return of
+    expression = sympy.sympify(of)
+
+    def evaluated(run: Any) -> Any:
+        return run.evaluate(expression)
+
+    evaluated.expression = expression  # type: ignore[attr-defined]  # the graph of the proof reads its constants
+    return evaluated

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from ntkverify.arrays import Difference
 
 if TYPE_CHECKING:
     from ntkverify.theorem.parts import Claim
@@ -26,8 +28,8 @@ class Quantifier(ABC):
 
     name: str
 
-    #: whether its verdict spends a share of the session's budget of false alarms
-    is_statistical: ClassVar[bool] = False
+    #: what a verdict rests on where runs decide; ``"float64"`` is followed by the number of instances
+    level: ClassVar[str] = "float64"
     #: whether a single run refutes a claim; then searches climb single runs, and balls certify what they find
     is_decided_by_one_run: ClassVar[bool] = False
     #: whether draws of a single instance refute it: searches select instances, and fresh seeds decide
@@ -40,8 +42,12 @@ class Quantifier(ABC):
     takes_expressions: ClassVar[bool] = False
 
     @abstractmethod
-    def judge(self, claim: Claim, trials: Iterable[Any], *, alpha: float) -> Any:
-        """The `ntkverify.judging.verdict.Tally` of a claim's trials; `alpha` is the level that a test may spend."""
+    def judge(self, claim: Claim, draws: Any) -> Any:
+        """The `ntkverify.judging.verdict.Tally` of a claim.
+
+        `draws` is a `ntkverify.judging.draws.Draws`; iterating over it gives the trials that the claim's families
+        prescribe. Levels and budgets stand in `ntkverify.judging.budget`.
+        """
 
     def objection(self, claim: Claim) -> str:
         """What is missing or contradictory in a claim; empty if nothing is."""
@@ -55,9 +61,9 @@ class Quantifier(ABC):
             return f"holds {self.name} and measures no run; give its function the parameter run."
         return ""
 
-    def measured(self, claim: Claim, run: Any, numbers: Callable[[Any], Any]) -> Any:
-        """What a claim measures of a run; `numbers` turns it into arrays of float64 or of balls."""
-        return numbers(claim.measure(run))
+    def measured(self, found: Any, numbers: Callable[[Any], Any]) -> Any:
+        """The measured quantity, from what a measure returned; `numbers` makes arrays of float64 or of balls."""
+        return numbers(found.left) - numbers(found.right) if isinstance(found, Difference) else numbers(found)
 
     def limits(self, trial: Any) -> tuple[Any, Any] | None:
         """The bound of a `ntkverify.judging.case.Trial` and its rounding error; None if one run exceeds nothing."""

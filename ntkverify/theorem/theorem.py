@@ -16,8 +16,10 @@ import sympy
 from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
-from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Roles, Source
+from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Provenance, Roles, Source, measured
+from ntkverify.theorem.proof import proof_of
 from ntkverify.theorem.quantifier import Quantifier
+from ntkverify.theorem.symbols import refuse_homonyms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")
@@ -83,7 +85,14 @@ class Theorem:
         return register
 
     def instances(
-        self, name: str, *, run: Callable[..., Any], quick: int, ci: int | None = None, thorough: int | None = None
+        self,
+        name: str,
+        *,
+        run: Callable[..., Any],
+        quick: int,
+        ci: int | None = None,
+        thorough: int | None = None,
+        observed: str = "",
     ) -> Callable[[Function], Function]:
         """Name a family of instances.
 
@@ -97,7 +106,12 @@ class Theorem:
         run : callable
             Turns an instance into a run, for instance `ntkverify.problems.regression.RegressionRun`.
         quick, ci, thorough : int
-            How many each profile draws; ``ci`` defaults to twice ``quick`` and ``thorough`` to ten times it.
+            How many draws each profile prescribes; ``ci`` defaults to twice ``quick`` and ``thorough`` to ten times it.
+            Claims that every draw must satisfy, and laws, are judged on as many; a claim of probability draws until it
+            is decided, within the profile's budget (`ntkverify.judging.budget`).
+        observed : str, optional
+            Why these instances are too dear for claims of probability to be confirmed on them. Such a claim, not
+            refuted but not confirmed either, is ``observed`` and passes. One family in ten at most.
         """
         if ci is None:
             ci = 2 * quick
@@ -111,7 +125,7 @@ class Theorem:
 
         def register(function: Function) -> Function:
             self._once(name, self.families, "family of instances")
-            self.families[name] = Family(name, function, run, counts)
+            self.families[name] = Family(name, function, run, counts, observed)
             return function
 
         return register
@@ -141,8 +155,13 @@ class Theorem:
             Families of instances; all of the theorem's by default.
         attained : bool, optional
             The bound is known to be reached, so that an excess within the rounding error is equality.
+        provenance : {"quoted", "derived", "reconstructed"}, optional
+            Where this statement comes from; like the theorem by default.
         uses : str or sequence of str, optional
             What its proof rests on, see `ntkverify.theorem.proof`.
+        of : str, sympy.Expr or callable, optional
+            The measured quantity, where it is something that a run answers for by name (``"drift"``,
+            ``"trajectory.gradients"``) or an expression; then there is nothing to decorate.
         """
         return self._claim(name, "conclusion", **options)
 
@@ -181,8 +200,10 @@ class Theorem:
         assumes: str | Sequence[str] | None = None,
         on: str | Sequence[str] | None = None,
         attained: bool = False,
+        provenance: Provenance | None = None,
         uses: str | Sequence[str] = (),
         part: str = "",
+        of: str | sympy.Expr | Callable[[Any], Any] | None = None,
     ) -> Callable[[Function], Function]:
         def register(function: Function) -> Function:
             self._once(name, self.claims, "claim")
@@ -198,11 +219,14 @@ class Theorem:
                 assumes=("*",) if assumes is None else (assumes,) if isinstance(assumes, str) else tuple(assumes),
                 on=("*",) if on is None else (on,) if isinstance(on, str) else tuple(on),
                 attained=attained,
+                provenance=provenance,
                 uses=(uses,) if isinstance(uses, str) else tuple(uses),
                 part=part,
             )
             return function
 
+        if of is not None:
+            register(measured(of))
         return register
 
     def _once(self, name: str, present: Mapping[str, Any], what: str) -> None:
@@ -215,6 +239,10 @@ class Theorem:
         """Families of instances on which a claim is checked."""
         names = tuple(self.families) if claim.on == ("*",) else claim.on
         return tuple(self.families[name] for name in names)
+
+    def label_of(self, claim: Claim) -> str:
+        """Paper, version and provenance of a claim."""
+        return self.source.labelled(claim.provenance or self.source.provenance)
 
     def assumptions_of(self, claim: Claim) -> tuple[Assumption, ...]:
         """Assumptions that a claim needs."""
@@ -304,8 +332,16 @@ class Theorem:
         ):
             if kind not in kinds:
                 raise NtkVerifyError(f"{who} has no {kind}; {remedy}.")
+        observed = [family.name for family in self.families.values() if family.observed]
+        if len(observed) > max(1, len(self.families) // 10):
+            raise NtkVerifyError(
+                f"{who} only observes {', '.join(map(repr, observed))}; that is for one family of instances in ten, "
+                "draw cheaper ones."
+            )
         for claim in self.claims.values():
             self._validate_claim(claim, f"claim {claim.name!r} of {who}")
+        refuse_homonyms(self)
+        proof_of(self)
 
     def _validate_claim(self, claim: Claim, who: str) -> None:
         if not claim.on and not claim.is_symbolic:

@@ -1,17 +1,15 @@
 """A quantifier of one's own is one class: everything else asks it."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import sympy
+from scipy import stats
 
 from ntkverify import Check, Instance, NtkVerifyError, Source, Theorem, always
-from ntkverify.judging import statistics
-from ntkverify.judging.check import count_tests
 from ntkverify.judging.quantifiers.always import Always
-from ntkverify.judging.quantifiers.population import OfPopulation
+from ntkverify.judging.quantifiers.population import Decision, OfPopulation
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.report.table import verdict_table
 from ntkverify.search.campaign.cells import cells_of
@@ -24,10 +22,13 @@ class MedianAtMost(OfPopulation):
 
     limit: float
 
-    def decide(self, sample, trials, *, alpha):
-        test = statistics.failure_rate(int((sample > self.limit).sum()), [0.5] * len(sample), alpha=alpha)
-        status = "violated" if test.rejected else "inconclusive" if math.isinf(test.detectable) else "holds"
-        return status, self.limit / np.median(sample), f"{test.failures} of {test.draws} draws are above {self.limit}"
+    def decide(self, sample, trials, *, refute, confirm, tolerated):
+        above = int((sample > self.limit).sum())
+        low, high = (
+            stats.binomtest(above, sample.size).proportion_ci(1 - 2 * level) for level in (refute, 1 - confirm)
+        )
+        status = "violated" if low.low > 0.5 else "holds" if high.high <= tolerated * 0.5 else "inconclusive"
+        return Decision(status, self.limit / np.median(sample), f"{above} of {sample.size} are above {self.limit}")
 
 
 class AlmostAlways(Always):
@@ -48,16 +49,16 @@ def exponential(*, draws=60):
     return theorem
 
 
-def test_it_is_judged_with_a_share_of_the_budget_and_shown():
+def test_it_is_judged_and_shown():
     theorem = exponential()
-    assert count_tests([theorem]) == 2
     verdicts = list(Check(theorem).verdicts())
     assert [verdict.shown for verdict in verdicts] == ["holds", "holds", "refuted"]
     assert verdicts[0].slack == pytest.approx(1 / np.log(2), rel=0.5)
     lines = verdict_table([verdict.record() for verdict in verdicts], width=120)
     for name in ("median at most 1 ", "almost always ", "median at most 0.1 "):
         assert sum(f" {name}" in line for line in lines) == 1
-    assert Check(exponential(draws=5)).verdict(theorem.claims["the median is at most one"]).status == "inconclusive"
+    few = Check(exponential(draws=5)).verdict(theorem.claims["the median is at most one"])
+    assert few.instances in (5, 10, 20)  # drawn on until it is decided
 
 
 def test_its_claims_are_searched_if_one_instance_decides(tmp_path):

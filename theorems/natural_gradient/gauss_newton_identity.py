@@ -14,11 +14,11 @@ import numpy as np
 import sympy
 from hypothesis import strategies as st
 
-from ntkverify import Source, Theorem, always, identity
-from ntkverify.instances import box_points, generator, is_decomposition
-from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.problems.pinn import PinnRun
-from ntkverify.theorem.instance import Instance
+from ntkverify import Instance, Source, Theorem, always, identity
+from ntkverify.instances import box_points, generator
+from ntkverify.lemmas.natural_gradient import decomposed
+from ntkverify.lemmas.rounding import ULP
+from ntkverify.problems.jacobians import JacobianRun, NetworkJacobianRun
 from ntkverify.training import dense_least_norm
 
 theorem = Theorem(
@@ -31,51 +31,10 @@ theorem = Theorem(
     """,
 )
 
-ULP = np.finfo(float).eps
 mu, least = sympy.symbols("mu least", positive=True)
+theorem.declare(data={"left": ("N", "N"), "singular": ("N",), "right": ("P", "N"), "vector": ("N",)})
 
-
-class JacobianRun(AlgebraRun):
-    """A Jacobian with left and right singular vectors and singular values given."""
-
-    @property
-    def jacobian(self):
-        """J, (N, P)."""
-        return (self.left * self.singular) @ self.right.T
-
-    @property
-    def least(self):
-        """Least eigenvalue of J J^T."""
-        return self.singular.min() ** 2
-
-    @property
-    def scale(self):
-        """Bound of the rounding error: backward errors of 16 N P eps, amplified by the squared condition number."""
-        condition = self.singular.max() / self.singular.min()
-        size = np.linalg.norm(self.vector) / self.singular.min()
-        return 16 * len(self.singular) * len(self.right) * ULP * condition**2 * size
-
-
-class NetworkJacobianRun(PinnRun):
-    """The Jacobian of a freshly drawn network and its initial residual."""
-
-    @property
-    def jacobian(self):
-        """J, (N, P)."""
-        rows = self.jacobian_at(self.weights)
-        return rows.reshape(len(rows), -1)
-
-    @property
-    def vector(self):
-        """r(0)."""
-        return self.at_start.outputs - self.scaled_targets
-
-    @property
-    def scale(self):
-        """As for a Jacobian with its singular values given."""
-        singular = np.linalg.svd(self.jacobian, compute_uv=False)
-        size = np.linalg.norm(self.vector) / singular[-1]
-        return 16 * self.jacobian.size * ULP * (singular[0] / singular[-1]) ** 2 * size
+# ---- instances, and the two steps -----------------------------------------------------------------------------------
 
 
 @theorem.instances("random Jacobian", run=JacobianRun, quick=100, thorough=2000)
@@ -98,12 +57,7 @@ def network(draw):
     return Instance(data=box_points(draw, 2, 2, 2), width=60)
 
 
-BOTH = ("random Jacobian", "physics-informed network")
-
-
-def decomposed(run):
-    """Whether J has full rank and these are its singular values and vectors."""
-    return is_decomposition(run.left, run.singular, run.right)
+RANDOM, BOTH = "random Jacobian", ("random Jacobian", "physics-informed network")
 
 
 def natural(run):
@@ -126,6 +80,8 @@ def damped(run, weight):
 
 # ---- the identity -------------------------------------------------------------------------------------------------
 
+SAME = {"holds": identity, "error": lambda run: run.scale}
+
 
 @theorem.lemma("(J^T J + mu)^(-1) J^T = J^T (J J^T + mu)^(-1), two rows and three columns", holds=identity)
 def push_through():
@@ -135,24 +91,44 @@ def push_through():
     return left.expand(), ((jacobian.T * jacobian + mu * sympy.eye(3)) * jacobian.T).expand()
 
 
-@theorem.conclusion(
-    "natural gradient = energy natural gradient (Gauss-Newton)", holds=identity, on=BOTH, error=lambda run: run.scale
-)
+@theorem.conclusion("natural gradient = energy natural gradient (Gauss-Newton)", on=BOTH, uses="push_through", **SAME)
 def same_step(run):
     return natural(run), energy(run)
 
 
+@theorem.control(
+    "natural gradient is the gradient scaled to solve J v = r along it",
+    on=BOTH,
+    given=lambda run: np.full(run.jacobian.shape[1], len(run.vector) > 1),
+    **SAME,
+)
+def scaled_gradient(run):
+    gradient = run.jacobian.T @ run.vector
+    along = run.jacobian @ gradient
+    return natural(run), gradient * (along @ run.vector) / (along @ along)
+
+
+@theorem.control("damping by lambda_min changes nothing", on=RANDOM, **SAME)
+def damping_free(run):
+    return damped(run, run.least), natural(run)
+
+
+# ---- damping, and the shortest solution -----------------------------------------------------------------------------
+
 length = theorem.quantity("length", lambda run: np.linalg.norm(natural(run)))
+DAMPED = {"holds": always, "on": RANDOM, "error": lambda run: 4 * run.scale}
 
 
+@theorem.control(
+    "the damped step is off by at most half of mu/(mu + lambda_min)", bound=mu / (mu + least) * length / 2, **DAMPED
+)
 @theorem.conclusion(
     "the damped step is off by at most mu/(mu + lambda_min) of its length, sharp",
-    holds=always,
     bound=mu / (mu + least) * length,
-    on="random Jacobian",
     given=lambda run: decomposed(run) and run.mu > 0,
-    error=lambda run: 4 * run.scale,
     attained=True,
+    uses="push_through",
+    **DAMPED,
 )
 def damping(run):
     return np.linalg.norm(damped(run, run.mu) - natural(run))
@@ -164,56 +140,15 @@ def other_lengths(run):
     return np.linalg.norm(natural(run)[:, None] + kernel, axis=0)
 
 
-shortest = theorem.quantity("shortest", lambda run: other_lengths(run).min())
-
-
 @theorem.lemma(
     "no solution of J v = r is shorter",
     holds=always,
-    bound=shortest,
-    on="random Jacobian",
+    bound=theorem.quantity("shortest", lambda run: other_lengths(run).min()),
+    on=RANDOM,
     given=decomposed,
     error=lambda run: run.scale + 64 * ULP * np.linalg.norm(run.others),
     attained=True,  # by square Jacobians
+    uses="same_step",
 )
 def least_norm(run):
     return np.linalg.norm(natural(run))
-
-
-# ---- controls: false on purpose -----------------------------------------------------------------------------------
-
-
-@theorem.control(
-    "damping by lambda_min changes nothing",
-    holds=identity,
-    on="random Jacobian",
-    error=lambda run: run.scale,
-)
-def damping_free(run):
-    return damped(run, run.least), natural(run)
-
-
-@theorem.control(
-    "natural gradient is the gradient scaled to solve J v = r along it",
-    holds=identity,
-    on=BOTH,
-    error=lambda run: run.scale,
-    given=lambda run: (
-        np.ones(run.jacobian.shape[1], bool) if len(run.vector) > 1 else np.zeros(run.jacobian.shape[1], bool)
-    ),
-)
-def scaled_gradient(run):
-    gradient = run.jacobian.T @ run.vector
-    along = run.jacobian @ gradient
-    return natural(run), gradient * (along @ run.vector) / (along @ along)
-
-
-@theorem.control(
-    "the damped step is off by at most half of mu/(mu + lambda_min)",
-    holds=always,
-    bound=mu / (mu + least) * length / 2,
-    on="random Jacobian",
-    error=lambda run: 4 * run.scale,
-)
-def damping_half(run):
-    return np.linalg.norm(damped(run, run.mu) - natural(run))

@@ -104,7 +104,7 @@ def homogeneous(run):
     return product, 3 * outputs
 
 
-descent.recursion(on=TRAINED, assumes=DATA)
+descent.recursion(on=TRAINED, assumes=DATA, uses="homogeneous")
 descent.contraction(on=("training", "separated", "narrow"))
 descent.spectral_step(on=TRAINED, assumes=DATA)
 
@@ -165,7 +165,11 @@ descent.mean_drift(on="training", ladder="ladder of widths")
 SQUARE_ROOT = {"holds": scales_as(Rational(-1, 2), tolerance=0.1), "on": "ladder of widths"}
 
 
-@theorem.lemma("max_r ||w_r(k) - w_r(0)||/max_r ||w_r||^2 shrinks like m^(-1/2)", **SQUARE_ROOT)
+@theorem.lemma(
+    "max_r ||w_r(k) - w_r(0)||/max_r ||w_r||^2 shrinks like m^(-1/2)",
+    uses="max_r ||w_r(k) - w_r(0)|| <=",
+    **SQUARE_ROOT,
+)
 def largest_drift_rate(run):
     return run.drift[-1] / run.trajectory.weight_norm.max() ** 2 / run.residual_0
 
@@ -178,5 +182,11 @@ def largest_drift(run):
 # ---- the rate -----------------------------------------------------------------------------------------------------
 
 descent.implication(on=("training", "separated"))
-descent.at_width("16384 neurons", on="separated", narrow="narrow", few="4 to 32 neurons")
+descent.at_width(
+    "16384 neurons",
+    on="separated",
+    narrow="narrow",
+    few="4 to 32 neurons",
+    uses=("step_fits", "max_r ||w_r(k) - w_r(0)|| <="),
+)
 descent.controls(on="training", unstable="step beyond stability", assumes=DATA)

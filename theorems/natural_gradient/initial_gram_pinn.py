@@ -16,26 +16,20 @@ Chebyshev's width 16 V/(delta lambda_0^2) is within reach for two samples, and r
 average over the samples.
 """
 
-import functools
-import math
-from dataclasses import replace
-
 import numpy as np
 import sympy
 from hypothesis import strategies as st
-from scipy import stats
-from sympy import Float, Rational, log, pi, sqrt
+from sympy import Rational, log, sqrt
 
-from ntkverify import Source, Theorem, always, identity, scales_as, with_probability
-from ntkverify.glossary import d, delta, lambda_0, m
-from ntkverify.instances import generator, space_time_points
-from ntkverify.lemmas.neuron_bounds import interior_bound
-from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, problem_limit, problem_neuron
-from ntkverify.symbolic.constants.chain import derived, solve_for
-from ntkverify.symbolic.expression.functions import PositivePower
-from ntkverify.symbolic.network.activations import positive_power
-from ntkverify.theorem.instance import Instance
+from ntkverify import Instance, Source, Theorem, always, identity, with_probability
+from ntkverify.glossary import d, delta, lambda_0, m, n
+from ntkverify.instances import CORNER, families, space_time_points
+from ntkverify.lemmas.concentration import Concentration, bernstein, chebyshev, chebyshev_width
+from ntkverify.lemmas.neuron_bounds import neuron_blocks, neuron_sizes, relu_cubed_interior, rho
+from ntkverify.lemmas.pinn import moments
+from ntkverify.lemmas.pinn.heavy_tail import HeavyTail
+from ntkverify.problems.pinn import PinnRun, heat_equation, pinn, problem_limit
+from ntkverify.symbolic.constants.derived import derived
 
 theorem = Theorem(
     "Initial Gram matrix of a ReLU^3 physics-informed network",
@@ -53,60 +47,13 @@ theorem.erratum(
     "more than any exp(-c m t^2)."
 )
 
-rho = sympy.Symbol("rho", positive=True)  # largest |(x, 1)|
+# ---- constants: a neuron with ||w|| <= B, and the width by Chebyshev -------------------------------------------------
 
-# ---- exact moments of a sample's gradient, from the neuron --------------------------------------------------------
-
-
-def fourth_moment(dimension, block):
-    """E||grad||^4 in the coordinates: half the Gaussian moment of a polynomial, even and restricted to a half space."""
-    neuron = problem_neuron("relu3", heat_equation, dimension)
-    frozen = neuron.frozen[0]
-    gradient = [g.subs(frozen, 1).replace(PositivePower, lambda z, k: z**k) for g in neuron.gradients[block][0]]
-    square = sympy.Poly(sympy.expand(sum(g**2 for g in gradient)), *neuron.weights)
-    total = 0
-    for powers, coefficient in (square**2).terms():
-        if all(power % 2 == 0 for power in powers):
-            total += coefficient * sympy.prod([sympy.factorial2(power - 1) for power in powers if power])
-    return sympy.expand(total / 2)
-
-
-@functools.lru_cache
-def moments(dimension, order):
-    """Per block, E||grad||^order as a function of the points."""
-    limit = problem_limit("relu3", heat_equation, dimension)
-    found = {}
-    for block in ("interior", "boundary"):
-        e = fourth_moment(dimension, block) if order == 4 else limit.trace_expression(block)
-        found[block] = sympy.lambdify(limit.neuron.coordinates, e, "numpy")
-    return found
-
-
-def second_moments(run):
-    """E||psi_p||^2 and E||chi_j||^2 at the run's points."""
-    dimension = run.points["interior"].shape[1]
-    return {b: np.broadcast_to(f(*run.points[b].T), len(run.points[b])) for b, f in moments(dimension, 2).items()}
-
-
-def spread(run):
-    """V >= E||G||_F^2: by Minkowski in L^2, sqrt V is the sum over samples of (E||grad||^4)^(1/2) / n_b."""
-    fourth = moments(run.points["interior"].shape[1], 4)
-    return sum(np.mean(np.sqrt(f(*run.points[b].T)) * np.ones(len(run.points[b]))) for b, f in fourth.items()) ** 2
-
-
-V = theorem.quantity("V", spread)
-
-# ---- constants: a neuron with ||w|| <= B ---------------------------------------------------------------------------
-
-first, second, third = (positive_power(3)(rho, order) for order in (1, 2, 3))  # sigma', sigma'', sigma''' at rho |w|
-
-K = theorem.constant(
-    "K",
-    derived(interior_bound(first, second, third, rho), "triangle inequality for psi at |w| = 1"),
-    "||psi(w)|| <= K |w|^2",
-)
+V = theorem.quantity("V", moments.spread)
+largest_moment = theorem.quantity("largest_moment", moments.largest_moment)
+K = theorem.constant("K", relu_cubed_interior(), "||psi(w)|| <= K |w|^2")
 C_g = theorem.constant(
-    "C_g", derived(sqrt(K**2 + (first * rho) ** 2), "means of ||psi||^2 and ||chi||^2"), "||G(w)||_F <= C_g^2 |w|^4"
+    "C_g", derived(sqrt(K**2 + (3 * rho**3) ** 2), "means of ||psi||^2 and ||chi||^2"), "||G(w)||_F <= C_g^2 |w|^4"
 )
 t_ = log(2 * m / delta)
 B_2 = theorem.constant(
@@ -116,104 +63,46 @@ B_2 = theorem.constant(
 )
 width = theorem.constant(
     "width",
-    solve_for(m, sympy.Le(V / (m * delta), (lambda_0 / 4) ** 2)),
+    chebyshev_width(V, lambda_0 / 4),
     "sufficient for ||H(0) - H^inf|| <= lambda_0/4 with probability 1 - delta",
 )
 M = theorem.constant("M", derived(2 * C_g**2 * B_2**2, "G minus its mean, truncated"), "deviation of one neuron")
-
-# ---- one neuron of one boundary sample at the origin, for the dropped term ----------------------------------------
-
-chi_4 = fourth_moment(1, "boundary").subs(sympy.Symbol("x_0", real=True), 0)
-mean = problem_limit("relu3", heat_equation, 1).trace_expression("boundary").subs(sympy.Symbol("x_0", real=True), 0)
-variance = chi_4 - mean**2
-
-
-def log_tail(deviation, width):
-    """Logarithm of 1/2 P(9 g_+^4 >= 2 t m + mean)."""
-    return float(-np.log(2) + stats.norm.logsf(((2 * deviation * width + float(mean)) / 9) ** 0.25))
-
-
-deviation_, rate_, neurons = sympy.symbols("deviation rate neurons", positive=True)
-s_ = sympy.Symbol("s", positive=True)  # the square root of the width
-# minus the logarithm of 1/2 P(g >= x), x^2 = sqrt(2 t m + mean)/3 >= 1, is at most x^2 + log(4 sqrt(2 pi)) by Mills'
-# ratio x/(1 + x^2) and log x <= x^2/2; and x^2 <= (sqrt(2 t m) + sqrt(mean))/3
-spoiled_root = max(
-    sympy.solve(
-        rate_ * deviation_**2 * s_**2 - log(2) - (sqrt(2 * deviation_) * s_ + sqrt(mean)) / 3 - log(4 * sqrt(2 * pi)),
-        s_,
-    ),
-    key=lambda root: root.subs({deviation_: 1, rate_: 1}),
-)
-spoiled_width = theorem.constant(
-    "spoiled_width",
-    derived(sympy.Max(spoiled_root**2, 2 * variance / deviation_**2), "Mills' ratio and Chebyshev's inequality"),
-    "one neuron is likelier to spoil the Gram matrix by t than 2 exp(-c m t^2) from this width on",
-)
+theorem.declare(width=width, data={"interior": ("n_1", "coordinates"), "boundary": ("n_2", "coordinates")})
 
 # ---- instances ----------------------------------------------------------------------------------------------------
 
+RELU, TANH = pinn(activation="relu3"), pinn(activation="tanh")
 
-def instance(draw, *, width, largest=3, space=2):
+
+def instance(draw, *, width, largest=3):
     counts = draw(st.integers(1, largest)), draw(st.integers(1, largest))
-    points = space_time_points(draw, *counts, draw(st.integers(1, space)))
+    points = space_time_points(draw, *counts, draw(st.integers(1, 2)))
     return Instance(data=points, parameters={"delta": draw(st.sampled_from([0.05, 0.2]))}, width=width)
 
 
-@theorem.instances("any width", run=pinn(activation="relu3"), quick=150)
-def any_width(draw):
-    return instance(draw, width=2 ** draw(st.integers(4, 12)))
+def four_samples(draw, *, width):
+    data = {"interior": [[0.3, 0.3], [0.7, 0.8]], "boundary": [[0.0, 0.4], [0.5, 1.0]]}
+    return Instance(data=data, width=width)
 
 
-@theorem.instances("corner sample", run=pinn(activation="relu3"), quick=1)
+def pair(draw, *, width):
+    """Two samples, for which Chebyshev's width is below 1e5 neurons."""
+    at = draw(st.sampled_from([([0.1, 0.5], [0.5, 1.0]), ([0.3, 0.5], [0.0, 1.0])]))
+    return Instance(data={"interior": [at[0]], "boundary": [at[1]]}, parameters={"delta": 0.2}, width=width)
+
+
+ANY, MANY, OWN = "any width", "many samples", "the lemma's own width"
+theorem.instances(ANY, run=RELU, quick=150)(families.family(instance, power=st.integers(4, 12)))
+theorem.instances(MANY, run=RELU, quick=20)(families.family(instance, width=1, largest=40))
+theorem.instances("ladder, ReLU^3", run=RELU, quick=400)(families.ladder(four_samples, powers=(6, 7, 12, 13)))
+theorem.instances("ladder, tanh", run=TANH, quick=280)(families.ladder(four_samples, powers=(6, 7, 12, 13)))
+theorem.instances(OWN, run=RELU, quick=40)(families.own_width(pair, lambda found: PinnRun(found, theorem).width))
+
+
+@theorem.instances("corner sample", run=RELU, quick=1)
 def corner():
     """Where |psi| comes closest to its bound: 0.507 of it."""
-    return Instance(data={"interior": [[0.0, 1.0]], "boundary": [[0.0, 1.0]]}, parameters={"delta": 0.2}, width=10**5)
-
-
-@theorem.instances("many samples", run=pinn(activation="relu3"), quick=20)
-def many_samples(draw):
-    return instance(draw, width=1, largest=40)
-
-
-CORNERS = {"interior": [[0.3, 0.3], [0.7, 0.8]], "boundary": [[0.0, 0.4], [0.5, 1.0]]}
-
-
-@theorem.instances("ladder, ReLU^3", run=pinn(activation="relu3"), quick=400)
-def ladder(draw):
-    return Instance(data=CORNERS, width=2 ** draw(st.sampled_from([6, 7, 12, 13])))
-
-
-@theorem.instances("ladder, tanh", run=pinn(activation="tanh"), quick=280)
-def smooth_ladder(draw):
-    return Instance(data=CORNERS, width=2 ** draw(st.sampled_from([6, 7, 12, 13])))
-
-
-PAIRS = (
-    {"interior": [[0.1, 0.5]], "boundary": [[0.5, 1.0]]},
-    {"interior": [[0.3, 0.5]], "boundary": [[0.0, 1.0]]},
-)
-
-
-@theorem.instances("the lemma's own width", run=pinn(activation="relu3"), quick=40)
-def own_width(draw):
-    """Two samples, for which Chebyshev's width is below 1e5 neurons."""
-    found = Instance(data=draw(st.sampled_from(PAIRS)), parameters={"delta": 0.2}, width=1)
-    return replace(found, width=math.ceil(PinnRun(found, theorem).evaluate(width)))
-
-
-@theorem.instances("rates of a one-term bound", run=AlgebraRun, quick=40)
-def rates(draw):
-    """A deviation t and a rate c of a one-term bound, at the derived width or beyond."""
-    deviation = float(generator(draw).uniform(0.1, 3))
-    rate = 2.0 ** -draw(st.integers(0, 20)) / (2 * float(variance))
-    least = theorem.value(spoiled_width, {deviation_: Float(deviation), rate_: Float(rate)})
-    return Instance(
-        parameters={
-            "deviation": deviation,
-            "rate": rate,
-            "neurons": float(least) * draw(st.sampled_from([1, 4, 64])),
-        }
-    )
+    return Instance(data=CORNER, parameters={"delta": 0.2}, width=10**5)
 
 
 # ---- F6: the trace ------------------------------------------------------------------------------------------------
@@ -238,264 +127,129 @@ residual_squared = (
 output_squared = Rational(15, 2) * rho**6
 
 
-def derived_and_closed(closed, block, *, covariance, dimensions=(1, 2)):
-    """Expectations that the Gaussian engine derives from the neuron in so many space dimensions, and the formula."""
-    found, wanted = [], []
-    for dimension in dimensions:
-        limit = problem_limit("relu3", heat_equation, dimension + 1)
-        time, *others = limit.neuron.coordinates
-        square = sum(s**2 for s in others)
-        found.append(limit.trace_expression(block, covariance=covariance))
+def closed_form(closed, block, *, covariance=False, dimensions=(1, 2)):
+    """What the Gaussian engine derives from the neuron, and the formula."""
+
+    def formula(time, square, dimension):
         at = {space: dimension, x_0: time, S: square, rho: sqrt(1 + time**2 + square)}
-        wanted.append(sympy.expand(closed.subs(at, simultaneous=True)))
-    if len(dimensions) == 1:
-        return found[0], wanted[0]
-    return sympy.Matrix(found), sympy.Matrix(wanted)
+        return closed.subs(at, simultaneous=True)
+
+    return moments.closed_forms(formula, block, covariance=covariance, dimensions=dimensions)
 
 
-@theorem.lemma("E||psi||^2 for the heat operator, in 1, 2 and 3 space dimensions", holds=identity)
-def interior_trace():
-    return derived_and_closed(psi_squared, "interior", covariance=False, dimensions=(1, 2, 3))
+EXACT, PSI = {"holds": identity}, closed_form(psi_squared, "interior", dimensions=(1, 2, 3))
+OUTPUTS, PDE = (
+    closed_form(square, block, covariance=True)
+    for square, block in ((output_squared, "boundary"), (residual_squared, "interior"))
+)
+theorem.lemma("E||psi||^2 for the heat operator, in 1, 2 and 3 space dimensions", of=PSI, **EXACT)
+theorem.lemma("E||chi||^2 = 27/2 rho^6", of=closed_form(chi_squared, "boundary"), **EXACT)
+theorem.control("E||chi||^2 = 12 rho^6", of=closed_form(12 * rho**6, "boundary"), **EXACT)
+theorem.lemma("n_1 E s_p(0)^2 - f^2 for the heat operator, in 1 and 2 space dimensions", of=PDE, **EXACT)
+theorem.lemma("n_2 E h_j(0)^2 - g^2 = 15/2 rho^6", of=OUTPUTS, **EXACT)
 
 
-@theorem.lemma("E||chi||^2 = 27/2 rho^6", holds=identity)
-def boundary_trace():
-    return derived_and_closed(chi_squared, "boundary", covariance=False)
-
-
-@theorem.lemma("n_1 E s_p(0)^2 - f^2 for the heat operator, in 1 and 2 space dimensions", holds=identity)
-def interior_residual():
-    return derived_and_closed(residual_squared, "interior", covariance=True)
-
-
-@theorem.lemma("n_2 E h_j(0)^2 - g^2 = 15/2 rho^6", holds=identity)
-def boundary_residual():
-    return derived_and_closed(output_squared, "boundary", covariance=True)
-
-
-@theorem.lemma("E||psi||^2 grows like 18 rho^2 d^2", holds=identity)
+@theorem.lemma("E||psi||^2 grows like 18 rho^2 d^2", holds=identity, uses="E||psi||^2 for")
 def trace_growth():
     return sympy.limit(psi_squared / space**2, space, sympy.oo), 18 * rho**2
 
 
 def trace_error(run):
     """Sums over the samples of closed forms that cancel a few digits."""
-    return 2.0**10 * run.n * np.finfo(float).eps * sum(v.max() for v in second_moments(run).values())
+    return 2.0**10 * run.n * np.finfo(float).eps * run.largest_moment
+
+
+TRACE = {"holds": identity, "error": trace_error}
 
 
 @theorem.lemma(
     "tr H^inf is the mean over the samples of each block, whatever n_1 and n_2",
-    holds=identity,
-    on=("many samples", "any width"),
-    error=trace_error,
+    on=(MANY, ANY),
+    uses=("E||psi||^2 for", "E||chi||^2 = 27/2"),
+    **TRACE,
 )
 def trace_is_average(run):
-    return np.trace(run.limit_gram), sum(v.mean() for v in second_moments(run).values())
-
-
-def trace_of(points, run):
-    """The trace of H^inf at other points."""
-    return np.trace(
-        problem_limit("relu3", heat_equation, run.points["interior"].shape[1]).matrix(points, normalise=True)
-    )
+    return np.trace(run.limit_gram), sum(v.mean() for v in moments.moments(moments.second_moment, run).values())
 
 
 @theorem.lemma(
     "tr H^inf does not change when every interior sample comes three times and every boundary sample twice",
-    holds=identity,
-    on="any width",
-    error=trace_error,
+    on=ANY,
+    uses="trace_is_average",
+    **TRACE,
 )
 def trace_without_n(run):
     more = {name: np.repeat(run.points[name], times, axis=0) for name, times in (("interior", 3), ("boundary", 2))}
-    return np.trace(run.limit_gram), trace_of(more, run)
+    limit = problem_limit("relu3", heat_equation, run.points["interior"].shape[1])
+    return np.trace(run.limit_gram), np.trace(limit.matrix(more, normalise=True))
 
 
-largest_moment = theorem.quantity("largest_moment", lambda run: sum(v.max() for v in second_moments(run).values()))
-
-
-@theorem.lemma(
+NORM = {"of": "limit_norm", "holds": always}
+theorem.lemma(
     "||H^inf|| is at most the largest E||psi||^2 plus the largest E||chi||^2, whatever n_1 and n_2",
-    holds=always,
     bound=largest_moment,
-    on=("many samples", "any width"),
+    on=(MANY, ANY),
+    uses="trace_is_average",
+    **NORM,
 )
-def norm_without_n(run):
-    return run.limit_norm
+theorem.control("||H^inf|| falls like 1/n", bound=largest_moment / n, on=MANY, **NORM)
+
+# ---- one neuron, and concentration of their mean --------------------------------------------------------------------
 
 
-# ---- one neuron ---------------------------------------------------------------------------------------------------
-
-
-@theorem.lemma(
-    "m ||J_r||_F^2 <= C_g^2 |w_r|^4, every neuron", holds=always, bound=C_g**2, on=("any width", "corner sample")
-)
+@theorem.lemma("m ||J_r||_F^2 <= C_g^2 |w_r|^4, every neuron", holds=always, bound=C_g**2, on=(ANY, "corner sample"))
 def one_neuron(run):
-    weights = run.weights
-    blocks = run.m * np.square(run.jacobian_at(weights)).sum(axis=(0, 2))
-    return (blocks / np.square(weights).sum(axis=1) ** 2).max()
+    return (neuron_blocks(run) ** 2 / neuron_sizes(run) ** 2).max()
 
 
-@theorem.lemma("every |w_r|^2 is at most B_2", holds=with_probability(1 - delta / 2), bound=B_2, on="any width")
+@theorem.lemma("every |w_r|^2 is at most B_2", holds=with_probability(1 - delta / 2), bound=B_2, on=ANY)
 def weights_bounded(run):
-    return np.square(run.weights).sum(axis=1).max()
+    return neuron_sizes(run).max()
 
 
-# ---- concentration ------------------------------------------------------------------------------------------------
-
-ell = log(4 / delta)
-TWO_TERMS = sqrt(2 * V * ell / m) + Rational(2, 3) * M * ell / m + sqrt(V * delta / (2 * m))
-
-
-@theorem.lemma(
-    "the mean square of ||H(0) - H^inf||_F is at most V/m",
+theorem.lemma(
+    "the mean square of ||H(0) - H^inf||_F is at most V/m",  # Markov's inequality at a quarter
+    of=lambda run: run.initial_gram_error**2,
     holds=with_probability(1 - Rational(1, 4)),
     bound=4 * V / m,
-    on="any width",
+    on=ANY,
+    uses=("E||psi||^2 for", "E||chi||^2 = 27/2"),
 )
-def mean_square(run):
-    """Markov's inequality at a quarter."""
-    return run.initial_gram_error**2
-
-
-@theorem.conclusion(
-    "Lemma 3.3 at Chebyshev's width: ||H(0) - H^inf||_F <= lambda_0/4",
-    holds=with_probability(1 - delta),
-    bound=lambda_0 / 4,
-    on="the lemma's own width",
+gram = Concentration(theorem, uses="the mean square")
+concludes = {"kind": "conclusion"}
+gram.within("Lemma 3.3 at Chebyshev's width: ||H(0) - H^inf||_F <= lambda_0/4", lambda_0 / 4, on=OWN, **concludes)
+gram.false(
+    "Lemma 3.3 at a hundredth of Chebyshev's width's tolerance: ||H(0) - H^inf||_F <= lambda_0/400",
+    lambda_0 / 400,
+    on=OWN,
 )
-def lemma_at_its_width(run):
-    return run.initial_gram_error
-
-
-@theorem.conclusion(
+theorem.conclusion(
     "Lemma 3.3 at Chebyshev's width: lambda_min(H(0)) >= 3/4 lambda_0",
+    of=lambda run: np.linalg.eigvalsh(run.at_start.gram)[0],
     holds=with_probability(1 - delta),
     bound=Rational(3, 4) * lambda_0,
     from_below=True,
-    on="the lemma's own width",
+    on=OWN,
+    uses="Lemma 3.3 at Chebyshev's width: ||H(0)",
 )
-def eigenvalue_at_its_width(run):
-    return np.linalg.eigvalsh(run.at_start.gram)[0]
-
-
-@theorem.conclusion(
-    "||H(0) - H^inf||_F <= sqrt(V/(m delta))",
-    holds=with_probability(1 - delta),
-    bound=sqrt(V / (m * delta)),
-    on="any width",
+gram.within("||H(0) - H^inf||_F <= sqrt(V/(m delta))", chebyshev(V), on=ANY, **concludes)
+gram.false("||H(0) - H^inf||_F <= a hundredth of sqrt(V/(m delta))", chebyshev(V) / 100, on=ANY)
+gram.within(
+    "||H(0) - H^inf||_F within both terms of Bernstein's inequality and the tail", bernstein(V, M), on=ANY, **concludes
 )
-def chebyshev(run):
-    return run.initial_gram_error
-
-
-@theorem.conclusion(
-    "||H(0) - H^inf||_F within both terms of Bernstein's inequality and the tail",
-    holds=with_probability(1 - delta),
-    bound=TWO_TERMS,
-    on="any width",
-)
-def two_terms(run):
-    return run.initial_gram_error
-
-
-@theorem.conclusion(
+gram.shrinks(
     "ReLU^3: ||H(0) - H^inf||_F shrinks like m^(-1/2)",
-    holds=scales_as(Rational(-1, 2), tolerance=0.1),
+    fast="||H(0) - H^inf||_F shrinks like 1/m",
     on="ladder, ReLU^3",
+    **concludes,
 )
-def rate(run):
-    return run.initial_gram_error
-
-
-@theorem.conclusion(
-    "tanh: ||H(0) - H^inf||_F shrinks like m^(-1/2)",
-    holds=scales_as(Rational(-1, 2), tolerance=0.1),
-    on="ladder, tanh",
-)
-def smooth_rate(run):
-    return run.initial_gram_error
-
+gram.shrinks("tanh: ||H(0) - H^inf||_F shrinks like m^(-1/2)", on="ladder, tanh", **concludes)
 
 # ---- F16: the term that was dropped -------------------------------------------------------------------------------
-# one boundary sample with (y, 1) = e_bias: ||chi||^2 = 9 g_+^4 with g standard normal. With probability at least
-# 1/2 P(||chi(w_1)||^2 >= 2 t m + mean) the first neuron alone lifts the mean over neurons by t, for the others stay
-# above their mean minus t with probability at least 1/2 (Chebyshev, m >= 2 variance / t^2)
 
-
-@theorem.lemma("no c > 0 has exp(-c m) above the probability of one bad neuron, as m grows", holds=identity)
-def one_neuron_is_likelier():
-    x, t = sympy.symbols("x t", positive=True)
-    width = (9 * x**4 - mean) / (2 * t)  # at which the threshold 2 t m + mean is 9 x^4
-    density = -(x**2) / 2 - log(sqrt(2 * pi))
-    log_probability = density + log(x / (1 + x**2)) - log(2)  # Mills' ratio from below
-    return sympy.limit(log_probability / width, x, sympy.oo), sympy.S.Zero
-
-
-ONE_TERM = rate_ * neurons * deviation_**2 - log(2)  # minus the logarithm of 2 exp(-c m t^2)
-
-
-@theorem.lemma(
+tail = HeavyTail(theorem)
+tail.in_the_limit("no c > 0 has exp(-c m) above the probability of one bad neuron, as m grows")
+tail.one_term(
     "||H(0) - H^inf|| >= t is likelier than 2 exp(-c m t^2) from the derived width on, for every c",
-    holds=always,
-    bound=ONE_TERM,
-    on="rates of a one-term bound",
-    # the width itself is drawn, and has been rounded in some hundred operations
-    given=lambda run: run.neurons >= run.spoiled_width * (1 - 1e-12),
+    false="one term alone (Lemma 3.3, reconstructed): P(||H(0) - H^inf|| >= t) <= 2 exp(-c m t^2)",
 )
-def one_term_fails(run):
-    return -log_tail(run.deviation, run.neurons)
-
-
-# ---- controls: false on purpose -----------------------------------------------------------------------------------
-
-
-@theorem.control(
-    "one term alone (Lemma 3.3, reconstructed): P(||H(0) - H^inf|| >= t) <= 2 exp(-c m t^2)",
-    holds=always,
-    bound=ONE_TERM,
-    from_below=True,
-    on="rates of a one-term bound",
-)
-def one_term(run):
-    return -log_tail(run.deviation, run.neurons)
-
-
-@theorem.control(
-    "||H^inf|| falls like 1/n",
-    holds=always,
-    bound=largest_moment / sympy.Symbol("n"),
-    on="many samples",
-)
-def norm_with_n(run):
-    return run.limit_norm
-
-
-@theorem.control(
-    "Lemma 3.3 at a hundredth of Chebyshev's width's tolerance: ||H(0) - H^inf||_F <= lambda_0/400",
-    holds=with_probability(1 - delta),
-    bound=lambda_0 / 400,
-    on="the lemma's own width",
-)
-def lemma_too_close(run):
-    return run.initial_gram_error
-
-
-@theorem.control("||H(0) - H^inf||_F shrinks like 1/m", holds=scales_as(-1, tolerance=0.1), on="ladder, ReLU^3")
-def too_fast(run):
-    return run.initial_gram_error
-
-
-@theorem.control(
-    "||H(0) - H^inf||_F <= a hundredth of sqrt(V/(m delta))",
-    holds=with_probability(1 - delta),
-    bound=sqrt(V / (m * delta)) / 100,
-    on="any width",
-)
-def too_close(run):
-    return run.initial_gram_error
-
-
-@theorem.control("E||chi||^2 = 12 rho^6", holds=identity)
-def wrong_trace():
-    return derived_and_closed(12 * rho**6, "boundary", covariance=False, dimensions=(1,))

@@ -18,19 +18,17 @@ import math
 import numpy as np
 import sympy
 from hypothesis import strategies as st
-from sympy import Rational, exp, sqrt
+from sympy import Rational, sqrt
 
-from ntkverify import Source, Theorem, always, identity, with_probability
-from ntkverify.glossary import m
-from ntkverify.instances import space_time_points
-from ntkverify.lemmas.neuron_bounds import interior_bound
+from ntkverify import Instance, Source, Theorem, always, identity, with_probability
+from ntkverify.glossary import delta
+from ntkverify.instances import CORNER, space_time_points
+from ntkverify.lemmas.flips import Flips
+from ntkverify.lemmas.neuron_bounds import neuron_sizes, relu_cubed_interior, rho
+from ntkverify.lemmas.suprema import ONE_RUN, Suprema
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.problems.pinn import PinnRun
-from ntkverify.symbolic.constants.chain import derived, solve_for
-from ntkverify.symbolic.expression.functions import Z
-from ntkverify.symbolic.network.activations import get_activation, positive_power
-from ntkverify.symbolic.network.suprema import in_radicals
-from ntkverify.theorem.instance import Instance
+from ntkverify.problems.jacobians import PerturbedRun, perturbed
+from ntkverify.symbolic.constants.derived import derived
 
 theorem = Theorem(
     "Stability of the Jacobian of physics-informed networks",
@@ -44,21 +42,9 @@ theorem = Theorem(
 
 # ---- constants ----------------------------------------------------------------------------------------------------
 
-rho, R, B, b, near, delta, n_1 = sympy.symbols("rho R B b near delta n_1", positive=True)
-
-kappa = theorem.constant(
-    "kappa",
-    derived(
-        sympy.diff(sympy.erf(R / sqrt(2)), R).subs(R, 0), "derivative at 0 of P(|g| <= R) = erf(R/sqrt 2), its largest"
-    ),
-    "P(|w . x| <= R |x|) <= kappa R",
-)
-first, second, third = (positive_power(3)(rho, order) for order in (1, 2, 3))
-K = theorem.constant(
-    "K",
-    derived(interior_bound(first, second, third, rho), "triangle inequality for psi at |w| = 1"),
-    "|psi(w)| <= K |w|^2",
-)
+R, B, b, near, D = sympy.symbols("R B b near D", positive=True)  # D: number of weights of a neuron
+flips = Flips(theorem)
+K = theorem.constant("K", relu_cubed_interior(), "|psi(w)| <= K |w|^2")
 # psi is a quadratic form in w on each side of its hyperplane: 2 K B R while the sign stays, K B^2 where it changes;
 # chi = 3 z_+^2 y has no jump: its slope is at most that of 3 z^2 rho at |z| = rho B
 boundary_slope = theorem.constant(
@@ -70,32 +56,22 @@ FROBENIUS = sqrt(K**2 * B**4 * near + 4 * K**2 * B**2 * R**2 + boundary_slope**2
 C_J = theorem.constant(
     "C_J",
     derived(
-        (FROBENIUS / B**2).subs(near, 2 * kappa * R).subs(boundary_slope, 6 * rho**3 * B).subs({R: 1, B: 2}),
+        (FROBENIUS / B**2).subs(near, 2 * flips.kappa * R).subs(boundary_slope, 6 * rho**3 * B).subs({R: 1, B: 2}),
         "||J(w) - J(0)||_F / (B^2 sqrt R) increases in R and falls in B: R = 1, B = 2",
     ),
     "||J(w) - J(0)|| <= C_J B^2 sqrt(R)",
 )
-
-tanh = get_activation("tanh")
-
-s_2, s_3, s_4 = (
-    theorem.constant(
-        f"s_{order}", derived(in_radicals(tanh.supremum(order).value), "critical points"), f"sup |tanh^({order})|"
-    )
-    for order in (2, 3, 4)
-)
-# psi = sigma''(z) w_0 x + sigma'(z) e_0 - sigma'''(z) |w_1|^2 x - 2 sigma''(z) w_1, each term differentiated, |w| <= b
+sup = Suprema(theorem, "tanh", (2, 3, 4))
+s_2, s_3, s_4 = sup.at(2, 3, 4)
+# psi = sigma''(z) w_0 x + sigma'(z) e_0 - sigma^(3)(z) |w_1|^2 x - 2 sigma''(z) w_1, each term differentiated, |w| <= b
 SLOPE = s_4 * rho**2 * b**2 + s_3 * (rho**2 + 4 * rho) * b + s_2 * (2 * rho + 2)
-
-# the mean of SLOPE^2 over the neurons, in the moments of b_r = |w_r(0)| + R
 square = sympy.Poly(sympy.expand(SLOPE**2), b)
+# the mean of SLOPE^2 over the neurons, in the moments of b_r = |w_r(0)| + R
 MEAN_SLOPE = sum(
     coefficient * theorem.quantity(f"b_{power}", lambda run, power=power: (run.sizes**power).mean())
     for (power,), coefficient in square.terms()
 )
-
 # the same in expectation, with R <= 1 and E|w|^k <= (D (D + 2))^(k/4) for k <= 4; Markov's inequality
-D = sympy.Symbol("D", positive=True)  # number of weights of a neuron: time, space and bias
 size_4 = sympy.Symbol("size_4", positive=True)  # (D (D + 2))^(1/4)
 EXPECTED = sympy.expand(sum(c * (1 + size_4) ** power for (power,), c in square.terms()))
 C_D = theorem.constant(
@@ -105,71 +81,6 @@ C_D = theorem.constant(
     ),
     "||J(w) - J(0)||_F <= C_D R with probability 1 - delta",
 )
-
-# ---- the run: a network and perturbations of its neurons ----------------------------------------------------------
-
-
-class PerturbedRun(PinnRun):
-    """A freshly drawn network whose neurons are moved by at most R each, towards the worst."""
-
-    @property
-    def D(self):
-        """Number of weights of a neuron."""
-        return self.d
-
-    @property
-    def n_1(self):
-        """Number of interior samples."""
-        return len(self.points["interior"])
-
-    @property
-    def inputs(self):
-        """The interior samples (x, 1)."""
-        return self.sample_inputs[: self.n_1]
-
-    @property
-    def sizes(self):
-        """|w_r(0)| + R."""
-        return np.linalg.norm(self.weights, axis=1) + self.R
-
-    @property
-    def B(self):
-        """Largest of 2 and |w_r| before and after."""
-        return max(2.0, self.sizes.max())
-
-    @property
-    def near(self):
-        """Largest share of neurons, over the interior samples, within R of a sign change."""
-        x = self.inputs
-        return (np.abs(x @ self.weights.T) <= self.R * np.linalg.norm(x, axis=1)[:, None]).mean(axis=1).max()
-
-    def across(self, radius):
-        """Weights after every neuron within `radius` of the first sample's hyperplane has crossed it."""
-        x = self.inputs[0] / np.linalg.norm(self.inputs[0])
-        height = self.weights @ x
-        move = np.where(
-            np.abs(height) <= radius / 2, -2 * height, np.where(np.abs(height) <= radius, -height * 1.0001, 0)
-        )
-        return self.weights + np.clip(move, -radius, radius)[:, None] * x
-
-    def towards(self, radius):
-        """Weights after every neuron moved by `radius` towards the first sample."""
-        x = self.inputs[0] / np.linalg.norm(self.inputs[0])
-        return self.weights + radius * x
-
-    def change(self, weights):
-        """J(w) - J(0), (N, m, p)."""
-        return self.jacobian_at(weights) - self.start
-
-    @property
-    def start(self):
-        """J(0)."""
-        return self.jacobian_at(self.weights)
-
-
-def perturbed(activation):
-    return lambda instance, theorem, **options: PerturbedRun(instance, theorem, activation=activation, **options)
-
 
 # ---- instances ----------------------------------------------------------------------------------------------------
 
@@ -187,7 +98,7 @@ def relu_cubed(draw):
 @theorem.instances("corner sample", run=perturbed("relu3"), quick=1)
 def corner():
     """Where |psi| comes closest to its bound: 0.507 of it."""
-    return Instance(data={"interior": [[0.0, 1.0]], "boundary": [[0.0, 1.0]]}, parameters={"R": 0.05}, width=10**5)
+    return Instance(data=CORNER, parameters={"R": 0.05}, width=10**5)
 
 
 @theorem.instances("tanh", run=perturbed("tanh"), quick=24)
@@ -196,104 +107,47 @@ def smooth(draw):
     return instance(draw, width=2000, radius=radius, space=space, delta=0.1)
 
 
-flips_width = solve_for(m, sympy.Le(n_1 * exp(-kappa * m * R / 3), delta)).expression  # Chernoff, doubled mean
-
-
 @theorem.instances("flip lemma's own width", run=perturbed("relu3"), quick=200)
 def flip_width(draw):
     share, radius = Rational(1, 10), Rational(1, 20)
-    width = math.ceil(theorem.value(flips_width, {n_1: 2, R: radius, delta: share}))
-    return instance(draw, width=width, radius=float(radius), delta=float(share))
+    return instance(draw, width=flips.width(2, radius, share), radius=float(radius), delta=float(share))
 
 
-@theorem.instances("one run", run=AlgebraRun, quick=1)
+@theorem.instances(ONE_RUN, run=AlgebraRun, quick=1)
 def one_run():
     return Instance(parameters={"R": 0.01, "rho": 1.5, "B": 3.0})
 
 
-@theorem.lemma(
-    "P(|g| <= R) <= kappa R",
-    holds=always,
-    bound=kappa * R,
-    on="one run",
-    attained=True,  # as R -> 0
-)
-def density_bound(run):
-    return math.erf(run.R / math.sqrt(2))
+# ---- the constants are reached; how many neurons are near a sign change ----------------------------------------------
+
+flips.density(R, on=ONE_RUN)
+sup.reached(on=ONE_RUN)
 
 
 @theorem.lemma(
-    "kappa is the limit of P(|g| <= R)/R as R -> 0",
-    holds=always,
-    bound=kappa * R * (1 - R**2 / 6),
-    from_below=True,
-    on="one run",
-    attained=True,
-)
-def density_reached(run):
-    return math.erf(run.R / math.sqrt(2))
-
-
-@theorem.lemma(
-    "|chi(w) - chi(w')| <= boundary_slope |w - w'|, radially at |w| = B",
-    holds=always,
-    bound=boundary_slope,
-    on="one run",
+    "|chi(w) - chi(w')| <= boundary_slope |w - w'|, radially at |w| = B", holds=always, bound=boundary_slope, on=ONE_RUN
 )
 def boundary_slope_reached(run):
-    y = np.array([run.rho, 0.0])
-    w = np.array([run.B, 0.0])
+    y, w = np.array([run.rho, 0.0]), np.array([run.B, 0.0])
     other = w * (1 - 2.0**-20)
     chi = [3 * max(v @ y, 0) ** 2 * y for v in (w, other)]
     return np.linalg.norm(chi[0] - chi[1]) / np.linalg.norm(w - other)
 
 
-# ---- the suprema are reached --------------------------------------------------------------------------------------
-
-
-def peak(order):
-    """Largest |tanh^(order)| on a grid of spacing 1e-4 around the origin, off the supremum by at most its square."""
-    z = np.linspace(-6, 6, 120001)
-    return np.abs(sympy.lambdify(Z, tanh.derivative(order), "numpy")(z)).max()
-
-
-for order, supremum in zip((2, 3, 4), (s_2, s_3, s_4), strict=True):
-
-    @theorem.lemma(
-        f"|tanh^({order})| <= s_{order}", holds=always, bound=supremum, assumes=(), on="one run", attained=True
-    )
-    def at_most_supremum(run, order=order):
-        return peak(order)
-
-    @theorem.lemma(
-        f"s_{order} is reached, up to 1e-6",
-        holds=always,
-        bound=supremum * (1 - Rational(1, 10**6)),
-        from_below=True,
-        assumes=(),
-        on="one run",
-    )
-    def supremum_reached(run, order=order):
-        return peak(order)
-
-
-# ---- how many neurons are near a sign change ----------------------------------------------------------------------
-
-
-@theorem.lemma(
+flips.few(
     "flips: at most twice the expected share of neurons is within R of a sign change, at the lemma's own width",
-    holds=with_probability(1 - delta),
-    bound=2 * kappa * R,
+    of="near",
+    radius=R,
+    half="flips: at most half of the expected share",
     on="flip lemma's own width",
+    uses="P(|g| <= R)",
 )
-def few_flips(run):
-    return run.near
 
 
 @theorem.lemma("|psi(w)| <= K |w|^2, every neuron of 1e5", holds=always, bound=K, on=("ReLU^3", "corner sample"))
 def one_neuron(run):
     interior = run.start[: run.n_1] * math.sqrt(run.m * run.n_1)
-    return (np.linalg.norm(interior, axis=2) / np.square(run.weights).sum(axis=1)).max()
+    return (np.linalg.norm(interior, axis=2) / neuron_sizes(run)).max()
 
 
 # ---- conclusions: ReLU^3 ------------------------------------------------------------------------------------------
@@ -304,72 +158,63 @@ def moved(run):
     return np.array([np.linalg.norm(run.change(w)) for w in (run.across(run.R), run.towards(run.R))])
 
 
-@theorem.lemma(
-    "ReLU^3: ||J(w) - J(0)||_F^2 <= K^2 B^4 (near + 4 R^2/B^2) + (6 rho^3 B R)^2",
-    holds=always,
-    bound=FROBENIUS,
-    on="ReLU^3",
-)
-def relu_cubed_bound(run):
-    return moved(run)
-
-
-@theorem.conclusion(
+MOVED = {"of": moved, "holds": always}
+FORM = "ReLU^3: ||J(w) - J(0)||_F^2 <= K^2 B^4 (near + 4 R^2/B^2) + (6 rho^3 B R)^2"
+theorem.lemma(FORM, bound=FROBENIUS, on="ReLU^3", **MOVED)
+theorem.conclusion(
     "ReLU^3: ||J(w) - J(0)|| <= C_J B^2 sqrt(R) while at most twice the expected share is near a sign change",
-    holds=always,
     bound=C_J * B**2 * sqrt(R),
     on="ReLU^3",
     given=lambda run: run.near <= 2 * run.kappa * run.R,
+    uses=("flips:", FORM),
+    **MOVED,
 )
-def relu_cubed_root(run):
-    return moved(run)
 
 
-def measured_exponent(run, perturb):
-    """Exponent of ||J(w) - J(0)||_2 between R/4 and R."""
+def exponent_off(exponent, perturb):
+    """How far the exponent of ||J(w) - J(0)||_2 between R/4 and R is off a given one."""
 
-    def size(radius):
-        rows = run.change(perturb(radius)).reshape(run.n, -1)
+    def size(run, radius):
+        rows = run.change(perturb(run, radius)).reshape(run.n, -1)
         return math.sqrt(np.linalg.eigvalsh(rows @ rows.T)[-1])
 
-    return math.log(size(run.R) / size(run.R / 4)) / math.log(4)
+    return lambda run: abs(math.log(size(run, run.R) / size(run, run.R / 4)) / math.log(4) - exponent)
 
 
-tenth = Rational(1, 10)  # the share near a hyperplane is a binomial count: hundreds of neurons, a few per cent of noise
-mostly = with_probability(Rational(9, 10))
-
-
-@theorem.conclusion(
-    "ReLU^3: the exponent 1/2 is reached up to 1/10 when neurons are carried across",
-    holds=mostly,
-    bound=tenth,
+# the share near a hyperplane is a binomial count: hundreds of neurons, a few per cent of noise
+MOSTLY = {"holds": with_probability(Rational(9, 10)), "bound": Rational(1, 10)}
+across, towards = PerturbedRun.across, PerturbedRun.towards
+theorem.conclusion(
+    "ReLU^3: the exponent 1/2 is reached up to 1/8 when neurons are carried across",
+    of=exponent_off(1 / 2, across),
     on="ReLU^3",
+    uses="ReLU^3: ||J(w) - J(0)|| <=",
+    **MOSTLY | {"bound": Rational(1, 8)},
 )
-def relu_cubed_exponent(run):
-    return abs(measured_exponent(run, run.across) - 1 / 2)
-
+theorem.control("ReLU^3: the exponent is 1", of=exponent_off(1, across), on="ReLU^3", **MOSTLY)
 
 # ---- conclusions: smooth ------------------------------------------------------------------------------------------
 
-
-@theorem.conclusion(
+theorem.conclusion(
     "smooth: ||J(w) - J(0)||_F <= R times the root mean square slope",
-    holds=always,
     bound=R * sqrt(MEAN_SLOPE + (s_2 * rho**2) ** 2),
     on="tanh",
+    **MOVED,
 )
-def smooth_bound(run):
-    return moved(run)
-
-
-@theorem.conclusion(
+theorem.control(
+    "smooth: ||J(w) - J(0)||_F <= R sup|tanh''|/8, which forgets the weights and the points",
+    bound=R * s_2 / 8,
+    on="tanh",
+    **MOVED,
+)
+theorem.conclusion(
     "smooth: ||J(w) - J(0)||_F <= C_D R, C_D of the order of the number of weights of a neuron",
+    of=lambda run: moved(run).max(),
     holds=with_probability(1 - delta),
     bound=C_D * R,
     on="tanh",
+    uses=("dimension_growth", "smooth: ||J(w) - J(0)||_F <= R times"),
 )
-def smooth_dimension(run):
-    return moved(run).max()
 
 
 @theorem.lemma("C_D grows like D: C_D^2/(D (D + 2)) tends to (s_4 rho^2)^2/delta", holds=identity)
@@ -379,39 +224,11 @@ def dimension_growth():
     return sympy.simplify(leading - (a * rho**2) ** 2 / share), sympy.S.Zero
 
 
-@theorem.conclusion("smooth: the exponent 1 is reached up to 1/10", holds=mostly, bound=tenth, on="tanh")
-def smooth_exponent(run):
-    return abs(measured_exponent(run, run.towards) - 1)
-
-
-# ---- controls: false on purpose -----------------------------------------------------------------------------------
-
-
-@theorem.control("ReLU^3: the exponent is 1", holds=mostly, bound=tenth, on="ReLU^3")
-def relu_cubed_lipschitz(run):
-    return abs(measured_exponent(run, run.across) - 1)
-
-
-@theorem.control("smooth: the exponent is 1/2", holds=mostly, bound=tenth, on="tanh")
-def smooth_root(run):
-    return abs(measured_exponent(run, run.towards) - 1 / 2)
-
-
-@theorem.control(
-    "flips: at most half of the expected share",
-    holds=with_probability(1 - delta),
-    bound=kappa * R / 2,
-    on="flip lemma's own width",
-)
-def too_few_flips(run):
-    return run.near
-
-
-@theorem.control(
-    "smooth: ||J(w) - J(0)||_F <= R sup|tanh''|/8, which forgets the weights and the points",
-    holds=always,
-    bound=R * s_2 / 8,
+theorem.conclusion(
+    "smooth: the exponent 1 is reached up to 1/10",
+    of=exponent_off(1, towards),
     on="tanh",
+    uses="smooth: ||J(w) - J(0)||_F <= R times",
+    **MOSTLY,
 )
-def slope_too_small(run):
-    return moved(run)
+theorem.control("smooth: the exponent is 1/2", of=exponent_off(1 / 2, towards), on="tanh", **MOSTLY)

@@ -14,21 +14,19 @@ H(0) has a width of its own (Lemma 3.3); at this one it is claimed by itself.
 """
 
 import math
-from dataclasses import replace
 
 import numpy as np
-import sympy
 from hypothesis import strategies as st
 from sympy import Rational, log, sqrt
 
-from ntkverify import Source, Theorem, always, with_probability
+from ntkverify import Instance, Source, Theorem, always, with_probability
 from ntkverify.glossary import d, delta, eta, k, lambda_0, loss_0, m, residual_0
-from ntkverify.lemmas.neuron_bounds import block_slope
+from ntkverify.instances import families
+from ntkverify.lemmas.neuron_bounds import smooth_slope
+from ntkverify.lemmas.stability import LipschitzJacobian, farthest
+from ntkverify.lemmas.suprema import supremum
 from ntkverify.problems.pinn import pinn
-from ntkverify.symbolic.constants.chain import derived
-from ntkverify.symbolic.network.activations import get_activation
-from ntkverify.symbolic.network.suprema import in_radicals
-from ntkverify.theorem.instance import Instance
+from ntkverify.symbolic.constants.derived import derived
 
 theorem = Theorem(
     "Natural gradient descent at its prescribed width, smooth physics-informed network",
@@ -42,12 +40,9 @@ theorem = Theorem(
 
 # ---- constants ----------------------------------------------------------------------------------------------------
 
-rho, B = sympy.symbols("rho B", positive=True)
-tanh = get_activation("tanh")
-s_2, s_3, s_4 = (in_radicals(tanh.supremum(order).value) for order in (2, 3, 4))  # sup |tanh^(order)|
 C_L = theorem.constant(
     "C_L",
-    derived(block_slope(s_2, s_3, s_4, rho), "each term of psi and chi differentiated in w"),
+    smooth_slope(*(supremum("tanh", order).expression for order in (2, 3, 4))),
     "||J_r(w) - J_r(w')||_F <= C_L B^2 |w_r - w'_r|/sqrt(m)",
 )
 t = log(m / delta)
@@ -66,13 +61,13 @@ path = theorem.constant(
     derived(2 * residual_0 / sqrt(lambda_0 / 2), "geometric series: eta sum_k sqrt(1 - eta)^k <= 2"),
     "||w(k) - w(0)|| <= path",
 )
+ALLOWED = gamma * sqrt((1 - eta) * lambda_0)
 width = theorem.constant(
     "width",
-    derived(
-        (C_L * B_2 * path / (gamma * sqrt((1 - eta) * lambda_0))) ** 2, "C_L B^2 path/sqrt(m) below what is allowed"
-    ),
+    derived((C_L * B_2 * path / ALLOWED) ** 2, "C_L B^2 path/sqrt(m) below what is allowed"),
     "sufficient width; m is in B_2",
 )
+theorem.declare(rate=1, width=width)
 
 
 @theorem.assumption("prescribed width")
@@ -83,45 +78,33 @@ def wide_enough(run):
 # ---- instances ----------------------------------------------------------------------------------------------------
 
 RUN = pinn(activation="tanh", method="natural gradient", relative=True)
-START = 0.0025
+START, OWN = 0.0025, "its own width"
 
 
-@theorem.instances("its own width", run=RUN, quick=14)
-def own_width(draw):
+def instance(draw, *, width):
     """Two samples; targets at a distance of START from the initial outputs."""
     angle = draw(st.integers(0, 7)) * math.pi / 4
-    data = {
-        "interior": [[0.1, 0.5]],
-        "boundary": [[0.5, 1.0]],
-        "source": [START * math.cos(angle)],
-        "values": [START * math.sin(angle)],
-    }
+    targets = {"source": [START * math.cos(angle)], "values": [START * math.sin(angle)]}
     step = draw(st.sampled_from([0.1, 0.5]))
-    found = Instance(data=data, parameters={"delta": 0.2}, width=2, step=step, steps=4)
-    # the prescribed width has the logarithm of the instance's own
-    while (wanted := math.ceil(RUN(found, theorem).width)) > found.width:
-        found = replace(found, width=wanted)
-    return found
+    data = {"interior": [[0.1, 0.5]], "boundary": [[0.5, 1.0]], **targets}
+    return Instance(data=data, parameters={"delta": 0.2}, width=width, step=step, steps=4)
 
+
+# the prescribed width has the logarithm of the instance's own
+theorem.instances(OWN, run=RUN, quick=14)(families.own_width(instance, lambda found: RUN(found, theorem).width))
+SURE, CHAIN = {"holds": with_probability(1 - delta), "on": OWN}, {"holds": always, "assumes": (), "on": OWN}
 
 # ---- the chain ----------------------------------------------------------------------------------------------------
 
-
-@theorem.lemma(
-    "gamma leaves the eigenvalue", holds=always, bound=(sqrt(3) - sqrt(2)) / 2, assumes=(), on="its own width"
-)
-def gamma_fits_eigenvalue(run):
-    return run.gamma
+theorem.lemma("gamma leaves the eigenvalue", of=gamma, bound=(sqrt(3) - sqrt(2)) / 2, **CHAIN)
 
 
 @theorem.lemma(
     "path is the sum of the steps as eta -> 0, up to 1e-6",
-    holds=always,
     bound=path,
-    assumes=(),
-    on="its own width",
     attained=True,
     error=lambda run: 1e-6 * run.path,
+    **CHAIN,
 )
 def series(run):
     """eta sum_k ||r(k)||/sqrt(lambda_min(H(k))) with ||r(k)|| = sqrt(1 - eta)^k ||r(0)||, by expm1 and log1p."""
@@ -129,90 +112,50 @@ def series(run):
     return step / -math.expm1(math.log1p(-step) / 2) * run.residual_0 / math.sqrt(run.lambda_0 / 2)
 
 
-@theorem.lemma(
-    "at the width the change of J fits into what is allowed",
-    holds=always,
-    bound=gamma * sqrt((1 - eta) * lambda_0),
-    assumes=(),
-    on="its own width",
-    attained=True,
-)
+@theorem.lemma("at the width the change of J fits into what is allowed", bound=ALLOWED, attained=True, **CHAIN)
 def width_fits(run):
     return run.C_L * run.B_2 * run.path / math.sqrt(run.width) * (1 - 1e-12)
 
 
-@theorem.lemma("all |w_r(k)|^2 are at most B_2", holds=with_probability(1 - delta), bound=B_2, on="its own width")
-def weights_bounded(run):
-    return run.trajectory.weight_norm.max() ** 2
-
-
-@theorem.lemma(
+theorem.lemma("all |w_r(k)|^2 are at most B_2", of=lambda run: run.trajectory.weight_norm.max() ** 2, bound=B_2, **SURE)
+LipschitzJacobian(theorem, C_L * B_2 / sqrt(m)).way(
     "||J(w) - J(0)|| <= C_L B_2 ||w - w(0)||/sqrt(m) while all |w_r|^2 are at most B_2",
-    holds=always,
-    bound=C_L * B_2 * sympy.Symbol("distance", positive=True) / sqrt(m),
-    on="its own width",
+    distance=theorem.quantity("distance", lambda run: run.drift_rms[1:] * np.sqrt(run.m)),
+    on=OWN,
     given=lambda run: run.trajectory.weight_norm[1:] ** 2 <= run.B_2,
-    error=lambda run: run.n * run.m * run.d * np.finfo(float).eps * np.sqrt(run.eigenvalues[:-1, -1]),
 )
-def lipschitz(run):
-    return run.trajectory.jacobian_change[1:]
 
 
-distance = theorem.quantity("distance", lambda run: run.drift_rms[1:] * np.sqrt(run.m))
-
-
-@theorem.lemma("||w(k) - w(0)|| <= path", holds=with_probability(1 - delta), bound=path, on="its own width")
+@theorem.control("||w(k) - w(0)|| <= path/50", bound=path / 50, **SURE)
+@theorem.lemma("||w(k) - w(0)|| <= path", bound=path, uses=("series", "gamma leaves"), **SURE)
 def path_length(run):
     return (run.drift_rms * np.sqrt(run.m)).max()
 
 
 # ---- conclusions --------------------------------------------------------------------------------------------------
 
-
-@theorem.conclusion(
+theorem.conclusion(
     "lambda_min(H(0)) >= 3/4 lambda_0",
-    holds=with_probability(1 - delta),
+    of=lambda run: run.eigenvalues[0, 0],
     bound=Rational(3, 4) * lambda_0,
     from_below=True,
-    on="its own width",
+    **SURE,
 )
-def initial_gram(run):
-    return run.eigenvalues[0, 0]
-
-
-@theorem.conclusion(
+theorem.conclusion(
     "J stays within gamma sqrt((1 - eta) lambda_0) of J(0)",
-    holds=with_probability(1 - delta),
-    bound=gamma * sqrt((1 - eta) * lambda_0),
-    on="its own width",
+    of=farthest,
+    bound=ALLOWED,
+    uses=("width_fits", "all |w_r(k)|^2", "path_length", "Lipschitz Jacobian"),
+    **SURE,
 )
-def jacobian_stays(run):
-    return max(run.trajectory.jacobian_change.max(), run.trajectory.path_from_start.max())
 
 
+@theorem.control("L(k) <= (1 - eta)^(3k) L(0) for all k", bound=(1 - eta) ** (3 * k) * loss_0, **SURE)
 @theorem.conclusion(
     "L(k) <= (1 - eta)^k L(0) for all k",
-    holds=with_probability(1 - delta),
     bound=(1 - eta) ** k * loss_0,
-    on="its own width",
+    uses=("lambda_min(H(0))", "J stays within"),
+    **SURE,
 )
 def linear_rate(run):
     return run.losses
-
-
-# ---- controls: false on purpose -----------------------------------------------------------------------------------
-
-
-@theorem.control(
-    "L(k) <= (1 - eta)^(3k) L(0) for all k",
-    holds=with_probability(1 - delta),
-    bound=(1 - eta) ** (3 * k) * loss_0,
-    on="its own width",
-)
-def too_fast(run):
-    return run.losses
-
-
-@theorem.control("||w(k) - w(0)|| <= path/50", holds=with_probability(1 - delta), bound=path / 50, on="its own width")
-def path_too_short(run):
-    return (run.drift_rms * np.sqrt(run.m)).max()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import sympy
 
 from ntkverify.judging.case import Trial
+from ntkverify.judging.draws import Draws
 from ntkverify.judging.quantifiers.always import Always
 from ntkverify.judging.verdict import Tally
 from ntkverify.theorem.parts import Claim
@@ -27,30 +28,31 @@ class Identity(Always):
             return "is a numerical identity; give its rounding error with error=...."
         return super().objection(claim)
 
-    def measured(self, claim: Claim, run: Any, numbers: Callable[[Any], Any]) -> Any:
+    def measured(self, found: Any, numbers: Callable[[Any], Any]) -> Any:
         """The distance of the two sides."""
-        left, right = (numbers(side) for side in claim.measure(run))
+        left, right = (numbers(side) for side in found)
         return abs(left - right)
 
     def limits(self, trial: Trial) -> tuple[Any, Any]:
         """The sides may differ by their rounding error, and by no more."""
         return trial.rounding, 0.0
 
-    def judge(self, claim: Claim, trials: Iterable[Trial], *, alpha: float) -> Tally:
+    def judge(self, claim: Claim, draws: Draws) -> Tally:
         """Simplify the difference of two expressions; runs are judged like those of a bound."""
-        return _of_expressions(claim) if claim.is_symbolic else super().judge(claim, trials, alpha=alpha)
+        return _of_expressions(claim) if claim.is_symbolic else super().judge(claim, draws)
 
 
 def _of_expressions(claim: Claim) -> Tally:
     left, right = (sympy.sympify(side) for side in claim.measure())
     gap = sympy.simplify(left - right)
     if gap == 0 or (gap.is_Matrix and gap.is_zero_matrix):
-        return Tally(tried=1, evidence="equal symbolically")
+        return Tally(tried=1, level="proved", evidence="equal symbolically")
     at = {s: sympy.Rational(7 + 3 * i, 11) for i, s in enumerate(sorted(gap.free_symbols, key=str))}
     number = gap.subs(at).evalf(50)
     for entry in number if number.is_Matrix else (number,):
         if entry.is_number and abs(entry) > sympy.Float("1e-40"):
-            return Tally(status="violated", tried=1, evidence=f"the two sides differ by {entry.evalf(5)} at {at}")
+            evidence = f"the two sides differ by {entry.evalf(5)} at {at}"
+            return Tally(status="violated", tried=1, level="proved", evidence=evidence)
     return Tally(status="inconclusive", tried=1, evidence=f"simplification left {gap}")
 
 

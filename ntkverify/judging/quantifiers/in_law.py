@@ -11,9 +11,10 @@ import sympy
 from numpy.typing import NDArray
 
 from ntkverify.arrays import Array
+from ntkverify.errors import NtkVerifyError
 from ntkverify.judging import statistics
 from ntkverify.judging.case import Trial
-from ntkverify.judging.quantifiers.population import OfPopulation
+from ntkverify.judging.quantifiers.population import Decision, OfPopulation
 from ntkverify.judging.verdict import Status
 
 
@@ -32,20 +33,37 @@ class InLaw(OfPopulation):
     cdf: Callable[[NDArray[Any]], NDArray[Any]]
     within: sympy.Expr
 
-    def decide(self, sample: Array, trials: list[Trial], *, alpha: float) -> tuple[Status, float | None, str]:
+    def decide(
+        self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
+    ) -> Decision:
         """Compare the distances allowed and seen."""
         within = max(float(trial.value(self.within)) for trial in trials)
-        fit = statistics.goodness_of_fit(sample, self.cdf, within=within, alpha=alpha)
-        return (
-            "violated" if fit.rejected else "inconclusive" if fit.detectable >= 1 else "holds",
-            fit.allowed / fit.distance if fit.distance > 0 else math.inf,
-            f"distance {fit.distance:.3g} from the law over {fit.draws} values, allowed {fit.allowed:.3g}; "
-            f"false alarm < {alpha:.1e}, a true distance of {fit.detectable:.2g} would be found",
+        return by_distance(
+            statistics.distance_from(sample, self.cdf), within, refute=refute, confirm=confirm, tolerated=tolerated
         )
+
+
+def by_distance(
+    seen: statistics.Distance, within: float, *, refute: float, confirm: float, tolerated: float
+) -> Decision:
+    """A decision on a Kolmogorov distance, of which a sample shows one."""
+    low, high = seen.beyond(refute), seen.within(1 - confirm)
+    slack = within / seen.distance if seen.distance > 0 else math.inf
+    evidence = f"distance {seen.distance:.3g} over {seen.draws} values, {within:.3g} allowed"
+    if low > within:
+        return Decision("violated", slack, f"{evidence}; beyond {low:.3g}, false alarm < {refute:.1e}")
+    status: Status = "holds" if high <= tolerated * within else "inconclusive"
+    return Decision(status, slack, f"{evidence}; {high:.3g} is excluded at {confirm:.1%}", f"distance < {high:.2g}")
 
 
 def in_law(
     cdf: Callable[[NDArray[Any]], NDArray[Any]], *, within: sympy.Expr | float, name: str = "distribution"
 ) -> InLaw:
     """The measured quantity has distribution function `cdf`, up to the Kolmogorov distance `within`."""
-    return InLaw(f"in_law({name})", cdf, sympy.sympify(within))
+    distance = sympy.sympify(within)
+    if distance.is_number and not distance > 0:
+        raise NtkVerifyError(
+            f"in_law needs a positive distance, not {within}: no sample shows that a law is met exactly; say how far "
+            "off would matter."
+        )
+    return InLaw(f"in_law({name})", cdf, distance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import sympy
 
@@ -10,7 +11,7 @@ from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging import statistics
 from ntkverify.judging.case import Trial
-from ntkverify.judging.quantifiers.population import OfPopulation
+from ntkverify.judging.quantifiers.population import Decision, OfPopulation
 from ntkverify.judging.verdict import Status
 
 
@@ -24,31 +25,33 @@ class ScalesAs(OfPopulation):
         Claimed exponent.
     tolerance : float
         Deviation of the fitted exponent that finite widths may cause. The claim is violated when the confidence
-        interval lies outside ``exponent +- tolerance``; it is inconclusive when that interval is wider than the band,
-        or when the fitted exponent itself lies outside and the interval touches.
+        interval lies outside ``exponent +- tolerance``, and holds when the fit lies inside and an exponent off by more
+        than that is excluded.
     """
 
     exponent: float
     tolerance: float
 
-    def decide(self, sample: Array, trials: list[Trial], *, alpha: float) -> tuple[Status, float | None, str]:
+    level: ClassVar[str] = "statistics, normal scatter"
+
+    def decide(
+        self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
+    ) -> Decision:
         """Fit the exponent over the widths of the trials."""
-        slope = statistics.log_log_slope([trial.run.m for trial in trials], sample, alpha=alpha)
-        low, high = self.exponent - self.tolerance, self.exponent + self.tolerance
-        status: Status = "holds"
-        why = ""
-        if slope.high < low or slope.low > high:
-            status = "violated"
-        elif slope.resolution > 2 * self.tolerance:
-            status, why = "inconclusive", "the interval is wider than the band: "
-        elif not low <= slope.slope <= high:
-            status, why = "inconclusive", "the fit lies outside the band, which the interval touches: "
-        evidence = why + (
-            f"exponent {slope.slope:.3f} in [{slope.low:.3f}, {slope.high:.3f}] over {slope.draws} draws, "
-            f"claimed {self.exponent:g} +- {self.tolerance:g}; for normal scatter false alarm < {alpha:.1e}, "
-            f"an exponent off by more than {self.tolerance + slope.resolution:.2g} would be found"
+        fit = statistics.log_log_slope([trial.run.m for trial in trials], sample)
+        low, high = fit.interval(refute)
+        seen = f"exponent {fit.slope:.3f} over {fit.draws} draws, claimed {self.exponent:g} +- {self.tolerance:g}"
+        if high < self.exponent - self.tolerance or low > self.exponent + self.tolerance:
+            evidence = f"{seen}; in [{low:.3f}, {high:.3f}], false alarm < {refute:.1e} for normal scatter"
+            return Decision("violated", None, evidence)
+        low, high = fit.interval(1 - confirm)
+        off = max(high - self.exponent, self.exponent - low)
+        inside = abs(fit.slope - self.exponent) <= self.tolerance
+        why = "" if inside else "the fit lies outside the band, which the interval touches: "
+        status: Status = "holds" if inside and off <= tolerated * self.tolerance else "inconclusive"
+        return Decision(
+            status, None, f"{why}{seen}; in [{low:.3f}, {high:.3f}] at {confirm:.1%}", f"exponent off by < {off:.2g}"
         )
-        return status, None, evidence
 
 
 def scales_as(exponent: float | sympy.Expr, *, tolerance: float) -> ScalesAs:

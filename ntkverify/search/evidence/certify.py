@@ -23,8 +23,7 @@ from ntkverify.arithmetic.ball_numbers import Ball, NoEnclosure, raw, raw_array
 from ntkverify.arithmetic.balls import Undecided, escalate
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.judging.case import Case
-from ntkverify.judging.outcome import DEFAULT_ROUNDING
+from ntkverify.judging.case import Case, Trial
 from ntkverify.theorem.instance import Instance
 
 Status = Literal["CERTIFIED", "REFUTED", "UNDECIDED"]
@@ -147,7 +146,7 @@ def _attempt(case: Case, instance: Instance, bits: int) -> Certificate:
     mask = mask & ~_rounding_alone(case, run, bound)
     if not mask.any():
         raise NoEnclosure("the bound is made of rounding errors of float64, which balls do not have")
-    tolerance = np.broadcast_to(_tolerance(case, instance, measured), measured.shape)
+    tolerance = np.broadcast_to(_tolerance(case, instance), measured.shape)
     entries = [int(i) for i in np.flatnonzero(mask.ravel())]
     excess = (bound - measured if claim.from_below else measured - bound).ravel()
     slack = {i: excess[i] - raw(float(tolerance.flat[i])) for i in entries}
@@ -175,7 +174,7 @@ def _attempt(case: Case, instance: Instance, bits: int) -> Certificate:
 
 def _sides(case: Case, run: Any) -> tuple[Any, Any]:
     claim = case.claim
-    measured = _array(claim.quantifier.measured(claim, run, _enclosed))
+    measured = _array(claim.quantifier.measured(claim.measure(run), _enclosed))
     # without a bound two sides are compared: in balls they may not differ at all
     bound = _array(np.zeros(measured.shape) if claim.bound is None else run.evaluate(case.theorem.bound_of(claim)))
     return measured, np.broadcast_to(bound, measured.shape)
@@ -209,15 +208,12 @@ def _array(values: Any) -> Any:
     return result
 
 
-def _tolerance(case: Case, instance: Instance, measured: Any) -> Array:
-    """The claim's own rounding error, from the float64 run: what its float64 verdict was given too."""
-    if case.claim.error is None:
-        middle = np.frompyfunc(lambda b: float(abs(b).mid()), 1, 1)(measured)
-        return DEFAULT_ROUNDING * np.asarray(middle, dtype=np.float64)
+def _tolerance(case: Case, instance: Instance) -> Array:
+    """The claim's rounding error, from the float64 run: what its float64 verdict was given too."""
     with np.errstate(all="ignore"):
-        error = np.asarray(case.claim.error(case.run(instance)), dtype=np.float64)
+        error = Trial(case, case.run(instance)).rounding
     if not np.isfinite(error).all():
-        raise NoEnclosure("the rounding error that the claim states is not finite here")
+        raise NoEnclosure("the rounding error of the claim is not finite here")
     return error
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from scipy import special
 
 from ntkverify.judging.case import Case
-from ntkverify.judging.statistics import EProcess
+from ntkverify.judging.rates import TooMany
 from ntkverify.search.score import NOT_RUN
 from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
@@ -68,7 +68,7 @@ def confirm(case: Case, instance: Instance, *, entropy: int, alpha: float, most:
         early costs power only, never validity.
     """
     delta = case.claim.quantifier.allowed_failures(case.trial(instance))
-    process, refused = EProcess(delta), 0
+    process, refused = TooMany(), 0
     worth_finding = min(max(2 * delta, 0.1), (1 + delta) / 2)
     most = most or (_MOST if instance.width <= _WIDE else _MOST_WIDE)
     for index in range(most):
@@ -77,11 +77,11 @@ def confirm(case: Case, instance: Instance, *, entropy: int, alpha: float, most:
             outcome = case.outcome(drawn)
         except NOT_RUN:
             refused += 1
-            process.update(False, delta=delta)
+            process.update(False, delta)
             continue
         if outcome.vacuous:
             continue
-        process.update(outcome.failed)
+        process.update(outcome.failed, delta)
         hopeless = special.bdtr(process.failures, process.draws, worth_finding) < 0.001
         if process.rejects(alpha) or hopeless:
             break

@@ -1,0 +1,1 @@
+"""Links of proofs about physics-informed networks."""

@@ -1,0 +1,1 @@
+"""How two-layer ReLU regression starts: its limit Gram matrix and its outputs."""
