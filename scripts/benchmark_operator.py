@@ -1,8 +1,8 @@
 """A gradient step of a shallow neural operator against JAX, side by side.
 
-JAX gets it three times: the network's definition G(u)(y), differentiated and mapped over functions and queries; branch and
-trunk mapped on their own and multiplied, as codes for such operators do; and written by hand in products of arrays, which
-is the fastest of them.
+JAX gets it three times: the network's definition G(u)(y), differentiated and mapped over functions and queries; branch
+and trunk mapped on their own and multiplied, as codes for such operators do; and written by hand in products of
+arrays, which is the fastest of them.
 """
 
 from __future__ import annotations

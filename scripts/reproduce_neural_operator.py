@@ -2,10 +2,10 @@
 
     python scripts/reproduce_neural_operator.py
 
-Input functions are Gaussian processes on [0, 1] seen at sensors; the operator is trained at all pairs of a function and a
-query point, by gradient descent at the step of the theorem, 2/(3 (||H^inf|| + ||H~^inf||)), and by natural gradient
-descent, and tested on functions and points that it has not seen. Interrupt it at any time: each finished run is a line of
-OUT/runs.jsonl, and the next call goes on from there. The table is Markdown; the figure needs matplotlib.
+Input functions are Gaussian processes on [0, 1] seen at sensors; the operator is trained at all pairs of a function
+and a query point, by gradient descent at the step of the theorem, 2/(3 (||H^inf|| + ||H~^inf||)), and by natural
+gradient descent, and tested on functions and points that it has not seen. Interrupt it at any time: each finished run
+is a line of OUT/runs.jsonl, and the next call goes on from there. The table is Markdown; the figure needs matplotlib.
 """
 
 # ruff: noqa: E402 - the number of threads must be set before NumPy is imported
@@ -132,8 +132,8 @@ def report(records: list[dict[str, Any]]) -> str:
     """Medians and ranges over the seeds, as Markdown."""
     lines = [
         f"{FUNCTIONS} functions at {SENSORS} sensors, {QUERIES} queries, m = {WIDTH}, p = {UNITS}, coupled pairs;",
-        f"relative L2 errors, the median over {TEST_FUNCTIONS} functions not seen, then median (least to largest) over the",
-        f"seeds. GD at 2/(3 (||H^inf|| + ||H~^inf||)); NGD at {NATURAL_STEP}, damping {DAMPING} ||H(0)||.",
+        f"relative L2 errors, the median over {TEST_FUNCTIONS} functions not seen, then median (least to largest) over",
+        f"the seeds. GD at 2/(3 (||H^inf|| + ||H~^inf||)); NGD at {NATURAL_STEP}, damping {DAMPING} ||H(0)||.",
         "",
         "| operator | method | step | steps | residual | error, training functions | error, new functions |",
         "|---|---|---|---|---|---|---|",

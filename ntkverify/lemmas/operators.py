@@ -2,8 +2,9 @@
 
 G(u)(y) = alpha m^-1/2 sum_r b_r(u) relu(w_r . y), b_r(u) = p^-1/2 sum_k s_rk relu(v_rk . u), |u_i| = |y_j| = 1, at N
 pairs (i, j). beta bounds |b_r(u_i)| and gamma relu(w_r . y_j) at the start; R is how far a w_r moves, S how far the
-v_rk of one r move together, so that beta + S and gamma + R bound them later, as p^-1/2 sum_k |dv_rk| <= S. A share `near`
-of the neurons (of the units) starts within reach of switching, its pre-activation at most R (at most what a unit moves).
+v_rk of one r move together, so that beta + S and gamma + R bound them later, as p^-1/2 sum_k |dv_rk| <= S. A share
+`near` of the neurons (of the units) starts within reach of switching, its pre-activation at most R (at most what a
+unit moves).
 """
 
 from __future__ import annotations

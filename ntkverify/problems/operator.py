@@ -78,11 +78,12 @@ def problem_limit(trunk: str, equation: Equation | None, sensors: int, dimension
 class OperatorRun(TrainedRun):
     """``r_ij = G(u_i)(y_j) - z_ij`` with loss ``||r||^2/2``; weights w_r ("trunk") and v_rk ("branch") are trained.
 
-    The network is ``G(u)(y) = alpha m^-1/2 sum_r b_r(u) sigma(w_r . y)`` with branches
-    ``b_r(u) = p^-1/2 sum_k s_rk relu(v_rk . u)``. The instance's data are ``functions`` (n_1, q), one function's sensor
-    values a row, ``queries`` (n_2, d) and ``values`` (n_1, n_2); its parameters ``p`` and ``alpha``, 1 where absent.
-    With an `equation` the trunk has a bias and the residuals are ``(A G(u_i)(y_j) - f_ij)/sqrt(n_2)`` at ``interior`` (n_2, d) with ``source`` (n_1, n_2), and
-    ``(G(u_i)(y_j) - g_ij)/sqrt(n_3)`` at ``boundary`` (n_3, d) with ``values`` (n_1, n_3).
+    The network is ``G(u)(y) = alpha m^-1/2 sum_r b_r(u) sigma(w_r . y)`` with branches ``b_r(u) = p^-1/2 sum_k s_rk
+    relu(v_rk . u)``. The instance's data are ``functions`` (n_1, q), one function's sensor values a row,
+    ``queries`` (n_2, d) and ``values`` (n_1, n_2); its parameters ``p`` and ``alpha``, 1 where absent. With an
+    `equation` the trunk has a bias and the residuals are ``(A G(u_i)(y_j) - f_ij)/sqrt(n_2)`` at ``interior``
+    (n_2, d) with ``source`` (n_1, n_2), and ``(G(u_i)(y_j) - g_ij)/sqrt(n_3)`` at ``boundary`` (n_3, d) with
+    ``values`` (n_1, n_3).
 
     Parameters
     ----------

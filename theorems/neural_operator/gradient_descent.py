@@ -8,10 +8,10 @@ Guarantee   L(k) <= (1 - eta Lambda / 2)^k L(0) for all k, Lambda = lambda_min(H
 Hypotheses  |u_i| = |y_j| = 1, no two u_i and no two y_j parallel; eta <= 2 / (3 (||H^inf|| + ||H~^inf||)); as long as
             lambda_min(H(k) + H~(k)) >= Lambda/2, eta ||H(k) + H~(k)|| <= 1, ||I_1(k)|| <= epsilon Lambda eta ||r(k)||
 
-Two Gram matrices, H of the trunk's weights and its twin H~ of the branch's, act as one: r(k+1) =
-(I - eta (H + H~)) r(k) + I_1(k). The body of arXiv 2412.05545 was not at hand; rate and step are as its abstract has them, reconstructed, and
-what is proved here is derived. How wide is wide enough is said, and checked literally, in `coupled_pairs`; here the
-hypotheses are measured, and with probability and nothing measured 4096 neurons grant them for orthonormal samples.
+Two Gram matrices, H of the trunk's weights and its twin H~ of the branch's, act as one: r(k+1) = (I - eta (H + H~))
+r(k) + I_1(k). The body of arXiv 2412.05545 was not at hand; rate and step are as its abstract has them, reconstructed,
+and what is proved here is derived. How wide is wide enough is said, and checked literally, in `coupled_pairs`; here
+the hypotheses are measured, and with probability and nothing measured 4096 neurons grant them for orthonormal samples.
 """
 
 import functools

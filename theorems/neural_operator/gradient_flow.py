@@ -6,9 +6,9 @@ Guarantee   L(t) <= exp(-Lambda t) L(0) for all t  (upper)
 Hypotheses  |u_i| = |y_j| = 1, no two u_i and no two y_j parallel; lambda_min(H(s) + H~(s)) >= Lambda/2 for all s <= t,
             which a wide enough network grants
 
-Continuous-time half of arXiv 2412.05545's abstract, reconstructed; rate and drift are derived. The flow is integrated by
-the classical Runge-Kutta method and its error judged by half as many steps; that eigenvalues do not dip between the ten
-kept times is taken from how little the Gram matrices move from one to the next.
+Continuous-time half of arXiv 2412.05545's abstract, reconstructed; rate and drift are derived. The flow is integrated
+by the classical Runge-Kutta method and its error judged by half as many steps; that eigenvalues do not dip between the
+ten kept times is taken from how little the Gram matrices move from one to the next.
 """
 
 import functools

@@ -6,8 +6,8 @@ Guarantee   with probability 1 - delta ||H(0) - H^inf||_F <= tau lambda_min(H^in
 Hypotheses  |u_i| = |y_j| = 1; nothing about p
 
 The width is reconstructed as of the order of N^2 log(N/delta)/lmin^2, N = n_1 n_2, with lmin the smaller of both least
-eigenvalues. Derived here: 1-sub-Gaussian factors alone would ask for 520 N^2 log(2 N (N + 1)/delta)/lmin^2; that s relu(g)
-is a normal number half of the time and zero otherwise makes it 29 at the most, whatever p.
+eigenvalues. Derived here: 1-sub-Gaussian factors alone would ask for 520 N^2 log(2 N (N + 1)/delta)/lmin^2; that s
+relu(g) is a normal number half of the time and zero otherwise makes it 29 at the most, whatever p.
 """
 
 import math
@@ -32,7 +32,8 @@ theorem = Theorem(
     source=Source(arxiv="2412.05545", version=3, where="initialisation (abstract)", provenance="reconstructed"),
     statement=r"""
         Let $\|u_i\| = \|y_j\| = 1$ and $m \ge m_0$. Then with probability at least $1-\delta$,
-        $\|H(0)-H^\infty\|_F \le \tau\lambda_0$ and $\|\tilde H(0)-\tilde H^\infty\|_F \le \tau\tilde\lambda_0$, for every $p$.
+        $\|H(0)-H^\infty\|_F \le \tau\lambda_0$ and $\|\tilde H(0)-\tilde H^\infty\|_F \le \tau\tilde\lambda_0$,
+        for every $p$.
     """,
 )
 
@@ -285,17 +286,13 @@ def outputs_in_law(run):
     return run.at_start.outputs
 
 
-theorem.conclusion(
+@theorem.conclusion(
     "at m_0 neurons lambda_min(H(0)) >= 3/4 lambda_min(H^inf), and of the twin",
     holds=with_probability(1 - delta),
     bound=Rational(3, 4),
     from_below=True,
     on=OWN,
-)(
-    lambda run: np.array(
-        [
-            np.linalg.eigvalsh(run.initial_grams["trunk"])[0] / run.lambda_trunk,
-            np.linalg.eigvalsh(run.initial_grams["branch"])[0] / run.lambda_branch,
-        ]
-    )
 )
+def eigenvalues(run):
+    least = [np.linalg.eigvalsh(run.initial_grams[group])[0] for group in ("trunk", "branch")]
+    return np.array([least[0] / run.lambda_trunk, least[1] / run.lambda_branch])

@@ -10,8 +10,9 @@ Hypotheses  no two u_i parallel, no two samples of a block coincide; eta <= 2/(3
 H^inf = K_1(u) (x) H_PINN, H~^inf = K_0(u) (x) Z: H_PINN is the limit of the physics-informed network with this trunk,
 Z the second moments of what the operator makes of its features. Both traces grow with n_1 and the dimension alone, and
 not with the numbers n_2, n_3 of points, which the normalisation is for. Later versions of arXiv 2412.05545 have this
-problem (abstract); setting and rate are reconstructed, the limits derived. A width that is sufficient has the weights to the
-twelfth power or more and is of no use; hypotheses are measured, and 16384 neurons grant them for what stands apart.
+problem (abstract); setting and rate are reconstructed, the limits derived. A width that is sufficient has the weights
+to the twelfth power or more and is of no use; hypotheses are measured, and 16384 neurons grant them for what stands
+apart.
 """
 
 from dataclasses import replace

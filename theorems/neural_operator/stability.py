@@ -11,8 +11,8 @@ Hypotheses  |u_i| = |y_j| = 1; beta, gamma the largest features at the start, be
 
 What counts is how far a whole branch moves, S, and not how far a unit does times sqrt(p): p^(-1/2) sum_k |dv_rk| is at
 most |dv_r|. No random event is hidden in the three bounds: shares and features are measured. Steps of training move
-weights a little; `carried across` moves every neuron and unit near switching against its samples, clustered so that all
-entries move alike.
+weights a little; `carried across` moves every neuron and unit near switching against its samples, clustered so that
+all entries move alike.
 """
 
 import functools
@@ -169,7 +169,7 @@ for group, letter in (("trunk", "H"), ("branch", "H~")):
         error=gram_rounding,
     )(functools.partial(lambda run, group: run.gram_drift_of(group), group=group))
     theorem.lemma(
-        f"||{letter}' - {letter}(0)||_F where what is near switching is carried across and features grow, from mean features",
+        f"||{letter}' - {letter}(0)||_F where what is near switching is carried across and features grow",
         holds=always,
         bound=WORST[group],
         on="carried across",
