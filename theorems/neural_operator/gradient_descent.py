@@ -140,12 +140,12 @@ for group, feature, symbol in (("trunk", "beta_1", beta_1), ("branch", "gamma_1"
         bound=operators.gradient(symbol) * residual,
         assumes=DATA,
         on=("training", "narrow", "one pair, short step"),
-    )(functools.partial(lambda run, group: run.of_group("gradients", group), group=group))
+    )(lambda run, group=group: run.of_group("gradients", group))
     descent.drift(
         operators.gradient(symbol),
         f"max_r ||{letter}(k) - {letter}(0)|| <= 4 {feature} sqrt(N) ||r(0)||/(sqrt(m) Lambda) while the chain holds",
         on=("training", "orthonormal"),
-        measured=functools.partial(lambda run, group: run.of_group("drift", group), group=group),
+        measured=lambda run, group=group: run.of_group("drift", group),
         uses=f"max_r ||dL/d{letter}|| <= {feature} sqrt(N/m) ||r||",
     )
 descent.mean_drift(on="training", ladder="ladder of widths")

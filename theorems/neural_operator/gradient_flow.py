@@ -127,7 +127,7 @@ for group, feature, letter, name in (("trunk", beta_1, "w", "beta_1"), ("branch"
         bound=operators.gradient(feature) * path * residual_0,
         on=FLOWN,
         given=kept_so_far,
-    )(functools.partial(lambda run, group: run.of_group("drift", group), group=group))
+    )(lambda run, group=group: run.of_group("drift", group))
 
 
 @theorem.conclusion(

@@ -167,19 +167,19 @@ for group, letter in (("trunk", "H"), ("branch", "H~")):
         bound=CHANGE[group],
         on=MOVED,
         error=gram_rounding,
-    )(functools.partial(lambda run, group: run.gram_drift_of(group), group=group))
+    )(lambda run, group=group: run.gram_drift_of(group))
     theorem.lemma(
         f"||{letter}' - {letter}(0)||_F where what is near switching is carried across and features grow",
         holds=always,
         bound=WORST[group],
         on="carried across",
-    )(functools.partial(lambda run, group: run.carried(group, run.radius, run.radius), group=group))
+    )(lambda run, group=group: run.carried(group, run.radius, run.radius))
     theorem.control(
         f"||{letter}' - {letter}(0)||_F without N",
         holds=always,
         bound=WORST[group] / n,
         on="carried across",
-    )(functools.partial(lambda run, group: run.carried(group, run.radius, run.radius), group=group))
+    )(lambda run, group=group: run.carried(group, run.radius, run.radius))
 
 
 # ---- the step -----------------------------------------------------------------------------------------------------
