@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, loss_0, residual
 from ntkverify.instances import families
-from ntkverify.lemmas import operators, premises
+from ntkverify.lemmas import premises
 from ntkverify.lemmas.gradient_descent import GradientDescent
-from ntkverify.lemmas.operator_balls import SPLIT, SPLITS, OperatorBalls, gram_rounding, sigma, tau, zeta
-from ntkverify.lemmas.operators import Lambda, alpha, lambda_branch, lambda_trunk, norm_sum
+from ntkverify.lemmas.neural_operator import bounds as operators
+from ntkverify.lemmas.neural_operator.balls import SPLIT, SPLITS, OperatorBalls, gram_rounding, sigma, tau, zeta
+from ntkverify.lemmas.neural_operator.bounds import Lambda, alpha, lambda_branch, lambda_trunk, norm_sum
 from ntkverify.lemmas.rounding import loss_error, started
 from ntkverify.problems.operator import operator
 

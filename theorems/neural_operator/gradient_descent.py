@@ -22,8 +22,9 @@ import numpy as np
 from ntkverify import Source, Theorem, always, identity
 from ntkverify.glossary import eta, k, loss_0, residual
 from ntkverify.instances import families
-from ntkverify.lemmas import gradient_descent, operators, premises
-from ntkverify.lemmas.operators import Lambda, norm_sum
+from ntkverify.lemmas import gradient_descent, premises
+from ntkverify.lemmas.neural_operator import bounds as operators
+from ntkverify.lemmas.neural_operator.bounds import Lambda, norm_sum
 from ntkverify.lemmas.rounding import ULP, descent_error, loss_error, started
 from ntkverify.problems.operator import operator
 

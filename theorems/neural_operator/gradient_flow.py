@@ -20,8 +20,8 @@ from sympy import Rational, exp, integrate, oo, symbols
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, loss_0, residual_0
 from ntkverify.instances import families
-from ntkverify.lemmas import operators
-from ntkverify.lemmas.operators import Lambda, norm_sum
+from ntkverify.lemmas.neural_operator import bounds as operators
+from ntkverify.lemmas.neural_operator.bounds import Lambda, norm_sum
 from ntkverify.lemmas.rounding import ULP, loss_error, so_far, started
 from ntkverify.problems.operator_flow import operator_flow
 from ntkverify.symbolic.constants.chain import derived

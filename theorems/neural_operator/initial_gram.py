@@ -21,8 +21,8 @@ from sympy import Rational, log, sqrt
 from ntkverify import Instance, Source, Theorem, always, identity, in_law, scales_as, with_probability
 from ntkverify.glossary import delta, m, n
 from ntkverify.instances import generator, unit_inputs
-from ntkverify.lemmas import operators
-from ntkverify.lemmas.operators import BERNSTEIN_C, BERNSTEIN_V, alpha, n_1, n_2
+from ntkverify.lemmas.neural_operator import bounds as operators
+from ntkverify.lemmas.neural_operator.bounds import BERNSTEIN_C, BERNSTEIN_V, alpha, n_1, n_2
 from ntkverify.lemmas.rounding import ULP
 from ntkverify.problems.operator import operator
 from ntkverify.symbolic.constants.chain import derived

@@ -24,8 +24,9 @@ from sympy import Rational
 
 from ntkverify import Instance, Source, Theorem, identity, scales_as
 from ntkverify.instances import families, generator, space_time_points, unit_inputs
-from ntkverify.lemmas import gradient_descent, operators, premises
-from ntkverify.lemmas.operators import Lambda, norm_sum
+from ntkverify.lemmas import gradient_descent, premises
+from ntkverify.lemmas.neural_operator import bounds as operators
+from ntkverify.lemmas.neural_operator.bounds import Lambda, norm_sum
 from ntkverify.lemmas.rounding import ULP
 from ntkverify.problems.operator import operator
 from ntkverify.problems.pinn import heat_equation

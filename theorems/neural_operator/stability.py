@@ -26,8 +26,8 @@ from sympy import Rational, log, symbols
 from ntkverify import Source, Theorem, always, with_probability
 from ntkverify.glossary import delta, eta, n, residual
 from ntkverify.instances import families
-from ntkverify.lemmas import operators
-from ntkverify.lemmas.operators import norm_sum
+from ntkverify.lemmas.neural_operator import bounds as operators
+from ntkverify.lemmas.neural_operator.bounds import norm_sum
 from ntkverify.lemmas.rounding import ULP
 from ntkverify.problems.operator import operator
 from ntkverify.symbolic.constants.chain import derived

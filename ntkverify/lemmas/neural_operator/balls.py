@@ -17,9 +17,9 @@ from sympy import Rational, exp, log, sqrt, symbols
 
 from ntkverify import always, with_probability
 from ntkverify.glossary import C, delta, eta, m, n, residual
-from ntkverify.lemmas import operators
 from ntkverify.lemmas.gradient_descent import GradientDescent
-from ntkverify.lemmas.operators import Lambda, alpha, lambda_branch, lambda_trunk, n_1, n_2, norm_sum, p
+from ntkverify.lemmas.neural_operator import bounds as operators
+from ntkverify.lemmas.neural_operator.bounds import Lambda, alpha, lambda_branch, lambda_trunk, n_1, n_2, norm_sum, p
 from ntkverify.lemmas.part import Part
 from ntkverify.lemmas.rounding import ULP
 from ntkverify.symbolic.constants.chain import Chain, Requirement, derived
