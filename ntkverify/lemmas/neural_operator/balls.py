@@ -56,12 +56,14 @@ class OperatorBalls(Part):
         kappa = constant("kappa", operators.kappa(), "P(|g| <= R) <= kappa R")
         self.beta = constant(
             "beta",
-            derived(sqrt(2 * log(draws * n_1 / (share_branch * delta))), "P(|b| > t) <= exp(-t^2/2), m n_1/2 values"),
+            derived(
+                sqrt(2 * log(2 * draws * n_1 / (share_branch * delta))), "P(|b| > t) <= 2 exp(-t^2/2), m n_1/2 values"
+            ),
             "|b_r(u_i)(0)| <= beta for all r, i",
         )
         self.gamma = constant(
             "gamma",
-            derived(sqrt(2 * log(draws * n_2 / (2 * share_trunk * delta))), "P(relu(g) > t) <= exp(-t^2/2)/2"),
+            derived(sqrt(2 * log(2 * draws * n_2 / (share_trunk * delta))), "P(relu(g) > t) <= 2 exp(-t^2/2)"),
             "relu(w_r . y_j)(0) <= gamma for all r, j",
         )
         later = (1 + theta) * self.beta, (1 + theta) * self.gamma
