@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from benchmark_check import CHECKED, NATURAL, check_case, natural_case
 from benchmark_machine import describe_machine, measured_peaks
+from benchmark_operator import SIZES, operator_case
 from benchmark_problems import draw, executor_of, neuron_of, race
 from benchmark_rivals import jax_forms, jax_gram, jax_step, torch_step
 
@@ -205,7 +206,7 @@ VAST = [(2, 2, 500_000_000, 1)]
 # samples, dimension, width and steps of the literal checks; the smaller first, since the memory is a running peak
 LITERAL = [(2, 2, 11_190_496, 12), (3, 3, 60_260_026, 12)]
 
-GROUPS = ["literal", "check", *STEPS, "wide", "batch", "gram"]
+GROUPS = ["literal", "check", *STEPS, "operator", "wide", "batch", "gram"]
 LARGE = ["vast"]
 
 
@@ -251,6 +252,8 @@ def main(arguments: list[str]) -> None:
         if group in STEPS:
             for kind, sizes, d, m in STEPS[group]:
                 keep(step_case(kind, sizes, d, m, current()))
+    if "operator" in chosen.only:
+        keep(operator_case(SIZES, current()))
     for name, sizes in (("wide", WIDE), ("vast", VAST)):
         for options in sizes if name in chosen.only else []:
             keep(wide_case(*options))

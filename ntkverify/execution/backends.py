@@ -11,6 +11,7 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
+from ntkverify.execution.product_samples import ProductSamples
 from ntkverify.execution.samples import Samples, collect_samples
 from ntkverify.symbolic.network.neuron import Neuron
 
@@ -123,6 +124,8 @@ def check_options(backend: str, options: Mapping[str, Any]) -> None:
 def executor_of(samples: Samples, *, backend: str = "cpu", **options: Any) -> Executor:
     """The executor of samples that are collected already; options as for `make_executor`."""
     check_options(backend, options)
+    if isinstance(samples, ProductSamples) and backend != "ball":
+        return _of_product(samples, backend, options)
     if backend == "ball":
         from ntkverify.execution.walking.ball import BallExecutor
 
@@ -141,3 +144,18 @@ def executor_of(samples: Samples, *, backend: str = "cpu", **options: Any) -> Ex
     if worthwhile(samples.neuron, samples.total):
         return GemmExecutor(samples, **options)
     return CpuExecutor(samples, **options)
+
+
+def _of_product(samples: ProductSamples, backend: str, options: Mapping[str, Any]) -> Executor:
+    """Executors that keep both factors of a neuron; balls walk the unrolled one."""
+    from ntkverify.execution.walking.factored import FactoredExecutor
+
+    if backend == "gpu":
+        from ntkverify.execution.fused.gpu import Namespace, require_cupy
+
+        return FactoredExecutor(samples, Namespace(require_cupy()))
+    if backend == "cpu":
+        from ntkverify.execution.fused.factored import FactoredCpuExecutor
+
+        return FactoredCpuExecutor(samples, **options)
+    return FactoredExecutor(samples, **options)

@@ -52,6 +52,14 @@ class Executor(ABC):
     def gram(self, weights: Any, frozen: Any = None) -> Any:
         """``J J^T``, shape (N, N), without ever storing J."""
 
+    def group_gram(self, weights: Any, frozen: Any, group: str) -> Any:
+        """The part of ``J J^T`` that the columns of one group of weights make, (N, N)."""
+        rows, places = self.jacobian(weights, frozen), self.neuron.groups[group]
+        by_weight = rows.reshape((len(rows), *weights.shape))
+        first, last = places[0], places[-1] + 1
+        columns = by_weight[:, :, first:last] if last - first == len(places) else by_weight[:, :, list(places)]
+        return self.outer(columns.reshape((len(rows), -1)))
+
     def residuals(self, weights: Any, frozen: Any = None) -> Any:
         """All residuals, shape (N,)."""
         return self.forward(weights, frozen).residuals

@@ -338,9 +338,10 @@ class TrainedRun(Run):
 
 
 def _with_exact_roots(samples: Samples) -> Samples:
-    """Samples whose scales n_b**-1/2 are balls of the exact root, and other scales what they are."""
+    """Samples whose scales k**-1/2, k whole, are balls of the exact root, and other scales what they are."""
     blocks = []
     for b in samples.blocks:
-        root = b.scale != 1 and b.scale == 1 / math.sqrt(b.size)
-        blocks.append(replace(b, scale=as_ball(b.size).rsqrt() if root else as_ball(b.scale)))
+        size = round(b.scale**-2) if 0 < b.scale < 1 else 1
+        root = size > 1 and b.scale == 1 / math.sqrt(size)
+        blocks.append(replace(b, scale=as_ball(size).rsqrt() if root else as_ball(b.scale)))
     return Samples(samples.neuron, tuple(blocks))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,16 +13,11 @@ import sympy
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.case import Trial
-from ntkverify.judging.verdict import Tally
-from ntkverify.theorem.parts import Claim
-from ntkverify.theorem.quantifier import Quantifier
-
-#: level where nobody shares one out
-LEVEL = 1e-7
+from ntkverify.judging.quantifiers.population import Decision, OfPopulation
 
 
 @dataclass(frozen=True)
-class InLawOf(Quantifier):
+class InLawOf(OfPopulation):
     """The numbers that a run measures are independent and follow the run's law, up to a Kolmogorov distance.
 
     Every number is replaced by its place in the law of its own run, so that runs with different data, and laws, make
@@ -44,20 +39,14 @@ class InLawOf(Quantifier):
     within: sympy.Expr
     resolution: float
 
-    is_statistical: ClassVar[bool] = True
-    takes_bound: ClassVar[bool] = False
-    takes_event: ClassVar[bool] = False
+    numbers: ClassVar[int | None] = None
 
-    def limits(self, trial: Trial) -> None:
-        """A single number exceeds nothing."""
-
-    def judge(self, claim: Claim, trials: Iterable[Trial], *, alpha: float = LEVEL) -> Tally:
+    def decide(
+        self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
+    ) -> Decision:
         """Pool the places of all numbers in the laws of their runs, and compare them with the uniform law."""
-        tally, places, within, drawn = Tally(), [], 0.0, math.inf
+        places, within, drawn = [], 0.0, math.inf
         for trial in trials:
-            tally.add(trial)
-            if trial.outcome.vacuous:
-                continue
             values, law = np.sort(trial.outcome.value.ravel()), self.law(trial.run)
             if callable(law):
                 places.append(np.asarray(law(values), float))
@@ -66,29 +55,34 @@ class InLawOf(Quantifier):
                 drawn = min(drawn, reference.size)
                 places.append(np.searchsorted(reference, values, side="right") / reference.size)
             within = max(within, float(trial.value(self.within)))
-        tally.slack = None
-        if places:
-            self._decide(tally, np.concatenate(places), within, drawn, alpha)
-        return tally
+        return self._of_places(np.concatenate(places), within, drawn, refute, confirm)
 
-    def _decide(self, tally: Tally, places: Array, within: float, drawn: float, alpha: float) -> None:
+    def _of_places(self, places: Array, within: float, drawn: float, refute: float, confirm: float) -> Decision:
         if not np.isfinite(places).all():
             raise NtkVerifyError(f"{self.name}: a number or its place in the law is not finite.")
-        if drawn and drawn < math.inf and drawn < 100:
+        if drawn < 100:
             raise NtkVerifyError(f"{self.name}: a law known by {drawn} numbers is hardly known; draw more.")
+
+        def noise(alpha: float) -> float:
+            # half of the level for either sample. Bretagnolle's constant: the runs' laws need not be one
+            # (Annales de l'IHP B 16, 1980); the reference of a run is one sample, with Massart's constant
+            sampled = math.sqrt(math.log(4 * math.e / alpha) / (2 * places.size))
+            if drawn == math.inf:
+                return sampled
+            # a step function is off by no more than one of its own steps
+            return sampled + math.sqrt(math.log(4 / alpha) / (2 * drawn)) + 1 / drawn
+
         distance = distance_from_uniform(places)
-        # half of the level for either sample. Bretagnolle's constant: the runs' laws need not be one
-        # (Annales de l'IHP B 16, 1980); the reference of a run is one sample, with Massart's constant
-        noise = math.sqrt(math.log(4 * math.e / alpha) / (2 * places.size))
-        own = 0.0 if drawn == math.inf else math.sqrt(math.log(4 / alpha) / (2 * drawn))
-        # a step function is off by no more than one of its own steps
-        noise += own + (0.0 if drawn == math.inf else 1 / drawn)
-        allowed, most = within + noise, distance + noise
-        tally.slack = allowed / distance if distance > 0 else math.inf
-        tally.status = "violated" if distance > allowed else "holds" if most < self.resolution else "inconclusive"
-        tally.evidence = (
-            f"distance {distance:.3g} from the law over {places.size} numbers, allowed {allowed:.3g}; false alarm "
-            f"< {alpha:.1e}, at which the true distance is below {most:.2g} (asked for: {self.resolution:g})"
+        allowed, most = within + noise(refute), distance + noise(1 - confirm)
+        slack = allowed / distance if distance > 0 else math.inf
+        seen = f"distance {distance:.3g} from the law over {places.size} numbers"
+        if distance > allowed:
+            return Decision("violated", slack, f"{seen}, allowed {allowed:.3g}; false alarm < {refute:.1e}")
+        return Decision(
+            "holds" if most < self.resolution else "inconclusive",
+            slack,
+            f"{seen}; at {confirm:.1%} below {most:.2g} (asked for: {self.resolution:g})",
+            f"distance < {most:.2g}",
         )
 
 

@@ -131,5 +131,5 @@ class BatchRun(FullNetworkRun):
 
 
 def batch(equation: Any = None, *, equations: Mapping[str, Any] | None = None, **options: Any) -> Callable[..., Any]:
-    """What ``run=`` of a family of batches takes; options as for `ntkverify.problems.nonlinear.full_network.full_network`."""
+    """What ``run=`` of a family of batches takes; options as for `full_network`."""
     return full_network(equation, equations=equations, kind=BatchRun, **options)

@@ -73,5 +73,5 @@ class FlowRun(FullNetworkRun):
 
 
 def flow(equation: Any = None, **options: Any) -> Any:
-    """What ``run=`` of a family of flows takes; options as for `ntkverify.problems.nonlinear.full_network.full_network`."""
+    """What ``run=`` of a family of flows takes; options as for `full_network`."""
     return full_network(equation, kind=FlowRun, **options)

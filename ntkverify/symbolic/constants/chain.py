@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy
@@ -95,7 +95,7 @@ class Chain:
 
     def mapped(self, change: Callable[[sympy.Expr], sympy.Expr]) -> Chain:
         """The same chain with `change` applied to both sides of every requirement (to write named constants out)."""
-        changed = [Requirement(r.name, change(r.left), change(r.right), r.reason) for r in self._expanded]
+        changed = [replace(r, left=change(r.left), right=change(r.right)) for r in self._expanded]
         return Chain(self.unknown, changed, free=self.free)
 
     @property
@@ -105,9 +105,7 @@ class Chain:
 
     @functools.cached_property
     def _expanded(self) -> tuple[Requirement, ...]:
-        return tuple(
-            Requirement(r.name, self.expand(r.left), self.expand(r.right), r.reason) for r in self.requirements
-        )
+        return tuple(replace(r, left=self.expand(r.left), right=self.expand(r.right)) for r in self.requirements)
 
     @functools.cached_property
     def _binding(self) -> tuple[Requirement, ...]:
@@ -120,7 +118,7 @@ class Chain:
     @functools.cached_property
     def thresholds(self) -> dict[str, sympy.Expr | None]:
         """Per requirement that contains the unknown: its least value in closed form, None where it is implicit."""
-        return {r.name: isolate(self.unknown, r.left, r.right) for r in self._binding}
+        return {r.name: isolate(self.unknown, r.left, r.right) if r.closed else None for r in self._binding}
 
     def sufficient(self) -> Derived:
         """The sufficient value of the unknown as a sympy expression, with its derivation.
@@ -246,7 +244,7 @@ class Chain:
         if not self.free:
             return best
         open_ends = [
-            Requirement(r.name, r.left.subs(exact), r.right.subs(exact), r.reason)
+            replace(r, left=r.left.subs(exact), right=r.right.subs(exact))
             for r in self._expanded
             if self.thresholds.get(r.name) is None
         ]

@@ -23,12 +23,17 @@ _TIE = sympy.Float(10, DIGITS) ** -(DIGITS - 10)
 
 @dataclass(frozen=True)
 class Requirement:
-    """``left <= right``, one link of a chain, with the reason why it is asked for."""
+    """``left <= right``, one link of a chain, with the reason why it is asked for.
+
+    `closed` is False where no closed form of the unknown is to be looked for: sympy takes minutes over an unknown that
+    stands in logarithms and roots on both sides, to find none.
+    """
 
     name: str
     left: sympy.Expr
     right: sympy.Expr
     reason: str
+    closed: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "left", sympy.sympify(self.left))

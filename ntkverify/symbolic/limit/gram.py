@@ -144,7 +144,7 @@ class LimitGram:
         """Covariance of the network's features at initialisation, E[feature feature']."""
         return self.feature_matrix(points, covariance=True)
 
-    def matrix_balls(self, points: Any, bits: int = 128) -> Any:
+    def matrix_balls(self, points: Any, bits: int = 128, *, covariance: bool = False) -> Any:
         """Enclosures of the limit Gram matrix of exact rational points, as a python-flint ``arb_mat``.
 
         Parameters
@@ -153,13 +153,15 @@ class LimitGram:
             Integers, fractions, sympy rationals; floats count as the dyadic fractions that they are.
         bits : int
             Working precision; guard bits for nearly opposite points are added.
+        covariance : bool
+            Enclose `covariance` instead.
 
         Raises
         ------
         NtkVerifyError
             Without python-flint, for nonlinear blocks, or for an activation without closed form.
         """
-        rows = self._exact_matrix(points, BallArithmetic(bits))
+        rows = self._exact_matrix(points, BallArithmetic(bits), covariance=covariance)
         from flint import arb_mat
 
         return arb_mat(rows)
@@ -168,7 +170,7 @@ class LimitGram:
         """The limit Gram matrix of exact rational points to about `digits` digits, rows of mpmath numbers."""
         return self._exact_matrix(points, MpmathArithmetic(int(digits * 3.33) + 8))
 
-    def _exact_matrix(self, points: Any, arithmetic: Arithmetic) -> list[list[Any]]:
+    def _exact_matrix(self, points: Any, arithmetic: Arithmetic, *, covariance: bool = False) -> list[list[Any]]:
         named = dict(points) if isinstance(points, Mapping) else {self._only_block().name: points}
         width = len(self.neuron.coordinates)
         exact = {name: exact_rows(rows, width, self.neuron.block(name).name) for name, rows in named.items()}
@@ -180,7 +182,7 @@ class LimitGram:
         for p, (left, x) in enumerate(slots):
             for q, (right, y) in enumerate(slots[: p + 1]):
                 if (left, right) not in groups:
-                    groups[left, right] = self.derivation.groups(left, right)
+                    groups[left, right] = self.derivation.groups(left, right, covariance=covariance)
                 result[p][q] = result[q][p] = moments.kernel(groups[left, right], x, y)
         return result
 

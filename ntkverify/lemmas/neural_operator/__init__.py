@@ -1,0 +1,1 @@
+"""What proofs about shallow neural operators share."""

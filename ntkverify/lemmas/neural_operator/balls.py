@@ -1,0 +1,231 @@
+"""Balls that the weights of a neural operator never leave, and the width that this takes, every constant written out.
+
+For neurons in pairs that cancel, so that r(0) = -z: the m/2 independent neurons are close to their limit, few of them
+start near switching, features are bounded; then gradient descent moves w_r by at most R and v_r by at most S, which
+leaves both Gram matrices and I_1 within what a contraction allows. The width stands on both sides, in logarithms.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import sympy
+from sympy import Rational, exp, log, sqrt, symbols
+
+from ntkverify import always, with_probability
+from ntkverify.glossary import C, delta, eta, m, n, residual
+from ntkverify.lemmas.gradient_descent import GradientDescent
+from ntkverify.lemmas.neural_operator import bounds as operators
+from ntkverify.lemmas.neural_operator.bounds import Lambda, alpha, lambda_branch, lambda_trunk, n_1, n_2, norm_sum, p
+from ntkverify.lemmas.part import Part
+from ntkverify.lemmas.rounding import ULP
+from ntkverify.symbolic.constants.chain import Chain, Requirement, derived
+
+# shares of the least eigenvalues for the initial Gram matrices and for their change; slack of the count of switching
+# neurons; growth of the features on the way; shares of delta
+tau, sigma, zeta, theta = symbols("tau sigma zeta theta", positive=True)
+share_gram, share_flips, share_branch, share_trunk = symbols(
+    "share_gram share_flips share_branch share_trunk", positive=True
+)
+SHARES = (share_gram, share_flips, share_branch, share_trunk)
+#: a split of the slack; zeta, the slack of the flip counts, goes with the instance: fewer samples, rarer flips
+SPLIT: Mapping[sympy.Symbol, Any] = {
+    tau: Rational(1, 4),
+    sigma: Rational(1, 4),
+    theta: Rational(1, 100),
+    share_gram: Rational(3, 5),
+    share_flips: Rational(1, 5),
+    share_branch: Rational(1, 10),
+    share_trunk: Rational(1, 10),
+}
+#: splits that the worst case of the contraction is tried at
+SPLITS = ({tau: Rational(1, 4), sigma: Rational(1, 4)}, {tau: Rational(1, 3), sigma: Rational(1, 8)})
+
+
+class OperatorBalls(Part):
+    """Radii, what moves within them, the events and the width; `descent` keeps 1 - tau - sigma of Lambda."""
+
+    name = "operator balls"
+
+    def __init__(self, theorem: Any, descent: GradientDescent) -> None:
+        super().__init__(theorem)
+        constant, draws = theorem.constant, m / 2
+        kappa = constant("kappa", operators.kappa(), "P(|g| <= R) <= kappa R")
+        self.beta = constant(
+            "beta",
+            derived(
+                sqrt(2 * log(2 * draws * n_1 / (share_branch * delta))), "P(|b| > t) <= 2 exp(-t^2/2), m n_1/2 values"
+            ),
+            "|b_r(u_i)(0)| <= beta for all r, i",
+        )
+        self.gamma = constant(
+            "gamma",
+            derived(sqrt(2 * log(2 * draws * n_2 / (share_trunk * delta))), "P(relu(g) > t) <= 2 exp(-t^2/2)"),
+            "relu(w_r . y_j)(0) <= gamma for all r, j",
+        )
+        later = (1 + theta) * self.beta, (1 + theta) * self.gamma
+        moved = [descent.drift_factor * operators.gradient(f) * C * sqrt(n) / Lambda for f in later]
+        self.R = constant("R", derived(moved[0], "drift at (1 + theta) beta, ||r(0)|| = ||z||"), "no w_r moves further")
+        self.S = constant("S", derived(moved[1], "the same at (1 + theta) gamma"), "no v_r moves further")
+        # a unit's gradient is at most gamma_1 sqrt(N/(m p)) ||r||
+        unit = self.S / sqrt(p)
+        self.near = constant(
+            "near", derived((1 + zeta) * kappa * self.R, "Chernoff"), "share of neurons within R of switching"
+        )
+        self.near_unit = constant(
+            "near_unit", derived((1 + zeta) * kappa * unit, "Chernoff"), "share of units within S/sqrt(p) of switching"
+        )
+        self.gram_error = constant(
+            "gram_error", operators.gram_deviation(share_gram * delta, draws), "||H(0) - H^inf||_F, and of the twin"
+        )
+        self.changes = {
+            "trunk": constant(
+                "trunk_change",
+                operators.trunk_gram_change(self.beta, self.S, self.near),
+                "||H(k) - H(0)||_F",
+            ),
+            "branch": constant(
+                "branch_change",
+                operators.branch_gram_change(self.gamma, self.R, self.near_unit),
+                "||H~(k) - H~(0)||_F",
+            ),
+        }
+        self.remainder = constant(
+            "remainder", operators.remainder(*later, self.near, self.near_unit, self.R), "||I_1|| over eta ||r||"
+        )
+
+        def flips(radius: Any, count: Any, independent: Any) -> Any:
+            """Chernoff for `count` binomial counts with mean at most kappa radius to exceed 1 + zeta times that."""
+            return count * exp(-(zeta**2) / (2 + zeta) * kappa * independent * radius)
+
+        implicit = functools.partial(Requirement, closed=False)
+        self.requirements = [
+            implicit("initial Gram matrix", self.gram_error, tau * lambda_trunk, "Bernstein"),
+            implicit("initial twin", self.gram_error, tau * lambda_branch, "Bernstein"),
+            implicit("flips, trunk", flips(self.R, n_2, draws), share_flips * delta / 2, "Chernoff, n_2 queries"),
+            implicit("flips, branch", flips(unit, n_1, draws * p), share_flips * delta / 2, "Chernoff, n_1 functions"),
+            implicit("growth of b", self.S, theta * self.beta, "|b_r(u_i)(k)| <= (1 + theta) beta"),
+            implicit("growth of the trunk", self.R, theta * self.gamma, "relu(w_r . y_j)(k) <= (1 + theta) gamma"),
+            implicit("Gram matrix", self.changes["trunk"], sigma * lambda_trunk, "it keeps its eigenvalue"),
+            implicit("twin", self.changes["branch"], sigma * lambda_branch, "it keeps its eigenvalue"),
+            implicit("perturbation", self.remainder, descent.epsilon * Lambda, "I_1 leaves the contraction intact"),
+            Requirement("step", descent.eta_max * norm_sum * (1 + tau + sigma), 1, "eta ||H(k) + H~(k)|| <= 1"),
+            Requirement("probability", sum(SHARES), 1, "union bound over the events"),
+        ]
+        self.chain = Chain(m, self.requirements, free=(tau, sigma, zeta, theta, *SHARES)).mapped(theorem.expand)
+
+    def assumption(self, name: str = "the width meets every requirement") -> None:
+        """The requirements, each relative to its right side, at the run's own width, data and split."""
+
+        @self.theorem.assumption(name)
+        def wide(run: Any) -> Any:
+            return min(run.evaluate((r.right - r.left) / r.right) for r in self.requirements) + 4 * ULP
+
+    @functools.cached_property
+    def _widths(self) -> dict[Any, int]:
+        return {}
+
+    def width(self, functions: int, queries: int, *, units: int, scale: float, slack: Any) -> int:
+        """The least even width that meets every requirement for orthonormal samples, C = 1 and delta = 1/10."""
+        key = functions, queries, units, scale, slack
+        if key not in self._widths:
+            known = operators.spectra(np.eye(functions), np.eye(queries), scale)
+            sizes = {n: functions * queries, n_1: functions, n_2: queries, p: units, alpha: scale}
+            found = self.chain.width({**known, **sizes, C: 1, delta: Rational(1, 10), **SPLIT, zeta: slack}).width
+            self._widths[key] = found + found % 2
+        return self._widths[key]
+
+    # -- the events ---------------------------------------------------------------------------------------------------
+
+    def events(self, *, on: Any, tight: str) -> None:
+        """Each random event at its share of delta; the Gram matrices within a quarter of that is a control."""
+
+        def sure(share: Any) -> Any:
+            return with_probability(1 - share * delta)
+
+        @self.control(
+            "the initial Gram matrices within a quarter of that",
+            holds=sure(share_gram),
+            bound=self.gram_error / 4,
+            on=tight,
+        )
+        @self.lemma(
+            "||H(0) - H^inf||_F and the same of the twin are at most gram_error",
+            holds=sure(share_gram),
+            bound=self.gram_error,
+            on=on,
+        )
+        def gram_close(run: Any) -> Any:
+            return run.initial_gram_errors.max()
+
+        @self.lemma(
+            "at most (1 + zeta) kappa R of the neurons are within R of switching",
+            holds=sure(share_flips / 2),
+            bound=self.near,
+            on=on,
+        )
+        def few_flips(run: Any) -> Any:
+            return run.trunk_near(run.R)
+
+        @self.lemma(
+            "at most (1 + zeta) kappa S/sqrt(p) of the units are within S/sqrt(p) of switching",
+            holds=sure(share_flips / 2),
+            bound=self.near_unit,
+            on=on,
+        )
+        def few_units(run: Any) -> Any:
+            return run.branch_near(run.S / np.sqrt(run.p))
+
+        @self.lemma("|b_r(u_i)(0)| <= beta for all r, i", holds=sure(share_branch), bound=self.beta, on=on)
+        def branch_bounded(run: Any) -> Any:
+            return abs(run.branch_values).max()
+
+        @self.lemma("relu(w_r . y_j)(0) <= gamma for all r, j", holds=sure(share_trunk), bound=self.gamma, on=on)
+        def trunk_bounded(run: Any) -> Any:
+            return np.maximum(run.trunk_arguments, run.number(0)).max()
+
+    def inside(self, run: Any) -> Any:
+        """Per step, whether weights are in their balls, while features are bounded and few neurons near switching."""
+        stays = (run.of_group("drift", "trunk") <= run.R) & (run.of_group("drift", "branch") <= run.S)
+        start = (
+            (abs(run.branch_values).max() <= run.evaluate(self.beta))
+            & (np.maximum(run.trunk_arguments, run.number(0)).max() <= run.evaluate(self.gamma))
+            & (run.trunk_near(run.R) <= run.near)
+            & (run.branch_near(run.S / np.sqrt(run.p)) <= run.near_unit)
+        )
+        return stays & bool(start)
+
+    def within(self, *, on: Any) -> None:
+        """What the balls bound: the change of both Gram matrices, and I_1."""
+        for group, letter in (("trunk", "H"), ("branch", "H~")):
+            self.lemma(
+                f"in the balls ||{letter}(k) - {letter}(0)||_F <= {group}_change",
+                holds=always,
+                bound=self.changes[group],
+                on=on,
+                given=self.inside,
+                error=gram_rounding,
+            )(_of_group(group))
+
+        @self.lemma(
+            "in the balls ||I_1(k)|| <= remainder eta ||r(k)||",
+            holds=always,
+            bound=self.remainder * eta * residual,
+            on=on,
+            given=lambda run: self.inside(run)[1:],
+            error=lambda run: run.remainder_error,
+        )
+        def remainder_within(run: Any) -> Any:
+            return run.remainder
+
+
+def _of_group(group: str) -> Any:
+    return lambda run: run.gram_drift_of(group)
+
+
+def gram_rounding(run: Any) -> Any:
+    """Rounding of H(k) - H(0): products of J, summed over the neurons."""
+    return 2 * run.m * run.d * ULP * np.trace(run.trajectory.grams[0])

@@ -1,0 +1,205 @@
+r"""The operator theorem with nothing hidden, at its own width: pairs of neurons that cancel, and an output scale.
+
+Network     G(u)(y) = alpha m^(-1/2) sum_r b_r(u) relu(w_r . y),  b_r(u) = p^(-1/2) sum_k s_rk relu(v_rk . u);
+            pairs share w_r, v_rk ~ N(0, I) and have opposite fair signs s_rk, so that G = 0 at the start and r(0) = -z
+Method      gradient descent on both sets of weights, eta = 2 / (3 (||H^inf|| + ||H~^inf||)) at the most
+Guarantee   with probability 1 - delta, for all k: L(k) <= (1 - eta Lambda/2)^k L(0), |w_r(k) - w_r(0)| <= R,
+            |v_r(k) - v_r(0)| <= S, both Gram matrices stay within sigma of their share of Lambda,
+            ||I_1(k)|| <= epsilon Lambda eta ||r(k)||  (upper)
+Hypotheses  |u_i| = |y_j| = 1, no two parallel; |z_ij| <= C; the width meets the requirements below
+
+Limits scale with alpha^2, drift falls with 1/alpha and relative conditions stay what they are as functions of R and S.
+So the width is that of the initial Gram matrix and of the count of switching neurons: 176,790 for two orthonormal
+functions and queries at alpha = 1e5, where alpha = 1 asks for 9.2e13. The Gram matrix asks for 29 N^2 log(2 N (N + 1)/
+share)/lmin^2 and not for the 520 N^2 log of a cruder Bernstein bound: an entry's moments are at most (2 q - 1)!!/4,
+since s relu(g) is a normal number with probability 1/2 and 0 otherwise (`initial_gram`).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ntkverify import Source, Theorem, always, identity, with_probability
+from ntkverify.glossary import delta, eta, k, loss_0, residual
+from ntkverify.instances import families
+from ntkverify.lemmas import premises
+from ntkverify.lemmas.gradient_descent import GradientDescent
+from ntkverify.lemmas.neural_operator import bounds as operators
+from ntkverify.lemmas.neural_operator.balls import SPLIT, SPLITS, OperatorBalls, gram_rounding, sigma, tau, zeta
+from ntkverify.lemmas.neural_operator.bounds import Lambda, alpha, lambda_branch, lambda_trunk, norm_sum
+from ntkverify.lemmas.rounding import loss_error, started
+from ntkverify.problems.operator import operator
+
+theorem = Theorem(
+    "Gradient descent of a shallow neural operator at its own width, coupled pairs and output scale",
+    source=Source(arxiv="2412.05545", version=3, where="abstract (gradient descent)", provenance="derived"),
+    statement=r"""
+        Let $\|u_i\| = \|y_j\| = 1$, no two $u_i$ and no two $y_j$ parallel, $|z_{ij}| \le C$, neurons in pairs,
+        $0 < \eta \le 2/(3(\|H^\infty\|_2 + \|\tilde H^\infty\|_2))$ and let $m$ meet the requirements. Then with
+        probability at least $1-\delta$, for all $k$: $L(k) \le (1-\eta\Lambda/2)^k L(0)$ and no weight leaves its ball.
+    """,
+)
+
+kept = 1 - tau - sigma
+descent = GradientDescent(theorem, rate=Lambda, norm=norm_sum, kept=kept, said=operators.WORDS, splits=SPLITS)
+balls = OperatorBalls(theorem, descent)
+DATA = operators.unit_samples(theorem)
+premises.step_at_most(theorem, "step at most 2/(3 (||H^inf|| + ||H~^inf||))", descent.eta_max)
+balls.assumption()
+
+
+@theorem.assumption("targets at most C")
+def targets_bounded(run):
+    return run.C - abs(run.values).max()
+
+
+# ---- instances ----------------------------------------------------------------------------------------------------
+
+
+def instance(draw, *, sizes, width=None, scale=1e5):
+    functions, queries, units, slack = sizes
+    if width is None:
+        width = balls.width(functions, queries, units=units, scale=scale, slack=slack)
+    given = {"functions": np.eye(functions), "queries": np.eye(queries), "units": units, "scale": scale}
+    drawn = operators.instance(draw, theorem=theorem, eta_max=descent.eta_max, width=width, steps=6, **given)
+    split = {symbol.name: float(value) for symbol, value in {**SPLIT, zeta: slack}.items()}
+    return replace(drawn, parameters={**drawn.parameters, **split, "C": 1.0, "delta": 0.1})
+
+
+# functions, queries, units of a branch, and the slack of the flip counts
+ONE, TWO, FOUR = (1, 1, 1, 256), [(2, 1, 2, 64), (1, 2, 1, 64)], (2, 2, 1, 16)
+pairs = operator(coupled=True)
+theorem.instances("own width", run=pairs, quick=40, thorough=400)(
+    families.family(instance, sizes=st.sampled_from([ONE, ONE, ONE, *TWO]))
+)
+theorem.instances("own width, two by two", run=pairs, quick=3, thorough=30, observed="1.8e5 neurons a draw")(
+    families.family(instance, sizes=FOUR)
+)
+theorem.instances("one to four pairs", run=pairs, quick=40)(
+    families.family(instance, sizes=FOUR, width=st.sampled_from([2, 4, 8]), scale=1.0)
+)
+OWN = ("own width", "own width, two by two")
+
+# ---- the chain ----------------------------------------------------------------------------------------------------
+
+
+@theorem.lemma(
+    "the output is zero at the start: r(0) = -z",
+    holds=identity,
+    assumes=DATA,
+    on=(*OWN, "one to four pairs"),
+    error=lambda run: run.trajectory.residuals_error[0],
+)
+def zero_start(run):
+    return run.trajectory.residuals[0], -run.scaled_targets
+
+
+balls.events(on=OWN, tight="own width")
+balls.within(on=OWN)
+
+
+@theorem.lemma(
+    "drift allowed by the width fits into the balls while the loss contracts",
+    holds=always,
+    bound=1,
+    on=OWN,
+    given=descent.contracting_so_far,
+)
+def drift_fits(run):
+    moved = run.of_group("drift", "trunk") / run.R, run.of_group("drift", "branch") / run.S
+    return np.maximum(*moved)
+
+
+descent.recursion(on=OWN, assumes=DATA)
+descent.contraction(on=OWN)
+descent.sums()
+
+# ---- conclusion ---------------------------------------------------------------------------------------------------
+
+SURE = {"holds": with_probability(1 - delta), "on": OWN}
+
+
+@theorem.control(
+    "the rate to the sixth power",
+    holds=with_probability(1 - delta),
+    bound=(1 - eta * Lambda / 2) ** (6 * k) * loss_0,
+    on="own width",
+    error=loss_error,
+)
+@theorem.conclusion(
+    "L(k) <= (1 - eta Lambda/2)^k L(0) for all k", bound=descent.contracted, given=started, error=loss_error, **SURE
+)
+def linear_rate(run):
+    return run.losses
+
+
+@theorem.control(
+    "drift of the trunk within R/alpha: it falls like 1/alpha^2",
+    holds=with_probability(1 - delta),
+    bound=balls.R / alpha,
+    on="own width",
+)
+@theorem.conclusion("no w_r moves further than R", bound=balls.R, **SURE)
+def trunk_in_ball(run):
+    return run.of_group("drift", "trunk")
+
+
+@theorem.conclusion("no v_r moves further than S", bound=balls.S, **SURE)
+def branch_in_ball(run):
+    return run.of_group("drift", "branch")
+
+
+@theorem.conclusion(
+    "||H(k) - H(0)||_F <= sigma lambda_min(H^inf) for all k", bound=sigma * lambda_trunk, error=gram_rounding, **SURE
+)
+def gram_stable(run):
+    return run.gram_drift_of("trunk")
+
+
+@theorem.conclusion(
+    "||H~(k) - H~(0)||_F <= sigma lambda_min(H~^inf) for all k",
+    bound=sigma * lambda_branch,
+    error=gram_rounding,
+    **SURE,
+)
+def twin_stable(run):
+    return run.gram_drift_of("branch")
+
+
+@theorem.conclusion(
+    "lambda_min(H(k) + H~(k)) >= (1 - tau - sigma) Lambda for all k",
+    bound=kept * Lambda,
+    from_below=True,
+    **SURE,
+)
+def eigenvalue_kept(run):
+    return run.eigenvalues[:, 0]
+
+
+@theorem.conclusion("eta ||H(k) + H~(k)|| <= 1 for all k", bound=1, **SURE)
+def step_kept(run):
+    return run.eta * run.eigenvalues[:, -1]
+
+
+@theorem.conclusion(
+    "||I_1(k)|| <= epsilon Lambda eta ||r(k)|| for all k",
+    bound=descent.epsilon * Lambda * eta * residual,
+    error=lambda run: run.remainder_error,
+    **SURE,
+)
+def remainder_small(run):
+    return run.remainder
+
+
+@theorem.control(
+    "the rate with one to four pairs, the requirements ignored",
+    holds=always,
+    bound=descent.contracted,
+    assumes=DATA,
+    on="one to four pairs",
+    given=started,
+    error=loss_error,
+)
+def too_narrow(run):
+    return run.losses

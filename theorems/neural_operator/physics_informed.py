@@ -1,0 +1,184 @@
+r"""A physics-informed shallow neural operator: one network solves the heat equation for several right-hand sides.
+
+Network     G(u)(y) = m^(-1/2) sum_r b_r(u) relu(w_r . (y, 1))^3,  b_r(u) = p^(-1/2) sum_k s_rk relu(v_rk . u)
+Residuals   r = ((d_t - Lap) G(u_i)(y_j) - f_ij)/sqrt(n_2) inside, (G(u_i)(y_j) - g_ij)/sqrt(n_3) at start and sides
+Method      gradient descent on both sets of weights
+Guarantee   L(k) <= (1 - eta Lambda/2)^k L(0) for all k, Lambda = lambda_min(H^inf) + lambda_min(H~^inf)  (upper)
+Hypotheses  no two u_i parallel, no two samples of a block coincide; eta <= 2/(3 (||H^inf|| + ||H~^inf||)); as long as
+            lambda_min(H(k) + H~(k)) >= Lambda/2, eta ||H(k) + H~(k)|| <= 1, ||I_1(k)|| <= epsilon Lambda eta ||r(k)||
+
+H^inf = K_1(u) (x) H_PINN, H~^inf = K_0(u) (x) Z: H_PINN is the limit of the physics-informed network with this trunk,
+Z the second moments of what the operator makes of its features. Both traces grow with n_1 and the dimension alone, and
+not with the numbers n_2, n_3 of points, which the normalisation is for. Later versions of arXiv 2412.05545 have this
+problem (abstract); setting and rate are reconstructed, the limits derived. A width that is sufficient has the weights
+to the twelfth power or more and is of no use; hypotheses are measured, and 16384 neurons grant them for what stands
+apart.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import sympy
+from hypothesis import strategies as st
+from sympy import Rational
+
+from ntkverify import Instance, Source, Theorem, identity, scales_as
+from ntkverify.instances import families, generator, space_time_points, unit_inputs
+from ntkverify.lemmas import gradient_descent, premises
+from ntkverify.lemmas.neural_operator import bounds as operators
+from ntkverify.lemmas.neural_operator.bounds import Lambda, norm_sum
+from ntkverify.lemmas.rounding import ULP
+from ntkverify.problems.operator import operator
+from ntkverify.problems.pinn import heat_equation
+
+theorem = Theorem(
+    "Gradient descent of a physics-informed shallow neural operator",
+    source=Source(arxiv="2412.05545", version=3, where="abstract (physics-informed)", provenance="reconstructed"),
+    statement=r"""
+        Let no two $u_i$ be parallel, no two samples of a block coincide and
+        $0 < \eta \le 2/(3(\|H^\infty\|_2 + \|\tilde H^\infty\|_2))$. As long as
+        $\lambda_{\min}(H(k) + \tilde H(k)) \ge \Lambda/2$, $\eta\|H(k) + \tilde H(k)\| \le 1$ and
+        $\|I_1(k)\| \le \epsilon\Lambda\eta\|r(k)\|$: $L(k) \le (1-\eta\Lambda/2)^k L(0)$.
+    """,
+)
+
+descent = gradient_descent.GradientDescent(theorem, rate=Lambda, norm=norm_sum, said=operators.WORDS)
+premises.step_at_most(theorem, "step at most 2/(3 (||H^inf|| + ||H~^inf||))", descent.eta_max)
+
+
+@theorem.assumption("no two functions parallel, samples of a block distinct")
+def distinct(run):
+    return run.Lambda
+
+
+DATA = ("no two functions parallel, samples of a block distinct",)
+
+# ---- instances ----------------------------------------------------------------------------------------------------
+
+
+def instance(draw, *, width, steps, fraction=1.0, points=None, functions=None, units=1, size=1.0):
+    """Coupled pairs, so that r(0) is minus the targets; up to two functions and two points a block unless given."""
+    if functions is None:
+        functions = unit_inputs(draw, draw(st.integers(1, 2)), 2)
+    if points is None:
+        points = space_time_points(draw, draw(st.integers(1, 2)), draw(st.integers(1, 2)), 1)
+    rng, count = generator(draw), len(functions)
+    data = {
+        "functions": functions,
+        **points,
+        "source": size * rng.uniform(-1, 1, (count, len(points["interior"]))),
+        "values": size * rng.uniform(-1, 1, (count, len(points["boundary"]))),
+    }
+    bare = Instance(data=data, parameters={"p": units}, width=1)
+    norms = coupled(bare, theorem).norm_sum
+    return replace(
+        bare, width=width, steps=steps, step=fraction * float(theorem.value(descent.eta_max, {norm_sum: norms}))
+    )
+
+
+coupled = operator(trunk="relu3", equation=heat_equation, coupled=True)
+APART = {"points": {"interior": [[0.2, 0.3]], "boundary": [[0.0, 0.9]]}, "functions": np.eye(2)}
+
+theorem.instances("training", run=coupled, quick=12)(families.training(instance, powers=(10, 12), steps=6))
+theorem.instances("apart", run=coupled, quick=12)(families.separated(instance, width=2**14, steps=4, **APART))
+theorem.instances("narrow", run=coupled, quick=40)(
+    families.narrow(instance, powers=(1, 2), steps=5, size=100.0, **APART)
+)
+theorem.instances("ladder of widths", run=coupled, quick=300)(
+    families.ladder(instance, powers=(7, 8, 12, 13), steps=1, **APART)
+)
+theorem.instances("step beyond stability", run=coupled, quick=10)(
+    families.beyond_stability(instance, width=2**12, steps=3, **APART)
+)
+TRAINED = ("training", "apart", "narrow", "step beyond stability")
+
+# ---- the limits ---------------------------------------------------------------------------------------------------
+
+
+def traces_of(run):
+    return run.numbers([np.trace(run.limit_trunk), np.trace(run.limit_branch)])
+
+
+@theorem.lemma(
+    "unbiased: ||H(0) - K_1 (x) H_PINN||_F/tr and the same of the twin shrink like m^(-1/2)",
+    holds=scales_as(Rational(-1, 2), tolerance=0.2),
+    on="ladder of widths",
+)
+def unbiased(run):
+    return run.initial_gram_errors[0] / np.trace(run.limit_trunk) + run.initial_gram_errors[1] / np.trace(
+        run.limit_branch
+    )
+
+
+@theorem.control(
+    "limits with the factors of both sets of weights exchanged",
+    holds=scales_as(Rational(-1, 2), tolerance=0.2),
+    on="ladder of widths",
+)
+def exchanged(run):
+    return np.linalg.norm(run.initial_grams["trunk"] - run.limit_branch) / np.trace(run.limit_trunk)
+
+
+def repeated(run):
+    """The same problem with every interior sample three times and every boundary sample twice."""
+    return run.with_points(
+        interior=np.repeat(run.instance.array("interior"), 3, axis=0),
+        boundary=np.repeat(run.instance.array("boundary"), 2, axis=0),
+    )
+
+
+@theorem.lemma(
+    "both traces do not change when interior samples come three times and boundary samples twice",
+    holds=identity,
+    assumes=(),
+    on="training",
+    error=lambda run: 64 * run.n * ULP * np.trace(run.limit_trunk),
+)
+def traces_keep(run):
+    return traces_of(run), traces_of(repeated(run))
+
+
+@theorem.control(
+    "both traces do not change when functions come twice",
+    holds=identity,
+    assumes=(),
+    on="training",
+    error=lambda run: 64 * run.n * ULP * np.trace(run.limit_trunk),
+)
+def traces_with_functions(run):
+    return traces_of(run), traces_of(run.with_points(functions=np.repeat(run.instance.array("functions"), 2, axis=0)))
+
+
+rho = sympy.symbols("rho", positive=True)
+
+
+@theorem.lemma("E relu(w.y)^6 = 7.5 |y|^6: what a boundary point adds to tr Z", holds=identity)
+def boundary_moment():
+    g = sympy.Symbol("g", positive=True)
+    density = sympy.exp(-(g**2) / 2) / sympy.sqrt(2 * sympy.pi)
+    return sympy.integrate((rho * g) ** 6 * density, (g, 0, sympy.oo)), Rational(15, 2) * rho**6
+
+
+# ---- descent ------------------------------------------------------------------------------------------------------
+
+
+@theorem.lemma(
+    "J(0) theta(0) = 4 G(0): degree 3 in the trunk's weights, 1 in the branch's",
+    holds=identity,
+    assumes=DATA,
+    on=TRAINED,
+    error=lambda run: 8 * run.along_weights[2],
+)
+def homogeneous(run):
+    product, outputs, _ = run.along_weights
+    return product, 4 * outputs
+
+
+descent.recursion(on=TRAINED, assumes=DATA)
+descent.contraction(on=("training", "apart", "narrow"))
+descent.spectral_step(on=TRAINED, assumes=DATA)
+descent.sums()
+descent.mean_drift(on="training", ladder="ladder of widths")
+descent.implication(on=("training", "apart"))
+descent.at_width("16384 neurons", on="apart", narrow="narrow", few="2 to 4 neurons")
+descent.controls(on="training", unstable="step beyond stability", assumes=DATA)
