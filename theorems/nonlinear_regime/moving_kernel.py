@@ -60,7 +60,7 @@ theorem.instances("1024 neurons, u_x", run=trained(first_derivative), quick=20)(
 @theorem.instances("widths, u^2, six points", run=full_network(square, boundary=False), quick=130)
 def six_points(draw):
     points = [[-2.0], [-1.2], [-0.4], [0.4], [1.2], [2.0]]
-    return Instance(data={"interior": points}, width=2 ** draw(st.sampled_from([5, 6, 9, 10])), step=0.05, steps=12)
+    return Instance(data={"interior": points}, width=2 ** draw(st.sampled_from([5, 6, 9, 10])), step=0.015, steps=20)
 
 
 # ---- infinite width -----------------------------------------------------------------------------------------------
