@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scipy import stats
 
@@ -61,6 +61,33 @@ class _Suspect:
         return (-self.failures, self.slack)
 
 
+class _Afresh:
+    """What the fresh draws of one data set showed.
+
+    A probability may depend on the draw: what is excluded is excluded for the least that is allowed, `delta`.
+    """
+
+    def __init__(self) -> None:
+        self.slacks: list[float] = []
+        self.failures = 0
+        self.doubtful = 0
+        self.expected = 0.0
+        self.delta = 1.0
+
+    @property
+    def draws(self) -> int:
+        """How many exercised the claim."""
+        return len(self.slacks)
+
+    def add(self, outcome: Outcome, delta: float) -> None:
+        """Count a draw; one that rounding may decide counts as failed."""
+        self.slacks.append(outcome.slack)
+        self.failures += outcome.failed or outcome.doubtful
+        self.doubtful += outcome.doubtful
+        self.expected += delta
+        self.delta = min(self.delta, delta)
+
+
 class OneFamily:
     """One family of instances under one claim of probability.
 
@@ -103,16 +130,18 @@ class OneFamily:
     def _seen(self, trial: Trial, evidence: TooMany | None = None) -> Outcome | None:
         """The outcome of a trial, which is counted; None if it does not exercise the claim.
 
-        One that rounding alone decides has not failed, and speaks for no claim either.
+        One that rounding alone decides has not failed, which counts against a refutation, and speaks for no claim.
         """
         self.tally.add(trial)
         outcome = trial.outcome
-        if outcome.vacuous:
-            if not outcome.unresolved:
-                return None
-            outcome = replace(outcome, vacuous=False, doubtful=True, slack=1.0)
+        if outcome.vacuous and not outcome.unresolved:
+            return None
         delta = self.allowed(trial)
         self.draws.allow(delta)
+        if outcome.vacuous:
+            if evidence is not None:
+                evidence.update(False, delta)
+            return None
         self.slack = min(self.slack, outcome.slack)
         if evidence is not None:
             evidence.update(outcome.failed, delta)
@@ -153,48 +182,43 @@ class OneFamily:
 
     def _afresh(self, worst: _Suspect) -> Found:
         """Draw one data set with fresh seeds until the claim is decided."""
-        evidence, doubtful, delta = TooMany(), 0, 1.0
-        slacks: list[float] = []
+        evidence, seen = TooMany(), _Afresh()
         for trial in self.draws.again(worst.number, after=worst.looks):
             outcome = self._seen(trial, evidence)
             if outcome is None:
-                if evidence.draws == 0 and self.draws.made > HOPELESS:
+                if not seen.slacks and self.draws.made > HOPELESS:
                     break
                 continue
-            slacks.append(outcome.slack)
-            doubtful += outcome.doubtful
-            # a probability may depend on the draw: what is excluded is excluded for the least that is allowed
-            delta = min(delta, self.allowed(trial))
+            seen.add(outcome, self.allowed(trial))
             if evidence.rejects(self.alpha):
                 return self._violated(evidence, "fresh draws of the worst data" if len(self.distinct) > 1 else "draws")
-            failures = evidence.failures + doubtful
-            few = failures <= evidence.expected and excludes(failures, evidence.draws, SHARP * delta, level=CONFIRM)
-            if few and not self.is_control:
+            few = seen.failures <= seen.expected
+            if few and not self.is_control and excludes(seen.failures, seen.draws, SHARP * seen.delta, level=CONFIRM):
                 break
-        if not slacks:
+        if not seen.slacks:
             return self._open(self.slack, "too few draws exercised the claim")
-        return self._decided(slacks, evidence, doubtful, delta)
+        return self._decided(seen)
 
-    def _decided(self, slacks: list[float], evidence: TooMany, doubtful: int, delta: float) -> Found:
-        failures, count = evidence.failures + doubtful, evidence.draws
-        rate = excluded_rate(failures, count, level=CONFIRM)
+    def _decided(self, afresh: _Afresh) -> Found:
+        rate = excluded_rate(afresh.failures, afresh.draws, level=CONFIRM)
         # the factor by which the bound could be tightened and still fail no more often than the claim allows
-        spare = int(evidence.expected + 1e-9)  # 1 - 0.9 is a little less than 0.1
-        slack = sorted(slacks)[min(spare, count - 1)]
-        seen = f"{evidence.failures} of {count} draws failed, {evidence.expected:.3g} expected at the most"
-        if doubtful:
-            seen += f", rounding may decide {doubtful} more"
+        spare = int(afresh.expected + 1e-9)  # 1 - 0.9 is a little less than 0.1
+        slack = sorted(afresh.slacks)[min(spare, afresh.draws - 1)]
+        failed = afresh.failures - afresh.doubtful
+        seen = f"{failed} of {afresh.draws} draws failed, {afresh.expected:.3g} expected at the most"
+        if afresh.doubtful:
+            seen += f", rounding may decide {afresh.doubtful} more"
         share, data = 0.0, len(self.distinct)
         if data > 1:
             seen = f"worst of {data} data sets: {seen}"
             share = 1 - (1 - CONFIRM) ** (1 / data)
-        if failures > evidence.expected:
+        if afresh.failures > afresh.expected:
             return Found("inconclusive", slack, f"{seen}: more than claimed, too few to refute", rate, share)
         if self._too_many():
             seen = f"{self.overall.failures + self.doubtful} of {self.overall.draws} data sets failed"
-            evidence_text = f"{seen}, {self.overall.expected:.3g} expected at the most; too few to refute"
-            return Found("inconclusive", slack, evidence_text, rate, share)
-        if rate > min(BLUNT * delta, (1 + delta) / 2):
+            evidence = f"{seen}, {self.overall.expected:.3g} expected at the most; too few to refute"
+            return Found("inconclusive", slack, evidence, rate, share)
+        if rate > min(BLUNT * afresh.delta, (1 + afresh.delta) / 2):
             return self._open(slack, f"{seen}; a failure rate of {upwards(rate)} is excluded at 99%, too little", rate)
         return Found("holds", slack, f"{seen}; a failure rate of {upwards(rate)} is excluded at 99%", rate, share)
 
