@@ -39,6 +39,6 @@ class Budget:
 
 BUDGETS = {
     "quick": Budget(data=90, draws=4000, work=8e6),
-    "ci": Budget(data=180, draws=8000, work=4e7),
+    "ci": Budget(data=120, draws=8000, work=1.6e7),
     "thorough": Budget(data=900, draws=40_000, work=1e10),
 }

@@ -70,10 +70,10 @@ def instance(draw, *, sizes, width=None, scale=1e5):
 # functions, queries, units of a branch, and the slack of the flip counts
 ONE, TWO, FOUR = (1, 1, 1, 256), [(2, 1, 2, 64), (1, 2, 1, 64)], (2, 2, 1, 16)
 pairs = operator(coupled=True)
-theorem.instances("own width", run=pairs, quick=40, thorough=400)(
+theorem.instances("own width", run=pairs, quick=12, thorough=400)(
     families.family(instance, sizes=st.sampled_from([ONE, ONE, ONE, *TWO]))
 )
-theorem.instances("own width, two by two", run=pairs, quick=3, thorough=30, observed="1.8e5 neurons a draw")(
+theorem.instances("own width, two by two", run=pairs, quick=1, thorough=10, observed="1.8e5 neurons a draw")(
     families.family(instance, sizes=FOUR)
 )
 theorem.instances("one to four pairs", run=pairs, quick=40)(

@@ -80,7 +80,7 @@ coupled = operator(trunk="relu3", equation=heat_equation, coupled=True)
 APART = {"points": {"interior": [[0.2, 0.3]], "boundary": [[0.0, 0.9]]}, "functions": np.eye(2)}
 
 theorem.instances("training", run=coupled, quick=12)(families.training(instance, powers=(10, 12), steps=6))
-theorem.instances("apart", run=coupled, quick=12)(families.separated(instance, width=2**14, steps=4, **APART))
+theorem.instances("apart", run=coupled, quick=12)(families.separated(instance, width=2**14, steps=2, **APART))
 theorem.instances("narrow", run=coupled, quick=40)(
     families.narrow(instance, powers=(1, 2), steps=5, size=100.0, **APART)
 )
