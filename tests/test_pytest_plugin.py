@@ -189,7 +189,7 @@ class TestXdist:
         result.assert_outcomes(passed=3)
         assert len(verdicts(pytester.path / "v.jsonl")) == 3
         computed = [line.split()[1] for line in (pytester.path / "log").read_text().splitlines()]
-        assert len(computed) == len(set(computed)) == 102
+        assert len(computed) == len(set(computed)) > 90
 
 
 class TestSameVerdicts:
@@ -208,7 +208,7 @@ class TestSameVerdicts:
             return sorted(json.dumps({k: v for k, v in line.items() if k != "seconds"}) for line in mine)
 
         alone = lines(mine=TEMPLATE)
-        assert len(alone) == 2
+        assert len(alone) == 3
         assert lines("-n", "2", another=small(), mine=TEMPLATE, then=TEMPLATE) == alone
         assert lines("-k", "tiny", mine=TEMPLATE, then=small()) == [line for line in alone if "tiny" in line]
 

@@ -28,18 +28,13 @@ FAMILIES = [
     ("zhang_martens_grosse", "training"),
     ("residual_loss", "by differences"),
     ("sine_features", "sine"),
-    *(
-        (f"../nonlinear_regime/{name}", family)
-        for name, family in [
-            ("residual_dynamics", "linear, u_xx"),
-            ("lazy_sums", "moved"),
-            ("lazy_sums", "widths, u u_x"),
-            ("moving_kernel", "64 neurons, u^2 - 1"),
-            ("residual_hessian", "u u_x"),
-            ("damped_natural_gradient", "damped, u u_x"),
-            ("linear_training", "Gauss-Newton"),
-        ]
-    ),
+    ("residual_dynamics", "linear, u_xx"),
+    ("lazy_sums", "moved"),
+    ("lazy_sums", "widths, u u_x"),
+    ("moving_kernel", "64 neurons, u^2 - 1"),
+    ("residual_hessian", "u u_x"),
+    ("damped_natural_gradient", "damped, u u_x"),
+    ("linear_training", "Gauss-Newton"),
 ]
 
 

@@ -23,7 +23,7 @@ FAMILIES = [
 
 @pytest.mark.parametrize(("name", "family"), FAMILIES)
 def test_bounds_are_kept_and_controls_broken(name, family):
-    theorem, chosen, instance = small_instance(f"../nonlinear_regime/{name}", family)
+    theorem, chosen, instance = small_instance(name, family)
     tried = 0
     for claim in theorem.claims.values():
         if claim.is_symbolic or not claim.quantifier.is_decided_by_one_run:
@@ -44,7 +44,7 @@ def test_bounds_are_kept_and_controls_broken(name, family):
     ],
 )
 def test_what_has_no_enclosure_says_so(name, family, reason):
-    theorem, chosen, instance = small_instance(f"../nonlinear_regime/{name}", family)
+    theorem, chosen, instance = small_instance(name, family)
     claim = next(
         c
         for c in theorem.claims.values()
