@@ -58,3 +58,11 @@ def test_targets_are_between_minus_one_and_one():
     assert found["source"].shape == (3,)
     assert found["values"].shape == (2,)
     assert max(np.abs(found["source"]).max(), np.abs(found["values"]).max()) <= 1
+
+
+def test_both_ends_of_an_interval_are_different_points():
+    from ntkverify.instances import box_points
+
+    for entropy in range(20):
+        points = box_points(lambda strategy, entropy=entropy: entropy, 2, 2, 1)
+        assert sorted(points["boundary"].ravel()) == [0.0, 1.0]
