@@ -16,7 +16,18 @@ import sympy
 from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
-from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Provenance, Roles, Source, measured
+from ntkverify.theorem.parts import (
+    Assumption,
+    Claim,
+    Constant,
+    Family,
+    Kind,
+    Provenance,
+    Roles,
+    Source,
+    Split,
+    measured,
+)
 from ntkverify.theorem.proof import proof_of
 from ntkverify.theorem.quantifier import Quantifier
 from ntkverify.theorem.symbols import refuse_homonyms
@@ -180,12 +191,16 @@ class Theorem:
         largest_step: sympy.Expr | None = None,
         width: sympy.Expr | None = None,
         data: Mapping[str, Sequence[str]] | None = None,
+        parameters: Mapping[str, float | Callable[[Mapping[str, Any]], float]] | None = None,
+        splits: Mapping[str, Split] | None = None,
     ) -> None:
         """Say what plays which part, see `Roles`; a later word on the same counts."""
         for role, value in (("rate", rate), ("largest_step", largest_step), ("width", width)):
             if value is not None:
                 setattr(self.roles, role, sympy.sympify(value))
         self.roles.data.update({name: tuple(shape) for name, shape in (data or {}).items()})
+        self.roles.parameters.update(parameters or {})
+        self.roles.splits.update(splits or {})
 
     def _claim(
         self,
@@ -278,6 +293,25 @@ class Theorem:
             missing = ", ".join(sorted(map(str, result.free_symbols)))
             raise NtkVerifyError(f"theorem {self.title!r}: {expression} needs a value for {missing}.")
         return result.evalf(DIGITS)
+
+    def at(self, data: Any, **options: Any) -> Any:
+        """The theorem at given data: step, width, rate, cost, assumptions, and its claims put to the test.
+
+        Parameters
+        ----------
+        data : mapping of block name to array, pair of arrays, or path
+            Points and targets; a CSV or NPZ file.
+        **options
+            As for `ntkverify.data.at.TheoremAt`: ``width=``, ``step=``, ``steps=``, ``unit=True``, ``relax=``, and the
+            theorem's parameters by name.
+
+        Examples
+        --------
+        >>> load_theorem("gradient_descent_regression.py").at("points.csv", unit=True)  # doctest: +SKIP
+        """
+        from ntkverify import theorem_at  # the face of the library: a theorem knows nothing of what runs it
+
+        return theorem_at(self, data, **options)
 
     def bound_of(self, claim: Claim) -> sympy.Expr:
         """A claim's bound with the constants written out."""
