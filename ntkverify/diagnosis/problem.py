@@ -244,7 +244,8 @@ def _values_of(problem: Problem, block: str, solution: tuple[sympy.Expr, ...]) -
     operator, points = problem.operators[block], problem.points[block]
     values = (operator.apply(*solution),) if operator.is_linear else operator.features(*solution)
     function = sympy.lambdify(problem.neuron.coordinates, values, "numpy")
-    columns = [np.broadcast_to(np.asarray(v, np.float64), (len(points),)) for v in function(*points.T)]
+    with np.errstate(all="ignore"):
+        columns = [np.broadcast_to(np.asarray(v, np.float64), (len(points),)) for v in function(*points.T)]
     found = np.stack(columns, axis=1)
     if not np.isfinite(found).all():
         raise NtkVerifyError(f"the state is not finite at a point of {block!r}; give one that is smooth there.")
