@@ -12,6 +12,7 @@ from ntkverify.errors import known_name
 from ntkverify.judging.check import Check
 from ntkverify.judging.verdict import Verdict
 from ntkverify.report.table import format_slack, verdict_table
+from ntkverify.symbolic.constants.derived import plain_latex
 from ntkverify.theorem.loading import load_theorem
 from ntkverify.theorem.theorem import Theorem
 
@@ -110,6 +111,12 @@ class Report:
 
     def __repr__(self) -> str:
         return f"<Report on {self.title!r}: {self.summary}>"
+
+    def _repr_latex_(self) -> str:
+        """A tabular environment."""
+        rows = [(v.claim, v.shown, format_slack(v.slack), str(v.instances)) for v in self]
+        lines = [" & ".join(map(plain_latex, row)) + r" \\" for row in (("claim", "verdict", "slack", "draws"), *rows)]
+        return "\n".join([r"\begin{tabular}{p{0.6\linewidth}lrr}", *lines, r"\end{tabular}"])
 
     def _repr_html_(self) -> str:
         rows = [(v.claim, v.quantifier, v.shown, format_slack(v.slack), v.instances, v.missed, v.level) for v in self]

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import sympy
 
-from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
 from ntkverify.theorem.parts import (
@@ -31,12 +30,13 @@ from ntkverify.theorem.parts import (
 from ntkverify.theorem.proof import proof_of
 from ntkverify.theorem.quantifier import Quantifier
 from ntkverify.theorem.symbols import refuse_homonyms
+from ntkverify.theorem.writing import html_of, latex_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Theorem:
     """A theorem: what is claimed, where it comes from, and how to draw instances of it.
 
@@ -333,18 +333,31 @@ class Theorem:
     def _factor(self, name: str) -> sympy.Expr:
         return sympy.nsimplify(self._factors.get(name, 1), rational=True)
 
-    def latex(self) -> str:
-        """Statement, constants with their derivations, and claims, generated from the sympy objects."""
-        lines = [self.statement.strip(), ""]
-        for constant in self.constants.values():
-            lines.append(
-                rf"$${glossary.latex(constant.symbol)} = {glossary.latex(constant.expression)}$$ ({constant.meaning})"
-            )
-        for claim in self.claims.values():
-            if claim.bound is not None:
-                sign = r"\ge" if claim.from_below else r"\le"
-                lines.append(rf"{claim.kind}: {claim.name} $({sign} {glossary.latex(claim.bound)})$")
-        return "\n".join(lines)
+    # -- showing ----------------------------------------------------------------------------------------------------
+
+    def latex(self, *, document: bool = True) -> str:
+        """Statement, assumptions, constants with their meanings, and claims, generated from the sympy objects.
+
+        Parameters
+        ----------
+        document : bool
+            Whether a whole document is wanted, or what stands between its ends, which needs amsmath and amssymb.
+        """
+        return latex_of(self, document=document)
+
+    def __repr__(self) -> str:
+        kinds = [claim.kind for claim in self.claims.values()]
+        controls = kinds.count("control")
+        return (
+            f"<Theorem {self.title!r}: {len(self.assumptions)} assumptions, {len(self.constants)} constants, "
+            f"{len(kinds) - controls} claims, {controls} controls>"
+        )
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+    def _repr_latex_(self) -> str:
+        return self.latex(document=False)
 
     # -- checking the parts -----------------------------------------------------------------------------------------
 
