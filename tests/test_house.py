@@ -25,6 +25,7 @@ FLOORS = (
     ("report",),
     ("commands",),
     ("cli", "pytest_plugin"),
+    ("__main__",),
 )
 #: what still runs up; each line goes with the work that turns it round
 STILL_UP: frozenset[tuple[str, str]] = frozenset()

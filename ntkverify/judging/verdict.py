@@ -12,7 +12,7 @@ from ntkverify.judging.draws import Draws
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 
-Status = Literal["holds", "violated", "inconclusive", "observed"]
+Status = Literal["holds", "violated", "inconclusive", "observed", "not judged"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Verdict:
     ----------
     theorem, claim, kind, quantifier : str
         Which claim.
-    status : {"holds", "violated", "inconclusive", "observed"}
-        The verdict proper; a control is refuted when it is violated.
+    status : {"holds", "violated", "inconclusive", "observed", "not judged"}
+        The verdict proper; a control is refuted when it is violated, and what can't be run is not judged.
     slack : float or None
         Worst slack over all instances; for ``with_probability``, unless refuted early, the factor by which the bound
         could be tightened and still fail no more often than claimed; None where the quantifier has no bound.
@@ -132,4 +132,21 @@ def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
         level=f"float64, {exercised} instances" if level == "float64" else level,
         missed=tally.missed,
         unresolved=tally.unresolved,
+    )
+
+
+def unjudged(theorem: Theorem, claim: Claim, reason: str) -> Verdict:
+    """The row of a claim that could not be judged: its backend is not there, say, or its measure fails."""
+    return Verdict(
+        theorem=theorem.id or theorem.title,
+        claim=claim.name,
+        kind=claim.kind,
+        quantifier=claim.quantifier.name,
+        status="not judged",
+        slack=None,
+        instances=0,
+        vacuous=0,
+        seconds=0.0,
+        evidence=reason,
+        source=theorem.label_of(claim),
     )

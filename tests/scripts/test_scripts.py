@@ -54,22 +54,6 @@ def test_mistakes_are_one_sentence_and_a_status(arguments, message):
     assert "Traceback" not in done.stderr
 
 
-def test_the_width_frontier_writes_a_curve_and_a_figure_for_each_conclusion(tmp_path):
-    pytest.importorskip("matplotlib")
-    options = ["--only", "L(k)", "--draws", "20", "--max-width", "8", "--steps", "2", "--out", tmp_path]
-    done = call("width_frontier.py", THEOREM, *options)
-    assert done.returncode == 0, done.stderr
-    assert "prescribed / needed" in done.stdout
-    (data,) = tmp_path.glob("gradient_descent_regression.*.json")
-    assert data.with_suffix(".png").exists()
-    record = json.loads(data.read_text())
-    assert (record["steps"], record["max_width"]) == (2, 8)
-    assert [t["at"] for t in record["curve"]] == [1, 2, 3, 4, 5, 6]
-    assert all(s["value"] <= 8 for t in record["curve"] for s in t["samples"])
-    # what is prescribed is asked for, not run
-    assert all(t["prescribed"] > 1e4 for t in record["curve"])
-
-
 def test_mutate_reports_every_mutant(tmp_path):
     done = call("mutate.py", THEOREM, "--only", "at the largest step", "--json", tmp_path / "fates.json")
     assert done.returncode == 0, done.stderr
