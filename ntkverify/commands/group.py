@@ -22,12 +22,17 @@ COMMANDS = {
     "list": "reading",
     "show": "reading",
     "check": "checking",
+    "next": "reading",
+    "slack": "checking",
+    "mutants": "checking",
     "search": "hunting",
     "necessity": "hunting",
     "frontier": "hunting",
     "replay": "hunting",
     "certify": "hunting",
     "runs": "hunting",
+    "new": "reading",
+    "doctor": "reading",
 }
 
 EXITS = """\b

@@ -16,7 +16,8 @@ PACKAGES = {
     "cupy": ("the backend 'gpu'", "pip install 'ntkverify[cuda12]' or 'ntkverify[cuda13]'"),
     "xdist": ("several processes", "pip install 'ntkverify[test]'"),
 }
-_CALLED = {"flint": "python-flint", "cupy": "CuPy", "xdist": "pytest-xdist"}
+#: their names where they differ from what is imported
+CALLED = {"flint": "python-flint", "cupy": "CuPy", "xdist": "pytest-xdist"}
 
 
 def package(name: str, otherwise: str) -> None:
@@ -36,7 +37,7 @@ def package(name: str, otherwise: str) -> None:
     """
     if importlib.util.find_spec(name) is None:
         purpose, remedy = PACKAGES[name]
-        called = _CALLED.get(name, name)
+        called = CALLED.get(name, name)
         raise NtkVerifyError(f"{purpose} needs {called}, which is not installed: {remedy}, or {otherwise}.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 WIDTH = 80  #: columns of a table where no terminal is wider
+_NUMBER = re.compile(r"[<>+\- ]*\d[\d.]*(e[+-]?\d+)?%?( of \d+)?")
 _LEAST = 8  # columns that a cell keeps
 _SHORT = 21  # of words, such as verdicts
 
@@ -50,7 +52,7 @@ def fitted(rows: Sequence[Sequence[str]], headings: Sequence[str], *, columns: i
 
 
 def _is_number(cell: str) -> bool:
-    return cell in ("", "-") or cell.lstrip("+-<> ")[:1].isdigit()
+    return cell in ("", "-") or _NUMBER.fullmatch(cell) is not None
 
 
 def show(rows: Sequence[Sequence[str]], headings: Sequence[str], *, full: bool = False, indent: int = 0) -> None:
