@@ -39,11 +39,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WELL
     except Exception as error:
+        if line := _authors_line(error):
+            _say(f"{line}: {type(error).__name__}: {error}")
+            return BAD_INPUT
         if "--traceback" in (sys.argv[1:] if arguments is None else arguments):
             traceback.print_exc()
         _say(f"an error of ntkverify's own, {type(error).__name__} in {_place(error)}: {error}; "
              "`ntkverify --traceback ...` shows more, please report it.")  # fmt: skip
         return CRASHED
+
+
+def _authors_line(error: BaseException) -> str:
+    """The line of a theorem's module that an error came through."""
+    if "ntkverify.theorem.loading" not in sys.modules:
+        return ""
+    from ntkverify.theorem.loading import authors_line
+
+    return authors_line(error)
 
 
 def _say(sentence: str) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _RECORD = "ntkverify"  # key of a verdict among an item's user properties
 _OPEN = "ntkverify-open"  # the same for a claim that could not be judged, and why
+_CHECK = Path(__file__).parent / "judging" / "check.py"
 _KINDS = ("lemma", "conclusion", "control")
 
 
@@ -232,12 +233,12 @@ class ClaimItem(pytest.Item):
         self._note(session, _OPEN, {**record, "bad_input": isinstance(error, NtkVerifyError)})
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """A verdict or a user's mistake in one sentence; anything else with its traceback."""
+        """A verdict or a user's mistake in one sentence; an error of ours with its traceback, without pytest's."""
         from ntkverify.errors import NtkVerifyError
 
         if isinstance(excinfo.value, ClaimFailed | NtkVerifyError):
             return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
+        return excinfo.getrepr(style="short", tbfilter=lambda info: info.traceback.cut(path=_CHECK))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where the claim stands."""
@@ -249,5 +250,8 @@ class ClaimFailed(AssertionError):
 
     def __init__(self, verdict: Any) -> None:
         slack = "" if verdict.slack is None else f", slack {verdict.slack:.4g}"
+        remedy = f"\n{verdict.remedy}" if verdict.remedy else ""
         witness = "" if verdict.witness is None else f"\ninstance: {verdict.witness}"
-        super().__init__(f"{verdict.kind} {verdict.claim!r} is {verdict.shown}{slack}: {verdict.evidence}{witness}")
+        super().__init__(
+            f"{verdict.kind} {verdict.claim!r} is {verdict.shown}{slack}: {verdict.evidence}{remedy}{witness}"
+        )

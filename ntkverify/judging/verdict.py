@@ -44,6 +44,8 @@ class Verdict:
         What would have gone unnoticed, with probability 0.01 at the most.
     unresolved : int
         Entries that were not exercised because rounding may be more than a hundredth of them.
+    remedy : str
+        What may decide an inconclusive claim.
     """
 
     theorem: str
@@ -61,6 +63,7 @@ class Verdict:
     level: str = ""
     missed: str = ""
     unresolved: int = 0
+    remedy: str = ""
 
     @property
     def shown(self) -> str:
@@ -95,6 +98,7 @@ class Tally:
     level: str = ""
     missed: str = ""
     unresolved: int = 0
+    remedy: str = ""
 
     def add(self, trial: Trial) -> None:
         """Count a trial; the one with the least slack is the witness."""
@@ -113,6 +117,7 @@ def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
     exercised = tally.tried - tally.vacuous
     if tally.status != "violated" and not exercised:
         tally.status, tally.evidence, tally.missed = "inconclusive", "no instance exercised the claim", ""
+        tally.remedy = _to_exercise(theorem, claim)
     if tally.unresolved:
         tally.evidence += f"; {tally.unresolved} entries left out, which rounding may have decided"
     level = tally.level or claim.quantifier.level
@@ -132,7 +137,28 @@ def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
         level=f"float64, {exercised} instances" if level == "float64" else level,
         missed=tally.missed,
         unresolved=tally.unresolved,
+        remedy=(tally.remedy or MORE_DRAWS) if tally.status == "inconclusive" else "",
     )
+
+
+#: what decides most that is open
+MORE_DRAWS = (
+    "remedy: draw more, with --ntk-profile ci or thorough (--profile for `ntkverify check`); if that leaves it open, "
+    "loosen the bound"
+)
+#: what decides where rounding might
+LESS_ROUNDING = (
+    "remedy: state a smaller rounding error with error=..., say attained=True if the bound is reached, or leave out "
+    "with given=... where both sides are equal by construction"
+)
+
+
+def _to_exercise(theorem: Theorem, claim: Claim) -> str:
+    """What instances have to meet, so that a claim is exercised."""
+    names = [repr(assumption.name) for assumption in theorem.assumptions_of(claim)]
+    missed = [f"the assumption{'s' if len(names) > 1 else ''} {', '.join(names)}"] if names else []
+    missed += ["the event given=..."] if claim.given is not None else []
+    return f"remedy: let the instances meet {' and '.join(missed) or 'what the claim is about'}"
 
 
 def unjudged(theorem: Theorem, claim: Claim, reason: str) -> Verdict:
