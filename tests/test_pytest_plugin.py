@@ -320,7 +320,7 @@ class TestRecognition:
         ["theorem = Theorem(", "theorem: Theorem = Theorem(", "theorem=Theorem(", "theorem = ntkverify.Theorem("],
     )
     def test_spellings(self, tmp_path, line):
-        from ntkverify.pytest_plugin import is_theorem_module
+        from ntkverify.theorem.files import is_theorem_module
 
         path = tmp_path / "mine.py"
         path.write_text(f"import ntkverify\n{line}1)\n")

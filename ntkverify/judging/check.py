@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -14,9 +15,32 @@ from ntkverify.judging.case import Case
 from ntkverify.judging.draws import Draws, FamilyDraws, Runs
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
+from ntkverify.theorem.loading import authors_line
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.symbols import refuse_unknown
 from ntkverify.theorem.theorem import PROFILES, Theorem
+
+
+@contextmanager
+def authors_errors() -> Iterator[None]:
+    """What fails in a theorem's module becomes one sentence with the line; errors of ours pass as they are.
+
+    Raises
+    ------
+    NtkVerifyError
+        If something that came through a theorem's module fails.
+    """
+    try:
+        yield
+    except Exception as error:
+        place = authors_line(error)
+        if not place:
+            raise
+        if not isinstance(error, NtkVerifyError):
+            raise NtkVerifyError(f"{place}: {type(error).__name__}: {error}") from error
+        if place.partition(":")[0] in str(error):  # it names the module's line already
+            raise
+        raise NtkVerifyError(f"{place}: {error}") from error
 
 
 class Check:
@@ -86,9 +110,15 @@ class Check:
         )
 
     def verdict(self, claim: Claim) -> Verdict:
-        """Judge one claim."""
+        """Judge one claim.
+
+        Raises
+        ------
+        NtkVerifyError
+            If something of the theorem's module fails, with its line.
+        """
         # a diverging control may overflow, that is its verdict; threads of BLAS only spin on matrices this small
-        with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
+        with authors_errors(), np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
             return judge(self.theorem, claim, self.draws(claim))
 
     def verdicts(self) -> Iterator[Verdict]:
@@ -109,4 +139,5 @@ class Check:
             run = self.runs(family).run(0)
             return {*dir(run), *run.instance.parameters, *run.instance.data}
 
-        refuse_unknown(self.theorem, knows)
+        with authors_errors():
+            refuse_unknown(self.theorem, knows)

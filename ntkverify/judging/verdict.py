@@ -13,7 +13,7 @@ from ntkverify.judging.draws import Draws
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 
-Status = Literal["holds", "violated", "inconclusive", "observed"]
+Status = Literal["holds", "violated", "inconclusive", "observed", "not judged"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,8 +24,8 @@ class Verdict:
     ----------
     theorem, claim, kind, quantifier : str
         Which claim.
-    status : {"holds", "violated", "inconclusive", "observed"}
-        The verdict proper; a control is refuted when it is violated.
+    status : {"holds", "violated", "inconclusive", "observed", "not judged"}
+        The verdict proper; a control is refuted when it is violated, and what can't be run is not judged.
     slack : float or None
         Worst slack over all instances; for ``with_probability``, unless refuted early, the factor by which the bound
         could be tightened and still fail no more often than claimed; None where the quantifier has no bound.
@@ -45,6 +45,8 @@ class Verdict:
         What would have gone unnoticed, with probability 0.01 at the most.
     unresolved : int
         Entries that were not exercised because rounding may be more than a hundredth of them.
+    remedy : str
+        What may decide an inconclusive claim.
     """
 
     theorem: str
@@ -62,6 +64,7 @@ class Verdict:
     level: str = ""
     missed: str = ""
     unresolved: int = 0
+    remedy: str = ""
 
     @property
     def shown(self) -> str:
@@ -112,6 +115,7 @@ class Tally:
     level: str = ""
     missed: str = ""
     unresolved: int = 0
+    remedy: str = ""
 
     def add(self, trial: Trial) -> None:
         """Count a trial; the one with the least slack is the witness."""
@@ -130,6 +134,7 @@ def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
     exercised = tally.tried - tally.vacuous
     if tally.status != "violated" and not exercised:
         tally.status, tally.evidence, tally.missed = "inconclusive", "no instance exercised the claim", ""
+        tally.remedy = _to_exercise(theorem, claim)
     if tally.unresolved:
         tally.evidence += f"; {tally.unresolved} entries left out, which rounding may have decided"
     level = tally.level or claim.quantifier.level
@@ -149,4 +154,42 @@ def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
         level=f"float64, {exercised} instances" if level == "float64" else level,
         missed=tally.missed,
         unresolved=tally.unresolved,
+        remedy=(tally.remedy or MORE_DRAWS) if tally.status == "inconclusive" else "",
+    )
+
+
+#: what decides most that is open
+MORE_DRAWS = (
+    "remedy: draw more, with --ntk-profile ci or thorough (--profile for `ntkverify check`); if that leaves it open, "
+    "loosen the bound"
+)
+#: what decides where rounding might
+LESS_ROUNDING = (
+    "remedy: state a smaller rounding error with error=..., say attained=True if the bound is reached, or leave out "
+    "with given=... where both sides are equal by construction"
+)
+
+
+def _to_exercise(theorem: Theorem, claim: Claim) -> str:
+    """What instances have to meet, so that a claim is exercised."""
+    names = [repr(assumption.name) for assumption in theorem.assumptions_of(claim)]
+    missed = [f"the assumption{'s' if len(names) > 1 else ''} {', '.join(names)}"] if names else []
+    missed += ["the event given=..."] if claim.given is not None else []
+    return f"remedy: let the instances meet {' and '.join(missed) or 'what the claim is about'}"
+
+
+def unjudged(theorem: Theorem, claim: Claim, reason: str) -> Verdict:
+    """The row of a claim that could not be judged: its backend is not there, say, or its measure fails."""
+    return Verdict(
+        theorem=theorem.id or theorem.title,
+        claim=claim.name,
+        kind=claim.kind,
+        quantifier=claim.quantifier.name,
+        status="not judged",
+        slack=None,
+        instances=0,
+        vacuous=0,
+        seconds=0.0,
+        evidence=reason,
+        source=theorem.label_of(claim),
     )

@@ -32,7 +32,8 @@ SUSPECTS = 3
 NOISY = 4
 _PROPOSALS = 10  # proposals, repeated ones included, per evaluation of the budget
 
-Progress = Callable[[Cell, Score], object]
+#: told each evaluation: whose, its score, its seconds of processor time
+Progress = Callable[[Cell, Score, float], object]
 
 
 def search_cell(
@@ -41,7 +42,7 @@ def search_cell(
     store: Store,
     *,
     path: str | Path,
-    progress: Progress = lambda cell, score: None,
+    progress: Progress = lambda cell, score, seconds: None,
 ) -> bool:
     """Search one cell to its end, or from where a killed process left it.
 
@@ -125,7 +126,7 @@ class _Search:
                 self._evaluate(key)
             result = self.seen[key] = self.known[key]
             self.replayed += self.seconds[key]
-            self.progress(self.cell, result)
+            self.progress(self.cell, result, self.seconds[key])
             if result.failed:
                 self._suspect(key, result.margin)
         return self.seen[key].margin

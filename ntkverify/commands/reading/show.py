@@ -1,0 +1,107 @@
+"""``ntkverify show``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ntkverify.commands import options as shared
+
+if TYPE_CHECKING:
+    from ntkverify.theorem.theorem import Theorem
+
+
+@shared.command(
+    "show",
+    examples="""
+ntkverify show gradient_descent_regression
+ntkverify show theorems/natural_gradient/gradient_descent_regression.py --latex""",
+)
+@shared.some_theorems
+@click.option("--latex", is_flag=True, help="The whole theorem as LaTeX, constants with their derivations.")
+@shared.table_options
+def command(theorems: list[Path], latex: bool, as_json: bool, full: bool) -> int:
+    """A theorem with its constants written out: what is assumed, claimed and derived."""
+    from ntkverify.report import console
+    from ntkverify.theorem.loading import load_theorem
+
+    loaded = [load_theorem(path) for path in theorems]
+    if as_json:
+        console.show_json([content(theorem) for theorem in loaded])
+        return 0
+    for number, theorem in enumerate(loaded):
+        if number:
+            print()
+        if latex:
+            print(theorem.latex())
+        else:
+            _show(theorem, full=full)
+    return 0
+
+
+def content(theorem: Theorem) -> dict[str, Any]:
+    """JSON-ready dictionary of a theorem."""
+    from ntkverify.glossary import words
+
+    roles = theorem.roles
+    return {
+        "theorem": theorem.id,
+        "title": theorem.title,
+        "source": theorem.source.label,
+        "statement": theorem.statement.strip(),
+        "assumptions": list(theorem.assumptions),
+        "data": {name: list(shape) for name, shape in roles.data.items()},
+        "roles": {
+            name: words(value)
+            for name in ("rate", "largest_step", "width")
+            if (value := getattr(roles, name)) is not None
+        },
+        "constants": [
+            {"constant": name, "expression": words(constant.expression), "meaning": constant.meaning}
+            for name, constant in theorem.constants.items()
+        ],
+        "claims": [
+            {
+                "claim": claim.name,
+                "kind": claim.kind,
+                "quantifier": claim.quantifier.name,
+                "bound": None if claim.bound is None else words(claim.bound),
+                "from_below": claim.from_below,
+                "source": theorem.label_of(claim),
+            }
+            for claim in theorem.claims.values()
+        ],
+        "families": list(theorem.families),
+        "errata": list(theorem.errata),
+    }
+
+
+def _show(theorem: Theorem, *, full: bool) -> None:
+    import textwrap
+
+    from ntkverify.report import console
+
+    found = content(theorem)
+    print(f"{found['title']}\n{found['theorem']}, {found['source']}\n")
+    for paragraph in textwrap.dedent(theorem.statement).strip().split("\n\n"):
+        print(textwrap.fill(" ".join(paragraph.split()), console.width()) + "\n")
+    if found["assumptions"]:
+        print("assumptions\n" + "\n".join(f"  {name}" for name in found["assumptions"]) + "\n")
+    if found["roles"]:
+        print("\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in found["roles"].items()) + "\n")
+    if found["constants"]:
+        rows = [(c["constant"], c["expression"], c["meaning"]) for c in found["constants"]]
+        console.show(rows, ("constant", "expression", "meaning"), full=full)
+        print()
+    rows = [(c["claim"], c["kind"], _bound(c)) for c in found["claims"]]
+    console.show(rows, ("claim", "kind", "bound"), full=full)
+    for text in found["errata"]:
+        print("\n" + textwrap.fill(f"erratum: {' '.join(text.split())}", console.width()))
+
+
+def _bound(claim: dict[str, Any]) -> str:
+    if claim["bound"] is None:
+        return ""
+    return f"{'>=' if claim['from_below'] else '<='} {claim['bound']}"
