@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,11 @@ from ntkverify.data.cost import Cost, count_in_words, estimated_cost
 from ntkverify.data.files import Data, read_data, unit_rows
 from ntkverify.data.limit import LimitSpectrum, limit_spectrum, refuse_singular
 from ntkverify.data.roles import blocks_of, contraction_of, family_at, split_at
-from ntkverify.errors import NtkVerifyError, known_name
+from ntkverify.errors import NtkVerifyError
 from ntkverify.glossary import words
 from ntkverify.judging.draws import simplest_instance
 from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.names import chosen
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
@@ -94,7 +95,7 @@ class TheoremAt:
     split : str, optional
         How the slack is split: by default the last that is declared, or the first where a width is given.
     relax : sequence of str
-        Assumptions that are not asked for, by their names or unique beginnings.
+        Assumptions that are not asked for, by their names or a part that only one has.
     certify : bool, optional
         Whether lambda_0 is certified in balls; where it is cheap by default.
     backend : str
@@ -159,8 +160,8 @@ class TheoremAt:
             except KeyError:  # read from a block that was left out
                 continue
         known = {name: v for name, v in {**self.drawn.parameters, **read}.items() if name not in self._free}
-        chosen = {_named(name, sorted(known), "parameter", self.whole): float(value) for name, value in given.items()}
-        return {**known, **chosen}
+        named = {_named(name, sorted(known), "parameter", self.whole): float(value) for name, value in given.items()}
+        return {**known, **named}
 
     @property
     def _free(self) -> set[str]:
@@ -359,7 +360,16 @@ class TheoremAt:
 
     @functools.cached_property
     def theorem(self) -> Theorem:
-        """The theorem's claims on these data alone: what a check, a search or a slack profile takes."""
+        """The claims on these data alone, without asking for what is relaxed: what a check or a slack profile takes."""
+        claims = {
+            name: replace(c, assumes=tuple(a.name for a in self.whole.assumptions_of(c) if a.name not in self.relax))
+            for name, c in self.claims.kept.items()
+        }
+        return replace(self.assumed, claims=claims)
+
+    @functools.cached_property
+    def assumed(self) -> Theorem:
+        """The same with every assumption: what a search or a frontier takes, which drop some themselves."""
         return replace(self.whole, claims=self.claims.kept, families={self.base.name: self.family})
 
     def check(self, **options: Any) -> Any:
@@ -410,8 +420,8 @@ def theorem_at(theorem: Theorem, data: Any, **options: Any) -> TheoremAt:
     return TheoremAt(theorem, data, **options)
 
 
-def _named(name: str, known: list[str], what: str, theorem: Theorem) -> str:
-    return known_name(name, known, what=what, where=f"theorem {theorem.title!r}")
+def _named(name: str, known: Collection[str], what: str, theorem: Theorem) -> str:
+    return chosen(name, known, what=what, of=f"theorem {theorem.title!r}")
 
 
 def _with_unit_inputs(data: Data, shapes: Mapping[str, Sequence[str]]) -> Data:

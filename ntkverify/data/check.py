@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from ntkverify.data.cost import bytes_in_words, count_in_words, seconds_in_words
-from ntkverify.errors import NtkVerifyError, known_name
+from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BUDGETS
 from ntkverify.judging.check import Check
 from ntkverify.report.checked import Report
+from ntkverify.theorem.names import chosen
 
 #: seconds that one run at the theorem's own width may be estimated to take before it is refused
 PATIENCE = 60.0
@@ -36,7 +37,7 @@ def check_at(
     at : TheoremAt
         The theorem at its data.
     claims : list of str, optional
-        Only these, by their sentences or unique beginnings.
+        Only these, by their sentences or a part that only one has.
     draws : int, optional
         So many draws of the weights and no more; too few to confirm a claim of probability, which is then
         ``observed``. By default such claims draw until they are decided.
@@ -59,13 +60,13 @@ def check_at(
     theorem = at.theorem
     names = list(theorem.claims)
     if claims is not None:
-        names = [known_name(c, at.whole.claims, what="claim", where=f"theorem {at.whole.title!r}") for c in claims]
+        names = [chosen(c, at.whole.claims, what="claim", of=f"theorem {at.whole.title!r}") for c in claims]
         refused = {name: why for name, why in at.left_out}
         for name in names:
             if name in refused:
                 raise NtkVerifyError(f"claim {name!r} is not put to these data: {refused[name]}.")
     if names:
-        _refuse_too_wide(at, patience)
+        refuse_too_wide(at, patience)
     budget = None
     if draws is not None:
         budget = replace(BUDGETS[profile], draws=draws, work=math.inf)
@@ -96,7 +97,8 @@ def heading_of(at: Any) -> str:
     )
 
 
-def _refuse_too_wide(at: Any, patience: float) -> None:
+def refuse_too_wide(at: Any, patience: float = PATIENCE) -> None:
+    """Refuse a network that does not fit, or that takes long though no such width was asked for."""
     cost = at.cost(at.steps)
     if cost is None or (cost.fits and (at.asked_width or cost.seconds <= patience)):
         return

@@ -45,8 +45,7 @@ def claims_at(at: Any) -> ClaimsAt:
         if reason:
             found.left_out.append((name, reason))
             continue
-        asked = tuple(a for a in needed if a not in at.relax)
-        found.kept[name] = replace(claim, on=(at.base.name,), assumes=asked)
+        found.kept[name] = replace(claim, on=(at.base.name,))
         if why := _beyond(at, claim, families, {a: missed[a] for a in needed if a in missed}):
             found.beyond[name] = why
     return found

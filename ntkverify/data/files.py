@@ -54,8 +54,8 @@ def read_data(given: Any, shapes: Shapes, *, targets: Any = None) -> Data:
         are the blocks.
     shapes : mapping of str to sequence of str
         The blocks that are wanted, and the names of their lengths along each axis.
-    targets : path or array, optional
-        The targets, where they are in a file of their own.
+    targets : str, path or array, optional
+        The targets, where they are in a file of their own, or the name of their column.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def _from(given: Any, shapes: Shapes, targets: Any) -> Data:
     if isinstance(given, str | Path):
         path = Path(given)
         if path.suffix.lower() == ".npz":
-            return _npz(path, shapes)
+            return _npz(path, shapes, targets)
         if len(points) != 1:
             wanted = ",".join(f"{name}={name}.csv" for name in points)
             raise NtkVerifyError(f"{path} holds one block, but the theorem takes {_listed(points)}; give {wanted}.")
@@ -107,12 +107,14 @@ def _numbers(value: Any, where: str) -> Array:
         raise NtkVerifyError(f"{where} is not a rectangular array of numbers; give one row a sample.") from None
 
 
-def _npz(path: Path, shapes: Shapes) -> Data:
+def _npz(path: Path, shapes: Shapes, targets: Any) -> Data:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise NtkVerifyError(f"{path} can't be read as an NPZ file ({error}); write it with numpy.savez.") from None
+    if isinstance(targets, str) and targets in arrays and "targets" in shapes:
+        arrays["targets"] = arrays.pop(targets)
     for name in arrays:
         _refuse_unknown(name, shapes, str(path))
     blocks = {name: _numbers(value, f"{path}: block {name!r}") for name, value in arrays.items()}
@@ -214,11 +216,14 @@ def _csv_blocks(files: Mapping[str, Path], shapes: Shapes, targets: Any) -> Data
             blocks[name], lines[name] = _single(table, path), table.places
             continue
         beside = [c for c in _companions(name, shapes) if c not in files]
-        if targets is not None and beside:
+        named: dict[str, int | None] = {}
+        if beside and isinstance(targets, str) and not Path(targets).exists():
+            named = {beside[0]: _named_column(table, targets, path)}
+        elif targets is not None and beside:
             blocks[beside[0]], lines[beside[0]] = _targets(targets)
             beside = beside[1:]
-        taken = {c: _column(table, c) for c in beside}
-        if not table.names and "targets" in beside:
+        taken = {c: _column(table, c) for c in beside} | named
+        if not table.names and not named and "targets" in beside:
             taken["targets"] = table.values.shape[1] - 1  # without a heading the last column
         vectors = {c: i for c, i in taken.items() if i is not None}
         if "targets" in taken and "targets" not in vectors:
@@ -240,6 +245,16 @@ def _column(table: _Table, name: str) -> int | None:
         if word in table.names:
             return table.names.index(word)
     return None
+
+
+def _named_column(table: _Table, name: str, path: Path) -> int:
+    if name.lower() not in table.names:
+        columns = _listed(table.names) if table.names else "no heading"
+        raise NtkVerifyError(
+            f"{name!r} is no file, and no column of {path}, which has {columns}; name the file or the column of the "
+            "targets."
+        )
+    return table.names.index(name.lower())
 
 
 def _single(table: _Table, path: Path) -> Array:

@@ -17,6 +17,8 @@ from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
 
 #: working precision of what is certified
 BITS = 256
+#: about how many digits both ends share
+DIGITS = 9
 #: samples up to which lambda_0 is certified unless it is asked for: the work grows with their cube
 CERTIFIED_SAMPLES = 48
 
@@ -77,9 +79,9 @@ class LimitSpectrum:
 
 
 def _ends(enclosure: Enclosure) -> str:
-    """Both ends with eight digits, rounded outwards."""
+    """Both ends with ten digits, rounded outwards."""
     low, high = (float(end) for end in (enclosure.lower, enclosure.upper))
-    return f"[{low - 6e-8 * abs(low):.8g}, {high + 6e-8 * abs(high):.8g}]"
+    return f"[{low - 6e-10 * abs(low):.10g}, {high + 6e-10 * abs(high):.10g}]"
 
 
 def limit_spectrum(run: Any, *, certify: bool | None = None) -> LimitSpectrum:
@@ -122,7 +124,7 @@ def _enclosed(run: Any) -> Enclosure:
 
     with ctx.workprec(BITS):
         matrix = arb_mat([list(row) for row in raw_array(run.on("ball").limit_gram)])
-        return least_eigenvalue(matrix, bits=BITS)
+        return least_eigenvalue(matrix, bits=BITS, digits=DIGITS)
 
 
 def refuse_singular(data: Data, points: Sequence[str], run: Any) -> None:

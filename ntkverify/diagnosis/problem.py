@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 
 from ntkverify.arrays import Array
-from ntkverify.errors import NtkVerifyError, known_name
+from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples, collect_samples
 from ntkverify.problems.nonlinear.equations import (
     first_derivative,
@@ -23,6 +23,7 @@ from ntkverify.problems.pinn import heat_equation, poisson_equation
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.neuron import Neuron, network_neuron
 from ntkverify.symbolic.network.operators import Operator, biharmonic, coordinates, helmholtz, identity, wave
+from ntkverify.theorem.names import chosen
 
 Equation = Callable[[Sequence[sympy.Symbol]], Operator]
 
@@ -136,18 +137,18 @@ def problem_of(
         )
     symbols = coordinates(" ".join(f"x_{i}" for i in range(dimension)))
     operators = {name: _operator(equations[name], symbols) for name in arrays}
-    chosen = tuple(trainable)
+    trained = tuple(trainable)
     neuron = network_neuron(
         activation,
         operators,
-        trainable=chosen,
+        trainable=trained,
         inner_bias=True,
-        outer_bias="outer_bias" in chosen,
+        outer_bias="outer_bias" in trained,
         outputs=max(operator.components for operator in operators.values()),
     )
     goals = {name: _target(targets, name, len(x)) for name, x in arrays.items()}
     for name in targets or {}:
-        known_name(name, arrays, what="block", where="the points")
+        chosen(name, arrays, what="block", of="the points")
     scale = {name: len(x) ** -0.5 for name, x in arrays.items()}
     title = equation if isinstance(equation, str) else getattr(equation, "__name__", "equations")
     return Problem(str(title), neuron, arrays, operators, collect_samples(neuron, arrays, goals, scale))
@@ -185,7 +186,7 @@ def _with_boundary(equation: str | Equation, arrays: Mapping[str, Array]) -> dic
 
 def _operator(equation: str | Equation, symbols: Sequence[sympy.Symbol]) -> Operator:
     if isinstance(equation, str):
-        name = known_name(equation, EQUATIONS, what="equation", where="ntkverify.diagnose")
+        name = chosen(equation, EQUATIONS, what="equation", of="ntkverify.diagnose")
         wanted = _COORDINATES.get(name)
         if wanted is not None and len(symbols) != wanted:
             raise NtkVerifyError(f"the equation {name!r} has {wanted} coordinates, but the points have {len(symbols)}.")

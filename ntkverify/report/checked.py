@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ntkverify.display import data_frame, details_html, table_html, tagged
-from ntkverify.errors import known_name
 from ntkverify.judging.check import Check
 from ntkverify.judging.verdict import Verdict
 from ntkverify.report.table import format_slack, verdict_table
 from ntkverify.symbolic.constants.derived import plain_latex
 from ntkverify.theorem.loading import load_theorem
+from ntkverify.theorem.names import chosen
 from ntkverify.theorem.theorem import Theorem
 
 #: why controls are left out where a theorem is checked on other instances than its own
@@ -62,11 +62,9 @@ class Report:
         return len(self.verdicts)
 
     def __getitem__(self, claim: str) -> Verdict:
-        """The verdict on a claim, by its sentence or a unique beginning."""
-        found = [v for v in self.verdicts if v.claim == claim] or [v for v in self if v.claim.startswith(claim)]
-        if len(found) != 1:
-            raise KeyError(f"{len(found)} of the {len(self)} claims begin with {claim!r}")
-        return found[0]
+        """The verdict on a claim, by its sentence or a part that only one has."""
+        by_name = {verdict.claim: verdict for verdict in self.verdicts}
+        return by_name[chosen(claim, by_name, what="claim", of="the report")]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -98,13 +96,16 @@ class Report:
             rows = [v.to_dict() for v in self.verdicts if self.beyond.get(v.claim) == missed]
             if rows:
                 found += ["", f"beyond the theorem: {missed}", *verdict_table(rows, width=width)]
-        reasons = list(dict.fromkeys(why for _, why in self.left_out))
-        if reasons:
-            found += ["", "left out:"]
-        for why in reasons:
+        found += ["", *self.left_out_lines(width=width)] if self.left_out else []
+        return [*found, "", self.summary]
+
+    def left_out_lines(self, *, width: int | None = None) -> list[str]:
+        """Claims that were left out, by reason; cut to a width if one is given."""
+        found = ["left out:"]
+        for why in dict.fromkeys(why for _, why in self.left_out):
             claims = [claim for claim, other in self.left_out if other == why]
             found += [f"  {len(claims)}: {why}", *(() if why == A_CONTROL else (f"     {claim}" for claim in claims))]
-        return [*found, "", self.summary]
+        return [line if width is None or len(line) <= width else f"{line[: width - 1]}…" for line in found]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -152,7 +153,7 @@ def check_theorem(
     theorem : Theorem or path
         A theorem, or the file of its module.
     claims : sequence of str, optional
-        Only these, by their sentences or unique beginnings.
+        Only these, by their sentences or a part that only one has.
     profile, backend, entropy
         As for `ntkverify.judging.check.Check`.
     progress : callable
@@ -172,8 +173,8 @@ def check_theorem(
         theorem = load_theorem(theorem)
     else:
         theorem.validate()
-    where = f"theorem {theorem.title!r}"
-    names = [known_name(name, theorem.claims, what="claim", where=where) for name in claims or theorem.claims]
+    of = f"theorem {theorem.title!r}"
+    names = [chosen(name, theorem.claims, what="claim", of=of) for name in claims or theorem.claims]
     check = Check(theorem, profile=profile, backend=backend, entropy=entropy)
     check.refuse_unknown_symbols()
     verdicts = []
