@@ -14,7 +14,9 @@ from ntkverify.theorem.instance import Instance
 
 #: neurons times residuals of the run that is timed; a step of as many takes some milliseconds
 TRIED = 1 << 18
-_SHORT, _LONG = 2, 6  # steps of the two runs that are compared
+#: seconds that a run takes at least whose steps are timed
+TIMED = 0.05
+_MOST_STEPS = 1024
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,12 @@ def estimated_cost(make: Callable[..., Any], instance: Instance) -> Cost:
         return time.perf_counter() - started
 
     seconds(1)  # kernels are compiled on first use
-    short, long = (min(seconds(steps) for _ in range(2)) for steps in (_SHORT, _LONG))
-    step = max(long - short, 1e-7) / (_LONG - _SHORT)
-    start = max(short - _SHORT * step, 0.0)
+    start, steps = seconds(1), 4
+    while (long := seconds(steps)) < TIMED and steps < _MOST_STEPS:
+        steps *= 4
+    # where a start is too short to be told from noise, all is steps
+    step = (long - start) / (steps - 1) if long > 2 * start else long / steps
+    start = max(start - step, 0.0)
     scale = instance.width / tried
     return Cost(
         width=instance.width,

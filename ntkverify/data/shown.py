@@ -14,6 +14,7 @@ from ntkverify.execution.machine.memory import free_memory
 from ntkverify.report.checked import A_CONTROL
 
 Row = tuple[str, str, str]
+_VALUE = 13  # columns of a value: lines break alike whatever a machine takes
 
 
 def head_of(at: Any) -> list[str]:
@@ -66,7 +67,7 @@ def _parameters(at: Any) -> str:
 def lines_of(at: Any, *, width: int) -> list[str]:
     """Columns of what, how much, and how that is known; assumptions; how many claims say something."""
     rows = rows_of(at)
-    first, second = (max(len(row[i]) for row in rows) + 2 for i in (0, 1))
+    first, second = (max(least, *(len(row[i]) for row in rows)) + 2 for i, least in ((0, 0), (1, _VALUE)))
     found = [*head_of(at), ""]
     for what, value, how in rows:
         wrapped = textwrap.wrap(how, max(30, width - first - second)) or [""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -176,12 +177,13 @@ class Diagnosis:
 
         return diagnosis_figure(self, train=train)
 
-    def lines(self) -> list[str]:
+    def lines(self, *, width: int = 80) -> list[str]:
         """Text for a terminal."""
         rows = [("", "H^inf", "H(0)"), *self.rows()]
         sizes = [max(len(row[i]) for row in rows) for i in range(3)]
         table = ["  ".join([a.ljust(sizes[0]), b.rjust(sizes[1]), c.rjust(sizes[2])]) for a, b, c in rows]
-        return [self._title, "", *table, "", *self.notes]
+        notes = [line for note in self.notes for line in textwrap.wrap(note, width, subsequent_indent="  ")]
+        return [self._title, "", *table, "", *notes]
 
     @property
     def _title(self) -> str:

@@ -125,8 +125,8 @@ class NaturalGradient:
             return "ill-posed: J has not full rank to rounding; use damping (Levenberg-Marquardt) or drop close points"
         if self.is_well_conditioned:
             return f"well conditioned: cond(J) = {self.condition:.2g}, by Cholesky of J J^T"
-        digits = max(0, math.floor(-math.log10(self.condition * EPS)))
+        by_qr, by_cholesky = (max(0, math.floor(-math.log10(self.condition**p * EPS))) for p in (1, 2))
         return (
-            f"ill-conditioned: cond(J) = {self.condition:.2g}; by QR of J^T about {digits} digits of a step are right, "
-            "by Cholesky of J J^T few or none"
+            f"ill-conditioned: cond(J) = {self.condition:.2g}; about {by_qr} digits of a step are right by QR of J^T, "
+            f"{by_cholesky} by Cholesky of J J^T"
         )

@@ -130,7 +130,7 @@ class Report:
 
 def _counted(verdicts: Sequence[Verdict]) -> dict[str, int]:
     words = [verdict.shown for verdict in verdicts]
-    return {word: words.count(word) for word in sorted(set(words), key=lambda w: -words.count(w))}
+    return {word: words.count(word) for word in sorted(dict.fromkeys(words), key=lambda w: -words.count(w))}
 
 
 def _words(counts: Mapping[str, int]) -> str:

@@ -108,6 +108,8 @@ def test_natural_gradient_is_said_to_be(condition, columns, word):
     found = NaturalGradient(condition=condition, columns=columns, rows=3)
     assert found.words.startswith(word)
     assert found.is_well_conditioned is (word == "well conditioned")
+    if word == "ill-conditioned":  # eps 1e6 leaves nine digits, eps 1e12 three
+        assert "about 9 digits of a step are right by QR of J^T, 3 by Cholesky" in found.words
     assert found.is_solvable is (word in ("well conditioned", "ill-conditioned"))
 
 
@@ -175,6 +177,7 @@ def test_shown_in_a_terminal_and_in_a_notebook(capsys):
     d = diagnose("poisson", "tanh", line(3), width=64, targets={"boundary": [0, 1]})
     for said in ("condition number", "largest stable step 2/||H||", "natural gradient:", "stable:", "64 neurons"):
         assert said in str(d)
+    assert max(map(len, d.lines())) <= 80
     assert len(repr(d)) < 160
     page = d._repr_html_()
     assert page.count("<tr>") == 1 + 5 + 1 + 5

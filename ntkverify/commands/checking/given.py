@@ -50,7 +50,7 @@ def check_given(
 
 
 def _show(report: Report, *, full: bool, allow_inconclusive: bool) -> None:
-    print(f"{report.title}\n{report.heading}\n")
+    print(f"{report.title}\n{textwrap.fill(report.heading, console.width())}\n")
     if report.within:
         show_verdicts([v.to_dict() for v in report.within], full=full, allow_inconclusive=allow_inconclusive)
     else:
