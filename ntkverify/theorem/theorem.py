@@ -6,6 +6,7 @@ A theorem module creates one `Theorem` and fills it from top to bottom, like the
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,10 +14,22 @@ from typing import Any, TypeVar
 
 import sympy
 
-from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
-from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Provenance, Roles, Source, measured
+from ntkverify.theorem.latex import latex_of
+from ntkverify.theorem.names import refuse_keywords
+from ntkverify.theorem.parts import (
+    Assumption,
+    Claim,
+    Constant,
+    Family,
+    Kind,
+    Provenance,
+    Roles,
+    Source,
+    measured,
+    refuse_provenance,
+)
 from ntkverify.theorem.proof import proof_of
 from ntkverify.theorem.quantifier import Quantifier
 from ntkverify.theorem.symbols import refuse_homonyms
@@ -43,15 +56,27 @@ class Theorem:
     source: Source
     statement: str
     id: str = ""
-    constants: dict[str, Constant] = field(default_factory=dict)
-    assumptions: dict[str, Assumption] = field(default_factory=dict)
-    claims: dict[str, Claim] = field(default_factory=dict)
-    families: dict[str, Family] = field(default_factory=dict)
-    quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
-    errata: list[str] = field(default_factory=list)
-    roles: Roles = field(default_factory=Roles)
-    _factors: dict[str, float] = field(default_factory=dict, repr=False)
-    _expansions: dict[Any, sympy.Expr] = field(default_factory=dict, repr=False, compare=False)
+    constants: dict[str, Constant] = field(default_factory=dict, init=False)
+    assumptions: dict[str, Assumption] = field(default_factory=dict, init=False)
+    claims: dict[str, Claim] = field(default_factory=dict, init=False)
+    families: dict[str, Family] = field(default_factory=dict, init=False)
+    quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict, init=False)
+    errata: list[str] = field(default_factory=list, init=False)
+    roles: Roles = field(default_factory=Roles, init=False)
+    _factors: dict[str, float] = field(default_factory=dict, repr=False, init=False)
+    _expansions: dict[Any, sympy.Expr] = field(default_factory=dict, repr=False, compare=False, init=False)
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Theorem:
+        """Keywords are looked at before Python refuses them with an error of its own."""
+        known = ("title", "source", "statement", "id")
+        if args or keywords:  # copies are made of nothing
+            given = dict.fromkeys((*known[: len(args)], *keywords))
+            refuse_keywords(given, known, of="Theorem", needed=known[:3])
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, Source):
+            raise NtkVerifyError(f"theorem {self.title!r} has source={self.source!r}; give source=Source(...).")
 
     # -- building ---------------------------------------------------------------------------------------------------
 
@@ -132,7 +157,7 @@ class Theorem:
 
     def lemma(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """Add a link of the proof; see `conclusion` for the options."""
-        return self._claim(name, "lemma", **options)
+        return self._checked(name, "lemma", options)
 
     def conclusion(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """Add what the theorem concludes.
@@ -163,11 +188,11 @@ class Theorem:
             The measured quantity, where it is something that a run answers for by name (``"drift"``,
             ``"trajectory.gradients"``) or an expression; then there is nothing to decorate.
         """
-        return self._claim(name, "conclusion", **options)
+        return self._checked(name, "conclusion", options)
 
     def control(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """Add a claim that is false on purpose; a check that fails to refute it is broken."""
-        return self._claim(name, "control", **options)
+        return self._checked(name, "control", options)
 
     def erratum(self, text: str) -> None:
         """Record an error found in the source."""
@@ -186,6 +211,14 @@ class Theorem:
             if value is not None:
                 setattr(self.roles, role, sympy.sympify(value))
         self.roles.data.update({name: tuple(shape) for name, shape in (data or {}).items()})
+
+    def _checked(self, name: str, kind: Kind, options: dict[str, Any]) -> Callable[[Function], Function]:
+        known = tuple(inspect.signature(self._claim).parameters)[2:]
+        where = f"{kind} {name!r} of theorem {self.title!r}"
+        refuse_keywords(options, known, of=where, needed=("holds",))
+        if options.get("provenance") is not None:
+            refuse_provenance(options["provenance"], where)
+        return self._claim(name, kind, **options)
 
     def _claim(
         self,
@@ -299,18 +332,15 @@ class Theorem:
     def _factor(self, name: str) -> sympy.Expr:
         return sympy.nsimplify(self._factors.get(name, 1), rational=True)
 
-    def latex(self) -> str:
-        """Statement, constants with their derivations, and claims, generated from the sympy objects."""
-        lines = [self.statement.strip(), ""]
-        for constant in self.constants.values():
-            lines.append(
-                rf"$${glossary.latex(constant.symbol)} = {glossary.latex(constant.expression)}$$ ({constant.meaning})"
-            )
-        for claim in self.claims.values():
-            if claim.bound is not None:
-                sign = r"\ge" if claim.from_below else r"\le"
-                lines.append(rf"{claim.kind}: {claim.name} $({sign} {glossary.latex(claim.bound)})$")
-        return "\n".join(lines)
+    def latex(self, *, document: bool = False) -> str:
+        """Statement, assumptions, constants with their meanings, claims and errata, from the sympy objects.
+
+        Parameters
+        ----------
+        document : bool
+            Whether to write a whole document rather than its body, which needs amsmath and amssymb.
+        """
+        return latex_of(self, document=document)
 
     # -- checking the parts -----------------------------------------------------------------------------------------
 

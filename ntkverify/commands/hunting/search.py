@@ -98,7 +98,7 @@ def command(
                 max_width=max_width,
             )
         cells += [(path, cell) for cell in found]
-    cells = campaign.with_minutes(cells, minutes)
+    cells = campaign.with_minutes(cells, minutes, processes)
     if not cells:
         raise NtkVerifyError("there is nothing to search: no claim is checked on what was asked for.")
     campaign.require_balls(loaded, cells)

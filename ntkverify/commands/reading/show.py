@@ -20,7 +20,7 @@ ntkverify show gradient_descent_regression
 ntkverify show theorems/natural_gradient/gradient_descent_regression.py --latex""",
 )
 @shared.some_theorems
-@click.option("--latex", is_flag=True, help="The whole theorem as LaTeX, constants with their derivations.")
+@click.option("--latex", is_flag=True, help="A document in LaTeX; of several theorems their bodies.")
 @shared.table_options
 def command(theorems: list[Path], latex: bool, as_json: bool, full: bool) -> int:
     """A theorem with its constants written out: what is assumed, claimed and derived."""
@@ -35,7 +35,7 @@ def command(theorems: list[Path], latex: bool, as_json: bool, full: bool) -> int
         if number:
             print()
         if latex:
-            print(theorem.latex())
+            print(theorem.latex(document=len(loaded) == 1))
         else:
             _show(theorem, full=full)
     return 0
