@@ -365,12 +365,12 @@ class TheoremAt:
             name: replace(c, assumes=tuple(a.name for a in self.whole.assumptions_of(c) if a.name not in self.relax))
             for name, c in self.claims.kept.items()
         }
-        return replace(self.assumed, claims=claims)
+        return self.assumed.restricted(self.assumed.families, claims)
 
     @functools.cached_property
     def assumed(self) -> Theorem:
         """The same with every assumption: what a search or a frontier takes, which drop some themselves."""
-        return replace(self.whole, claims=self.claims.kept, families={self.base.name: self.family})
+        return self.whole.restricted({self.base.name: self.family}, self.claims.kept)
 
     def check(self, **options: Any) -> Any:
         """Put the claims to networks drawn on these data; see `ntkverify.data.check.check_at`."""

@@ -72,7 +72,7 @@ def check_at(
         budget = replace(BUDGETS[profile], draws=draws, work=math.inf)
         counts = dict.fromkeys(at.family.counts, draws)
         family = replace(at.family, counts=counts, observed=f"{draws} draws were asked for")
-        theorem = replace(theorem, families={family.name: family})
+        theorem = theorem.restricted({family.name: family})
     backend = None if at.backend == "auto" else at.backend
     check = Check(theorem, profile=profile, backend=backend, entropy=entropy, budget=budget)
     verdicts = []

@@ -124,7 +124,7 @@ class Tally:
         self.vacuous += outcome.vacuous
         self.unresolved += outcome.unresolved
         if not outcome.vacuous and (self.slack is None or outcome.slack < self.slack):
-            self.slack, self.witness = outcome.slack, trial.run.instance.to_json()
+            self.slack, self.witness = outcome.slack, trial.run.recorded.to_json()
 
 
 def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:

@@ -22,6 +22,14 @@ WORDS = {
     "confirmed": "violated (fresh seeds)",
     "undecided": "float64 excess, undecided",
 }
+#: an excess that is no violation, and why
+_CAME_TO_NOTHING = {"refuted": "not found (refuted)", "unconfirmed": "not found (chance)"}
+_EXPLAINED = {
+    "not found (refuted)": "refuted: in float64 the bound was exceeded, in balls it is kept.",
+    "not found (chance)": "chance: draws that were tried failed, fresh ones no more often than the claim allows.",
+    "not followed up": "not followed up: the bound was exceeded where no more suspects were looked into; "
+    "a larger budget goes on.",
+}
 HEADINGS = ("claim", "verdict", "best margin", "exercised", "seconds")
 
 
@@ -72,7 +80,12 @@ class Summary(_Findings):
             return
         for number, theorem in enumerate(dict.fromkeys(row["theorem"] for row in self.rows)):
             print(("\n" if number else "") + theorem)
-            console.show([_cells(row) for row in self.rows if row["theorem"] == theorem], HEADINGS, full=full, indent=2)
+            mine = [_cells(row) for row in self.rows if row["theorem"] == theorem]
+            console.show(mine, HEADINGS, full=full, indent=2)
+        for word in sorted({row["verdict"] for row in self.rows} & _EXPLAINED.keys()):
+            print(_EXPLAINED[word])
+        if left := sum(row["verdict"] == "not reached" for row in self.rows):
+            print(f"{left} of {len(self.rows)} claims were not reached; the same command goes on with them.")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -98,15 +111,15 @@ def _verdict(rows: Sequence[dict[str, Any]]) -> str:
     for status, word in WORDS.items():
         if status in states:
             return word
+    if not any(row["evaluations"] for row in rows):
+        return "not reached"
     if all(row["evaluations"] == row["vacuous"] for row in rows):
         reason = max((row["reason"] for row in rows), default="")
         return "never exercised" + (f" ({reason[:60]})" if reason else "")
     exceeded = any(row["best_margin"] is not None and row["best_margin"] > 0 for row in rows)
-    if exceeded and "refuted" in states:
-        return "not found, balls refute the excess"
-    if exceeded and "unconfirmed" in states:
-        return "not found, chance: fresh seeds keep the bound"
-    return "not found, excess not followed up" if exceeded else "not found"
+    if not exceeded:
+        return "not found"
+    return next((word for status, word in _CAME_TO_NOTHING.items() if status in states), "not followed up")
 
 
 class Necessity(_Findings):
@@ -131,6 +144,8 @@ class Necessity(_Findings):
             word = "no such claim assumes it"
         elif exercised:
             word = "not found in the budget"
+        elif not count:
+            word = "not reached"
         else:
             word = "never exercised" + (f" ({reason[:60]})" if reason else "")
         self.rows.append({**line, "without it": word, "evaluations": count, "exercised": exercised})

@@ -87,17 +87,41 @@ class Progress:
 
 
 class _Line(Progress):
-    """The same, shown with what is left by the pace so far, where the amounts are known to be alike."""
+    """The same, with what is left by the pace so far, where the amounts are known to be alike."""
 
-    def __init__(self, bar: Any, task: Any, total: float, unit: str) -> None:
-        self.bar, self.task, self.total, self.unit, self.done = bar, task, total, unit, 0.0
+    def __init__(self, total: float, unit: str, even: bool) -> None:
+        self.total, self.unit, self.even = total, unit, even
+        self.done, self.note, self.clock = 0.0, "", Clock()
 
     def to(self, done: float, note: str = "") -> None:
-        self.done = min(done, self.total)
-        self.bar.update(self.task, completed=self.done, note=note[:60])
+        self.done, self.note = min(done, self.total), note
 
     def advance(self, amount: float = 1, note: str = "") -> None:
-        self.to(self.done + amount, note)
+        self.done, self.note = self.done + amount, note
+
+    @property
+    def said(self) -> str:
+        """How much is done, and for how long it will go on."""
+        parts = [f"{self.done:.0f} of {self.total:.0f} {self.unit}"] if self.unit and self.even else []
+        parts += [f"{self.done:.0f} {self.unit}"] if self.unit and not self.even else []
+        left = self._left()
+        parts.append(f"{_minutes(self.clock.seconds)} so far" if left is None else f"{_minutes(left)} left")
+        return ", ".join(part for part in (*parts, self.note) if part)
+
+    def _left(self) -> float | None:
+        if not self.even:
+            return None
+        if self.done:
+            return (self.total - self.done) * self.clock.seconds / self.done
+        # a number of seconds was foretold, or granted
+        foretold = 0.0 if self.unit else self.total - self.clock.seconds
+        return foretold if foretold > 0 else None
+
+
+def _minutes(seconds: float) -> str:
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 @contextmanager
@@ -109,24 +133,30 @@ def progress(label: str, total: float, *, unit: str = "", even: bool = True) -> 
     label : str
         What is done.
     total : float
-        How much there is to do, in units or in seconds.
+        How much there is to do: so many units, or so many seconds.
     unit : str
-        What is counted; shown as "3 of 12 `unit`". Without one a share of the time is shown.
+        What is counted; nothing where it is seconds.
     even : bool
-        Whether one unit takes about as long as another. Where not, no time left is told, only the time so far.
+        Whether one unit takes about as long as another, and the total is known. Where not, no time left is told, only
+        the time so far.
     """
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield Progress()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich.live import Live
+    from rich.spinner import Spinner
+    from rich.text import Text
 
-    count = [TextColumn(f"{{task.completed:.0f}} of {{task.total:.0f}} {unit}")] if unit else []
-    left = [TimeRemainingColumn(), TextColumn("left")] if even else [TimeElapsedColumn(), TextColumn("so far")]
-    shown: list[Any] = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), *count, *left]
-    with Bar(*shown, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True) as bar:
-        yield _Line(bar, bar.add_task(label, total=total, note=""), total, unit)
+    line, spinner, console = _Line(total, unit, even), Spinner("dots"), Console(stderr=True)
+
+    def drawn() -> Spinner:
+        text, room = f"{label}: {line.said}", console.width - 3
+        spinner.update(text=Text(text if len(text) <= room else text[: room - 1] + "…"))
+        return spinner
+
+    with Live(get_renderable=drawn, console=console, transient=True, refresh_per_second=4):
+        yield line
 
 
 class Clock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,9 +60,11 @@ def _short(records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _explain(record: Mapping[str, Any], *, full: bool) -> None:
-    print(f"\n{record['verdict']}: {record['kind']} {record['claim']!r}\n  {record['evidence']}")
-    if record.get("remedy"):
-        print(f"  {record['remedy']}")
+    columns = 10_000 if full else console.width()
+    print(f"\n{record['verdict']}: {record['kind']} {record['claim']!r}")
+    for sentence in (record["evidence"], record.get("remedy", "")):
+        if sentence:
+            print(textwrap.fill(sentence, columns, initial_indent="  ", subsequent_indent="  "))
     if record["witness"]:
         from ntkverify.report.campaign import describe
 

@@ -35,6 +35,22 @@ def chosen(name: str, known: Collection[str], *, what: str, of: str) -> str:
     raise NtkVerifyError(f"{of} has no {what} {name!r}; {nearest(name, known)}")
 
 
+def refuse_keywords(given: Collection[str], known: Collection[str], *, of: str, needed: Collection[str] = ()) -> None:
+    """Refuse a keyword that nothing has, and one that is missing.
+
+    Raises
+    ------
+    NtkVerifyError
+        With the nearest, and all that there are.
+    """
+    for name in given:
+        if name not in known:
+            raise NtkVerifyError(f"{of} has no keyword {name!r}; {nearest(name, known)}")
+    for name in needed:
+        if name not in given:
+            raise NtkVerifyError(f"{of} needs the keyword {name!r}; give {name}=....")
+
+
 def nearest(name: str, known: Collection[str]) -> str:
     """The end of a sentence about a name that nothing has: the nearest, and all that there are."""
     if not known:

@@ -6,15 +6,26 @@ import inspect
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import sympy
 
+from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import Derived
+from ntkverify.theorem.names import refuse_keywords
 from ntkverify.theorem.quantifier import Quantifier
 
 Provenance = Literal["quoted", "derived", "reconstructed"]
 Kind = Literal["lemma", "conclusion", "control"]
+
+
+def refuse_provenance(word: object, of: str) -> None:
+    """Refuse a provenance that says nothing of where a statement comes from."""
+    if word not in get_args(Provenance):
+        raise NtkVerifyError(
+            f"{of} has provenance={word!r}; say 'quoted' (read in the paper), 'derived' (proved with the constants "
+            "given here) or 'reconstructed' (rebuilt because the text was not at hand)."
+        )
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,14 @@ class Source:
     version: int = 0
     where: str = ""
     provenance: Provenance = "derived"
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Source:
+        """Keywords are looked at before Python refuses them with an error of its own."""
+        refuse_keywords(keywords, tuple(cls.__dataclass_fields__), of="Source")
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        refuse_provenance(self.provenance, "Source")
 
     @property
     def label(self) -> str:

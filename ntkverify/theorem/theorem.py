@@ -6,6 +6,8 @@ A theorem module creates one `Theorem` and fills it from top to bottom, like the
 
 from __future__ import annotations
 
+import copy
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +17,9 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
+from ntkverify.theorem.latex import latex_of
+from ntkverify.theorem.names import refuse_keywords
+from ntkverify.theorem.page import page_of
 from ntkverify.theorem.parts import (
     Assumption,
     Claim,
@@ -26,11 +31,11 @@ from ntkverify.theorem.parts import (
     Source,
     Split,
     measured,
+    refuse_provenance,
 )
 from ntkverify.theorem.proof import proof_of
 from ntkverify.theorem.quantifier import Quantifier
 from ntkverify.theorem.symbols import refuse_homonyms
-from ntkverify.theorem.writing import html_of, latex_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")
@@ -54,15 +59,27 @@ class Theorem:
     source: Source
     statement: str
     id: str = ""
-    constants: dict[str, Constant] = field(default_factory=dict)
-    assumptions: dict[str, Assumption] = field(default_factory=dict)
-    claims: dict[str, Claim] = field(default_factory=dict)
-    families: dict[str, Family] = field(default_factory=dict)
-    quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
-    errata: list[str] = field(default_factory=list)
-    roles: Roles = field(default_factory=Roles)
-    _factors: dict[str, float] = field(default_factory=dict, repr=False)
-    _expansions: dict[Any, sympy.Expr] = field(default_factory=dict, repr=False, compare=False)
+    constants: dict[str, Constant] = field(default_factory=dict, init=False)
+    assumptions: dict[str, Assumption] = field(default_factory=dict, init=False)
+    claims: dict[str, Claim] = field(default_factory=dict, init=False)
+    families: dict[str, Family] = field(default_factory=dict, init=False)
+    quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict, init=False)
+    errata: list[str] = field(default_factory=list, init=False)
+    roles: Roles = field(default_factory=Roles, init=False)
+    _factors: dict[str, float] = field(default_factory=dict, repr=False, init=False)
+    _expansions: dict[Any, sympy.Expr] = field(default_factory=dict, repr=False, compare=False, init=False)
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Theorem:
+        """Keywords are looked at before Python refuses them with an error of its own."""
+        known = ("title", "source", "statement", "id")
+        if args or keywords:  # copies are made of nothing
+            given = dict.fromkeys((*known[: len(args)], *keywords))
+            refuse_keywords(given, known, of="Theorem", needed=known[:3])
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, Source):
+            raise NtkVerifyError(f"theorem {self.title!r} has source={self.source!r}; give source=Source(...).")
 
     # -- building ---------------------------------------------------------------------------------------------------
 
@@ -143,7 +160,7 @@ class Theorem:
 
     def lemma(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """Add a link of the proof; see `conclusion` for the options."""
-        return self._claim(name, "lemma", **options)
+        return self._checked(name, "lemma", options)
 
     def conclusion(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """Add what the theorem concludes.
@@ -174,11 +191,11 @@ class Theorem:
             The measured quantity, where it is something that a run answers for by name (``"drift"``,
             ``"trajectory.gradients"``) or an expression; then there is nothing to decorate.
         """
-        return self._claim(name, "conclusion", **options)
+        return self._checked(name, "conclusion", options)
 
     def control(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """Add a claim that is false on purpose; a check that fails to refute it is broken."""
-        return self._claim(name, "control", **options)
+        return self._checked(name, "control", options)
 
     def erratum(self, text: str) -> None:
         """Record an error found in the source."""
@@ -201,6 +218,14 @@ class Theorem:
         self.roles.data.update({name: tuple(shape) for name, shape in (data or {}).items()})
         self.roles.parameters.update(parameters or {})
         self.roles.splits.update(splits or {})
+
+    def _checked(self, name: str, kind: Kind, options: dict[str, Any]) -> Callable[[Function], Function]:
+        known = tuple(inspect.signature(self._claim).parameters)[2:]
+        where = f"{kind} {name!r} of theorem {self.title!r}"
+        refuse_keywords(options, known, of=where, needed=("holds",))
+        if options.get("provenance") is not None:
+            refuse_provenance(options["provenance"], where)
+        return self._claim(name, kind, **options)
 
     def _claim(
         self,
@@ -313,6 +338,13 @@ class Theorem:
 
         return theorem_at(self, data, **options)
 
+    def restricted(self, families: Mapping[str, Family], claims: Mapping[str, Claim] | None = None) -> Theorem:
+        """The same theorem on other families of instances, with all or some of its claims."""
+        found = copy.copy(self)
+        found.families = dict(families)
+        found.claims = dict(self.claims if claims is None else claims)
+        return found
+
     def bound_of(self, claim: Claim) -> sympy.Expr:
         """A claim's bound with the constants written out."""
         if claim.bound is None:
@@ -335,13 +367,13 @@ class Theorem:
 
     # -- showing ----------------------------------------------------------------------------------------------------
 
-    def latex(self, *, document: bool = True) -> str:
-        """Statement, assumptions, constants with their meanings, and claims, generated from the sympy objects.
+    def latex(self, *, document: bool = False) -> str:
+        """Statement, assumptions, constants with their meanings, claims and errata, from the sympy objects.
 
         Parameters
         ----------
         document : bool
-            Whether a whole document is wanted, or what stands between its ends, which needs amsmath and amssymb.
+            Whether to write a whole document rather than its body, which needs amsmath and amssymb.
         """
         return latex_of(self, document=document)
 
@@ -354,10 +386,10 @@ class Theorem:
         )
 
     def _repr_html_(self) -> str:
-        return html_of(self)
+        return page_of(self)
 
     def _repr_latex_(self) -> str:
-        return self.latex(document=False)
+        return self.latex()
 
     # -- checking the parts -----------------------------------------------------------------------------------------
 

@@ -82,10 +82,11 @@ def command(
 
     known = _expected(theorems, profile)
     total = sum(known.values()) if known else 0.0
-    with console.progress("checking", total or 1, even=bool(known)) as bar:
+    # how long a claim takes is known from the last time; else claims are counted, and no time left is foretold
+    with console.progress("checking", total, unit="" if known else "claims", even=bool(known)) as bar:
 
         def seen(record: dict[str, Any]) -> None:
-            bar.advance((known or {}).get(f"{record['theorem']}: {record['claim']}", 0.0), record["claim"])
+            bar.advance(known.get(f"{record['theorem']}: {record['claim']}", 0.0) if known else 1, record["claim"])
 
         session = run_session(theorems, plugin, processes=processes, seen=seen)
     if not session.records and not session.refused and not session.interrupted and not session.crash:

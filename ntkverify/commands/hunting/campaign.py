@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -58,14 +59,17 @@ def _meant(name: str, known: Mapping[str, object]) -> list[str]:
     return [name] if name in known else [other for other in known if name.lower() in other.lower()]
 
 
-def with_minutes(cells: Cells, minutes: float | None) -> Cells:
-    """Give each claim (with what is dropped for it) an even share of the minutes, split as its evaluations are."""
+def with_minutes(cells: Cells, minutes: float | None, processes: int = 1) -> Cells:
+    """Give each claim (with what is dropped for it) an even share of the minutes of all processes.
+
+    A claim's families share it as they do its evaluations.
+    """
     if minutes is None:
         return cells
     claims = Counter[tuple[str, str, tuple[str, ...]]]()
     for path, cell in cells:
         claims[path, cell.claim, cell.relax] += cell.evaluations
-    whole = 60 * minutes / max(len(claims), 1)
+    whole = 60 * minutes * processes / max(len(claims), 1)
     return [
         (path, replace(cell, seconds=whole * cell.evaluations / claims[path, cell.claim, cell.relax]))
         for path, cell in cells
@@ -89,11 +93,13 @@ def run(
     minutes: float | None = None,
 ) -> None:
     """Search all cells; of a budget in minutes the progress counts minutes, else evaluations."""
+    began = time.time()
     total = sum(cell.evaluations for _, cell in cells) if minutes is None else 60 * minutes
     with console.progress("searching", total, unit="evaluations" if minutes is None else "") as bar:
 
         def watch(count: int, seconds: float, margin: float | None, claim: str) -> None:
             note = "" if margin is None else f"best margin {margin:+.3g}" + (f" ({claim})" if claim else "")
-            bar.to(count if minutes is None else seconds, note)
+            bar.to(count if minutes is None else time.time() - began, note)
 
-        workers.run(theorems, cells, store, processes=processes, answered=answered, watch=watch)
+        wall = None if minutes is None else 60 * minutes
+        workers.run(theorems, cells, store, processes=processes, answered=answered, watch=watch, wall=wall)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +99,7 @@ def command(
     records, failures = [], []
     at = None if given is None else given.at(only(theorems), family=family, **_steps(options))
     for path in theorems:
-        theorem = load_theorem(path) if at is None else replace(at.whole, families=at.assumed.families)
+        theorem = load_theorem(path) if at is None else at.whole.restricted(at.assumed.families)
         try:
             cases = _cases(theorem, claims, every, family if at is None else at.base.name, options)
             for case in cases:

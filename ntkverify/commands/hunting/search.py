@@ -109,7 +109,7 @@ def command(
         if given is not None:  # a record of other data is another record
             found = [replace(cell, sha256=f"{cell.sha256}+{_digest(theorem)}") for cell in found]
         cells += [(path, cell) for cell in found]
-    cells = campaign.with_minutes(cells, minutes)
+    cells = campaign.with_minutes(cells, minutes, processes)
     if not cells:
         raise NtkVerifyError("there is nothing to search: no claim is checked on what was asked for.")
     campaign.require_balls(loaded, cells)

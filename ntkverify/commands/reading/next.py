@@ -63,7 +63,8 @@ def command(theorems: list[Path], verdicts: str | None, store: str, limit: int, 
         return 0
     for row in shown:
         slack = f", slack {row['slack']:.3g}" if row["slack"] else ""
-        print(f"{row['why']}{slack}: {row['theorem']}" + (f": {row['claim']}" if row["claim"] else ""))
+        line = f"{row['why']}{slack}: {row['theorem']}" + (f": {row['claim']}" if row["claim"] else "")
+        print(line if full or len(line) <= console.width() else line[: console.width() - 1] + "…")
         print(f"  {row['do']}")
     if len(shown) < len(found):
         print(f"... and {len(found) - len(shown)} more; --limit or --full shows them.")

@@ -24,7 +24,7 @@ ntkverify show gradient_descent_regression --data points.csv --unit
 ntkverify show gradient_descent_pinn --data interior=interior.csv,boundary=boundary.csv""",
 )
 @shared.some_theorems
-@click.option("--latex", is_flag=True, help="The whole theorem as LaTeX, constants with their derivations.")
+@click.option("--latex", is_flag=True, help="A document in LaTeX; of several theorems their bodies.")
 @data_options()
 @shared.table_options
 def command(theorems: list[Path], latex: bool, given: Given | None, as_json: bool, full: bool) -> int:
@@ -50,7 +50,7 @@ def command(theorems: list[Path], latex: bool, given: Given | None, as_json: boo
         if number:
             print()
         if latex:
-            print(theorem.latex())
+            print(theorem.latex(document=len(loaded) == 1))
         else:
             _show(theorem, full=full)
     return 0

@@ -31,7 +31,7 @@ class Always(Quantifier):
             exercised[family] = exercised.get(family, 0) + (not outcome.vacuous)
             doubtful += outcome.doubtful
             if outcome.failed:
-                tally.status, tally.slack, tally.witness = "violated", outcome.slack, trial.run.instance.to_json()
+                tally.status, tally.slack, tally.witness = "violated", outcome.slack, trial.run.recorded.to_json()
                 tally.evidence = (
                     f"one instance exceeds the bound by the factor {1 / max(outcome.slack, 1e-300):.4g} (float64 only)"
                 )

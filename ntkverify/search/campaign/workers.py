@@ -31,6 +31,7 @@ def run(
     processes: int = 1,
     answered: Answered | None = None,
     watch: Watch = lambda evaluations, seconds, margin, claim: None,
+    wall: float | None = None,
 ) -> None:
     """Search all cells to their ends.
 
@@ -48,6 +49,9 @@ def run(
         Whether what a cell is to find out is known already; such a cell is not searched. Asked by a single process.
     watch : callable
         Told how far all cells are together.
+    wall : float, optional
+        Seconds after which all of it is to end, from when the theorems are loaded: a cell has its share of what is left
+        when it begins, and one that has not begun by then is left for another time.
 
     Raises
     ------
@@ -59,11 +63,11 @@ def run(
     for _, cell in cells if answered is None else ():  # a cell that is skipped should not look like one to resume
         store.open_cell(cell.settings())
     if processes == 1:
-        _alone(theorems, cells, store, answered, watch)
+        _alone(theorems, cells, store, answered, watch, wall)
         return
     context = multiprocessing.get_context("spawn")
     members = [
-        context.Process(target=_work, args=(list(theorems), list(cells), str(store.path), rank / processes))
+        context.Process(target=_work, args=(list(theorems), list(cells), str(store.path), rank, processes, wall))
         for rank in range(processes)
     ]
     for member in members:
@@ -87,6 +91,7 @@ def _alone(
     store: Store,
     answered: Answered | None,
     watch: Watch,
+    wall: float | None,
 ) -> None:
     """All cells in this process, but for those whose question is answered."""
     best: tuple[float | None, str] = (None, "")
@@ -109,16 +114,19 @@ def _alone(
         seconds += (cell.seconds or 0.0) if known else 0.0
         return known
 
-    _drain(theorems, cells, store, show, skipped)
+    _drain(theorems, cells, store, show, skipped, wall=wall)
 
 
-def _work(paths: list[str], cells: list[tuple[str, Cell]], store: str, share: float) -> None:
+def _work(
+    paths: list[str], cells: list[tuple[str, Cell]], store: str, rank: int, processes: int, wall: float | None
+) -> None:
     """One of several processes; starts at another place than its siblings, so that they rarely meet."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the first process ends the others
     theorems = {path: load_theorem(path) for path in paths}
-    start = int(share * len(cells))
+    start = rank * len(cells) // processes
     with Store(Path(store)) as record:
-        _drain(theorems, cells[start:] + cells[:start], record, lambda cell, score, seconds: None)
+        order = cells[start:] + cells[:start]
+        _drain(theorems, order, record, lambda cell, score, seconds: None, wall=wall, processes=processes)
 
 
 def _drain(
@@ -127,15 +135,29 @@ def _drain(
     store: Store,
     show: Progress,
     skipped: Answered = lambda cell: False,
+    *,
+    wall: float | None = None,
+    processes: int = 1,
 ) -> None:
     """Go round the cells until all are finished; those of another process are waited for, or taken over if it dies."""
+    until = None if wall is None else time.time() + wall
     pending = list(cells)
     while pending:
-        left = [
-            (path, cell)
-            for path, cell in pending
-            if not skipped(cell) and not search_cell(theorems[path], cell, store, path=path, progress=show)
-        ]
+        left: list[tuple[str, Cell]] = []
+        for index, (path, cell) in enumerate(pending):
+            if skipped(cell):
+                continue
+            end = None if until is None else _share(until, cell, [*pending[index:], *left], processes)
+            if end is not None and end <= time.time() and not store.is_finished(cell_id(cell.settings())):
+                continue  # no time is left: it stays open
+            if not search_cell(theorems[path], cell, store, path=path, progress=show, until=end):
+                left.append((path, cell))
         if len(left) == len(pending):
             time.sleep(_POLL)
         pending = left
+
+
+def _share(until: float, cell: Cell, left: Sequence[tuple[str, Cell]], processes: int) -> float:
+    """When a cell that begins now ends, so that all that are left have a share of the time like their budgets'."""
+    now, whole = time.time(), sum(other.seconds or 1.0 for _, other in left)
+    return now + (until - now) * min(1.0, processes * (cell.seconds or 1.0) / whole)

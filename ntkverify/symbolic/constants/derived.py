@@ -42,6 +42,7 @@ def plain_latex(text: str) -> str:
     """`text` with the characters escaped that LaTeX gives a meaning in text mode."""
     special = {c: "\\" + c for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
     special |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"}
+    special |= {"|": r"\textbar{}", '"': r"\textquotedbl{}"}
     return "".join(special.get(c, c) for c in text)
 
 
