@@ -89,7 +89,7 @@ class Summary(_Findings):
                 said = f"never exercised: {row['claim']!r}: {row['reason']}"
                 print(textwrap.fill(said, console.width(), subsequent_indent="  "))
         for word in sorted({row["verdict"] for row in self.rows} & _EXPLAINED.keys()):
-            print(_EXPLAINED[word])
+            print(textwrap.fill(_EXPLAINED[word], console.width(), subsequent_indent="  "))
         if left := sum(row["verdict"] == "not reached" for row in self.rows):
             print(f"{left} of {len(self.rows)} claims were not reached; the same command goes on with them.")
 
