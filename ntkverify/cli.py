@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,8 +76,17 @@ def _place(error: BaseException) -> str:
     return place
 
 
+def _unswallowed(unraisable: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C that came while Python was in a destructor or a callback, where it raises nothing, is tried again."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        threading.Timer(0.05, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
 def run() -> None:
     """The console script."""
+    sys.unraisablehook = _unswallowed
     sys.exit(main())
 
 

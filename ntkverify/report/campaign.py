@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ class Summary(_Findings):
                 "theorem": theorem,
                 "claim": claim,
                 "verdict": _verdict(rows),
+                "reason": max((row["reason"] for row in rows), default=""),
                 "best_margin": max(margins, default=None),
                 "evaluations": sum(row["evaluations"] for row in rows),
                 "vacuous": sum(row["vacuous"] for row in rows),
@@ -82,8 +84,12 @@ class Summary(_Findings):
             print(("\n" if number else "") + theorem)
             mine = [_cells(row) for row in self.rows if row["theorem"] == theorem]
             console.show(mine, HEADINGS, full=full, indent=2)
+        for row in self.rows:
+            if row["verdict"] == "never exercised" and row["reason"]:
+                said = f"never exercised: {row['claim']!r}: {row['reason']}"
+                print(textwrap.fill(said, console.width(), subsequent_indent="  "))
         for word in sorted({row["verdict"] for row in self.rows} & _EXPLAINED.keys()):
-            print(_EXPLAINED[word])
+            print(textwrap.fill(_EXPLAINED[word], console.width(), subsequent_indent="  "))
         if left := sum(row["verdict"] == "not reached" for row in self.rows):
             print(f"{left} of {len(self.rows)} claims were not reached; the same command goes on with them.")
 
@@ -114,8 +120,7 @@ def _verdict(rows: Sequence[dict[str, Any]]) -> str:
     if not any(row["evaluations"] for row in rows):
         return "not reached"
     if all(row["evaluations"] == row["vacuous"] for row in rows):
-        reason = max((row["reason"] for row in rows), default="")
-        return "never exercised" + (f" ({reason[:60]})" if reason else "")
+        return "never exercised"
     exceeded = any(row["best_margin"] is not None and row["best_margin"] > 0 for row in rows)
     if not exceeded:
         return "not found"
