@@ -29,7 +29,7 @@ from ntkverify.lemmas.neural_operator import bounds as operators
 from ntkverify.lemmas.neural_operator.balls import SPLIT, SPLITS, OperatorBalls, gram_rounding, sigma, tau, zeta
 from ntkverify.lemmas.neural_operator.bounds import Lambda, alpha, lambda_branch, lambda_trunk, norm_sum
 from ntkverify.lemmas.rounding import loss_error, started
-from ntkverify.problems.operator import operator
+from ntkverify.problems.neural_operator.run import operator
 
 theorem = Theorem(
     "Gradient descent of a shallow neural operator at its own width, coupled pairs and output scale",

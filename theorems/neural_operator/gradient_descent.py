@@ -26,7 +26,7 @@ from ntkverify.lemmas import gradient_descent, premises
 from ntkverify.lemmas.neural_operator import bounds as operators
 from ntkverify.lemmas.neural_operator.bounds import Lambda, norm_sum
 from ntkverify.lemmas.rounding import ULP, descent_error, loss_error, started
-from ntkverify.problems.operator import operator
+from ntkverify.problems.neural_operator.run import operator
 
 theorem = Theorem(
     "Linear convergence of gradient descent, shallow neural operator",

@@ -23,7 +23,7 @@ from ntkverify.instances import families
 from ntkverify.lemmas.neural_operator import bounds as operators
 from ntkverify.lemmas.neural_operator.bounds import Lambda, norm_sum
 from ntkverify.lemmas.rounding import ULP, loss_error, so_far, started
-from ntkverify.problems.operator_flow import operator_flow
+from ntkverify.problems.neural_operator.flow import operator_flow
 from ntkverify.symbolic.constants.chain import derived
 
 theorem = Theorem(

@@ -24,7 +24,7 @@ from ntkverify.instances import generator, unit_inputs
 from ntkverify.lemmas.neural_operator import bounds as operators
 from ntkverify.lemmas.neural_operator.bounds import BERNSTEIN_C, BERNSTEIN_V, alpha, n_1, n_2
 from ntkverify.lemmas.rounding import ULP
-from ntkverify.problems.operator import operator
+from ntkverify.problems.neural_operator.run import operator
 from ntkverify.symbolic.constants.chain import derived
 
 theorem = Theorem(

@@ -28,7 +28,7 @@ from ntkverify.lemmas import gradient_descent, premises
 from ntkverify.lemmas.neural_operator import bounds as operators
 from ntkverify.lemmas.neural_operator.bounds import Lambda, norm_sum
 from ntkverify.lemmas.rounding import ULP
-from ntkverify.problems.operator import operator
+from ntkverify.problems.neural_operator.run import operator
 from ntkverify.problems.pinn import heat_equation
 
 theorem = Theorem(

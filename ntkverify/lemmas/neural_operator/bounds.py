@@ -20,7 +20,7 @@ from sympy import sqrt
 from ntkverify.glossary import m, n
 from ntkverify.instances import Draw, generator, unit_inputs
 from ntkverify.lemmas.rounding import ULP
-from ntkverify.problems.operator import problem_limit
+from ntkverify.problems.neural_operator.limits import limit_factors
 from ntkverify.symbolic.constants.derived import Derived, derived
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
@@ -88,11 +88,10 @@ def remainder(beta: Expr, gamma: Expr, near_trunk: Expr, near_branch: Expr, R: E
 def spectra(functions: Any, queries: Any, scale: float = 1.0) -> dict[sympy.Symbol, float]:
     """Least eigenvalues and sum of the norms of both limits, by symbol."""
     functions, queries = np.asarray(functions, dtype=float), np.asarray(queries, dtype=float)
-    limit = problem_limit("relu", None, functions.shape[1], queries.shape[1])
-    branch = [np.linalg.eigvalsh(x) for x in (limit.branch.covariance(functions), limit.branch.matrix(functions))]
-    trunk = [np.linalg.eigvalsh(x) for x in (limit.trunk.matrix(queries), limit.trunk.covariance(queries))]
-    low, other = (scale**2 * float(b[0] * t[0]) for b, t in zip(branch, trunk, strict=True))
-    norms = sum(scale**2 * float(b[-1] * t[-1]) for b, t in zip(branch, trunk, strict=True))
+    problem = "relu", None, functions.shape[1], queries.shape[1]
+    factors = limit_factors(problem, functions, {"data": queries})
+    (low, high), (other, highest) = (factors.ends(twin=twin) for twin in (False, True))
+    low, other, norms = (scale**2 * float(x) for x in (low, other, high + highest))
     return {lambda_trunk: low, lambda_branch: other, Lambda: low + other, norm_sum: norms}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.problems.operator import OperatorRun
+from ntkverify.problems.neural_operator.run import OperatorRun
 from ntkverify.training import Trajectory
 
 #: steps of the Runge-Kutta method between two kept times
@@ -71,5 +71,5 @@ class OperatorFlowRun(OperatorRun):
 
 
 def operator_flow(**options: Any) -> Callable[..., OperatorFlowRun]:
-    """What ``run=`` of a family of instances takes; options as for `ntkverify.problems.operator.operator`."""
+    """What ``run=`` of a family of instances takes; options as for `operator`."""
     return functools.partial(OperatorFlowRun, **options)
