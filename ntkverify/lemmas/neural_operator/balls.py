@@ -31,16 +31,13 @@ share_gram, share_flips, share_branch, share_trunk = symbols(
     "share_gram share_flips share_branch share_trunk", positive=True
 )
 SHARES = (share_gram, share_flips, share_branch, share_trunk)
-#: a split of the slack; zeta, the slack of the flip counts, goes with the instance: fewer samples, rarer flips
-SPLIT: Mapping[sympy.Symbol, Any] = {
-    tau: Rational(1, 4),
-    sigma: Rational(1, 4),
-    theta: Rational(1, 100),
-    share_gram: Rational(3, 5),
-    share_flips: Rational(1, 5),
-    share_branch: Rational(1, 10),
-    share_trunk: Rational(1, 10),
-}
+
+
+def split(**parts: Any) -> Mapping[sympy.Symbol, Any]:
+    """A split of the slack: a number for each of tau, sigma, zeta, theta and the four shares."""
+    return {symbol: parts[symbol.name] for symbol in (tau, sigma, zeta, theta, *SHARES)}
+
+
 #: splits that the worst case of the contraction is tried at
 SPLITS = ({tau: Rational(1, 4), sigma: Rational(1, 4)}, {tau: Rational(1, 3), sigma: Rational(1, 8)})
 
@@ -128,13 +125,15 @@ class OperatorBalls(Part):
     def _widths(self) -> dict[Any, int]:
         return {}
 
-    def width(self, functions: int, queries: int, *, units: int, scale: float, slack: Any) -> int:
+    def width(
+        self, functions: int, queries: int, *, units: int, scale: float, split: Mapping[sympy.Symbol, Any]
+    ) -> int:
         """The least even width that meets every requirement for orthonormal samples, C = 1 and delta = 1/10."""
-        key = functions, queries, units, scale, slack
+        key = functions, queries, units, scale, *split.values()
         if key not in self._widths:
             known = operators.spectra(np.eye(functions), np.eye(queries), scale)
             sizes = {n: functions * queries, n_1: functions, n_2: queries, p: units, alpha: scale}
-            found = self.chain.width({**known, **sizes, C: 1, delta: Rational(1, 10), **SPLIT, zeta: slack}).width
+            found = self.chain.width({**known, **sizes, C: 1, delta: Rational(1, 10), **split}).width
             self._widths[key] = found + found % 2
         return self._widths[key]
 
@@ -181,18 +180,18 @@ class OperatorBalls(Part):
 
         @self.lemma("|b_r(u_i)(0)| <= beta for all r, i", holds=sure(share_branch), bound=self.beta, on=on)
         def branch_bounded(run: Any) -> Any:
-            return abs(run.branch_values).max()
+            return run.beta
 
         @self.lemma("relu(w_r . y_j)(0) <= gamma for all r, j", holds=sure(share_trunk), bound=self.gamma, on=on)
         def trunk_bounded(run: Any) -> Any:
-            return np.maximum(run.trunk_arguments, run.number(0)).max()
+            return run.gamma
 
     def inside(self, run: Any) -> Any:
         """Per step, whether weights are in their balls, while features are bounded and few neurons near switching."""
         stays = (run.of_group("drift", "trunk") <= run.R) & (run.of_group("drift", "branch") <= run.S)
         start = (
-            (abs(run.branch_values).max() <= run.evaluate(self.beta))
-            & (np.maximum(run.trunk_arguments, run.number(0)).max() <= run.evaluate(self.gamma))
+            (run.beta <= run.evaluate(self.beta))
+            & (run.gamma <= run.evaluate(self.gamma))
             & (run.trunk_near(run.R) <= run.near)
             & (run.branch_near(run.S / np.sqrt(run.p)) <= run.near_unit)
         )
