@@ -141,7 +141,7 @@ def zero_start(run):
 
 
 balls.events(on=EVENTS, tight="own width")
-balls.within(on=OWN)
+balls.within(on=OWN, carried_on=EVENTS)
 
 
 @theorem.lemma(

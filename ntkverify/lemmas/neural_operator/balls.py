@@ -186,20 +186,23 @@ class OperatorBalls(Part):
         def trunk_bounded(run: Any) -> Any:
             return run.gamma
 
-    def inside(self, run: Any) -> Any:
-        """Per step, whether weights are in their balls, while features are bounded and few neurons near switching."""
-        stays = (run.of_group("drift", "trunk") <= run.R) & (run.of_group("drift", "branch") <= run.S)
-        start = (
+    def start_is_inside(self, run: Any) -> bool:
+        """Whether features are bounded and few neurons near switching."""
+        return bool(
             (run.beta <= run.evaluate(self.beta))
             & (run.gamma <= run.evaluate(self.gamma))
             & (run.trunk_near(run.R) <= run.near)
             & (run.branch_near(run.S / np.sqrt(run.p)) <= run.near_unit)
         )
-        return stays & bool(start)
 
-    def within(self, *, on: Any) -> None:
-        """What the balls bound: the change of both Gram matrices, and I_1."""
-        for group, letter in (("trunk", "H"), ("branch", "H~")):
+    def inside(self, run: Any) -> Any:
+        """The same, per step, while weights are in their balls."""
+        stays = (run.of_group("drift", "trunk") <= run.R) & (run.of_group("drift", "branch") <= run.S)
+        return stays & self.start_is_inside(run)
+
+    def within(self, *, on: Any, carried_on: Any) -> None:
+        """What the balls bound: the change of both Gram matrices, at the edge of the balls too, and I_1."""
+        for group, letter, own, other in (("trunk", "H", self.R, self.S), ("branch", "H~", self.S / sqrt(p), self.R)):
             self.lemma(
                 f"in the balls ||{letter}(k) - {letter}(0)||_F <= {group}_change",
                 holds=always,
@@ -208,6 +211,15 @@ class OperatorBalls(Part):
                 given=self.inside,
                 error=gram_rounding,
             )(_of_group(group))
+            self.lemma(
+                f"carried across by the radius of its ball, features grown: ||{letter}' - {letter}(0)||_F "
+                f"<= {group}_change",
+                holds=always,
+                bound=self.changes[group],
+                on=carried_on,
+                given=self.start_is_inside,
+                error=lambda run: run.n * run.m * run.d * ULP * run.initial_grams["trunk"].max(),
+            )(_carried(group, own, other))
 
         @self.lemma(
             "in the balls ||I_1(k)|| <= remainder eta ||r(k)||",
@@ -223,6 +235,10 @@ class OperatorBalls(Part):
 
 def _of_group(group: str) -> Any:
     return lambda run: run.gram_drift_of(group)
+
+
+def _carried(group: str, radius: Any, reach: Any) -> Any:
+    return lambda run: run.carried(group, run.evaluate(radius), run.evaluate(reach))
 
 
 def gram_rounding(run: Any) -> Any:

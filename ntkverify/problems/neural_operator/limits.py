@@ -95,9 +95,10 @@ class LimitFactors:
 
 
 def limit_factors(problem: Problem, functions: Array, queries: Mapping[str, Array]) -> LimitFactors:
-    """The factors in float64; formed once for samples that come again."""
-    points = tuple((name, _table(y)) for name, y in queries.items())
-    return _limit_factors(problem, _table(functions), points)
+    """The factors in float64; formed once for functions, and for queries, that come again."""
+    branch_covariance, branch_gram = _branch_factors(problem, _table(functions))
+    trunk = _trunk_factors(problem, tuple((name, _table(y)) for name, y in queries.items()))
+    return LimitFactors(branch_covariance, trunk[0], branch_gram, trunk[1])
 
 
 def _table(array: Any) -> tuple[tuple[float, ...], ...]:
@@ -105,18 +106,23 @@ def _table(array: Any) -> tuple[tuple[float, ...], ...]:
 
 
 @functools.lru_cache(maxsize=256)
-def _limit_factors(problem: Problem, functions: Any, points: Any) -> LimitFactors:
-    limit, queries = problem_limit(*problem), {name: np.array(y) for name, y in points}
+def _branch_factors(problem: Problem, functions: Any) -> tuple[Array, Array]:
+    branch = problem_limit(*problem).branch
+    return _kept(branch.covariance(np.array(functions)), branch.matrix(np.array(functions)))
+
+
+@functools.lru_cache(maxsize=256)
+def _trunk_factors(problem: Problem, points: Any) -> tuple[Array, Array]:
+    trunk, queries = problem_limit(*problem).trunk, {name: np.array(y) for name, y in points}
     root = np.sqrt(np.array(block_sizes(problem, queries), dtype=float))
-    found = LimitFactors(
-        limit.branch.covariance(np.array(functions)),
-        limit.trunk.matrix(queries, normalise=problem[1] is not None),
-        limit.branch.matrix(np.array(functions)),
-        limit.trunk.covariance(queries) / np.multiply.outer(root, root),
-    )
-    for matrix in found.matrices:
+    gram = trunk.matrix(queries, normalise=problem[1] is not None)
+    return _kept(gram, trunk.covariance(queries) / np.multiply.outer(root, root))
+
+
+def _kept(one: Array, other: Array) -> tuple[Array, Array]:
+    for matrix in (one, other):
         matrix.flags.writeable = False
-    return found
+    return one, other
 
 
 def limit_factor_balls(problem: Problem, functions: Array, queries: Mapping[str, Array], bits: int) -> LimitFactors:

@@ -102,10 +102,12 @@ class OperatorRun(OperatorProblem):
         found = executor.group_gram(self._moved(executor, weights), self._moved(executor, self.frozen), group)
         return self.numbers(executor.to_host(found))
 
-    @property
+    @functools.cached_property
     def start_residual(self) -> Any:
-        """r(0), (N,), without training."""
-        return self.at_start.outputs - self.scaled_targets
+        """r(0), (N,), by one pass over the network as drawn."""
+        executor = self.executor
+        weights, frozen = self._moved(executor, self.weights), self._moved(executor, self.frozen)
+        return self.numbers(executor.to_host(executor.residuals(weights, frozen)))
 
     @functools.cached_property
     def gradient_squared(self) -> Any:
