@@ -116,8 +116,12 @@ class FactoredExecutor(ArrayExecutor):
     def _branch(self, weights: Any, signs: Any) -> tuple[Any, Any]:
         arguments = self._arguments(self._units(weights), self._u)
         values, slopes = evaluate_all([self.product.unit, self.product.slope], {Z: arguments}, self.algebra)
-        branch = self.xp.sum(signs[:, :, None] * values, axis=1) * self._inner
+        branch = self._over_units(signs, values)
         return branch, self.xp.broadcast_to(slopes, arguments.shape)
+
+    def _over_units(self, signs: Any, values: Any) -> Any:
+        """p^-1/2 sum_k s_rk values_rki, (c, n_1); NumPy sums few numbers faster as a product than by `sum`."""
+        return (signs[:, None, :] @ values)[:, 0, :] * self._inner
 
     def _trunk(self, weights: Any, expressions: Sequence[Any], y: Any) -> list[Any]:
         """Trunk expressions at a block's queries, each (c, n_b)."""
@@ -260,7 +264,12 @@ class FactoredExecutor(ArrayExecutor):
             return f.branch[:, :, None] * f.branch[:, None, :], columns
         units = (signs * self._inner)[:, :, None] * f.slopes
         inputs = self._u @ self._transposed(self._u)
-        return (self.xp.permute_dims(units, (0, 2, 1)) @ units) * inputs, [self.xp.concat(f.trunk, axis=1)]
+        if self.product.units <= 2:
+            outer = units[:, :, :, None] * units[:, :, None, :]
+            squares = outer[:, 0] if self.product.units == 1 else outer[:, 0] + outer[:, 1]
+        else:
+            squares = self.xp.permute_dims(units, (0, 2, 1)) @ units
+        return squares * inputs, [self.xp.concat(f.trunk, axis=1)]
 
     def _summed_products(self, left: Any, columns: list[Any]) -> Any:
         right = None
@@ -345,7 +354,7 @@ class FactoredExecutor(ArrayExecutor):
     def _seen(self, before: Factors, after: Factors, moved: Any, new: Any, signs: Any) -> list[Any]:
         """Sums over the chunk, one table (n_1, n_b) a block each: features, majorants, linear parts, what they miss."""
         units = self._arguments(self._units(moved), self._u)
-        line = self.xp.sum(signs[:, :, None] * before.slopes * units, axis=1) * self._inner  # (c, n_1)
+        line = self._over_units(signs, before.slopes * units)  # (c, n_1)
         missed = after.branch - before.branch - line
         size = self._branch_majorant(new, signs)
         features, majorants, linear, rest = [], [], [], []
@@ -371,13 +380,13 @@ class FactoredExecutor(ArrayExecutor):
     def _branch_majorant(self, weights: Any, signs: Any) -> Any:
         arguments = self._arguments(self.xp.abs(self._units(weights)), self.xp.abs(self._u))
         (size,) = evaluate_all([majorant(self.product.unit)], {Z: arguments}, self.algebra)
-        return self.xp.sum(self.xp.abs(signs)[:, :, None] * size, axis=1) * self._inner
+        return self._over_units(self.xp.abs(signs), size)
 
     def _group_squares(self, places: tuple[int, ...], moved: Any, new: Any, steep: Any, change: Any) -> list[float]:
-        lengths = []
+        lengths, ones = [], self.xp.ones(len(places), dtype=self.xp.float64)
         for array in (moved, new, steep, change):
             part = array[:, places[0] : places[-1] + 1]
-            lengths.append(self.xp.sum(part * part, axis=1))
+            lengths.append((part * part) @ ones)
         drift, norm, gradient, length = lengths
         most, total = self._largest, self._total
         return [most(drift), total(drift), most(norm), most(gradient), total(length)]
