@@ -156,7 +156,7 @@ def simulated_cupy(folder):
     )
     for name in alike.split():
         setattr(module, name, _on_device(getattr(np, name)))
-    for make in (np.asarray, np.array, np.zeros, np.ascontiguousarray, empty):
+    for make in (np.asarray, np.array, np.zeros, np.ones, np.ascontiguousarray, empty):
         setattr(module, make.__name__, lambda *a, make=make, **o: make(*a, **o).view(Array))
     module.ndarray, module.float64, module.RawKernel = Array, np.float64, RawKernel
     runtime = types.SimpleNamespace(
