@@ -75,15 +75,3 @@ def positive(context: click.Context, parameter: click.Parameter, value: float | 
     if value is not None and not value > 0:
         raise NtkVerifyError(f"{parameter.opts[0]} must be positive, not {value:g}.")
     return value
-
-
-def data_options(function: Function) -> Function:
-    """``--data`` and ``--targets``, for commands that take points of one's own in place of a family's draws."""
-    data = click.option(
-        "--data", metavar="FILE", help="Your points, CSV or NPZ, in place of the theorem's own instances."
-    )
-    targets = click.option(
-        "--targets", metavar="NAME", help="Column (CSV), array (NPZ) or file that holds the targets."
-    )
-    wrapped: Function = data(targets(function))
-    return wrapped

@@ -10,7 +10,7 @@ import numpy as np
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.backends import chosen_backend
 from ntkverify.execution.machine.threads import one_blas_thread
-from ntkverify.judging.budget import BUDGETS
+from ntkverify.judging.budget import BUDGETS, Budget
 from ntkverify.judging.case import Case
 from ntkverify.judging.draws import Draws, FamilyDraws, Runs
 from ntkverify.judging.verdict import Verdict, judge
@@ -58,6 +58,8 @@ class Check:
         Changes every draw; equal entropy reproduces the check.
     store : RecordStore, optional
         Shares the runs' records with other processes.
+    budget : Budget, optional
+        What a claim may draw of a family, instead of the profile's.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Check:
         backend: str | None = None,
         entropy: int = 0,
         store: RecordStore | None = None,
+        budget: Budget | None = None,
     ) -> None:
         if profile not in PROFILES:
             raise NtkVerifyError(f"there is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
@@ -76,6 +79,7 @@ class Check:
         self.backend = chosen_backend(backend)
         self.entropy = entropy
         self.store = store
+        self.budget = budget or BUDGETS[profile]
         self._families: dict[str, Runs] = {}
 
     def runs(self, family: Family) -> Runs:
@@ -98,7 +102,7 @@ class Check:
                     Case(self.theorem, claim, family),
                     self.runs(family),
                     family.counts[self.profile],
-                    BUDGETS[self.profile],
+                    self.budget,
                 )
                 for family in families
             ],

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ntkverify.display import details_html, table_html
 from ntkverify.judging.case import Trial
 from ntkverify.judging.draws import Draws
 from ntkverify.theorem.parts import Claim
@@ -15,7 +16,7 @@ from ntkverify.theorem.theorem import Theorem
 Status = Literal["holds", "violated", "inconclusive", "observed", "not judged"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """What all runs together say about a claim.
 
@@ -77,12 +78,28 @@ class Verdict:
         """Whether all is well: a claim holds or is only to be observed, a control is refuted."""
         return self.shown in ("holds", "observed", "refuted")
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready dictionary; an infinite slack (nothing measurable) is null."""
         record = asdict(self)
         del record["status"]
         finite = self.slack is not None and math.isfinite(self.slack)
         return {**record, "verdict": self.shown, "slack": self.slack if finite else None}
+
+    record = to_dict
+
+    def __repr__(self) -> str:
+        slack = "" if self.slack is None or not math.isfinite(self.slack) else f", slack {self.slack:.3g}"
+        return f"<{self.kind} {self.claim!r}: {self.shown}{slack}>"
+
+    def _repr_html_(self) -> str:
+        hidden = {"claim", "kind", "verdict", "slack"}
+        rows = [
+            (name, value) for name, value in self.to_dict().items() if name not in hidden and value not in ("", None)
+        ]
+        return details_html(
+            f"{self.shown}: {self.claim}" + ("" if self.slack is None else f" (slack {self.slack:.3g})"),
+            table_html(("", ""), rows),
+        )
 
 
 @dataclass

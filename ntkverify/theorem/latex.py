@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ntkverify import glossary
+from ntkverify.symbolic.constants.derived import plain_latex
 
 if TYPE_CHECKING:
     from ntkverify.theorem.parts import Claim
@@ -19,28 +20,10 @@ PREAMBLE = r"""\documentclass{article}
 \begin{document}
 """
 
-#: what a character means in text, where it means something else to LaTeX
-_TEXT = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-}
-
 
 def escaped(text: str) -> str:
     """A sentence as LaTeX sets it in text."""
-    return "".join(_TEXT.get(character, character) for character in " ".join(text.split()))
+    return plain_latex(" ".join(text.split()))
 
 
 def latex_of(theorem: Theorem, *, document: bool = False) -> str:
@@ -61,8 +44,7 @@ def latex_of(theorem: Theorem, *, document: bool = False) -> str:
 def _statement(text: str) -> str:
     """The statement as its author wrote it; a bare inequality sign outside formulas is set as text."""
     pieces = re.split(r"(\$\$.*?\$\$|\$.*?\$|\\\[.*?\\\])", textwrap.dedent(text).strip(), flags=re.DOTALL)
-    signs = {"<": _TEXT["<"], ">": _TEXT[">"]}
-    return "".join(p if i % 2 else re.sub("[<>]", lambda m: signs[m[0]], p) for i, p in enumerate(pieces))
+    return "".join(p if i % 2 else re.sub("[<>]", lambda m: plain_latex(m[0]), p) for i, p in enumerate(pieces))
 
 
 def _listed(title: str, items: Iterable[str]) -> Iterator[str]:

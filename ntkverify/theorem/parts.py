@@ -145,6 +145,10 @@ class Claim:
         return not inspect.signature(self.measure).parameters
 
 
+#: values of a theorem's free parameters, or what chooses them once everything else has a value
+Split = Mapping[sympy.Symbol, Any] | Callable[[Mapping[sympy.Symbol, Any]], Mapping[sympy.Symbol, Any]]
+
+
 @dataclass
 class Roles:
     """What plays which part in a theorem, for tables, commands and the graph of its proof.
@@ -157,12 +161,18 @@ class Roles:
         The largest step and the sufficient width.
     data : dict of str to tuple of str
         The blocks of data that an instance carries, by name, and the names of their lengths along each axis.
+    parameters : dict of str to number or callable
+        What a parameter is where nobody says otherwise: a number, or read from the blocks of data.
+    splits : dict of str to Split
+        How the slack of the proof may be split, by name, the textbook's first; see `Split`.
     """
 
     rate: sympy.Expr | None = None
     largest_step: sympy.Expr | None = None
     width: sympy.Expr | None = None
     data: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    parameters: dict[str, float | Callable[[Mapping[str, Any]], float]] = field(default_factory=dict)
+    splits: dict[str, Split] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A theorem module creates one `Theorem` and fills it from top to bottom, like the
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
 from ntkverify.theorem.latex import latex_of
 from ntkverify.theorem.names import refuse_keywords
+from ntkverify.theorem.page import page_of
 from ntkverify.theorem.parts import (
     Assumption,
     Claim,
@@ -27,6 +29,7 @@ from ntkverify.theorem.parts import (
     Provenance,
     Roles,
     Source,
+    Split,
     measured,
     refuse_provenance,
 )
@@ -38,7 +41,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Theorem:
     """A theorem: what is claimed, where it comes from, and how to draw instances of it.
 
@@ -205,12 +208,16 @@ class Theorem:
         largest_step: sympy.Expr | None = None,
         width: sympy.Expr | None = None,
         data: Mapping[str, Sequence[str]] | None = None,
+        parameters: Mapping[str, float | Callable[[Mapping[str, Any]], float]] | None = None,
+        splits: Mapping[str, Split] | None = None,
     ) -> None:
         """Say what plays which part, see `Roles`; a later word on the same counts."""
         for role, value in (("rate", rate), ("largest_step", largest_step), ("width", width)):
             if value is not None:
                 setattr(self.roles, role, sympy.sympify(value))
         self.roles.data.update({name: tuple(shape) for name, shape in (data or {}).items()})
+        self.roles.parameters.update(parameters or {})
+        self.roles.splits.update(splits or {})
 
     def _checked(self, name: str, kind: Kind, options: dict[str, Any]) -> Callable[[Function], Function]:
         known = tuple(inspect.signature(self._claim).parameters)[2:]
@@ -312,6 +319,32 @@ class Theorem:
             raise NtkVerifyError(f"theorem {self.title!r}: {expression} needs a value for {missing}.")
         return result.evalf(DIGITS)
 
+    def at(self, data: Any, **options: Any) -> Any:
+        """The theorem at given data: step, width, rate, cost, assumptions, and its claims put to the test.
+
+        Parameters
+        ----------
+        data : mapping of block name to array, pair of arrays, or path
+            Points and targets; a CSV or NPZ file.
+        **options
+            As for `ntkverify.data.at.TheoremAt`: ``width=``, ``step=``, ``steps=``, ``unit=True``, ``relax=``, and the
+            theorem's parameters by name.
+
+        Examples
+        --------
+        >>> load_theorem("gradient_descent_regression.py").at("points.csv", unit=True)  # doctest: +SKIP
+        """
+        from ntkverify import theorem_at  # the face of the library: a theorem knows nothing of what runs it
+
+        return theorem_at(self, data, **options)
+
+    def restricted(self, families: Mapping[str, Family], claims: Mapping[str, Claim] | None = None) -> Theorem:
+        """The same theorem on other families of instances, with all or some of its claims."""
+        found = copy.copy(self)
+        found.families = dict(families)
+        found.claims = dict(self.claims if claims is None else claims)
+        return found
+
     def bound_of(self, claim: Claim) -> sympy.Expr:
         """A claim's bound with the constants written out."""
         if claim.bound is None:
@@ -332,6 +365,8 @@ class Theorem:
     def _factor(self, name: str) -> sympy.Expr:
         return sympy.nsimplify(self._factors.get(name, 1), rational=True)
 
+    # -- showing ----------------------------------------------------------------------------------------------------
+
     def latex(self, *, document: bool = False) -> str:
         """Statement, assumptions, constants with their meanings, claims and errata, from the sympy objects.
 
@@ -341,6 +376,20 @@ class Theorem:
             Whether to write a whole document rather than its body, which needs amsmath and amssymb.
         """
         return latex_of(self, document=document)
+
+    def __repr__(self) -> str:
+        kinds = [claim.kind for claim in self.claims.values()]
+        controls = kinds.count("control")
+        return (
+            f"<Theorem {self.title!r}: {len(self.assumptions)} assumptions, {len(self.constants)} constants, "
+            f"{len(kinds) - controls} claims, {controls} controls>"
+        )
+
+    def _repr_html_(self) -> str:
+        return page_of(self)
+
+    def _repr_latex_(self) -> str:
+        return self.latex()
 
     # -- checking the parts -----------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ntkverify.commands import options as shared
+from ntkverify.commands.given import Given, data_options, only
 from ntkverify.errors import NtkVerifyError
 
 
@@ -16,7 +17,8 @@ from ntkverify.errors import NtkVerifyError
     examples="""
 ntkverify check theorems/
 ntkverify check theorems/natural_gradient/gradient_descent_regression.py --claim "L(k)"
-ntkverify check my_theorem.py --kind control --full""",
+ntkverify check my_theorem.py --kind control --full
+ntkverify check gradient_descent_regression --data points.csv --unit --width 4096 --draws 10""",
 )
 @shared.theorems
 @shared.claims
@@ -27,6 +29,9 @@ ntkverify check my_theorem.py --kind control --full""",
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Share the claims.")
 @click.option("--verdicts", metavar="FILE", help="Also write every verdict to FILE, one JSON object a line.")
 @click.option("--allow-inconclusive", is_flag=True, help="A claim that could not be decided is no failure.")
+@data_options()
+@click.option("--draws", type=click.IntRange(min=1), help="With --data: so many draws of the weights and no more.")
+@click.option("--relax", multiple=True, metavar="ASSUMPTION", help="With --data: no longer ask for it; repeatable.")
 @shared.table_options
 def command(
     theorems: list[Path],
@@ -38,12 +43,16 @@ def command(
     processes: int,
     verdicts: str | None,
     allow_inconclusive: bool,
+    given: Given | None,
+    draws: int | None,
+    relax: tuple[str, ...],
     as_json: bool,
     full: bool,
 ) -> int:
     """Draw a theorem's instances and judge every claim.
 
-    The verdicts are those of `pytest THEOREM`. A control is false on purpose and must be refuted.
+    The verdicts are those of `pytest THEOREM`. A control is false on purpose and must be refuted. With --data the
+    networks are drawn on your points, and claims whose assumptions fail there are left out.
     """
     from ntkverify.commands.checking.session import run_session
     from ntkverify.execution.backends import chosen_backend
@@ -51,6 +60,19 @@ def command(
     from ntkverify.report.verdicts import show_verdicts
 
     chosen_backend(backend)  # one that is not there is refused before anything is loaded
+    if given is not None:
+        from ntkverify.commands.checking.given import check_given
+
+        if kind or processes > 1:
+            raise NtkVerifyError("--kind and --processes are not for --data; leave them out.")
+        at = given.at(only(theorems), relax=relax, backend=backend)
+        settings = {"claims": list(claims) or None, "draws": draws, "profile": profile, "entropy": entropy}
+        return check_given(
+            at, settings, as_json=as_json, full=full, allow_inconclusive=allow_inconclusive,
+            verdicts=_writable(verdicts) if verdicts else None,
+        )  # fmt: skip
+    if draws or relax:
+        raise NtkVerifyError("--draws and --relax go with --data; name your points with --data FILE.")
     plugin = ["--ntk-profile", profile, "--ntk-entropy", str(entropy)]
     plugin += ["--ntk-backend", backend] if backend else []
     plugin += ["--verdicts", _writable(verdicts)] if verdicts else []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ntkverify.commands import options as shared
+from ntkverify.commands.given import Given, data_options, only
 from ntkverify.errors import NtkVerifyError
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Options:
     examples="""
 ntkverify slack theorems/natural_gradient/gradient_descent_regression.py
 ntkverify slack my_theorem.py --family narrow --draws 0
-ntkverify slack my_theorem.py --instance witness.json""",
+ntkverify slack my_theorem.py --instance witness.json
+ntkverify slack gradient_descent_regression --data points.csv --unit --width 4096 --steps 50""",
 )
 @shared.some_theorems
 @click.option(
@@ -57,12 +59,13 @@ ntkverify slack my_theorem.py --instance witness.json""",
 )
 @shared.backend
 @shared.entropy
+@data_options()
 @shared.table_options
-def command(theorems: list[Path], as_json: bool, full: bool, **settings: Any) -> int:
+def command(theorems: list[Path], given: Given | None, as_json: bool, full: bool, **settings: Any) -> int:
     """Say which lemma is loose, by how much, and how wide a network each really needs.
 
     The first table is one network at the theorem's own width, trained with its own step; the second draws many at
-    growing widths.
+    growing widths. With --data both are on your points.
     """
     from ntkverify.execution.backends import chosen_backend
     from ntkverify.report import console
@@ -72,19 +75,40 @@ def command(theorems: list[Path], as_json: bool, full: bool, **settings: Any) ->
     if not 0 < options.fraction <= 1:
         raise NtkVerifyError(f"--fraction must lie between 0 and 1, not {options.fraction:g}.")
     chosen_backend(options.backend)
+    if given is not None:
+        content = _profile(*_at(given, theorems, options), options, quiet=as_json, full=full)
+        if as_json:
+            console.show_json([content])
+        return 0
     found: list[dict[str, Any]] = []
     try:
         for number, path in enumerate(theorems):
             if number and not as_json:
                 print()
-            found.append(_profile(load_theorem(path), options, quiet=as_json, full=full))
+            theorem = load_theorem(path)
+            found.append(_profile(theorem, *_chosen(theorem, options), options, quiet=as_json, full=full))
     finally:  # what was computed is shown, whatever came after
         if as_json and found:
             console.show_json(found)
     return 0
 
 
-def _profile(theorem: Theorem, options: Options, *, quiet: bool, full: bool) -> dict[str, Any]:
+def _at(given: Given, theorems: list[Path], options: Options) -> tuple[Theorem, Family, Instance]:
+    """The theorem on given data, whatever the width there is."""
+    from ntkverify.data.check import refuse_too_wide
+
+    if options.instance:
+        raise NtkVerifyError("--instance has data of its own; leave it or --data out.")
+    theorem = only(theorems)
+    relaxed = options.relax or [name for name in theorem.assumptions if "width" in name]
+    at = given.at(theorem, family=options.family, relax=relaxed, backend=options.backend)
+    refuse_too_wide(at)
+    return at.theorem, at.family, at.instance
+
+
+def _profile(
+    theorem: Theorem, family: Family, instance: Instance, options: Options, *, quiet: bool, full: bool
+) -> dict[str, Any]:
     """Both tables of one theorem, printed as they are made unless `quiet`."""
     import json
     from dataclasses import replace
@@ -93,7 +117,6 @@ def _profile(theorem: Theorem, options: Options, *, quiet: bool, full: bool) -> 
     from ntkverify.report import console
     from ntkverify.report.slack_tables import slack_table
 
-    family, instance = _chosen(theorem, options)
     run = family.run(
         replace(instance, theorem=theorem.id, family=family.name), theorem, backend=options.backend or "auto"
     )

@@ -11,6 +11,7 @@ import click
 
 from ntkverify.commands import needs
 from ntkverify.commands import options as shared
+from ntkverify.commands.given import Given, data_options, only
 from ntkverify.errors import NtkVerifyError
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Options:
     examples="""
 ntkverify frontier my_theorem.py --values 2,3,4 --png
 ntkverify frontier theorems/ --all --high 8192
-ntkverify frontier my_theorem.py --over step --against lambda_0""",
+ntkverify frontier my_theorem.py --over step --against lambda_0
+ntkverify frontier gradient_descent_regression --data points.csv --unit --steps 50""",
 )
 @shared.some_theorems
 @click.option("--over", default="width", show_default=True, help="What is varied: width, step, or a parameter.")
@@ -64,6 +66,7 @@ ntkverify frontier my_theorem.py --over step --against lambda_0""",
 @click.option("--high", type=float, help="Largest value of --over.")
 @click.option("--steps", type=int, help="Training steps.  [default: what the family draws]")
 @shared.entropy
+@data_options(steps=False)
 @click.option("--png", is_flag=True, help="Also draw phase diagrams; needs matplotlib.")
 @click.option("--out", default="frontiers", show_default=True, metavar="FOLDER", help="Where data and figures go.")
 @shared.table_options
@@ -72,6 +75,7 @@ def command(
     claims: tuple[str, ...],
     every: bool,
     family: str | None,
+    given: Given | None,
     png: bool,
     out: str,
     as_json: bool,
@@ -80,8 +84,8 @@ def command(
 ) -> int:
     """Find the width, step or parameter at which a conclusion begins to hold.
 
-    Without --claim or --all: the first conclusion. Files are named by what was asked, so that none is overwritten by
-    another question.
+    Without --claim or --all: the first conclusion; with --data on your points. Files are named by what was asked, so
+    that none is overwritten by another question.
     """
     import sys
 
@@ -93,11 +97,15 @@ def command(
     folder = needs.folder(out, "--out")
     options = Options(**settings)
     records, failures = [], []
+    at = None if given is None else given.at(only(theorems), family=family, **_steps(options))
     for path in theorems:
-        theorem = load_theorem(path)
+        theorem = load_theorem(path) if at is None else at.whole.restricted(at.assumed.families)
         try:
-            for case in _cases(theorem, claims, every, family, options):
+            cases = _cases(theorem, claims, every, family if at is None else at.base.name, options)
+            for case in cases:
                 record = _draw(case, path, options)
+                if at is not None:
+                    record |= {"data": at.data.source}
                 records.append(record)
                 if not as_json:
                     _show(record, options, full=full)
@@ -111,6 +119,10 @@ def command(
     for failure in failures:
         print(failure, file=sys.stderr)
     return 2 if failures else 0
+
+
+def _steps(options: Options) -> dict[str, Any]:
+    return {} if options.steps is None else {"steps": options.steps}
 
 
 def _cases(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ntkverify.commands import options as shared
+from ntkverify.commands.given import Given, data_options, only
+from ntkverify.errors import NtkVerifyError
 
 if TYPE_CHECKING:
     from ntkverify.theorem.theorem import Theorem
@@ -17,16 +19,29 @@ if TYPE_CHECKING:
     "show",
     examples="""
 ntkverify show gradient_descent_regression
-ntkverify show theorems/natural_gradient/gradient_descent_regression.py --latex""",
+ntkverify show theorems/natural_gradient/gradient_descent_regression.py --latex
+ntkverify show gradient_descent_regression --data points.csv --unit
+ntkverify show gradient_descent_pinn --data interior=interior.csv,boundary=boundary.csv""",
 )
 @shared.some_theorems
 @click.option("--latex", is_flag=True, help="A document in LaTeX; of several theorems their bodies.")
+@data_options()
 @shared.table_options
-def command(theorems: list[Path], latex: bool, as_json: bool, full: bool) -> int:
-    """A theorem with its constants written out: what is assumed, claimed and derived."""
+def command(theorems: list[Path], latex: bool, given: Given | None, as_json: bool, full: bool) -> int:
+    """A theorem with its constants written out: what is assumed, claimed and derived.
+
+    With --data what it says at your points: lambda_0, the largest step, the width, how many steps, what a run takes
+    here, and which assumptions fail by how much.
+    """
     from ntkverify.report import console
     from ntkverify.theorem.loading import load_theorem
 
+    if given is not None:
+        if latex:
+            raise NtkVerifyError("--latex prints a theorem for all data; leave --data out.")
+        at = given.at(only(theorems))
+        console.show_json(at.to_dict()) if as_json else print("\n".join(at.lines(width=console.width())))
+        return 0
     loaded = [load_theorem(path) for path in theorems]
     if as_json:
         console.show_json([content(theorem) for theorem in loaded])
