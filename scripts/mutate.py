@@ -5,6 +5,7 @@
 A mutant that survives is either still true (its slack says by how much) or shows where the check is blind. With
 ``--survivors`` each is put to the thorough profile; of what passes that too, the claims about all instances whose bound
 became tighter are put to the search. "missed" is a mutant that the search violates, in float64, and the check does not.
+``--past-slack`` tightens every bound by its measured slack and by a little more, until the check refutes it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ntkverify import NtkVerifyError, load_theorem
-from ntkverify.judging.mutation import Fate, check_original, fate, mutants
+from ntkverify.judging.check import Check
+from ntkverify.judging.mutation import Fate, Margin, check_original, fate, mutants, past_slack
 from ntkverify.problems.records import RecordStore
 from ntkverify.search.campaign.mutants import hunts
 from ntkverify.theorem.theorem import PROFILES, Theorem
@@ -43,6 +45,20 @@ def again(theorem: Theorem, survivor: Fate, *, path: str, seconds: float, store:
     return replace(thorough, evidence="; ".join(said if searched else [*said, "no tighter bound to be searched"]))
 
 
+def tighten(theorem: Theorem, options: argparse.Namespace) -> list[Margin]:
+    """Every bound past its measured slack."""
+    check = Check(theorem, profile=options.profile)
+    found = []
+    for claim in [c for c in theorem.claims.values() if c.kind != "control" and (options.only or "") in c.name]:
+        margin = past_slack(check, claim)
+        if margin is not None:
+            found.append(margin)
+            word = "not refuted" if margin.past is None else f"refuted at {float(margin.past):.3g} times its slack"
+            print(f"{claim.name}: {word} ({claim.quantifier.name}, slack {margin.slack:.3g})", flush=True)
+    print(f"\n{sum(m.past is not None for m in found)} of {len(found)} bounds refuted past their slack")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
@@ -53,6 +69,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="TEXT", help="mutants whose name contains TEXT")
     parser.add_argument("--survivors", action="store_true", help="put them to the thorough profile and to the search")
     parser.add_argument("--seconds", type=float, default=60, help="budget of that search for each claim")
+    parser.add_argument("--past-slack", action="store_true", help="tighten bounds past their measured slack instead")
     parser.add_argument("--json", metavar="FILE", help="also write the table to FILE")
     options = parser.parse_args()
     theorem = load_theorem(options.theorem)
@@ -63,6 +80,11 @@ def main() -> None:
             parser.error(f"--draws must be at least 1, not {options.draws}")
         for name, family in theorem.families.items():
             theorem.families[name] = replace(family, counts=dict.fromkeys(PROFILES, options.draws))
+    if options.past_slack:
+        margins = tighten(theorem, options)
+        if options.json:
+            Path(options.json).write_text(json.dumps([asdict(m) for m in margins], default=str, indent=1))
+        return
     chosen = [mutant for mutant in mutants(theorem) if not options.only or options.only in mutant.name]
     fates = []
     with tempfile.TemporaryDirectory() as folder:

@@ -143,6 +143,7 @@ def collect_samples(
     return Samples(neuron, tuple(blocks))
 
 
+@functools.lru_cache(maxsize=1024)  # asked for at every step
 def residual_slopes(block: Block) -> tuple[sympy.Expr, ...]:
     """Derivatives of the pointwise residual R_b in the sums Phi_1..Phi_K."""
     return _slopes(block.residual, tuple(block.sums))

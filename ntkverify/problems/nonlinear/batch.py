@@ -1,4 +1,4 @@
-"""Many networks of one width at their start: the same quantity of each, for laws over the draw of the weights."""
+"""Many networks of one width, at their start or trained: the same quantity of each, for laws over their draws."""
 
 from __future__ import annotations
 
@@ -62,6 +62,16 @@ class BatchRun(FullNetworkRun):
         """K(0)_pq of every network, (networks,)."""
         return self.over_networks("kernel entries", self.kernel_samples)[:, 0]
 
+    @functools.cached_property
+    def trained_kernel_entries(self) -> Any:
+        """The same after the instance's steps of gradient descent, (networks,); not finite where they diverge."""
+        return self.over_networks("trained kernel entries", self.kernel_samples, trained=True)[:, 0]
+
+    @functools.cached_property
+    def first_residuals(self) -> Any:
+        """r(0) of every network, (networks, N)."""
+        return self.over_networks("first residuals", self.samples)
+
     def limit_entries(self, count: int, *, seed: int = 0) -> Array:
         """`count` independent draws of the limit of K(0)_pq: of sums that are the Gaussian field, and kernel at limit.
 
@@ -99,9 +109,9 @@ class BatchRun(FullNetworkRun):
         samples = collect_samples(neuron, {block.name: self._place("left")[1][None]}, {block.name: np.zeros(1)})
         return self.over_networks(name, samples)[:, 0]
 
-    def over_networks(self, name: str, samples: Samples) -> Any:
-        """The residuals of `samples` of every network, (networks, N), shared under `name`."""
-        return self.shared(f"{name} {self.kind}", lambda: self._swept(samples))
+    def over_networks(self, name: str, samples: Samples, *, trained: bool = False) -> Any:
+        """The residuals of `samples` of every network, trained or not, (networks, N), shared under `name`."""
+        return self.shared(f"{name} {self.kind}", lambda: self._swept(samples, trained))
 
     def executor_at(self, samples: Samples) -> Executor:
         """As for one network, but that kernels are compiled where the whole batch is worth it."""
@@ -110,7 +120,7 @@ class BatchRun(FullNetworkRun):
         wide = self.instance.width * self.networks * samples.total >= WORTH_COMPILING_BATCHES
         return executor_of(samples, backend="cpu" if wide else "array")
 
-    def _swept(self, samples: Samples) -> Any:
+    def _swept(self, samples: Samples, trained: bool) -> Any:
         executor, width = self.executor_at(samples), self.instance.width
         held = max(1, HELD // (width * len(samples.neuron.weights)))
         found = []
@@ -125,7 +135,11 @@ class BatchRun(FullNetworkRun):
             for _ in in_order(fill, list(range(count))):
                 pass
             moved = self._moved(executor, weights)
-            kept = executor.descend(moved, None, 0.0, steps=0)
+            with np.errstate(all="ignore"):  # where steps are too long, numbers overflow and say so
+                if trained:
+                    step = self.eta.arb if self.is_exact else self.eta
+                    self.executor_at(self.samples).descend(moved, None, step, steps=self.steps)
+                kept = executor.descend(moved, None, 0.0, steps=0)
             found.append(executor.to_host(kept)[:, 0])
         return self.numbers(np.concatenate(found))
 
