@@ -71,19 +71,19 @@ class Study:
 
     def training(self) -> Iterator[dict[str, Any]]:
         """(d) Every equation, method and seed, each for the same processor time."""
-        seconds = self.options.seconds
         for key in self.options.equations:
+            seconds = self.options.seconds * EQUATIONS[key].patience
             for method in self.options.methods:
                 settings: dict[str, Any] = {"problem": EQUATIONS[key].settings, "seconds": seconds}
                 eta = None
                 if method == "Adam":
-                    pilot = self.runs.get(("pilot", key, method, 0), settings, lambda k=key: tuned(k, seconds / 5))
+                    pilot = self.runs.get(("pilot", key, method, 0), settings, lambda k=key, t=seconds: tuned(k, t / 5))
                     eta = pilot["eta"]
                 for seed in range(self.options.seeds):
                     yield self.runs.get(
                         ("training", key, method, seed),
                         settings | {"eta": eta},
-                        lambda k=key, m=method, s=seed, e=eta: train(k, m, s, seconds=seconds, eta=e),
+                        lambda k=key, m=method, s=seed, e=eta, t=seconds: train(k, m, s, seconds=t, eta=e),
                     )
 
 
@@ -109,7 +109,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("nonlinear_regime_results"), help="folder of runs and tables")
     parser.add_argument("--draws", type=int, default=10, help="networks per width in (a) and (b)")
     parser.add_argument("--seeds", type=int, default=3, help="runs per equation and method in (d)")
-    parser.add_argument("--seconds", type=float, default=15, help="processor time of each run in (d)")
+    parser.add_argument("--seconds", type=float, default=5, help="processor time of each run in (d)")
     parser.add_argument("--equations", nargs="+", choices=EQUATIONS, default=list(EQUATIONS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))

@@ -75,3 +75,7 @@ def test_mutate_reports_every_mutant(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "1 of 1 mutants refuted" in done.stdout
     assert json.loads((tmp_path / "fates.json").read_text())[0]["claim"] == "eta ||H(k)|| <= 1 at the largest step"
+    done = call("mutate.py", THEOREM, "--only", "at the largest step", "--past-slack", "--json", tmp_path / "past.json")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 bounds refuted past their slack" in done.stdout
+    assert json.loads((tmp_path / "past.json").read_text())[0]["past"] == "101/100"
