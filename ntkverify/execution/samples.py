@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -142,9 +143,15 @@ def collect_samples(
     return Samples(neuron, tuple(blocks))
 
 
+@functools.lru_cache(maxsize=1024)  # asked for at every step
 def residual_slopes(block: Block) -> tuple[sympy.Expr, ...]:
     """Derivatives of the pointwise residual R_b in the sums Phi_1..Phi_K."""
-    return tuple(sympy.diff(block.residual, s) for s in block.sums)
+    return _slopes(block.residual, tuple(block.sums))
+
+
+@functools.lru_cache(maxsize=256)
+def _slopes(residual: sympy.Expr, sums: tuple[sympy.Symbol, ...]) -> tuple[sympy.Expr, ...]:
+    return tuple(sympy.diff(residual, s) for s in sums)
 
 
 def check_weights(neuron: Neuron, weights: Any, frozen: Any) -> tuple[Any, Any]:
