@@ -96,3 +96,13 @@ def test_verdicts_that_were_reached_are_shown_when_interrupted(call, monkeypatch
     assert "squares sum to n at most" in out
     assert "2 holds" in out
     assert "the verdicts that were reached stand above" in err
+
+
+def test_mutants_past_their_slack(call):
+    status, out, _ = call("mutants", "small", "--only", EIGHT, "--past-slack")
+    assert status == 0
+    assert "1 of 1 bounds refuted past their slack" in out
+    status, out, _ = call("mutants", "small", "--only", EIGHT, "--past-slack", "--json")
+    (found,) = json.loads(out)
+    assert found["claim"] == EIGHT
+    assert found["refuted_at"] > 1

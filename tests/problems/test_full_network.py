@@ -132,9 +132,11 @@ def test_a_batch_trains_its_networks(backend):
     many = batch(nonlinear, activation="sin", loss="sum")(instance, THEOREM, backend=backend)
     for j in (0, 2):
         weights = weights_of_block(many.neuron, 9, j, 40)[0]
-        np.testing.assert_allclose(many.first_residuals[j], many.executor.residuals(weights), rtol=1e-11)
+        residuals, first, last = (values[j] for values in many.paths)
+        np.testing.assert_allclose(residuals, many.executor.residuals(weights), rtol=1e-11)
+        assert first == pytest.approx(many.kernel_entries[j], rel=1e-12)
         found = gradient_descent(many.executor, weights, None, eta=0.05, steps=3)
-        assert many.trained_kernel_entries[j] == pytest.approx(many.executor.gram(found.weights)[0, 0], rel=1e-10)
+        assert last == pytest.approx(many.executor.gram(found.weights)[0, 0], rel=1e-10)
 
 
 def test_a_batch_of_burgers_networks_has_two_coordinates():

@@ -108,10 +108,10 @@ def stable(run, kernels):
 
 def measured(run):
     """K(0), u(0)^2 and K(T)/K(0) of the networks that are stable."""
-    kernels = np.asarray(run.kernel_entries, float)
+    residuals, kernels, last = (np.asarray(values, float) for values in run.paths)
     kept = stable(run, kernels)
-    squares = np.asarray(run.first_residuals, float)[:, 0] + run.instance.array("interior_target")[0]
-    return kernels[kept], squares[kept], np.asarray(run.trained_kernel_entries, float)[kept] / kernels[kept]
+    squares = residuals[:, 0] + run.instance.array("interior_target")[0]
+    return kernels[kept], squares[kept], last[kept] / kernels[kept]
 
 
 def departures(run):
@@ -180,7 +180,8 @@ theorem.control(
     "u_x: K(T)/K(0) follows the recursion of u^2", holds=follows(law_of_ratios, "the infinite width"), on=LINEAR
 )
 def linear_ratios(run):
-    return np.asarray(run.trained_kernel_entries / run.kernel_entries, float)
+    _, first, last = run.paths
+    return np.asarray(last / first, float)
 
 
 # ---- several points -----------------------------------------------------------------------------------------------

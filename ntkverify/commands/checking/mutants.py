@@ -104,7 +104,7 @@ def command(
 def _past_slack(
     theorems: list[Path], profile: str, only: str | None, entropy: int, *, as_json: bool, full: bool
 ) -> int:
-    """Tighten every bound past its slack, show what became of it, and say by the exit status whether all are refuted."""
+    """Tighten every bound past its slack, show what became of it, and return the exit status."""
     from ntkverify.judging.check import Check
     from ntkverify.judging.mutation import Margin, past_slack
     from ntkverify.report import console
