@@ -8,25 +8,18 @@ no table uses. Interrupt it at any time: each finished run is a line of OUT/runs
 there. Tables are Markdown; figures need matplotlib.
 """
 
-# ruff: noqa: E402 - the number of threads must be set before NumPy is imported
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # small matrices: threads of BLAS only get in each other's way
-    os.environ.setdefault(name, "1")
-
+from reproduction.command import carry_out, guarded, parser
 from reproduction.problems import METHODS, PROBLEMS, Problem
 from reproduction.runs import Key, Runs
 from reproduction.tables import draw_figures, report
 from reproduction.training import PILOT, PILOT_STEPS, spectrum, train
-from tqdm import tqdm
 
 from ntkverify import NtkVerifyError
 
@@ -147,17 +140,12 @@ def settings(options: argparse.Namespace) -> str:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("natural_gradient_results"), help="folder of runs and tables")
-    parser.add_argument("--seeds", type=int, default=10, help="runs per problem and method")
-    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--baseline-steps", type=int, default=10000, help="steps of GD and Adam")
-    parser.add_argument("--lbfgs-steps", type=int, default=5000)
-    options = parser.parse_args()
+    lists = {"problems": PROBLEMS, "methods": METHODS, "parts": PARTS}
+    found = parser(__doc__.splitlines()[0], "natural_gradient_results", **lists)
+    found.add_argument("--seeds", type=int, default=10, help="runs per problem and method")
+    found.add_argument("--baseline-steps", type=int, default=10000, help="steps of GD and Adam")
+    found.add_argument("--lbfgs-steps", type=int, default=5000)
+    options = found.parse_args()
     if min(options.seeds, options.baseline_steps, options.lbfgs_steps) < 1:
         raise NtkVerifyError("--seeds, --baseline-steps and --lbfgs-steps must be at least 1; raise what is below.")
     return options
@@ -166,21 +154,16 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     options = parse()
     options.out.mkdir(parents=True, exist_ok=True)
-    print(settings(options))
     study = Study(Runs(options.out / "runs.jsonl"), options)
-    count = len(options.problems) * len(options.methods) * options.seeds
-    wanted = []
-    for part in options.parts:
-        total = count if part == "main" else None
-        wanted += list(tqdm(getattr(study, part)(), desc=part, unit="run", total=total))
-    text = report(wanted, settings(options))
-    (options.out / "tables.md").write_text(text, encoding="utf-8")
-    print("\n" + text)
-    draw_figures(wanted, options.out)
+    carry_out(
+        {part: getattr(study, part) for part in options.parts},
+        {"main": len(options.problems) * len(options.methods) * options.seeds},
+        settings(options),
+        options.out,
+        report=report,
+        draw_figures=draw_figures,
+    )
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NtkVerifyError as error:
-        sys.exit(f"reproduce_natural_gradient: {error}")
+    guarded(main)

@@ -29,7 +29,7 @@ from ntkverify import NtkVerifyError
 from ntkverify.execution.backends import executor_of
 from ntkverify.execution.draw import draw_weights
 from ntkverify.execution.product_samples import product_samples
-from ntkverify.problems.operator import problem_limit, problem_neuron
+from ntkverify.problems.neural_operator.limits import problem_limit, problem_neuron
 from ntkverify.training import GradientDescent, NaturalGradient, follow
 
 SENSORS, FUNCTIONS, QUERIES, UNITS, WIDTH = 20, 32, 12, 2, 256

@@ -9,23 +9,16 @@ at any time: each finished run is a line of OUT/runs.jsonl, and the next call go
 figures need matplotlib.
 """
 
-# ruff: noqa: E402 - the number of threads must be set before NumPy is imported
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # small matrices: threads of BLAS only get in each other's way
-    os.environ.setdefault(name, "1")
-
+from reproduction.command import carry_out, guarded, parser
 from reproduction.equations import EQUATIONS
 from reproduction.regime import METHODS, draw_figures, hessian, kernel, report, spectrum, train, tuned
 from reproduction.runs import Runs
-from tqdm import tqdm
 
 from ntkverify import NtkVerifyError
 
@@ -71,19 +64,19 @@ class Study:
 
     def training(self) -> Iterator[dict[str, Any]]:
         """(d) Every equation, method and seed, each for the same processor time."""
-        seconds = self.options.seconds
         for key in self.options.equations:
+            seconds = self.options.seconds * EQUATIONS[key].patience
             for method in self.options.methods:
                 settings: dict[str, Any] = {"problem": EQUATIONS[key].settings, "seconds": seconds}
                 eta = None
                 if method == "Adam":
-                    pilot = self.runs.get(("pilot", key, method, 0), settings, lambda k=key: tuned(k, seconds / 5))
+                    pilot = self.runs.get(("pilot", key, method, 0), settings, lambda k=key, t=seconds: tuned(k, t / 5))
                     eta = pilot["eta"]
                 for seed in range(self.options.seeds):
                     yield self.runs.get(
                         ("training", key, method, seed),
                         settings | {"eta": eta},
-                        lambda k=key, m=method, s=seed, e=eta: train(k, m, s, seconds=seconds, eta=e),
+                        lambda k=key, m=method, s=seed, e=eta, t=seconds: train(k, m, s, seconds=t, eta=e),
                     )
 
 
@@ -103,17 +96,12 @@ def settings(options: argparse.Namespace) -> str:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("nonlinear_regime_results"), help="folder of runs and tables")
-    parser.add_argument("--draws", type=int, default=10, help="networks per width in (a) and (b)")
-    parser.add_argument("--seeds", type=int, default=3, help="runs per equation and method in (d)")
-    parser.add_argument("--seconds", type=float, default=15, help="processor time of each run in (d)")
-    parser.add_argument("--equations", nargs="+", choices=EQUATIONS, default=list(EQUATIONS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    options = parser.parse_args()
+    lists = {"equations": EQUATIONS, "methods": METHODS, "parts": PARTS}
+    found = parser(__doc__.splitlines()[0], "nonlinear_regime_results", **lists)
+    found.add_argument("--draws", type=int, default=10, help="networks per width in (a) and (b)")
+    found.add_argument("--seeds", type=int, default=3, help="runs per equation and method in (d)")
+    found.add_argument("--seconds", type=float, default=5, help="processor time of each run in (d)")
+    options = found.parse_args()
     if min(options.draws, options.seeds) < 1 or not options.seconds > 0:
         raise NtkVerifyError("--draws and --seeds must be at least 1 and --seconds positive; raise what is below.")
     return options
@@ -122,26 +110,18 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     options = parse()
     options.out.mkdir(parents=True, exist_ok=True)
-    print(settings(options))
     study = Study(Runs(options.out / "runs.jsonl"), options)
     count = len(LINEAR) * len(WIDTHS) * options.draws
-    totals = {
-        "kernel": count,
-        "hessian": count,
-        "spectrum": 2,
-        "training": len(options.equations) * len(options.methods) * options.seeds,
-    }
-    wanted: list[dict[str, Any]] = []
-    for part in options.parts:
-        wanted += list(tqdm(getattr(study, part)(), desc=part, unit="run", total=totals[part]))
-    text = report(wanted, settings(options))
-    (options.out / "tables.md").write_text(text, encoding="utf-8")
-    print("\n" + text)
-    draw_figures(wanted, options.out)
+    trained = len(options.equations) * len(options.methods) * options.seeds
+    carry_out(
+        {part: getattr(study, part) for part in options.parts},
+        {"kernel": count, "hessian": count, "spectrum": 2, "training": trained},
+        settings(options),
+        options.out,
+        report=report,
+        draw_figures=draw_figures,
+    )
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NtkVerifyError as error:
-        sys.exit(f"reproduce_nonlinear_regime: {error}")
+    guarded(main)

@@ -115,6 +115,8 @@ class ArrayAlgebra:
     def __init__(self, xp: Any = np, dtype: Any = None) -> None:
         self.xp = xp
         self.dtype = xp.float64 if dtype is None else dtype
+        # a float of a sympy number takes longer than a product of small arrays
+        self._constants: dict[sympy.Expr, Any] = {}
         self.functions: Mapping[type, Callable[..., Any]] = {
             sympy.exp: xp.exp,
             sympy.log: xp.log,
@@ -134,7 +136,9 @@ class ArrayAlgebra:
         }
 
     def constant(self, value: sympy.Expr) -> Any:
-        return self.xp.asarray(float(value), dtype=self.dtype)
+        if value not in self._constants:
+            self._constants[value] = self.xp.asarray(float(value), dtype=self.dtype)
+        return self._constants[value]
 
     def power(self, base: Any, exponent: sympy.Rational) -> Any:
         if exponent == sympy.Rational(1, 2):

@@ -60,6 +60,10 @@ class Executor(ABC):
         columns = by_weight[:, :, first:last] if last - first == len(places) else by_weight[:, :, list(places)]
         return self.outer(columns.reshape((len(rows), -1)))
 
+    def group_grams(self, weights: Any, frozen: Any) -> dict[str, Any]:
+        """The same of every group; they add up to ``J J^T``."""
+        return {group: self.group_gram(weights, frozen, group) for group in self.neuron.groups}
+
     def residuals(self, weights: Any, frozen: Any = None) -> Any:
         """All residuals, shape (N,)."""
         return self.forward(weights, frozen).residuals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,7 +112,7 @@ def collect_samples(
     Raises
     ------
     NtkVerifyError
-        If a block is missing or unknown, a shape is wrong, or an entry is not finite.
+        If a block is missing or unknown, a shape is wrong, or an entry is complex or not finite.
     """
     names = [b.name for b in neuron.blocks]
     for label, mapping in (("points", points), ("targets", targets), ("scale", scale or {})):
@@ -123,6 +124,12 @@ def collect_samples(
             )
     blocks, start = [], 0
     for block in neuron.blocks:
+        for label, values in (("points", points[block.name]), ("targets", targets[block.name])):
+            if np.asarray(values).dtype.kind == "c":
+                raise NtkVerifyError(
+                    f"{label}[{block.name!r}] are complex; make two real problems of it, or two blocks, one of real "
+                    "parts and one of imaginary ones"
+                )
         x = np.ascontiguousarray(np.asarray(points[block.name], dtype=dtype))
         y = np.ascontiguousarray(np.asarray(targets[block.name], dtype=dtype))
         k = len(neuron.coordinates)
@@ -142,9 +149,15 @@ def collect_samples(
     return Samples(neuron, tuple(blocks))
 
 
+@functools.lru_cache(maxsize=1024)  # asked for at every step
 def residual_slopes(block: Block) -> tuple[sympy.Expr, ...]:
     """Derivatives of the pointwise residual R_b in the sums Phi_1..Phi_K."""
-    return tuple(sympy.diff(block.residual, s) for s in block.sums)
+    return _slopes(block.residual, tuple(block.sums))
+
+
+@functools.lru_cache(maxsize=256)
+def _slopes(residual: sympy.Expr, sums: tuple[sympy.Symbol, ...]) -> tuple[sympy.Expr, ...]:
+    return tuple(sympy.diff(residual, s) for s in sums)
 
 
 def check_weights(neuron: Neuron, weights: Any, frozen: Any) -> tuple[Any, Any]:

@@ -111,6 +111,11 @@ class Trial:
                 f"{_place(assumption.margin)}: the assumption {assumption.name!r} returned {found}; return its margin, "
                 "a number that is at least 0 where the assumption is met."
             )
+        if np.isnan(array) and not self.run.has_overflowed:
+            raise NtkVerifyError(
+                f"{_place(assumption.margin)}: the margin of assumption {assumption.name!r} is nan although its run "
+                "stayed finite, which would leave the instance out; correct the margin."
+            )
         return float(found)
 
     def _named(self, what: str) -> str:

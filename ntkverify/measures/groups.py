@@ -19,8 +19,7 @@ class GroupGrams:
         self._kept: dict[str, list[Any]] = {}
 
     def _keep(self, at: Snapshot) -> None:
-        for group in at.executor.neuron.groups:
-            found = at.executor.group_gram(at.weights, at.frozen, group)
+        for group, found in at.group_grams.items():
             self._kept.setdefault(group, []).append(at.executor.copy(found))
 
     def begin(self, at: Snapshot, still: MeasuredStep) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +46,15 @@ class Snapshot:
         return self.executor.jacobian(self.weights, self.frozen)
 
     @functools.cached_property
+    def group_grams(self) -> dict[str, Any]:
+        """J_g J_g^T at these weights, (N, N), of every group of weights, likewise."""
+        return self.executor.group_grams(self.weights, self.frozen)
+
+    @functools.cached_property
     def gram(self) -> Any:
         """J J^T at these weights, (N, N), likewise."""
         if "jacobian" in self.__dict__:
             return self.executor.outer(self.jacobian)
+        if "group_grams" in self.__dict__:
+            return functools.reduce(operator.add, self.group_grams.values())
         return self.executor.gram(self.weights, self.frozen)

@@ -76,7 +76,7 @@ def follow(
     in_place : bool
         Train the given array instead of a copy; halves the memory of a very wide network.
     """
-    prepare(weights, method.name, copies=method.copies + (0 if in_place else 1), steps=steps)
+    prepare(weights, method.name, copies=method.copies + (0 if in_place else 1), steps=steps, eta=method.eta)
     observers = list(measures)
     needs = frozenset().union(*(measure.needs for measure in observers))
     w = weights if in_place else executor.copy(weights)
@@ -119,8 +119,8 @@ def _measured(
     executor: Any, w: Any, frozen: Any, at: Snapshot, method: Method, change: Any, start: Any, needs: frozenset[str]
 ) -> MeasuredStep:
     """Take a step and measure it; the Gram matrix is formed while the weights are the old ones."""
-    # a sweep may form the Gram matrix on its way, unless it is known or follows from the Jacobian
-    by_sweep = "gram" in needs and not {"gram", "jacobian"} & set(vars(at))
+    # a sweep may form the Gram matrix on its way, unless it is known or follows from what is
+    by_sweep = "gram" in needs and not {"gram", "jacobian", "group_grams"} & set(vars(at))
     if "gram" in needs and not by_sweep:
         _ = at.gram
     step: MeasuredStep = executor.measured_step(

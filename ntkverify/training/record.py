@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,7 +82,7 @@ class Trajectory:
         )
 
 
-def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: float = 1.0) -> None:
+def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: Any = 1.0) -> None:
     """Check a run's settings, and that the arrays of the weights' size that it works with fit in memory.
 
     Raises
@@ -89,8 +90,8 @@ def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: floa
     NtkVerifyError
         If a setting is out of range, or `copies` arrays of the weights' size do not fit.
     """
-    if not eta > 0 or steps < 0:
-        raise NtkVerifyError(f"eta must be positive and steps at least 0, not {eta} and {steps}")
+    if not 0 < eta < math.inf or steps < 0:
+        raise NtkVerifyError(f"{method}: eta must be positive and finite, and steps at least 0, not {eta} and {steps}")
     if isinstance(weights, np.ndarray):
         refuse_beyond_memory(copies * weights.nbytes, f"{method} of {len(weights)} neurons with {copies} such arrays")
 

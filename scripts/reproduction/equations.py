@@ -35,7 +35,7 @@ class Equation:
     targets : callable
         Of the name of a block and points x (n, d).
     interior, boundary : int
-        Numbers of points; Halton points inside, uniform ones on the faces.
+        Numbers of points, inside and on the faces; Halton points.
     faces : tuple of (axis, end)
         Where values are given.
     width : int
@@ -45,8 +45,13 @@ class Equation:
         Factor of the loss of the boundary.
     activation : str
     components : int
-    focus : float
-        Every second interior point has its last coordinate X multiplied by this.
+    layers : tuple of float
+        Interior points are split evenly: over the whole box, and over each of these shares of it, at the low end of the
+        last coordinate; the loss weight of a part is its share, so that the sum is a mean over the box.
+    origin : tuple of float
+        The point X about which the features are centred; the middle by default.
+    patience : float
+        Times the processor time of the other equations.
     """
 
     title: str
@@ -62,7 +67,9 @@ class Equation:
     weight: float = 1.0
     activation: str = "tanh"
     components: int = 1
-    focus: float = 1.0
+    layers: tuple[float, ...] = ()
+    origin: tuple[float, ...] = ()
+    patience: float = 1.0
 
     @property
     def half(self) -> Any:
@@ -76,7 +83,8 @@ class Equation:
     def blocks(self) -> tuple[Sequence[sympy.Symbol], dict[str, Operator]]:
         """Coordinates X and operators by block."""
         xs = coordinates(" ".join(f"x_{i}" for i in range(len(self.box))))
-        return xs, self.operators(xs, [sympy.nsimplify(1 / h, rational=True) for h in self.half])
+        found = self.operators(xs, [sympy.nsimplify(1 / h, rational=True) for h in self.half])
+        return xs, found | {f"interior_{i}": found["interior"] for i in range(len(self.layers))}
 
     def points(self, seed: int) -> Points:
         """Points X by block."""
@@ -85,18 +93,26 @@ class Equation:
         rng = np.random.default_rng([seed, 2])
         dimension = len(self.box)
         inside = 2 * qmc.Halton(dimension, rng=rng).random(self.interior) - 1
-        inside[::2, -1] *= self.focus
-        edge = rng.uniform(-1, 1, (self.boundary, dimension))
+        # parts are consecutive: every second Halton point has the same half of the first coordinate
+        parts = np.array_split(inside, len(self.layers) + 1)
+        for part, share in zip(parts[1:], self.layers, strict=True):
+            part[:, -1] = (part[:, -1] + 1) * share - 1
+        edge = 2 * qmc.Halton(dimension, rng=rng).random(self.boundary) - 1
         if dimension == 1:
             edge = np.array([[-1.0], [1.0]])
-        else:
-            for i in range(self.boundary):
-                axis, end = self.faces[i % len(self.faces)]
-                edge[i, axis] = end
+        for part, (axis, end) in zip(np.array_split(edge, max(len(self.faces), 1)), self.faces, strict=False):
+            part[:, axis] = end
         start = edge.copy()
         start[:, 0] = -1  # time comes first
-        kinds = {"interior": inside, "boundary": edge, "initial": start}
-        return {name: kinds.get(name.split("_")[0], inside) for name in self.blocks()[1]}
+        kinds = {"boundary": edge, "initial": start} | {f"interior_{i}": x for i, x in enumerate(parts[1:])}
+        return {name: kinds.get(name, kinds.get(name.split("_")[0], parts[0])) for name in self.blocks()[1]}
+
+    def loss_weight(self, name: str) -> float:
+        """Of a block."""
+        if name.startswith(("boundary", "initial")):
+            return self.weight
+        shares = {f"interior_{i}": share for i, share in enumerate(self.layers)}
+        return shares.get(name, 1.0)
 
     @property
     def settings(self) -> str:
@@ -104,7 +120,8 @@ class Equation:
         return (
             f"{self.title}: {self.activation}, width {self.width}, deviations {self.spread} of weights and biases, "
             f"{self.interior} interior points, {self.boundary} on the boundary with loss weight {self.weight:g}"
-            + (f", every second point within {self.focus:g} of the middle" if self.focus != 1 else "")
+            + (f", a part each of them in {self.layers} of the box" if self.layers else "")
+            + (f", {self.patience:g} times the time" if self.patience != 1 else "")
         )
 
     def prepare(self, seed: int) -> tuple[Any, Any]:
@@ -116,14 +133,13 @@ class Equation:
         )
         points = self.points(seed)
         targets = {name: np.broadcast_to(self.targets(name, self.at(x)), len(x)).copy() for name, x in points.items()}
-        scale = {
-            name: (self.weight if name.startswith(("boundary", "initial")) else 1.0) ** 0.5 * len(x) ** -0.5
-            for name, x in points.items()
-        }
+        scale = {name: self.loss_weight(name) ** 0.5 * len(x) ** -0.5 for name, x in points.items()}
         executor = make_executor(neuron, points, targets, scale=scale, backend="cpu", threads=1)
         weights, _ = draw_weights(neuron, seed, self.width)
         inner = [i for i, w in enumerate(neuron.weights) if str(w)[0] in "wb"]
         weights[:, inner] *= np.array(self.spread)
+        if self.origin:
+            weights[:, inner[-1]] -= weights[:, inner[:-1]] @ np.array(self.origin)
         return executor, np.ascontiguousarray(weights)
 
     def tester(self, seed: int) -> Callable[[Any], float]:
@@ -249,7 +265,7 @@ def poisson(u: Any, xs: Any, factors: Any) -> Any:
 
 
 def burgers(u: Any, xs: Any, factors: Any) -> Any:
-    """u_t + u u_x - u_xx/(100 pi)."""
+    """u_t + u u_x - u_xx/(100 pi); the solution is odd, so half of (-1, 1) is the box, and its shock a layer."""
     t, x = factors
     return t * u.diff(xs[0]) + x * u * u.diff(xs[1]) - x**2 * u.diff(xs[1], 2) / (100 * sympy.pi)
 
@@ -272,9 +288,9 @@ EQUATIONS = {
         standing_wave, of_solution(standing_wave), 400, 160, SIDES, 128, (10.0, 6.0, 3.0), 10.0, "sin",
     ),
     "burgers": Equation(
-        "Burgers, viscosity 0.01/pi", ((0, 1), (-1, 1)),
-        scalar(burgers),
-        cole_hopf, of_solution(cole_hopf), 900, 128, SIDES, 48, (2.0, 20.0, 3.0), 10.0, focus=0.1,
+        "Burgers, viscosity 0.01/pi", ((0, 1), (0, 1)), scalar(burgers),
+        cole_hopf, of_solution(cole_hopf), 2400, 240, SIDES, 96, (1.5, 5.0, 2.0), 100.0,
+        layers=(0.2, 0.04), origin=(0.0, -1.0), patience=12.0,
     ),
     "kovasznay": Equation(
         "Kovasznay flow, Re = 40", ((-0.5, 1.0), (-0.5, 1.0)), flow_blocks, kovasznay, flow_targets,

@@ -127,6 +127,7 @@ class TestBadInput:
             ["slack", "small", "--instance", "nowhere.json"],
             ["slack", "small", "--relax", "luck", "--max-width", "4"],
             ["mutants", "small", "--draws", "3", "--survivors"],
+            ["mutants", "small", "--past-slack", "--survivors"],
             ["mutants", "small", "--seconds", "0"],
             ["search", "small", "--minutes", "0"],
             ["search", "small", "--engine", "steam"],

@@ -44,9 +44,7 @@ static double __shfl_down_sync(unsigned, double value, int offset) {
 }
 """
 LAUNCH = """
-extern "C" void launch(long long grid, long long block, double* weights, const double* frozen, const double* points,
-    const double* cotangents, const long long* sizes, double eta, double* gradient, double* partial, int differentiate,
-    int update, int add, long long m, long long rows) {
+extern "C" void launch(long long grid, long long block, PARAMETERS) {
   blockDim.x = block;
   all_threads = make_unique<barrier<>>(block);
   warps_of_block.clear();
@@ -56,17 +54,29 @@ extern "C" void launch(long long grid, long long block, double* weights, const d
     for (long long t = 0; t < block; ++t)
       threads.emplace_back([=] {
         threadIdx.x = t;
-        sweep(weights, frozen, points, cotangents, sizes, eta, gradient, partial, differentiate, update, add, m, rows);
+        KERNEL(ARGUMENTS);
       });
     for (auto& t : threads) t.join();
   }
 }
 """
-# argument by argument, what the kernel's signature asks for; CuPy takes scalars by their NumPy type
+# argument by argument, what a kernel's signature asks for; CuPy takes scalars by their NumPy type
 DOUBLES, LONGS = "pointer to doubles", "pointer to long longs"
 POINTERS = {DOUBLES: np.float64, LONGS: np.int64}
-SIGNATURE = [DOUBLES] * 4 + [LONGS, np.float64, DOUBLES, DOUBLES, np.int32, np.int32, np.int32, np.int64, np.int64]
+SIGNATURES = {
+    "sweep": [DOUBLES] * 4 + [LONGS, np.float64, DOUBLES, DOUBLES, np.int32, np.int32, np.int32, np.int64, np.int64],
+    "measure": [DOUBLES] * 5 + [LONGS, np.float64, DOUBLES, DOUBLES, np.int64, np.int64],
+}
+NAMES = {DOUBLES: "double*", LONGS: "long long*", np.float64: "double", np.int32: "int", np.int64: "long long"}
 SCALARS = {np.float64: ctypes.c_double, np.int32: ctypes.c_int, np.int64: ctypes.c_longlong}
+
+
+def launcher(name):
+    """What launches the kernel of a name."""
+    arguments = [f"argument_{i}" for i in range(len(SIGNATURES[name]))]
+    parameters = [f"{NAMES[kind]} {a}" for kind, a in zip(SIGNATURES[name], arguments, strict=True)]
+    filled = LAUNCH.replace("PARAMETERS", ", ".join(parameters)).replace("ARGUMENTS", ", ".join(arguments))
+    return filled.replace("KERNEL", name)
 
 
 class Array(np.ndarray):
@@ -97,7 +107,7 @@ class RawKernel:
     """A kernel, compiled for the host."""
 
     def __init__(self, code, name, options=()):
-        self.code = code
+        self.code, self.name = code, name
 
     def compile(self):
         """Nothing yet: what compiles here is the first call."""
@@ -105,8 +115,7 @@ class RawKernel:
     def __call__(self, grid, block, args):
         """Launch; every argument must have the type that the kernel's signature has."""
         values = []
-        assert len(args) == len(SIGNATURE)
-        for argument, kind in zip(args, SIGNATURE, strict=True):
+        for argument, kind in zip(args, SIGNATURES[self.name], strict=True):
             if kind in POINTERS and isinstance(argument, Array):
                 assert argument.flags.c_contiguous
                 assert argument.dtype == POINTERS[kind]
@@ -126,7 +135,7 @@ class RawKernel:
         path = FOLDER[0] / f"{name}.so"
         if not path.exists():
             source = FOLDER[0] / f"{name}.cpp"
-            source.write_text(DEVICE + self.code + LAUNCH)
+            source.write_text(DEVICE + self.code + launcher(self.name))
             subprocess.run(
                 [COMPILER, "-std=c++20", "-O1", "-pthread", "-shared", "-fPIC", "-o", path, source], check=True
             )
@@ -147,7 +156,7 @@ def simulated_cupy(folder):
     )
     for name in alike.split():
         setattr(module, name, _on_device(getattr(np, name)))
-    for make in (np.asarray, np.array, np.zeros, empty):
+    for make in (np.asarray, np.array, np.zeros, np.ones, np.ascontiguousarray, empty):
         setattr(module, make.__name__, lambda *a, make=make, **o: make(*a, **o).view(Array))
     module.ndarray, module.float64, module.RawKernel = Array, np.float64, RawKernel
     runtime = types.SimpleNamespace(

@@ -8,7 +8,8 @@ import array_api_strict
 import numpy as np
 import pytest
 from built_neurons import BUILT
-from drawing import draw_problem, executor_of, relative
+from definitions import assert_defined, defined
+from drawing import draw_problem, executor_of
 from hand_built_neurons import KINDS
 
 from ntkverify import NtkVerifyError
@@ -16,8 +17,6 @@ from ntkverify.arithmetic.balls import as_balls, midpoints
 from ntkverify.execution.fused import step as step_module
 from ntkverify.execution.kernels.step_source import MOST_IN_SWEEP, step_source
 
-# as for the other sweeps; remainders are what differences of values of size 1 leave
-AGREEMENT = 1e-12
 EXECUTORS = ("array", "strict", "cpu")
 FIELDS = ("linear", "remainders", "gram")
 #: of exp no bound of the rounding error is known
@@ -45,53 +44,12 @@ def moved_in(array, name):
     return array_api_strict.asarray(array.copy()) if name == "strict" else array.copy()
 
 
-def defined(neuron, problem, weights, frozen, start, eta, change=None):
-    """The definitions, from the reference's Jacobian and forward passes."""
-    executor = executor_of(neuron, problem, backend="array")
-    before, jacobian = executor.forward(weights, frozen), executor.jacobian(weights, frozen)
-    gradient = (jacobian.T @ before.residuals).reshape(weights.shape)
-    change = -eta * gradient if change is None else change
-    after = executor.forward(weights + change, frozen)
-    linear = jacobian @ change.ravel()
-    lengths = [np.linalg.norm(a, axis=1) for a in (weights + change - start, weights + change, gradient, change)]
-    moves = [
-        lengths[0].max(), np.sqrt((lengths[0] ** 2).mean()), lengths[1].max(), lengths[2].max(),
-        np.linalg.norm(lengths[3]),
-    ]  # fmt: skip
-    return {
-        "weights": weights + change,
-        "residuals": after.residuals,
-        "linear": linear,
-        "remainders": after.residuals - before.residuals - linear,
-        "gram": jacobian @ jacobian.T,
-        "moves": moves,
-    }
-
-
 def taken(neuron, problem, weights, frozen, start, eta, name, change=None, **options):
     executor = made(neuron, problem, name)
     w, f, s = (moved_in(a, name) for a in (weights, frozen, start))
     forward = executor.forward(w, f)
     given = None if change is None else moved_in(change, name)
     return w, executor.measured_step(w, f, forward, eta, start=s, change=given, **options)
-
-
-def assert_defined(wanted, w, step):
-    # a remainder is left by values and linear parts, whose rounding it has
-    size = max(1.0, np.abs(wanted["residuals"]).max(), np.abs(wanted["linear"]).max())
-    assert relative(w, wanted["weights"]) < AGREEMENT
-    assert relative(step.forward.residuals, wanted["residuals"]) < AGREEMENT
-    for name in ("linear", "remainders"):
-        assert np.abs(np.asarray(getattr(step, name)) - wanted[name]).max() < AGREEMENT * size, name
-    if step.gram is not None:
-        assert relative(step.gram, wanted["gram"]) < AGREEMENT
-    if len(step.moves) == 1:  # groups are measured apart, see below
-        (move,) = step.moves.values()
-        found = [move.drift, move.drift_rms, move.norm, move.gradient, move.length]
-        np.testing.assert_allclose(found, wanted["moves"], rtol=AGREEMENT, atol=1e-300)
-    else:
-        length = np.linalg.norm([move.length for move in step.moves.values()])
-        np.testing.assert_allclose(length, wanted["moves"][-1], rtol=AGREEMENT)
 
 
 @pytest.mark.parametrize("name", EXECUTORS)

@@ -5,7 +5,8 @@ import pytest
 import sympy
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, load_theorem, with_probability
-from ntkverify.judging.mutation import Mutant, check_original, fate, mutants
+from ntkverify.judging.check import Check
+from ntkverify.judging.mutation import PAST, Margin, Mutant, check_original, fate, mutants, past_slack
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.records import RecordStore
 from ntkverify.search.campaign.mutants import hunts
@@ -102,6 +103,32 @@ def test_a_theorem_that_fails_as_it_stands_is_not_mutated(theorem, tmp_path):
         check_original(theorem, mutants(theorem), profile="quick", store=store)
     # nobody asks for what no chosen mutant changes
     check_original(theorem, [Mutant("at most c", HALF, False)], profile="quick", store=store)
+
+
+def test_a_bound_falls_past_its_slack(theorem):
+    """Of a normal's absolute values half are above 0.6745."""
+
+    @theorem.instances("normal", run=AlgebraRun, quick=30)
+    def normal():
+        return Instance(parameters={"x": 1.0})
+
+    def size(run):
+        return abs(np.random.default_rng(run.instance.seed).standard_normal())
+
+    theorem.lemma("half below 2", holds=with_probability(HALF), bound=sympy.Integer(2), on="normal")(size)
+    theorem.lemma("none below 0", holds=always, bound=0, from_below=True, on="normal")(size)
+    theorem.lemma("1e9 at most", holds=with_probability(HALF), bound=10**9, on="values")(lambda run: run.x)
+    check = Check(theorem)
+    found = {name: past_slack(check, claim) for name, claim in theorem.claims.items() if claim.kind != "control"}
+    assert found["at most c"] == Margin("at most c", 1.0, PAST[0])
+    assert found["far below"] == Margin("far below", 10.0, PAST[0])
+    assert found["none below 0"] is None
+    assert found["1e9 at most"].past == PAST[0]
+    half = found["half below 2"]
+    assert 2 / (half.slack * half.past) < 0.6745  # what is refuted is false
+    theorem.lemma("false", holds=always, bound=sympy.Integer(1), on="values")(lambda run: 2 * np.float64(run.x))
+    with pytest.raises(NtkVerifyError, match="violated before it is tightened"):
+        past_slack(check, theorem.claims["false"])
 
 
 class TestSurvivors:

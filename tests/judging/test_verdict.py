@@ -92,13 +92,22 @@ class TestAlways:
         result = verdict([[5.0, 0.5], [7.0, 8.0]], given=lambda run: run.values < 1)
         assert (result.status, result.vacuous, result.slack) == ("holds", 1, 2.0)
 
-    def test_unmet_assumptions_are_vacuous_and_nan_margins_are_unmet(self):
+    def test_unmet_assumptions_are_vacuous(self):
         theorem, claim = make(always)
         theorem.assumption("small")(lambda run: 1 - run.values[0])
         result = judged(theorem, claim, runs(theorem, [[2.0], [0.5]]))
         assert (result.status, result.vacuous) == ("holds", 1)
+
+    def test_a_margin_that_is_no_number_is_unmet_where_the_run_is_lost_and_a_mistake_elsewhere(self):
+        class Overflown(AlgebraRun):
+            has_overflowed = True
+
+        theorem, claim = make(always)
         theorem.assumption("sane")(lambda run: math.nan)
-        assert judged(theorem, claim, runs(theorem, [[0.5]])).vacuous == 1
+        lost = Overflown(Instance(data={"values": [0.5]}, parameters={"bound": 1.0}), theorem)
+        assert judged(theorem, claim, [lost]).vacuous == 1
+        with pytest.raises(NtkVerifyError, match=r"test_verdict.py:\d+: the margin of assumption 'sane' is nan"):
+            judged(theorem, claim, runs(theorem, [[0.5]]))
 
     def test_an_unknown_symbol_is_named(self):
         with pytest.raises(NtkVerifyError, match="does not know 'mystery'"):
@@ -518,6 +527,10 @@ class TestNothingMeasured:
         theorem.quantity("made", lambda run: np.ones(2))
         with pytest.raises(NtkVerifyError, match="the bound of claim 'claim'"):
             judged(theorem, claim, runs(theorem, [[0.5, 0.25, 0.1]]))
+
+    def test_a_distribution_function_that_crashes(self):
+        with pytest.raises(NtkVerifyError, match=r"test_verdict.py:\d+: the distribution function of claim 'claim'"):
+            verdict([[0.1]] * 30, in_law(lambda x: x.no_such_method(), within=0.2), bound=None)
 
     def test_a_probability_that_is_none(self):
         with pytest.raises(NtkVerifyError, match="claim 'claim' holds with probability 2"):

@@ -31,7 +31,7 @@ FAMILIES = [
     ("residual_dynamics", "linear, u_xx"),
     ("lazy_sums", "moved"),
     ("lazy_sums", "widths, u u_x"),
-    ("moving_kernel", "64 neurons, u^2 - 1"),
+    ("moving_kernel", "widths, u^2, six points"),
     ("residual_hessian", "u u_x"),
     ("damped_natural_gradient", "damped, u u_x"),
     ("linear_training", "Gauss-Newton"),

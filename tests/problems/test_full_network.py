@@ -11,6 +11,7 @@ from ntkverify.problems.nonlinear.batch import batch
 from ntkverify.problems.nonlinear.flows import flow
 from ntkverify.problems.nonlinear.full_network import full_network
 from ntkverify.symbolic.network.operators import burgers, derivative, self_advection
+from ntkverify.training import gradient_descent
 
 THEOREM = Theorem("t", source=Source(), statement="s")
 DATA = {"interior": [[0.3], [0.8]], "boundary": [[0.0]], "interior_target": [0.5, -0.2], "boundary_target": [1.0]}
@@ -123,6 +124,19 @@ def test_a_batch_has_the_kernel_entries_of_its_networks(left, right, backend):
     for j in (0, 4):
         weights = weights_of_block(many.neuron, 9, j, 40)[0]
         assert many.kernel_entries[j] == pytest.approx(many.executor.gram(weights)[left, right], rel=1e-11)
+
+
+@pytest.mark.parametrize("backend", ["array", "cpu"])
+def test_a_batch_trains_its_networks(backend):
+    instance = Instance(data=DATA, width=40, seed=9, step=0.05, steps=3, parameters={"networks": 3})
+    many = batch(nonlinear, activation="sin", loss="sum")(instance, THEOREM, backend=backend)
+    for j in (0, 2):
+        weights = weights_of_block(many.neuron, 9, j, 40)[0]
+        residuals, first, last = (values[j] for values in many.paths)
+        np.testing.assert_allclose(residuals, many.executor.residuals(weights), rtol=1e-11)
+        assert first == pytest.approx(many.kernel_entries[j], rel=1e-12)
+        found = gradient_descent(many.executor, weights, None, eta=0.05, steps=3)
+        assert last == pytest.approx(many.executor.gram(found.weights)[0, 0], rel=1e-10)
 
 
 def test_a_batch_of_burgers_networks_has_two_coordinates():

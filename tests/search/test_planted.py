@@ -24,7 +24,7 @@ def study():
 
 def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, capsys):
     options = argparse.Namespace(
-        theorems=[str(module)], evaluations=800, seconds=60, long_seconds=None, claims=2, only=None, widely=2,
+        theorems=[str(module)], evaluations=300, seconds=60, long_seconds=None, claims=2, only=None, widely=2,
         certify=False, max_width=2**14, entropy=0, store=str(tmp_path / "p.sqlite"), json=str(tmp_path / "p.json"),
         again=None, true=False,
     )  # fmt: skip

@@ -131,6 +131,19 @@ class TestLevenbergMarquardt:
             assert (np.diff(run.losses) < 0).all()
             assert (run.notes["gains"] >= 1e-3).all()
 
+    @pytest.mark.parametrize("width", [2, 20])
+    def test_a_step_is_the_least_squares_of_the_damped_system(self, width):
+        """With fewer weights than residuals, and with more."""
+        samples, weights, frozen = draw_problem(KINDS["advection"](), (7, 4), width, 7)
+        executor = executor_of(KINDS["advection"](), samples)
+        rows, right = executor.jacobian(weights, frozen), executor.residuals(weights, frozen)
+        assert (rows.shape[1] < rows.shape[0]) == (width == 2)
+        run = levenberg_marquardt(executor, weights, frozen, steps=1, damping=1.0, acceleration=0)
+        (damping,) = run.notes["dampings"]
+        stacked = np.vstack([rows, damping**0.5 * np.eye(rows.shape[1])])
+        step, *_ = np.linalg.lstsq(stacked, -np.concatenate([right, np.zeros(rows.shape[1])]))
+        np.testing.assert_allclose((run.weights - weights).ravel(), step, rtol=1e-9, atol=1e-11)
+
     def test_the_acceleration_is_the_second_order_of_the_damped_path(self):
         """At lam -> 0, r(theta + v + a/2) is third order in v while r(theta + v) is second order."""
         from ntkverify.symbolic.network.directional import directional_neuron

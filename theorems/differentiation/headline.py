@@ -16,6 +16,8 @@ The last line is derived (Audenaert's inequality for entropies; Mirsky's for sin
 decides.
 """
 
+import functools
+
 import numpy as np
 import sympy
 
@@ -94,85 +96,41 @@ def advantage(run, name, rule="common"):
 # ---- AD above FD? -------------------------------------------------------------------------------------------------
 
 
-@theorem.conclusion(
-    "H3, one threshold: AD above FD", holds=with_probability(1 - delta), bound=1, from_below=True, on="scales up to 5"
-)
-def inferred(run):
-    return advantage(run, "H3")
-
-
-fewer = theorem.quantity("fewer", lambda run: run.cutoffs()[0])
-
-
-@theorem.lemma(
-    "the cut-off number of A_FD is the larger one",
-    holds=with_probability(1 - delta),
-    bound=fewer,
-    from_below=True,
-    on="scales up to 5",
-    error=lambda run: 0,
-)
-def cutoff_numbers(run):
-    return run.cutoffs()[1]
-
-
-for name in ("H1", "H2", "H4"):
-
-    @theorem.conclusion(
-        f"{name}: AD above FD for slow tanh and erf features",
-        holds=with_probability(1 - delta),
-        bound=1,
-        from_below=True,
-        on="slow tanh and erf",
-    )
-    def higher(run, name=name):
-        return advantage(run, name)
-
-    @theorem.conclusion(
-        f"{name}: FD above AD for sine features of scale 5",
-        holds=with_probability(1 - delta),
-        bound=1,
-        on="sine of scale 5",
-    )
-    def reversed_order(run, name=name):
-        return advantage(run, name)
-
-    @theorem.control(
-        f"{name}: AD above FD for sine features of scale 5 too",
-        holds=with_probability(1 - delta),
-        bound=1,
-        from_below=True,
-        on="sine of scale 5",
-    )
-    def not_reversed(run, name=name):
-        return advantage(run, name)
-
-
-@theorem.control(
-    "H3, noise-aware cut-off: AD above FD",
-    holds=with_probability(1 - delta),
-    bound=1,
-    from_below=True,
-    on="scales up to 5",
-)
-def noise_aware(run):
-    return advantage(run, "H3", "noise-aware")
-
-
-@theorem.control(
-    "H3, one threshold, exact spectra of sine features: AD above FD",
-    holds=with_probability(1 - delta),
-    bound=1,
-    from_below=True,
-    on="sine of scale 5",
-)
-def exact_spectra(run):
+def exact_advantage(run):
+    """The same of exact spectra, for H3 with one threshold."""
     tau = run.threshold
     first, other = (
         DEFINITIONS["H3"].entropy(s, above(s, tau * s[0])) for s in (run.singular, run.differences.singular)
     )
     return first / other
 
+
+LIKELY = {"holds": with_probability(1 - delta)}
+ABOVE = {**LIKELY, "bound": 1, "from_below": True}
+MODERATE, SLOW, WAVES = "scales up to 5", "slow tanh and erf", "sine of scale 5"
+theorem.conclusion("H3, one threshold: AD above FD", of=lambda run: advantage(run, "H3"), on=MODERATE, **ABOVE)
+
+fewer = theorem.quantity("fewer", lambda run: run.cutoffs()[0])
+theorem.lemma(
+    "the cut-off number of A_FD is the larger one",
+    of=lambda run: run.cutoffs()[1],
+    bound=fewer,
+    from_below=True,
+    on=MODERATE,
+    error=lambda run: 0,
+    **LIKELY,
+)
+
+for name in ("H1", "H2", "H4"):
+    measured = functools.partial(advantage, name=name)
+    theorem.conclusion(f"{name}: AD above FD for slow tanh and erf features", of=measured, on=SLOW, **ABOVE)
+    theorem.conclusion(f"{name}: FD above AD for sine features of scale 5", of=measured, bound=1, on=WAVES, **LIKELY)
+    theorem.control(f"{name}: AD above FD for sine features of scale 5 too", of=measured, on=WAVES, **ABOVE)
+
+theorem.control(
+    "H3, noise-aware cut-off: AD above FD", of=lambda run: advantage(run, "H3", "noise-aware"), on=MODERATE, **ABOVE
+)
+theorem.control("H3, one threshold, exact spectra of sine features: AD above FD", of=exact_advantage, on=WAVES, **ABOVE)
 
 # ---- why no cut-off decides ---------------------------------------------------------------------------------------
 
@@ -208,55 +166,48 @@ def compared(entropies, losses):
     return np.array([np.log(entropies[0] / entropies[1]), np.log(losses[1] / losses[0])])
 
 
-for kind in MIXED:
+def faster(name):
+    """Of 100 steps on isotropic residuals."""
+    return lambda run: compared(run.entropies(name), run.losses_after(100))
 
-    @theorem.conclusion(
+
+def lower(name):
+    """By the residual losses."""
+    return lambda run: compared(run.entropies(name), run.residual_losses + 1e-300)
+
+
+for kind in MIXED:
+    theorem.conclusion(
         f"{kind}: of AD and FD the one of higher H1 trains faster (100 steps, isotropic residual)",
+        of=faster("H1"),
         holds=correlates(0.35),
         on=kind,
     )
-    def trains_faster(run):
-        return compared(run.entropies("H1"), run.losses_after(100))
-
-    @theorem.control(f"{kind}: H3 with one threshold says as much", holds=correlates(0.85), on=kind)
-    def inferred_trains_faster(run):
-        return compared(run.entropies("H3"), run.losses_after(100))
-
+    theorem.control(f"{kind}: H3 with one threshold says as much", of=faster("H3"), holds=correlates(0.85), on=kind)
 
 residual_fd = theorem.quantity("residual_fd", lambda run: run.residual_losses[1])
 
 
-@theorem.conclusion(
-    "smooth right-hand sides, boundary values among the residuals: AD has the lower residual loss",
-    holds=with_probability(1 - delta),
-    bound=residual_fd,
-    on="biharmonic with boundary rows",
-)
-def lower_with_boundary(run):
-    return run.residual_losses[0]
-
-
 @theorem.control(
     "smooth right-hand sides without boundary rows: AD has the lower residual loss as well",
-    holds=with_probability(1 - delta),
     bound=residual_fd,
     on="biharmonic without",
+    **LIKELY,
 )
-def lower_without(run):
+@theorem.conclusion(
+    "smooth right-hand sides, boundary values among the residuals: AD has the lower residual loss",
+    bound=residual_fd,
+    on="biharmonic with boundary rows",
+    **LIKELY,
+)
+def residual_of_derivatives(run):
     return run.residual_losses[0]
 
 
-@theorem.control(
-    "random features: the one of higher H1 has the lower residual loss", holds=correlates(0.6), on="random features"
-)
-def lower_residual(run):
-    return compared(run.entropies("H1"), run.residual_losses + 1e-300)
-
-
-@theorem.control(
-    "random features: the one of higher H3, one threshold, has the lower residual loss",
-    holds=correlates(0.6),
-    on="random features",
-)
-def inferred_residual(run):
-    return compared(run.entropies("H3"), run.residual_losses + 1e-300)
+for name, title in (("H1", "higher H1"), ("H3", "higher H3, one threshold,")):
+    theorem.control(
+        f"random features: the one of {title} has the lower residual loss",
+        of=lower(name),
+        holds=correlates(0.6),
+        on="random features",
+    )

@@ -75,6 +75,12 @@ def excess(growth, expected):
     return max(growth / expected, expected / growth)
 
 
+@theorem.control(
+    "the argument's rounding left out: S_p u sup |sigma| sqrt(N M)/h^(2p)",
+    holds=always,
+    bound=amplified * sup_0,
+    on="fast waves",
+)
 @theorem.conclusion(
     "||fl(A_FD) - A_FD||_F <= S_p u ((2p + 12) sup |sigma| + 6 R sup |sigma'|) sqrt(N M)/h^(2p)",
     holds=always,
@@ -95,22 +101,28 @@ def computed(run):
     return np.abs(run.differences.seen - run.differences.singular).max()
 
 
-@theorem.conclusion(
-    "N and M fixed: the plateau grows like h^(-2p), within a factor of 5 while h falls by 64",
-    holds=with_probability(1 - delta),
-    bound=5,
-    on="slow features",
-)
-def plateau_grows(run):
+def growth(run, power):
+    """By what factor the plateau's growth misses h^(-power), while h falls by 64."""
     fine = run.differences.at_spacing(run.h / 64)
-    return excess(plateau(fine) / plateau(run.differences), 64.0 ** (2 * run.p))
+    return excess(plateau(fine) / plateau(run.differences), 64.0**power)
+
+
+SLOW = {"holds": with_probability(1 - delta), "on": "slow features"}
+theorem.conclusion(
+    "N and M fixed: the plateau grows like h^(-2p), within a factor of 5 while h falls by 64",
+    of=lambda run: growth(run, 2 * run.p),
+    bound=5,
+    **SLOW,
+)
+theorem.control(
+    "the plateau grows like h^(-p), within a factor of 5", of=lambda run: growth(run, run.p), bound=5, **SLOW
+)
 
 
 @theorem.lemma(
     "N and M as the grid has them: the error grows like h^(-2p) sqrt(N M), within a factor of 2 while h falls by 4",
-    holds=with_probability(1 - delta),
     bound=2,
-    on="slow features",
+    **SLOW,
 )
 def tied_to_the_grid(run):
     """The grid's points are rounded: their number is no power of two."""
@@ -121,9 +133,8 @@ def tied_to_the_grid(run):
 
 @theorem.conclusion(
     "it vanishes in higher precision: from float32 to float64 it falls like u, by 2^29 within a factor of 8",
-    holds=with_probability(1 - delta),
     bound=8,
-    on="slow features",
+    **SLOW,
 )
 def plateau_falls(run):
     return excess(plateau(run.differences, np.float32) / plateau(run.differences), 2.0**29)
@@ -135,10 +146,9 @@ exact_ad = theorem.quantity("exact_ad", lambda run: run.singular[-1])
 
 @theorem.conclusion(
     "A2 in float64: the last quarter of the computed values is larger for A_FD, on average",
-    holds=with_probability(1 - delta),
     bound=computed_ad,
     from_below=True,
-    on="slow features",
+    **SLOW,
 )
 def computed_larger(run):
     return run.differences.seen[-(len(run.seen) // 4) :].mean()
@@ -166,27 +176,6 @@ def wrong_order(run):
 
 
 # ---- controls: false on purpose -----------------------------------------------------------------------------------
-
-
-@theorem.control(
-    "the argument's rounding left out: S_p u sup |sigma| sqrt(N M)/h^(2p)",
-    holds=always,
-    bound=amplified * sup_0,
-    on="fast waves",
-)
-def argument_left_out(run):
-    return np.linalg.norm(run.differences.rounding)
-
-
-@theorem.control(
-    "the plateau grows like h^(-p), within a factor of 5",
-    holds=with_probability(1 - delta),
-    bound=5,
-    on="slow features",
-)
-def half_the_power(run):
-    fine = run.differences.at_spacing(run.h / 64)
-    return excess(plateau(fine) / plateau(run.differences), 64.0**run.p)
 
 
 @theorem.control(

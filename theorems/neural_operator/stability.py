@@ -29,7 +29,7 @@ from ntkverify.instances import families
 from ntkverify.lemmas.neural_operator import bounds as operators
 from ntkverify.lemmas.neural_operator.bounds import norm_sum
 from ntkverify.lemmas.rounding import ULP
-from ntkverify.problems.operator import operator
+from ntkverify.problems.neural_operator.run import operator
 from ntkverify.symbolic.constants.chain import derived
 
 theorem = Theorem(

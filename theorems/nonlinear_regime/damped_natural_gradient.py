@@ -146,7 +146,7 @@ def mode_norms(run, *, above):
 
 
 @theorem.conclusion(
-    "u_x, 1024 neurons: modes above mu have fallen to (1 - eta/2)^K + 1/20 of ||r(0)||, with probability 4/5",
+    "u_x, 1024 neurons: modes above mu have fallen to (1 - eta/2)^K + 1/50 of ||r(0)||, with probability 4/5",
     holds=with_probability(sympy.Rational(4, 5)),
     bound=sympy.Symbol("fallen", positive=True),
     on="damped, u_x, 1024 neurons",
@@ -155,7 +155,7 @@ def modes_above(run):
     return mode_norms(run, above=True)[-1]
 
 
-theorem.quantity("fallen", lambda run: ((1 - run.eta / 2) ** run.steps + 0.05) * run.residuals[0])
+theorem.quantity("fallen", lambda run: ((1 - run.eta / 2) ** run.steps + 0.02) * run.residuals[0])
 
 
 @theorem.control(

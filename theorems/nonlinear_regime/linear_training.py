@@ -177,16 +177,16 @@ def modes(run):
 
 
 @theorem.conclusion(
-    "1024 neurons: the modes are within a tenth of ||r(0)|| of their rates, with probability 9/10",
+    "1024 neurons: the modes are within a twentieth of ||r(0)|| of their rates, with probability 9/10",
     holds=with_probability(Rational(9, 10)),
-    bound=sympy.Symbol("tenth", positive=True),
+    bound=sympy.Symbol("twentieth", positive=True),
     on=WIDE,
 )
 def modes_of_a_wide_network(run):
     return from_rates(run, run.unit - run.eta * run.trajectory.grams[0]).max()
 
 
-theorem.quantity("tenth", lambda run: run.residuals[0] / 10)
+theorem.quantity("twentieth", lambda run: run.residuals[0] / 20)
 
 
 @theorem.control(

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     "mutants",
     examples="""
 ntkverify mutants theorems/natural_gradient/gradient_descent_regression.py
-ntkverify mutants my_theorem.py --only eta_max --survivors""",
+ntkverify mutants my_theorem.py --only eta_max --survivors
+ntkverify mutants my_theorem.py --past-slack""",
 )
 @shared.some_theorems
 @shared.profile
 @click.option("--draws", type=click.IntRange(min=1), help="Draw so many instances of every family instead.")
-@click.option("--only", metavar="TEXT", help="Mutants whose name contains TEXT.")
+@click.option("--only", metavar="TEXT", help="Mutants, or claims, whose name contains TEXT.")
 @click.option("--survivors", is_flag=True, help="Put them to the thorough profile, then to the search.")
+@click.option("--past-slack", is_flag=True, help="Tighten every bound past its measured slack instead.")
 @click.option(
     "--seconds", type=float, default=60, show_default=True, callback=shared.positive,
     help="Budget of that search for each claim.",
@@ -40,6 +42,7 @@ def command(
     draws: int | None,
     only: str | None,
     survivors: bool,
+    past_slack: bool,
     seconds: float,
     entropy: int,
     as_json: bool,
@@ -48,8 +51,14 @@ def command(
     """Scale every constant and tighten every bound in turn: which does the check refute?
 
     A mutant that survives is still true, its slack says by how much, or shows where the check is blind. With
-    --survivors, "missed" is one that the search violates and the check does not; the exit status is 1 then.
+    --survivors, "missed" is one that the search violates and the check does not; the exit status is 1 then. With
+    --past-slack every bound is tightened by its measured slack and a little more, until the check refutes it; the exit
+    status is 1 where it never does.
     """
+    if past_slack and (survivors or draws is not None):
+        raise NtkVerifyError("--past-slack goes by the profile's own draws; leave out --survivors and --draws.")
+    if past_slack:
+        return _past_slack(theorems, profile, only, entropy, as_json=as_json, full=full)
     if draws is not None and survivors:
         raise NtkVerifyError("--draws leaves no thorough profile for --survivors; give one of the two.")
     import tempfile
@@ -90,6 +99,43 @@ def command(
         if as_json:
             console.show_json(everything)
     return 1 if any(found["status"] == "missed" for found in everything) else 0
+
+
+def _past_slack(
+    theorems: list[Path], profile: str, only: str | None, entropy: int, *, as_json: bool, full: bool
+) -> int:
+    """Tighten every bound past its slack, show what became of it, and return the exit status."""
+    from ntkverify.judging.check import Check
+    from ntkverify.judging.mutation import Margin, past_slack
+    from ntkverify.report import console
+    from ntkverify.theorem.loading import load_theorem
+
+    everything: list[dict[str, Any]] = []
+    blunt = 0
+    for path in theorems:
+        theorem = load_theorem(path)
+        check = Check(theorem, profile=profile, entropy=entropy)
+        claims = [c for c in theorem.claims.values() if c.kind != "control" and (only or "") in c.name]
+        margins: list[Margin] = []
+        with console.progress(theorem.id, len(claims), unit="claims") as bar:
+            for claim in claims:
+                margin = past_slack(check, claim)
+                margins += [] if margin is None else [margin]
+                bar.advance(1, claim.name)
+        blunt += sum(m.past is None for m in margins)
+        everything += [
+            {"theorem": theorem.id, "claim": m.claim, "slack": m.slack, "refuted_at": m.past and float(m.past)}
+            for m in margins
+        ]
+        if not as_json:
+            words = ["not refuted" if m.past is None else f"{float(m.past):.3g} times its slack" for m in margins]
+            rows = [(m.claim, f"{m.slack:.3g}", word) for m, word in zip(margins, words, strict=True)]
+            print(theorem.id)
+            console.show(rows, ("claim", "slack", "refuted at"), full=full, indent=2)
+            print(f"\n{sum(m.past is not None for m in margins)} of {len(margins)} bounds refuted past their slack")
+    if as_json:
+        console.show_json(everything)
+    return 1 if blunt else 0
 
 
 def _record(theorem: str, found: Fate) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ntkverify.commands.given import Given, data_options, only
 from ntkverify.errors import NtkVerifyError
 
 if TYPE_CHECKING:
-    from ntkverify.judging.slack import SlackRow, Threshold
+    from ntkverify.judging.slack import Threshold
     from ntkverify.theorem.instance import Instance
     from ntkverify.theorem.parts import Family
     from ntkverify.theorem.theorem import Theorem
@@ -75,22 +75,27 @@ def command(theorems: list[Path], given: Given | None, as_json: bool, full: bool
     if not 0 < options.fraction <= 1:
         raise NtkVerifyError(f"--fraction must lie between 0 and 1, not {options.fraction:g}.")
     chosen_backend(options.backend)
-    if given is not None:
-        content = _profile(*_at(given, theorems, options), options, quiet=as_json, full=full)
-        if as_json:
-            console.show_json([content])
-        return 0
     found: list[dict[str, Any]] = []
+    failures: list[str] = []
     try:
         for number, path in enumerate(theorems):
             if number and not as_json:
                 print()
-            theorem = load_theorem(path)
-            found.append(_profile(theorem, *_chosen(theorem, options), options, quiet=as_json, full=full))
+            try:
+                theorem = load_theorem(path)
+                at = _chosen(theorem, options) if given is None else _at(given, theorems, options)
+                found.append({"theorem": theorem.id})
+                _profile(*at, options, found[-1], quiet=as_json, full=full)
+            except NtkVerifyError as error:
+                if len(theorems) == 1:
+                    raise
+                failures.append(f"ntkverify: {path.name}: {error}")  # the others are profiled all the same
     finally:  # what was computed is shown, whatever came after
-        if as_json and found:
-            console.show_json(found)
-    return 0
+        if as_json:
+            console.show_json([content for content in found if "slack" in content])
+    for failure in failures:
+        click.echo(failure, err=True)
+    return 2 if failures else 0
 
 
 def _at(given: Given, theorems: list[Path], options: Options) -> tuple[Theorem, Family, Instance]:
@@ -107,9 +112,16 @@ def _at(given: Given, theorems: list[Path], options: Options) -> tuple[Theorem, 
 
 
 def _profile(
-    theorem: Theorem, family: Family, instance: Instance, options: Options, *, quiet: bool, full: bool
-) -> dict[str, Any]:
-    """Both tables of one theorem, printed as they are made unless `quiet`."""
+    theorem: Theorem,
+    family: Family,
+    instance: Instance,
+    options: Options,
+    content: dict[str, Any],
+    *,
+    quiet: bool,
+    full: bool,
+) -> None:
+    """Both tables of one theorem into `content`, printed as they are made unless `quiet`."""
     import json
     from dataclasses import replace
 
@@ -133,16 +145,14 @@ def _profile(
     if not quiet:
         print("\n".join(slack_table(rows, width=None if full else console.width())))
         print(f"\n{clock.seconds:.1f} s, peak memory {_peak_memory():.2f} GiB")
-    thresholds, said = _thresholds(theorem, family, instance, options, rows, quiet=quiet, full=full)
-    return {
-        "theorem": theorem.id,
+    content |= {
         "instance": json.loads(run.instance.to_json()),
         "slack": [vars(row) for row in rows],
-        "thresholds": [vars(row) for row in thresholds],
-        "blame": said,
         "fraction": options.fraction,
         "draws": options.draws,
     }
+    thresholds, said = _thresholds(theorem, family, instance, options, quiet=quiet, full=full)
+    content |= {"thresholds": [vars(row) for row in thresholds], "blame": said}
 
 
 def _thresholds(
@@ -150,7 +160,6 @@ def _thresholds(
     family: Family,
     instance: Instance,
     options: Options,
-    rows: list[SlackRow],
     *,
     quiet: bool,
     full: bool,
@@ -193,7 +202,7 @@ def _thresholds(
     return thresholds, said
 
 
-def _chosen(theorem: Theorem, options: Options) -> tuple[Family, Instance]:
+def _chosen(theorem: Theorem, options: Options) -> tuple[Theorem, Family, Instance]:
     """The family, by name or the widest that a conclusion is checked on, and an instance of it."""
     from ntkverify.judging.draws import draw_instances
     from ntkverify.theorem.instance import Instance
@@ -211,7 +220,7 @@ def _chosen(theorem: Theorem, options: Options) -> tuple[Family, Instance]:
         if not candidates:
             raise NtkVerifyError(f"theorem {theorem.id!r} has no instances: its claims are about expressions.")
         family = max(candidates, key=lambda one: draw_instances(one, 1, entropy=options.entropy)[0].width)
-    return family, given or draw_instances(family, 1, entropy=options.entropy)[0]
+    return theorem, family, given or draw_instances(family, 1, entropy=options.entropy)[0]
 
 
 def _with_claims(theorem: Theorem) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -10,9 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.fused.gpu_step import measured_step
 from ntkverify.execution.kernels.cuda_source import THREADS, cuda_source
+from ntkverify.execution.kernels.cuda_step_source import CudaStep, cuda_step_source
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Forward, Samples, check_weights
+from ntkverify.execution.step import MeasuredStep
 from ntkverify.execution.walking.array import ArrayExecutor
 
 
@@ -125,11 +129,11 @@ class GpuExecutor(ArrayExecutor):
     def vjp(self, weights: Any, frozen: Any, forward: Forward, vector: Any) -> Any:
         self._check_vector(vector)
         gradient = self.xp.empty((weights.shape[0], len(self.neuron.weights)))
-        self._sweep(weights, frozen, self._cotangents(forward, vector, weights.shape[0]), 0.0, gradient, add=False)
+        self._sweep(weights, frozen, self.cotangents(forward, vector, weights.shape[0]), 0.0, gradient, add=False)
         return gradient
 
     def step(self, weights: Any, frozen: Any, forward: Forward, eta: Any) -> Forward:
-        cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
+        cotangents = self.cotangents(forward, forward.residuals, weights.shape[0])
         return self._sweep(weights, frozen, cotangents, float(eta), None, add=True)
 
     def jacobian(self, weights: Any, frozen: Any = None) -> Any:
@@ -162,14 +166,8 @@ class GpuExecutor(ArrayExecutor):
             # scaled as if it were the whole network's
             yield chunk, rows * math.sqrt((chunk.stop - start) / m)
 
-    def _cotangents(self, forward: Forward, vector: Any, m: int) -> Any:
-        result = self.xp.zeros((self._features, self.samples.total))
-        for b, slopes in zip(self.samples.blocks, self.slopes(forward), strict=True):
-            for k, slope in enumerate(slopes):
-                result[k, b.rows] = slope * self._inverse_root(m) * vector[b.rows]
-        return result
-
-    def _sweep(self, weights: Any, frozen: Any, cotangents: Any, eta: float, gradient: Any, *, add: bool) -> Forward:
+    def _checked(self, weights: Any, frozen: Any) -> tuple[Any, Any]:
+        """The weights, if they are as the kernels read them."""
         weights, frozen = check_weights(self.neuron, weights, self._frozen(weights, frozen))
         for name, array in (("weights", weights), ("frozen", frozen)):
             if not (isinstance(array, self.xp.ndarray) and array.dtype == np.float64 and array.flags.c_contiguous):
@@ -177,9 +175,71 @@ class GpuExecutor(ArrayExecutor):
                     f"{name} must be a C-contiguous float64 CuPy array; "
                     f"pass cupy.ascontiguousarray({name}, dtype=float)"
                 )
+        return weights, frozen
+
+    def measured_step(
+        self,
+        weights: Any,
+        frozen: Any,
+        forward: Forward,
+        eta: Any,
+        *,
+        start: Any,
+        change: Any = None,
+        gram: bool = True,
+    ) -> MeasuredStep:
+        weights, frozen = self._checked(weights, frozen)
+        return measured_step(self, weights, frozen, forward, eta, start=start, change=change, gram=gram)
+
+    def measure(
+        self, weights: Any, frozen: Any, change: Any, cotangents: Any, eta: float, gradient: Any, partial: Any
+    ) -> None:
+        """Launch the kernel of `measured_step`; the arrays are its arguments."""
+        m = weights.shape[0]
+        self._measuring(
+            (-(-m // THREADS),),
+            (THREADS,),
+            (
+                weights,
+                frozen,
+                np.uint64(0) if change is None else change,
+                self._all_points,
+                cotangents,
+                self._sizes,
+                np.float64(eta),
+                gradient,
+                partial,
+                np.int64(m),
+                np.int64(self.samples.total),
+            ),
+        )
+
+    @functools.cached_property
+    def step_source(self) -> CudaStep:
+        """Text of the measured step."""
+        return cuda_step_source(self.neuron)
+
+    @functools.cached_property
+    def _measuring(self) -> Any:
+        return self._cupy.RawKernel(self.step_source.text, "measure", options=("--std=c++14",))
+
+    def contiguous(self, array: Any) -> Any:
+        """The array in float64, row by row, as the kernels read it."""
+        return self._cupy.ascontiguousarray(array, dtype=np.float64)
+
+    def cotangents(self, forward: Forward, vector: Any, m: int) -> Any:
+        """What the gradients of the features are multiplied by, (K, N)."""
+        result = self.xp.zeros((self._features, self.samples.total))
+        for b, slopes in zip(self.samples.blocks, self.slopes(forward), strict=True):
+            for k, slope in enumerate(slopes):
+                result[k, b.rows] = slope * self._inverse_root(m) * vector[b.rows]
+        return result
+
+    def _sweep(self, weights: Any, frozen: Any, cotangents: Any, eta: float, gradient: Any, *, add: bool) -> Forward:
+        weights, frozen = self._checked(weights, frozen)
         m, rows = weights.shape[0], self.samples.total
         blocks = -(-m // THREADS)
-        partial = self._partial(blocks, rows) if add else self.xp.empty((1,))
+        partial = self.partial(blocks, rows) if add else self.xp.empty((1,))
         nothing = np.uint64(0)  # a null pointer
         differentiate = cotangents is not None
         self._kernel(
@@ -207,10 +267,13 @@ class GpuExecutor(ArrayExecutor):
         total = partial.sum(axis=1).sum(axis=0) * self._inverse_root(m)
         return self._residuals_of(tuple(total[: len(b.block.features), b.rows] for b in self.samples.blocks))
 
-    def _partial(self, blocks: int, rows: int) -> Any:
-        """Zeros for the sums of every block of threads, in about as many groups as a group has blocks."""
+    def partial(self, blocks: int, rows: int, sums: int = 1) -> Any:
+        """Zeros for the sums of every block of threads, in about as many groups as a group has blocks.
+
+        Shape (groups, blocks, sums * K, rows).
+        """
         group = 1 << ((blocks - 1).bit_length() + 1) // 2
-        shape = (-(-blocks // group), group, self._features, rows)
+        shape = (-(-blocks // group), group, sums * self._features, rows)
         self._refuse(8 * math.prod(shape), f"adding {blocks * THREADS} neurons at {rows} samples")
         return self.xp.zeros(shape)
 

@@ -102,8 +102,19 @@ def moves_of(groups: Iterable[str], squares: Array, m: int) -> dict[str, Move]:
     }
 
 
-def beside(weights: Array, array: Array, name: str) -> Array:
-    """An array as compiled code reads it beside the weights, which checks no bounds."""
+def same_shape(weights: Any, array: Any, name: str) -> None:
+    """Refuse an array that lies beside the weights in compiled code, which checks no bounds, and is shorter.
+
+    Raises
+    ------
+    NtkVerifyError
+        If it has not their shape.
+    """
     if array.shape != weights.shape:
         raise NtkVerifyError(f"{name} must have the shape of the weights, {weights.shape}, not {array.shape}")
+
+
+def beside(weights: Array, array: Array, name: str) -> Array:
+    """An array as compiled code reads it beside the weights."""
+    same_shape(weights, array, name)
     return np.ascontiguousarray(array, dtype=np.float64)

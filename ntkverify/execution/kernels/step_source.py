@@ -78,10 +78,10 @@ def _step_source(neuron: Neuron, lanes: int, forms_gram: bool) -> StepSource:
     neuron = canonical(neuron)
     writer = _Writer(neuron, groups, lanes, forms_gram)
     text = HEADER + "\n".join(writer.lines()) + "\n"
-    return StepSource(text, lanes, max(map(_roundings, writer.after, neuron.blocks)), forms_gram)
+    return StepSource(text, lanes, max(map(roundings_of, writer.after, neuron.blocks)), forms_gram)
 
 
-def _roundings(code: Statements, block: Block) -> int:
+def roundings_of(code: Statements, block: Block) -> int:
     """Most roundings of a feature as the statements evaluate it."""
     found = []
     for value in code.outputs[: len(block.features)]:

@@ -64,7 +64,7 @@ def measured_step(
     for found in executor._in_order(part, chunks):
         total = found if total is None else walk.added(total, found)
     assert total is not None
-    moves = {name: _move(executor, squares, m) for name, squares in total.squares.items()}
+    moves = {name: move_of(executor, found, m) for name, found in total.squares.items()}
     return finished(
         executor,
         forward,
@@ -78,10 +78,21 @@ def measured_step(
     )
 
 
-def _move(executor: WalkingExecutor, squares: tuple[Any, ...], m: int) -> Move:
-    drift, drift_sum, norm, gradient, length = squares
+def move_of(executor: WalkingExecutor, squared: tuple[Any, ...], m: int) -> Move:
+    """The move of m neurons from what `squares` found."""
+    drift, drift_sum, norm, gradient, length = squared
     root = executor._square_root
     return Move(root(drift), root(drift_sum * executor._inverse_root(m) ** 2), root(norm), root(gradient), root(length))
+
+
+def squares(
+    executor: WalkingExecutor, places: tuple[int, ...], moved: Any, new: Any, steep: Any, change: Any
+) -> tuple[Any, Any, Any, Any, Any]:
+    """Largest and total squared drift, largest squared norm and gradient, total squared change of some neurons."""
+    lengths = [_total(array[:, i] * array[:, i] for i in places) for array in (moved, new, steep, change)]
+    drift, norm, gradient, length = lengths
+    most, total = executor._largest, executor._total
+    return most(drift), total(drift), most(norm), most(gradient), total(length)
 
 
 class _Walk:
@@ -142,13 +153,13 @@ class _Walk:
                 if arrays:
                     rows_of.append(executor._stack([executor._sum(array, 1) for array in arrays], 0))
         gram = self._gram(gradients) if self.with_gram else None
-        squares = {
-            name: self._squares(places, new - start[rows, :], new, steep, moved)
+        moved_by = {
+            name: squares(executor, places, new - start[rows, :], new, steep, moved)
             for name, places in executor.neuron.groups.items()
         }
         weights[rows, :] = new
         sums, majorants, linear, remainders = kept
-        return Part(sums, majorants, linear, remainders, gram, squares)
+        return Part(sums, majorants, linear, remainders, gram, moved_by)
 
     def _steepest(self, gradients: list[list[list[Any]]]) -> Any:
         """J^T r of these neurons, (c, p)."""
@@ -176,20 +187,13 @@ class _Walk:
             result = product if result is None else result + product
         return result
 
-    def _squares(self, places: tuple[int, ...], moved: Any, new: Any, steep: Any, change: Any) -> tuple[Any, ...]:
-        executor = self.executor
-        lengths = [_total(array[:, i] * array[:, i] for i in places) for array in (moved, new, steep, change)]
-        drift, norm, gradient, length = lengths
-        most, total = executor._largest, executor._total
-        return most(drift), total(drift), most(norm), most(gradient), total(length)
-
     def added(self, one: Part, other: Part) -> Part:
         """Two parts as one; sums over chunks are added in the order of the chunks."""
         larger = self.executor.larger
-        squares = {}
+        moved_by = {}
         for name, a in one.squares.items():
             b = other.squares[name]
-            squares[name] = (
+            moved_by[name] = (
                 larger(a[0], b[0]), a[1] + b[1], larger(a[2], b[2]), larger(a[3], b[3]), a[4] + b[4]
             )  # fmt: skip
         summed: dict[str, list[Any]] = {
@@ -197,7 +201,7 @@ class _Walk:
             for name in ("sums", "majorants", "linear", "remainders")
         }
         gram = one.gram + other.gram if self.with_gram else None
-        return Part(**summed, gram=gram, squares=squares)
+        return Part(**summed, gram=gram, squares=moved_by)
 
 
 def _total(terms: Any) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging import statistics
-from ntkverify.judging.case import Trial
+from ntkverify.judging.case import Trial, asked
 from ntkverify.judging.quantifiers.population import Decision, OfPopulation
 from ntkverify.judging.rates import upwards
 from ntkverify.judging.verdict import Status
@@ -43,9 +43,13 @@ class InLaw(OfPopulation):
         within = float(np.mean([float(trial.value(self.within)) for trial in trials]))
         if not within > 0:
             raise NtkVerifyError(f"{self.name}: the allowed distance is {within:g} on the instances; make it positive.")
-        return by_distance(
-            statistics.distance_from(sample, self.cdf), within, refute=refute, confirm=confirm, tolerated=tolerated
+        seen: statistics.Distance = asked(
+            f"the distribution function of claim {trials[0].case.claim.name!r}",
+            lambda cdf: statistics.distance_from(sample, cdf),
+            self.cdf,
+            place=self.cdf,
         )
+        return by_distance(seen, within, refute=refute, confirm=confirm, tolerated=tolerated)
 
 
 def by_distance(

@@ -31,16 +31,13 @@ share_gram, share_flips, share_branch, share_trunk = symbols(
     "share_gram share_flips share_branch share_trunk", positive=True
 )
 SHARES = (share_gram, share_flips, share_branch, share_trunk)
-#: a split of the slack; zeta, the slack of the flip counts, goes with the instance: fewer samples, rarer flips
-SPLIT: Mapping[sympy.Symbol, Any] = {
-    tau: Rational(1, 4),
-    sigma: Rational(1, 4),
-    theta: Rational(1, 100),
-    share_gram: Rational(3, 5),
-    share_flips: Rational(1, 5),
-    share_branch: Rational(1, 10),
-    share_trunk: Rational(1, 10),
-}
+
+
+def split(**parts: Any) -> Mapping[sympy.Symbol, Any]:
+    """A split of the slack: a number for each of tau, sigma, zeta, theta and the four shares."""
+    return {symbol: parts[symbol.name] for symbol in (tau, sigma, zeta, theta, *SHARES)}
+
+
 #: splits that the worst case of the contraction is tried at
 SPLITS = ({tau: Rational(1, 4), sigma: Rational(1, 4)}, {tau: Rational(1, 3), sigma: Rational(1, 8)})
 
@@ -128,13 +125,15 @@ class OperatorBalls(Part):
     def _widths(self) -> dict[Any, int]:
         return {}
 
-    def width(self, functions: int, queries: int, *, units: int, scale: float, slack: Any) -> int:
+    def width(
+        self, functions: int, queries: int, *, units: int, scale: float, split: Mapping[sympy.Symbol, Any]
+    ) -> int:
         """The least even width that meets every requirement for orthonormal samples, C = 1 and delta = 1/10."""
-        key = functions, queries, units, scale, slack
+        key = functions, queries, units, scale, *split.values()
         if key not in self._widths:
             known = operators.spectra(np.eye(functions), np.eye(queries), scale)
             sizes = {n: functions * queries, n_1: functions, n_2: queries, p: units, alpha: scale}
-            found = self.chain.width({**known, **sizes, C: 1, delta: Rational(1, 10), **SPLIT, zeta: slack}).width
+            found = self.chain.width({**known, **sizes, C: 1, delta: Rational(1, 10), **split}).width
             self._widths[key] = found + found % 2
         return self._widths[key]
 
@@ -181,26 +180,29 @@ class OperatorBalls(Part):
 
         @self.lemma("|b_r(u_i)(0)| <= beta for all r, i", holds=sure(share_branch), bound=self.beta, on=on)
         def branch_bounded(run: Any) -> Any:
-            return abs(run.branch_values).max()
+            return run.beta
 
         @self.lemma("relu(w_r . y_j)(0) <= gamma for all r, j", holds=sure(share_trunk), bound=self.gamma, on=on)
         def trunk_bounded(run: Any) -> Any:
-            return np.maximum(run.trunk_arguments, run.number(0)).max()
+            return run.gamma
 
-    def inside(self, run: Any) -> Any:
-        """Per step, whether weights are in their balls, while features are bounded and few neurons near switching."""
-        stays = (run.of_group("drift", "trunk") <= run.R) & (run.of_group("drift", "branch") <= run.S)
-        start = (
-            (abs(run.branch_values).max() <= run.evaluate(self.beta))
-            & (np.maximum(run.trunk_arguments, run.number(0)).max() <= run.evaluate(self.gamma))
+    def start_is_inside(self, run: Any) -> bool:
+        """Whether features are bounded and few neurons near switching."""
+        return bool(
+            (run.beta <= run.evaluate(self.beta))
+            & (run.gamma <= run.evaluate(self.gamma))
             & (run.trunk_near(run.R) <= run.near)
             & (run.branch_near(run.S / np.sqrt(run.p)) <= run.near_unit)
         )
-        return stays & bool(start)
 
-    def within(self, *, on: Any) -> None:
-        """What the balls bound: the change of both Gram matrices, and I_1."""
-        for group, letter in (("trunk", "H"), ("branch", "H~")):
+    def inside(self, run: Any) -> Any:
+        """The same, per step, while weights are in their balls."""
+        stays = (run.of_group("drift", "trunk") <= run.R) & (run.of_group("drift", "branch") <= run.S)
+        return stays & self.start_is_inside(run)
+
+    def within(self, *, on: Any, carried_on: Any) -> None:
+        """What the balls bound: the change of both Gram matrices, at the edge of the balls too, and I_1."""
+        for group, letter, own, other in (("trunk", "H", self.R, self.S), ("branch", "H~", self.S / sqrt(p), self.R)):
             self.lemma(
                 f"in the balls ||{letter}(k) - {letter}(0)||_F <= {group}_change",
                 holds=always,
@@ -209,6 +211,15 @@ class OperatorBalls(Part):
                 given=self.inside,
                 error=gram_rounding,
             )(_of_group(group))
+            self.lemma(
+                f"carried across by the radius of its ball, features grown: ||{letter}' - {letter}(0)||_F "
+                f"<= {group}_change",
+                holds=always,
+                bound=self.changes[group],
+                on=carried_on,
+                given=self.start_is_inside,
+                error=lambda run: run.n * run.m * run.d * ULP * run.initial_grams["trunk"].max(),
+            )(_carried(group, own, other))
 
         @self.lemma(
             "in the balls ||I_1(k)|| <= remainder eta ||r(k)||",
@@ -224,6 +235,10 @@ class OperatorBalls(Part):
 
 def _of_group(group: str) -> Any:
     return lambda run: run.gram_drift_of(group)
+
+
+def _carried(group: str, radius: Any, reach: Any) -> Any:
+    return lambda run: run.carried(group, run.evaluate(radius), run.evaluate(reach))
 
 
 def gram_rounding(run: Any) -> Any:

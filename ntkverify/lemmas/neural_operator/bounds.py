@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from sympy import sqrt
 
 from ntkverify.glossary import m, n
-from ntkverify.instances import Draw, generator, unit_inputs
+from ntkverify.instances import generator, unit_inputs
 from ntkverify.lemmas.rounding import ULP
-from ntkverify.problems.operator import problem_limit
+from ntkverify.problems.neural_operator.limits import LimitFactors, limit_factors
 from ntkverify.symbolic.constants.derived import Derived, derived
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
@@ -85,19 +85,33 @@ def remainder(beta: Expr, gamma: Expr, near_trunk: Expr, near_branch: Expr, R: E
 # -- instances --------------------------------------------------------------------------------------------------------
 
 
+def _factors(functions: Any, queries: Any) -> LimitFactors:
+    return limit_factors(("relu", None, functions.shape[1], queries.shape[1]), functions, {"data": queries})
+
+
 def spectra(functions: Any, queries: Any, scale: float = 1.0) -> dict[sympy.Symbol, float]:
     """Least eigenvalues and sum of the norms of both limits, by symbol."""
-    functions, queries = np.asarray(functions, dtype=float), np.asarray(queries, dtype=float)
-    limit = problem_limit("relu", None, functions.shape[1], queries.shape[1])
-    branch = [np.linalg.eigvalsh(x) for x in (limit.branch.covariance(functions), limit.branch.matrix(functions))]
-    trunk = [np.linalg.eigvalsh(x) for x in (limit.trunk.matrix(queries), limit.trunk.covariance(queries))]
-    low, other = (scale**2 * float(b[0] * t[0]) for b, t in zip(branch, trunk, strict=True))
-    norms = sum(scale**2 * float(b[-1] * t[-1]) for b, t in zip(branch, trunk, strict=True))
+    factors = _factors(np.asarray(functions, dtype=float), np.asarray(queries, dtype=float))
+    (low, high), (other, highest) = (factors.ends(twin=twin) for twin in (False, True))
+    low, other, norms = (scale**2 * float(x) for x in (low, other, high + highest))
     return {lambda_trunk: low, lambda_branch: other, Lambda: low + other, norm_sum: norms}
 
 
+def slowest(functions: Any, queries: Any) -> Any:
+    """Targets (n_1, n_2) along the slowest direction of H^inf plus its twin, the largest of them 1.
+
+    No faster direction lends its rate to a loss that starts there, and no targets up to 1 are farther from 0 there.
+    """
+    functions, queries = np.asarray(functions, dtype=float), np.asarray(queries, dtype=float)
+    factors = _factors(functions, queries)
+    matrix = np.kron(factors.branch_covariance, factors.trunk_gram)
+    matrix += np.kron(factors.branch_gram, factors.trunk_covariance)
+    vector = np.linalg.eigh(matrix)[1][:, 0]
+    return (vector / vector[np.argmax(abs(vector))]).reshape((len(functions), len(queries)))
+
+
 def instance(
-    draw: Draw,
+    draw: Any,
     *,
     theorem: Theorem,
     eta_max: Expr,
@@ -106,19 +120,21 @@ def instance(
     fraction: float = 1.0,
     functions: Any = None,
     queries: Any = None,
+    values: Any = None,
     units: int | None = None,
     scale: float = 1.0,
 ) -> Instance:
     """Up to three unit functions and queries in up to three dimensions unless they are given; targets in [-1, 1].
 
-    The step is `fraction` of the largest.
+    The step is `fraction` of the largest. Nothing is drawn where functions, queries, values and units are given.
     """
     if functions is None:
         functions = unit_inputs(draw, draw(st.integers(1, 3)), draw(st.integers(2, 3)))
     if queries is None:
         queries = unit_inputs(draw, draw(st.integers(1, 3)), draw(st.integers(2, 3)))
     units = draw(st.sampled_from([1, 2, 4])) if units is None else units
-    values = generator(draw).uniform(-1, 1, (len(functions), len(queries)))
+    if values is None:
+        values = generator(draw).uniform(-1, 1, (len(functions), len(queries)))
     return Instance(
         data={"functions": functions, "queries": queries, "values": values},
         parameters={"p": units, **({} if scale == 1 else {"alpha": scale})},

@@ -1,4 +1,4 @@
-"""Many networks of one width at their start: the same quantity of each, for laws over the draw of the weights."""
+"""Many networks of one width, at their start or trained: the same quantity of each, for laws over their draws."""
 
 from __future__ import annotations
 
@@ -62,6 +62,16 @@ class BatchRun(FullNetworkRun):
         """K(0)_pq of every network, (networks,)."""
         return self.over_networks("kernel entries", self.kernel_samples)[:, 0]
 
+    @functools.cached_property
+    def paths(self) -> tuple[Any, Any, Any]:
+        """r(0), K(0)_pq and, after the instance's steps of gradient descent, K(T)_pq of every network.
+
+        Arrays (networks, N), (networks,) and (networks,), the last not finite where steps diverge; the weights are
+        drawn once for all three.
+        """
+        kept = self.shared(f"paths {self.kind}", lambda: self._swept(self.samples, self.kernel_samples, train=True))
+        return kept[:, :-2], kept[:, -2], kept[:, -1]
+
     def limit_entries(self, count: int, *, seed: int = 0) -> Array:
         """`count` independent draws of the limit of K(0)_pq: of sums that are the Gaussian field, and kernel at limit.
 
@@ -110,23 +120,29 @@ class BatchRun(FullNetworkRun):
         wide = self.instance.width * self.networks * samples.total >= WORTH_COMPILING_BATCHES
         return executor_of(samples, backend="cpu" if wide else "array")
 
-    def _swept(self, samples: Samples) -> Any:
-        executor, width = self.executor_at(samples), self.instance.width
-        held = max(1, HELD // (width * len(samples.neuron.weights)))
+    def _swept(self, *groups: Samples, train: bool = False) -> Any:
+        """The residuals of all groups of samples of every network; with `train`, the last group's again after it."""
+        executors, width = [self.executor_at(samples) for samples in groups], self.instance.width
+        neuron, step = groups[0].neuron, self.eta.arb if self.is_exact else self.eta
+        held = max(1, HELD // (width * len(neuron.weights)))
         found = []
         for first in range(0, self.networks, held):
             count = min(held, self.networks - first)
-            weights = np.empty((count, width, len(samples.neuron.weights)))
+            weights = np.empty((count, width, len(neuron.weights)))
 
             def fill(j: int, weights: Any = weights, first: int = first) -> None:
                 seed = self.instance.weight_seed
-                weights[j] = weights_of_block(samples.neuron, seed, first + j, width)[0]
+                weights[j] = weights_of_block(neuron, seed, first + j, width)[0]
 
             for _ in in_order(fill, list(range(count))):
                 pass
-            moved = self._moved(executor, weights)
-            kept = executor.descend(moved, None, 0.0, steps=0)
-            found.append(executor.to_host(kept)[:, 0])
+            moved = self._moved(executors[0], weights)
+            kept = [e.to_host(e.descend(moved, None, 0.0, steps=0))[:, 0] for e in executors]
+            if train:
+                with np.errstate(all="ignore"):  # where steps are too long, numbers overflow and say so
+                    executors[0].descend(moved, None, step, steps=self.steps)
+                    kept.append(executors[-1].to_host(executors[-1].descend(moved, None, 0.0, steps=0))[:, 0])
+            found.append(np.concatenate(kept, axis=1))
         return self.numbers(np.concatenate(found))
 
 

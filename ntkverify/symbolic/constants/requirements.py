@@ -150,13 +150,14 @@ def _last_step(low: int, high: int, holds: Callable[[int], bool]) -> int:
 
 def holds(requirement: Requirement, values: Mapping[sympy.Symbol, Any]) -> bool:
     """Whether ``left <= right`` at exact values, decided with 50 digits; a tie counts as holding only if exact."""
-    left, right = requirement.left.subs(values), requirement.right.subs(values)
-    missing = (right - left).free_symbols
+    left, right = requirement.left, requirement.right
+    missing = (left.free_symbols | right.free_symbols) - set(values)
     if missing:
         raise NtkVerifyError(
             f"requirement {requirement.name!r} needs a value for {', '.join(sorted(map(str, missing)))}."
         )
-    sides = left.evalf(DIGITS), right.evalf(DIGITS)
+    # numbers go in while evaluating: sympy takes several times as long to write them into the expression first
+    sides = left.evalf(DIGITS, subs=values), right.evalf(DIGITS, subs=values)
     if not all(side.is_extended_real and side is not sympy.nan for side in sides):
         return False
     if not all(side.is_finite for side in sides):
@@ -164,4 +165,4 @@ def holds(requirement: Requirement, values: Mapping[sympy.Symbol, Any]) -> bool:
     # relative to the two sides: a failure probability of 1e-80 is compared as carefully as a width of 1e80
     if abs(sides[1] - sides[0]) > _TIE * max(abs(sides[0]), abs(sides[1])):
         return bool(sides[1] > sides[0])
-    return bool(sympy.simplify(right - left) == 0)
+    return bool(sympy.simplify((right - left).subs(values)) == 0)

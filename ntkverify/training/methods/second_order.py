@@ -1,8 +1,9 @@
-"""Second-order training by N x N systems: natural gradient, Levenberg-Marquardt."""
+"""Second-order training: natural gradient by N x N systems, Levenberg-Marquardt by the smaller of N x N and P x P."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,38 @@ class NaturalGradient:
         }
 
 
+class _Damped:
+    """``(J^T J + lam)^-1 J^T = J^T (J J^T + lam)^-1`` at a moment, by whichever of the two matrices is smaller."""
+
+    def __init__(self, at: Snapshot) -> None:
+        self._at = at
+        self._is_wide = math.prod(at.weights.shape) >= len(at.forward.residuals)
+        if self._is_wide:
+            self._matrix = at.executor.to_host(at.gram)
+        else:
+            rows = at.executor.to_host(at.jacobian)
+            self._matrix = rows.T @ rows
+        self._factor: Any = None
+
+    def damp(self, damping: float) -> bool:
+        """Factor the matrix with this lam; False where that is below its rounding."""
+        try:
+            self._factor = scipy.linalg.cho_factor(self._matrix + damping * np.eye(len(self._matrix)), lower=True)
+        except scipy.linalg.LinAlgError:
+            return False
+        return True
+
+    def solve(self, residuals: Any) -> Any:
+        """What it makes of residuals, in the shape of the weights."""
+        at, executor = self._at, self._at.executor
+        if self._is_wide:
+            solution = scipy.linalg.cho_solve(self._factor, executor.to_host(residuals))
+            return executor.vjp(at.weights, at.frozen, at.forward, executor.from_host(solution))
+        downhill = executor.to_host(executor.vjp(at.weights, at.frozen, at.forward, residuals))
+        solution = scipy.linalg.cho_solve(self._factor, downhill.reshape(-1))
+        return executor.from_host(solution.reshape(downhill.shape))
+
+
 class LevenbergMarquardt:
     """Levenberg-Marquardt with geodesic acceleration; see `levenberg_marquardt`."""
 
@@ -85,24 +118,22 @@ class LevenbergMarquardt:
         """The step that is accepted, bent where that is no worse."""
         executor, forward, w, frozen = at.executor, at.forward, at.weights, at.frozen
         check_finite(executor, forward, at.step)
-        gram = executor.to_host(at.gram)
+        system = _Damped(at)
         gradient = executor.gradient(w, frozen, forward)
         while True:
-            factor = scipy.linalg.cho_factor(gram + self.damping * np.eye(len(gram)), lower=True)
-            # (J^T J + lam)^-1 J^T = J^T (J J^T + lam)^-1 keeps the system N x N
-            solution = scipy.linalg.cho_solve(factor, executor.to_host(forward.residuals))
-            v = -executor.vjp(w, frozen, forward, executor.from_host(solution))
-            predicted = executor.dot(v, self.damping * v - gradient)
-            trial = executor.forward(w + v, frozen)
-            gain = 2 * float(forward.loss - trial.loss) / predicted if predicted > 0 else 0.0
-            if gain >= self.accept and predicted > 0:
-                break
+            if system.damp(self.damping):
+                v = -system.solve(forward.residuals)
+                predicted = executor.dot(v, self.damping * v - gradient)
+                trial = executor.forward(w + v, frozen)
+                gain = 2 * float(forward.loss - trial.loss) / predicted if predicted > 0 else 0.0
+                if gain >= self.accept and predicted > 0:
+                    break
             self.damping *= 2
             if self.damping > self.most_damping:
                 self._stopped = "stalled: no damping below the largest gave a step that is accepted"
                 raise Stopped
         if self.acceleration:
-            bent, loss = self._bent(at, factor, v)
+            bent, loss = self._bent(at, system, v)
             if bent is not None and loss <= float(trial.loss):
                 v, gain = bent, 2 * (float(forward.loss) - loss) / predicted
         self._dampings.append(self.damping)
@@ -110,15 +141,13 @@ class LevenbergMarquardt:
         self.damping = max(self.damping / 3, 1 / self.most_damping)
         return v
 
-    def _bent(self, at: Snapshot, factor: Any, v: Any) -> tuple[Any, float]:
+    def _bent(self, at: Snapshot, system: _Damped, v: Any) -> tuple[Any, float]:
         """The accelerated step and its loss; none where the acceleration is too long."""
         executor, w, frozen = at.executor, at.weights, at.frozen
         if self._second is None:
             self._second = executor.for_neuron(directional_neuron(executor.neuron, 2))
         along = v if frozen is None else executor.concatenate([frozen, v], axis=1)
-        curvature = self._second.forward(w, along).residuals
-        solution = scipy.linalg.cho_solve(factor, executor.to_host(curvature))
-        a = -executor.vjp(w, frozen, at.forward, executor.from_host(solution))
+        a = -system.solve(self._second.forward(w, along).residuals)
         if 4 * executor.dot(a, a) > self.acceleration**2 * executor.dot(v, v):
             return None, 0.0
         # what is taken is what was tried: where the curvature misleads, the plain step stays

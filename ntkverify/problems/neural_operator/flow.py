@@ -10,11 +10,11 @@ import numpy as np
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.problems.operator import OperatorRun
+from ntkverify.problems.neural_operator.run import OperatorRun
 from ntkverify.training import Trajectory
 
 #: steps of the Runge-Kutta method between two kept times
-SUBSTEPS = 4
+SUBSTEPS = 2
 
 
 class OperatorFlowRun(OperatorRun):
@@ -26,7 +26,7 @@ class OperatorFlowRun(OperatorRun):
 
     @functools.cached_property
     def trajectory(self) -> Trajectory:
-        """Residuals, Gram matrices and drift of both groups at the kept times."""
+        """Residuals, Gram matrices and drift of both groups at the kept times, gradients at all but the last."""
         return self.shared(f"flow {self.kind}", self._integrate)
 
     def _integrate(self) -> Trajectory:
@@ -45,22 +45,28 @@ class OperatorFlowRun(OperatorRun):
         executor, h = self.executor, float(self.eta) / substeps
         w, frozen = (executor.copy(self._moved(executor, part)) for part in (self.weights, self.frozen))
         start = executor.copy(w)
-        kept: dict[str, list[Any]] = {"residuals": [], "grams": [], "drift of trunk": [], "drift of branch": []}
+        kept: dict[str, list[Any]] = {"residuals": [], "grams": []}
 
         def slope(at: Any) -> Any:
             return -executor.gradient(at, frozen, executor.forward(at, frozen))
 
+        def largest(weights: Any, name: str) -> None:
+            host = executor.to_host(weights)
+            for group, places in self.neuron.groups.items():
+                found = np.linalg.norm(host[:, list(places)], axis=1).max()
+                kept.setdefault(f"{name} of {group}", []).append(found)
+
         for k in range(self.steps + 1):
-            for _ in range(substeps if k else 0):
+            for number in range(substeps if k else 0):
                 one = slope(w)
+                if number == 0:
+                    largest(one, "gradients")
                 two = slope(w + (h / 2) * one)
                 three = slope(w + (h / 2) * two)
                 w = w + (h / 6) * (one + 2 * two + 2 * three + slope(w + h * three))
-            moved = executor.to_host(w - start)
             kept["residuals"].append(executor.to_host(executor.residuals(w, frozen)))
             kept["grams"].append(executor.to_host(executor.gram(w, frozen)))
-            for group, places in self.neuron.groups.items():
-                kept[f"drift of {group}"].append(np.linalg.norm(moved[:, list(places)], axis=1).max())
+            largest(w - start, "drift")
         arrays = {name: np.array(values) for name, values in kept.items()}
         return arrays.pop("residuals"), arrays
 
@@ -71,5 +77,5 @@ class OperatorFlowRun(OperatorRun):
 
 
 def operator_flow(**options: Any) -> Callable[..., OperatorFlowRun]:
-    """What ``run=`` of a family of instances takes; options as for `ntkverify.problems.operator.operator`."""
+    """What ``run=`` of a family of instances takes; options as for `operator`."""
     return functools.partial(OperatorFlowRun, **options)

@@ -7,8 +7,8 @@ import pytest
 from simulated_cupy import COMPILER, simulated_cupy
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem
-from ntkverify.problems.operator import operator
-from ntkverify.problems.operator_flow import operator_flow
+from ntkverify.problems.neural_operator.flow import operator_flow
+from ntkverify.problems.neural_operator.run import operator
 from ntkverify.problems.pinn import heat_equation
 from ntkverify.symbolic.limit.limits import limit_gram
 

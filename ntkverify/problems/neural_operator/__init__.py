@@ -1,0 +1,1 @@
+"""Shallow neural operators trained in branch and trunk: their limits, gradient descent, gradient flow."""
