@@ -12,7 +12,7 @@ import numpy as np
 import sympy
 
 from ntkverify.data.claims import ClaimsAt, claims_at
-from ntkverify.data.cost import Cost, count_in_words, estimated_cost
+from ntkverify.data.cost import Cost, cost_of_start, count_in_words, estimated_cost
 from ntkverify.data.files import Data, read_data, unit_rows
 from ntkverify.data.limit import LimitSpectrum, enclosed_rate, limit_spectrum, refuse_singular
 from ntkverify.data.roles import blocks_of, contraction_of, family_at, split_at
@@ -310,6 +310,8 @@ class TheoremAt:
     @property
     def steps(self) -> int:
         """Steps of a run: what was asked for, or what the rate needs, at most `MOST_STEPS`."""
+        if not self.step:
+            return 0
         if self._asked_steps:
             return int(self._asked_steps)
         needed = self.steps_to() if self.contracts else self.drawn.steps
@@ -324,6 +326,8 @@ class TheoremAt:
         """What one run takes here, by default until the guaranteed loss is at 1e-6; None where nothing is trained."""
         if not hasattr(type(self._at_rest), "trajectory"):
             return None
+        if not self.step:  # the theorem speaks of a network as it is drawn
+            return cost_of_start(self.run_of, self.instance)
         wanted = steps or self.steps_to() or self.steps
         return estimated_cost(self.run_of, replace(self.instance, steps=wanted))
 

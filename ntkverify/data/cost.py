@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ntkverify.execution.backends import fastest_backend
+from ntkverify.execution.draw import BLOCK
 from ntkverify.execution.machine.memory import free_memory
 from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.theorem.instance import Instance
@@ -100,6 +101,29 @@ def estimated_cost(make: Callable[..., Any], instance: Instance) -> Cost:
         memory=memory_of(sample, instance.width),
         seconds=scale * (start + instance.steps * step),
         backend=backend,
+    )
+
+
+def cost_of_start(make: Callable[..., Any], instance: Instance) -> Cost:
+    """What measuring a network as it is drawn takes: a sweep block by block, which holds no more than a block."""
+    sample = make(instance)
+    tried = min(max(64, instance.width), BLOCK)
+    tried += tried % 2
+
+    def seconds(seed: int) -> float:
+        run = make(replace(instance, width=tried, steps=0, seed=seed))
+        started = time.perf_counter()
+        with one_blas_thread():
+            _ = run.at_start
+        return time.perf_counter() - started
+
+    seconds(1)
+    return Cost(
+        width=instance.width,
+        steps=0,
+        memory=memory_of(sample, min(instance.width, BLOCK)),
+        seconds=min(seconds(seed) for seed in (2, 3)) * max(1.0, instance.width / tried),
+        backend=sample.backend,
     )
 
 

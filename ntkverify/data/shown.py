@@ -56,7 +56,8 @@ def rows_of(at: Any, *, with_cost: bool = True) -> list[Row]:
     if cost is not None:
         fits = "" if cost.fits else f"but {bytes_in_words(free_memory())} are free"
         found.append(("memory", bytes_in_words(cost.memory), fits))
-        how = f"about, for {cost.steps:,} steps of {count_in_words(cost.width)} neurons on {cost.backend!r} here"
+        what = f"{cost.steps:,} steps" if cost.steps else "one draw"
+        how = f"about, for {what} of {count_in_words(cost.width)} neurons on {cost.backend!r} here"
         found.append(("time", seconds_in_words(cost.seconds), how))
     return found
 

@@ -227,3 +227,18 @@ def test_a_theorem_that_trains_nothing_is_refused(tmp_path):
     path.write_text(text)
     with pytest.raises(NtkVerifyError, match="trains no network, so that it says nothing at data of yours"):
         load_theorem(path).at(TWO)
+
+
+def test_a_theorem_about_the_start_takes_one_draw():
+    """Nothing is trained, so that there is no step; a wide network costs a sweep and no memory."""
+    theorem = load_theorem(THEOREMS / "initial_gram_pinn.py")
+    at = theorem.at({"interior": [[0.2, 0.3], [0.8, 0.7]], "boundary": [[0.0, 0.5]]})
+    assert at.largest_step is None
+    assert at.step == at.steps == 0
+    cost = at.cost()
+    assert cost.width == at.prescribed_width > 2**16
+    assert cost.steps == 0
+    assert cost.memory < 2**24
+    assert any(line.startswith("time") and "one draw of" in line for line in at.lines())
+    report = at.check(draws=1)
+    assert not any(v.status == "violated" for v in report.within)
