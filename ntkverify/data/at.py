@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import sympy
 from ntkverify.data.claims import ClaimsAt, claims_at
 from ntkverify.data.cost import Cost, cost_of_start, count_in_words, estimated_cost
 from ntkverify.data.files import Data, read_data, unit_rows
+from ntkverify.data.hypotheses import SMALL, Met, Prescribed, least_width, margins_of
 from ntkverify.data.limit import LimitSpectrum, enclosed_rate, limit_spectrum, refuse_singular
 from ntkverify.data.roles import blocks_of, contraction_of, family_at, split_at
 from ntkverify.errors import NtkVerifyError
@@ -30,49 +31,6 @@ TARGET = 1e-6
 MOST_STEPS = 100
 #: draws of the weights that claims about every draw are put to
 DRAWS = 10
-_SMALL = 2  # a network that is asked for what does not depend on it; even, for neurons in pairs
-
-
-@dataclass(frozen=True)
-class Met:
-    """An assumption at given data.
-
-    Parameters
-    ----------
-    name : str
-        The assumption.
-    margin : float
-        At least 0 where it is met; NaN where it can't be told beforehand.
-    why : str
-        Why not.
-    """
-
-    name: str
-    margin: float
-    why: str = ""
-
-    @property
-    def fails(self) -> bool:
-        """Whether it is known to be missed."""
-        return self.margin < 0
-
-    @property
-    def words(self) -> str:
-        """Met, missed by how much, or open."""
-        if math.isnan(self.margin):
-            return self.why
-        if self.fails:
-            return f"missed by {-self.margin:.3g}"
-        return "met, with equality to rounding" if self.margin < 1e-9 else f"met, {self.margin:.3g} to spare"
-
-
-@dataclass(frozen=True)
-class Prescribed:
-    """A width that the theorem prescribes, and the split of the slack that it belongs to."""
-
-    split: str
-    width: int
-    parameters: Mapping[str, float]
 
 
 class TheoremAt:
@@ -186,7 +144,7 @@ class TheoremAt:
     @functools.cached_property
     def _at_rest(self) -> Any:
         """A run that is asked for what no draw of the weights enters."""
-        return self.run_of(self._instance(self.given_parameters, width=_SMALL, step=self.drawn.step or 1.0))
+        return self.run_of(self._instance(self.given_parameters, width=SMALL, step=self.drawn.step or 1.0))
 
     @functools.cached_property
     def limit(self) -> LimitSpectrum | None:
@@ -214,7 +172,7 @@ class TheoremAt:
 
         def unfit(step: float) -> tuple[int, bool]:
             """A supremum that is not reached fails an assumption, or makes the guaranteed loss zero at once."""
-            missed = sum(met.fails for met in self._margins(self.given_parameters, _SMALL, step))
+            missed = sum(met.fails for met in self._margins(self.given_parameters, SMALL, step))
             return missed, self._contraction(step) == 0
 
         return min(candidates, key=unfit)
@@ -229,7 +187,11 @@ class TheoremAt:
     def _prescribed(self, split: str) -> Prescribed:
         if split not in self._known:
             parameters = {**self.given_parameters, **(split_at(self.whole, split, self._values) if split else {})}
-            self._known[split] = Prescribed(split, self._least_width(parameters), parameters)
+            width = least_width(
+                self.whole.roles.width,
+                lambda m: self.run_of(self._instance(parameters, width=m, step=self.step)),
+            )
+            self._known[split] = Prescribed(split, width, parameters)
         return self._known[split]
 
     @property
@@ -239,16 +201,6 @@ class TheoremAt:
         symbols = self.whole.expand(role).free_symbols | {sympy.Symbol("limit_norm", positive=True)}
         values = {s: getattr(self._at_rest, str(s)) for s in symbols if str(s) not in self._free}
         return {s: float(v) if isinstance(v, float | np.floating) else int(v) for s, v in values.items()}
-
-    def _least_width(self, parameters: Mapping[str, float]) -> int:
-        width = _SMALL
-        for _ in range(200):  # one that grows with itself is a fixed point
-            run = self.run_of(self._instance(parameters, width=width, step=self.step))
-            wanted = math.ceil(float(run.evaluate(self.whole.roles.width)))
-            if wanted <= width:
-                return width
-            width = wanted
-        return width
 
     @property
     def _split(self) -> Prescribed | None:
@@ -295,7 +247,7 @@ class TheoremAt:
     def _contraction(self, step: float) -> float | None:
         if self._contracting is None:
             return None
-        run = self.run_of(self._instance(self.given_parameters, width=_SMALL, step=step))
+        run = self.run_of(self._instance(self.given_parameters, width=SMALL, step=step))
         return float(run.evaluate(self._contracting[1]))
 
     def steps_to(self, share: float = TARGET) -> int | None:
@@ -332,19 +284,9 @@ class TheoremAt:
         return estimated_cost(self.run_of, replace(self.instance, steps=wanted))
 
     def _margins(self, parameters: Mapping[str, float], width: int, step: float) -> list[Met]:
-        """Margins of all assumptions; NaN for those that measure a network, which a wide one is too dear for."""
-        found = []
-        for name, assumption in self.whole.assumptions.items():
-            small, run = (self.run_of(self._instance(parameters, width=m, step=step, steps=1)) for m in (_SMALL, width))
-            try:
-                with np.errstate(all="ignore"):
-                    _ = assumption.margin(small)
-                    measures = small.has_measured or "trajectory" in vars(small)
-                    margin = math.nan if measures else float(assumption.margin(run))
-                found.append(Met(name, margin, "decided by each run"))
-            except NtkVerifyError as refusal:  # it speaks of data or parameters that are not there
-                found.append(Met(name, math.nan, str(refusal)))
-        return found
+        return margins_of(
+            self.whole, lambda m: self.run_of(self._instance(parameters, width=m, step=step, steps=1)), width
+        )
 
     @functools.cached_property
     def assumptions(self) -> list[Met]:
