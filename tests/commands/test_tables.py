@@ -107,15 +107,17 @@ def test_check_foretells_what_it_took_the_last_time(call, here):
     from ntkverify.commands.checking.kept import kept, seconds_of
 
     path = here / "theorems" / "small.py"
-    assert seconds_of(path, profile="quick") is None
+    assert seconds_of(path, profile="quick") == {}
     call("check", "--kind", "control")
     call("check", "--kind", "conclusion")
     known = seconds_of(path, profile="quick")
     assert set(known) == {"eight over m is at most one", "squares sum to a third of n"}
-    assert seconds_of(path, profile="ci") is None
+    assert set(seconds_of(path, profile="quick", kind="control")) == {"squares sum to a third of n"}
+    assert set(seconds_of(path, profile="quick", claims=["EIGHT"])) == {"eight over m is at most one"}
+    assert seconds_of(path, profile="ci") == {}
     path.write_text(path.read_text() + "\n")
     assert kept(path)["changed"]
-    assert seconds_of(path, profile="quick") is None
+    assert seconds_of(path, profile="quick") == {}
 
 
 class TestNext:
