@@ -14,7 +14,7 @@ import sympy
 from ntkverify.data.claims import ClaimsAt, claims_at
 from ntkverify.data.cost import Cost, count_in_words, estimated_cost
 from ntkverify.data.files import Data, read_data, unit_rows
-from ntkverify.data.limit import LimitSpectrum, limit_spectrum, refuse_singular
+from ntkverify.data.limit import LimitSpectrum, enclosed_rate, limit_spectrum, refuse_singular
 from ntkverify.data.roles import blocks_of, contraction_of, family_at, split_at
 from ntkverify.errors import NtkVerifyError
 from ntkverify.glossary import words
@@ -211,9 +211,13 @@ class TheoremAt:
         candidates = [s for s in (self.largest_step, self.drawn.step) if s]
         if not candidates:
             return 0.0
-        return min(
-            candidates, key=lambda step: sum(a.fails for a in self._margins(self.given_parameters, _SMALL, step))
-        )
+
+        def unfit(step: float) -> tuple[int, bool]:
+            """A supremum that is not reached fails an assumption, or makes the guaranteed loss zero at once."""
+            missed = sum(met.fails for met in self._margins(self.given_parameters, _SMALL, step))
+            return missed, self._contraction(step) == 0
+
+        return min(candidates, key=unfit)
 
     @property
     def prescribed(self) -> list[Prescribed]:
@@ -271,14 +275,28 @@ class TheoremAt:
         role = self.whole.roles.rate
         return None if role is None else float(self._at_rest.evaluate(role))
 
+    @property
+    def rate_known(self) -> str:
+        """How the rate of a kernel that is a sum is known, where the runs can enclose it; else empty."""
+        if self.limit is not None or not hasattr(type(self._at_rest), "certified_rate"):
+            return ""
+        return enclosed_rate(self._at_rest, self.whole.roles.rate, certify=self._certify)
+
     @functools.cached_property
     def contracts(self) -> tuple[Claim, float] | None:
         """The conclusion that says how fast its quantity falls, and the factor of one step of the length `step`."""
-        found = contraction_of(self.whole)
-        if found is None:
+        factor = self._contraction(self.step)
+        return None if factor is None or self._contracting is None else (self._contracting[0], factor)
+
+    @functools.cached_property
+    def _contracting(self) -> tuple[Claim, sympy.Expr] | None:
+        return contraction_of(self.whole)
+
+    def _contraction(self, step: float) -> float | None:
+        if self._contracting is None:
             return None
-        run = self.run_of(self._instance(self.given_parameters, width=_SMALL, step=self.step))
-        return found[0], float(run.evaluate(found[1]))
+        run = self.run_of(self._instance(self.given_parameters, width=_SMALL, step=step))
+        return float(run.evaluate(self._contracting[1]))
 
     def steps_to(self, share: float = TARGET) -> int | None:
         """Steps after which the guaranteed bound has fallen to `share` of its start; None if it is not known to."""

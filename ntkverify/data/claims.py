@@ -72,8 +72,11 @@ def _beyond(at: Any, claim: Claim, families: list[Family], dropped: Mapping[str,
     """Why the theorem does not make a claim here; empty if it does."""
     if dropped:
         return "the theorem assumes " + ", ".join(f"{name!r}, {words}" for name, words in dropped.items())
-    if claim.quantifier.is_decided_by_redrawing and at.whole.roles.width is None:
-        # without a sufficient width, what holds with probability holds for what the family draws
+    # a claim of probability without a sufficient width, or one that assumes nothing, has its hypotheses in what its
+    # families draw; of data that a theorem declares, what is claimed of the family at hand is claimed of all
+    by_width = claim.quantifier.is_decided_by_redrawing and at.whole.roles.width is None
+    anywhere = at.whole.assumptions_of(claim) or (at.whole.roles.data and at.base in families)
+    if by_width or not anywhere:
         of = (f"{f.name!r} ({count_in_words(at.drawn_by(f).width)} neurons)" for f in families)
         return "the theorem says this of " + " and ".join(of)
     return ""

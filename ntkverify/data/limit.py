@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import sympy
 
-from ntkverify.arithmetic.ball_numbers import raw_array
+from ntkverify.arithmetic.ball_numbers import raw, raw_array
 from ntkverify.arrays import Array
 from ntkverify.data.files import Data, refuse_duplicates
 from ntkverify.errors import NtkVerifyError
@@ -74,14 +75,26 @@ class LimitSpectrum:
     def words(self) -> str:
         """How lambda_0 is known."""
         if self.enclosure is not None:
-            return f"certified in {_ends(self.enclosure)}"
+            return enclosed_in_words(self.enclosure)
         return f"float64, estimated error {self.error:.1e}; not certified: {self.why}"
 
 
-def _ends(enclosure: Enclosure) -> str:
+def enclosed_in_words(enclosure: Enclosure) -> str:
     """Both ends with ten digits, rounded outwards."""
     low, high = (float(end) for end in (enclosure.lower, enclosure.upper))
-    return f"[{low - 6e-10 * abs(low):.10g}, {high + 6e-10 * abs(high):.10g}]"
+    return f"certified in [{low - 6e-10 * abs(low):.10g}, {high + 6e-10 * abs(high):.10g}]"
+
+
+def enclosed_rate(run: Any, rate: sympy.Expr, *, certify: bool | None = None) -> str:
+    """How the value of a rate is known: an enclosure of the expression itself, for kernels that are sums of others."""
+    why = _obstacle(1, certify)
+    if why:
+        return f"float64; not certified: {why}"
+    from flint import ctx
+
+    with ctx.workprec(BITS):
+        ball = raw(run.on("ball").evaluate(rate))
+        return enclosed_in_words(Enclosure(ball.lower(), ball.upper()))
 
 
 def limit_spectrum(run: Any, *, certify: bool | None = None) -> LimitSpectrum:

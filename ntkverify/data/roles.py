@@ -24,9 +24,10 @@ def blocks_of(theorem: Theorem, drawn: Instance) -> dict[str, tuple[str, ...]]:
         return dict(declared)
     found: dict[str, tuple[str, ...]] = {}
     arrays = {name: np.asarray(drawn.array(name)) for name in drawn.data}
+    columns = {x.shape[1] for x in arrays.values() if x.ndim > 1}
     for name, x in arrays.items():
-        if x.ndim > 1:
-            found[name] = (f"n_{name}", "coordinates")
+        if x.ndim > 1:  # blocks of points share their coordinates, unless they plainly do not
+            found[name] = (f"n_{name}", "coordinates" if len(columns) == 1 else f"columns of {name}")
     for name, x in arrays.items():
         if x.ndim == 1:  # called after its block, or the only one of its length
             near = [b for b in found if name.startswith(b)] or [b for b in found if len(arrays[b]) == len(x)]

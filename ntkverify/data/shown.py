@@ -45,7 +45,8 @@ def rows_of(at: Any, *, with_cost: bool = True) -> list[Row]:
     if at.asked_width:
         found.append(("width", count_in_words(at.width), "as asked for"))
     if at.rate is not None:
-        found.append(("rate", f"{at.rate:.6g}", "" if roles.rate.is_number else at.rate_words))
+        known = [] if roles.rate.is_number else [at.rate_words, at.rate_known]
+        found.append(("rate", f"{at.rate:.6g}", ", ".join(word for word in known if word)))
     if at.contracts is not None:
         claim, factor = at.contracts
         found.append(("factor of a step", f"{factor:.8g}", f"at most: {claim.name}"))
@@ -78,7 +79,8 @@ def lines_of(at: Any, *, width: int) -> list[str]:
         longest = max(len(met.name) for met in at.assumptions)
         for met in at.assumptions:
             mark = "no" if met.fails else "?" if math.isnan(met.margin) else "ok"
-            found.append(f"  {mark:<3}{met.name:<{longest}}  {met.words}")
+            line = f"  {mark:<3}{met.name:<{longest}}  {met.words}"
+            found += [line] if len(line) <= width else [f"  {mark:<3}{met.name}", f"       {met.words}"]
     return [*found, "", claims_line(at)]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.data.cost import Cost, bytes_in_words, estimated_cost, seconds_in_words
 from ntkverify.data.limit import limit_spectrum
-from ntkverify.data.roles import contraction_of
+from ntkverify.data.roles import contraction_of, family_at
 from ntkverify.glossary import eta, lambda_0
+from ntkverify.judging.draws import simplest_instance
+
+THEOREMS = Path(__file__).parents[2] / "theorems" / "natural_gradient"
 
 TWO = {"inputs": np.eye(2), "targets": [1.0, -1.0]}
 
@@ -170,12 +174,42 @@ def test_what_is_shown_is_what_is_computed(regression):
     assert "||H^inf||" in page
 
 
-def test_every_theorem_with_roles_speaks_of_data_of_its_own(regression, pinn):
-    """What a family draws, given back as data: assumptions that hold there hold here."""
-    for theorem in (regression, pinn):
-        at = theorem.at(TWO if theorem is regression else {"interior": [[0.2, 0.3]], "boundary": [[0.0, 0.5]]})
-        again = theorem.at(at.instance.data, width=at.width, split=at.split or None)
-        assert [met.fails for met in again.assumptions] == [met.fails for met in at.assumptions]
+def test_data_of_an_instance_meet_what_the_instance_meets(regression):
+    at = regression.at(TWO)
+    again = regression.at(at.instance.data, width=at.width, split=at.split)
+    assert not any(met.fails for met in again.assumptions)
+
+
+@pytest.mark.parametrize("name", ["neural_operator/gradient_descent", "neural_operator/physics_informed"])
+def test_a_rate_that_is_a_sum_over_kernels_is_certified_too(name):
+    theorem = load_theorem(THEOREMS.parent / f"{name}.py")
+    at = theorem.at(simplest_instance(family_at(theorem)).data)
+    assert at.limit is None
+    low, high = map(float, at.rate_known.removeprefix("certified in [").rstrip("]").split(", "))
+    assert low <= at.rate * (1 + 1e-12)
+    assert at.rate * (1 - 1e-12) <= high
+    assert high - low < 1e-8 * at.rate
+    assert max(map(len, at.lines())) <= 80
+
+
+def test_a_supremum_that_is_not_reached_is_no_step():
+    """At step 1 natural gradient descent's bound is zero at once: the family's own step is taken."""
+    theorem = load_theorem(THEOREMS / "natural_gradient_pinn.py")
+    at = theorem.at({"interior": [[0.2, 0.3], [0.8, 0.7]], "boundary": [[0.0, 0.5]]}, width=64)
+    assert at.largest_step == 1
+    assert 0 < at.step < 1
+    assert at.contracts[1] == pytest.approx(1 - at.step)
+    assert at.steps_to(1e-6) == math.ceil(math.log(1e-6) / math.log(1 - at.step))
+
+
+def test_a_theorem_that_declares_no_data_shows_by_its_draws_which(tmp_path):
+    """Blocks and their companions are read from an instance; what a claim assumes is then the family's affair."""
+    theorem = load_theorem(THEOREMS.parent / "nonlinear_regime" / "residual_dynamics.py")
+    drawn = simplest_instance(family_at(theorem))
+    at = theorem.at(drawn.data, width=16)
+    assert at.shapes["interior_target"] == (at.shapes["interior"][0],)
+    assert set(at.beyond) == set(at.claims.kept)
+    assert all(why.startswith("the theorem says this of") for why in at.beyond.values())
 
 
 def test_a_theorem_that_trains_nothing_is_refused(tmp_path):
