@@ -21,12 +21,18 @@ _HOME = {
     "scales_as": "judging.quantifiers.scales_as",
     "with_probability": "judging.quantifiers.with_probability",
     "Check": "judging.check",
+    "Report": "report.checked",
+    "check_theorem": "report.checked",
+    "diagnose": "diagnosis.diagnose",
     "load_theorem": "theorem.loading",
+    "theorem_at": "data.at",
 }
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from ntkverify.arrays import difference as difference
+    from ntkverify.data.at import theorem_at as theorem_at
+    from ntkverify.diagnosis.diagnose import diagnose as diagnose
     from ntkverify.errors import NtkVerifyError as NtkVerifyError
     from ntkverify.judging.check import Check as Check
     from ntkverify.judging.quantifiers.always import always as always
@@ -37,6 +43,8 @@ if TYPE_CHECKING:
     from ntkverify.judging.quantifiers.moment import moment as moment
     from ntkverify.judging.quantifiers.scales_as import scales_as as scales_as
     from ntkverify.judging.quantifiers.with_probability import with_probability as with_probability
+    from ntkverify.report.checked import Report as Report
+    from ntkverify.report.checked import check_theorem as check_theorem
     from ntkverify.theorem.instance import Instance as Instance
     from ntkverify.theorem.loading import load_theorem as load_theorem
     from ntkverify.theorem.parts import Source as Source
@@ -51,3 +59,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(importlib.import_module(f"ntkverify.{_HOME[name]}"), name)
     raise AttributeError(f"module 'ntkverify' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -35,8 +35,20 @@ NOTATION = {
 
 
 def latex(expression: sympy.Basic) -> str:
-    """LaTeX of an expression in the glossary's notation."""
-    return str(sympy.latex(expression, symbol_names=NOTATION))
+    """LaTeX of an expression in the glossary's notation; names of several letters stand upright."""
+    words = {s: _upright(s) for s in expression.free_symbols if s not in NOTATION}
+    return str(sympy.latex(expression, symbol_names={**words, **NOTATION}))
+
+
+def _upright(symbol: sympy.Symbol) -> str:
+    """``output_bound`` is no product of eleven letters."""
+    base, *below = str(symbol).split("_")
+    parts = [sympy.latex(sympy.Symbol(part)) for part in (base, *below) if part]
+    written = [rf"\mathrm{{{part}}}" if len(part) > 1 and part.isalpha() else part for part in parts]
+    if len(written) < 2:
+        return "".join(written)
+    head = f"{{{written[0]}}}" if "_" in written[0] else written[0]  # h3 has a subscript already
+    return f"{head}_{{{','.join(written[1:])}}}"
 
 
 #: how a sentence writes a symbol

@@ -7,23 +7,26 @@ alone, as a theorem module: a top-level ``theorem = Theorem(...)`` in a file tha
 
 from __future__ import annotations
 
-import ast
 import json
-import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from ntkverify.theorem.files import is_theorem_module
 
 if TYPE_CHECKING:
     from ntkverify.judging.check import Check
     from ntkverify.theorem.parts import Claim
 
 _RECORD = "ntkverify"  # key of a verdict among an item's user properties
+_OPEN = "ntkverify-open"  # the same for a claim that could not be judged, and why
+_CHECK = Path(__file__).parent / "judging" / "check.py"
+_KINDS = ("lemma", "conclusion", "control")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,6 +64,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="let a claim pass that could be neither confirmed nor refuted",
     )
+    group.addoption(
+        "--ntk-claim",
+        dest="ntk_claims",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="only claims whose sentence contains TEXT; repeatable (-m control, lemma or conclusion selects a kind)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,6 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--verdicts {path}: the file can't be written ({error.strerror}).") from None
     if config.getoption("ntk_entropy") < 0:
         raise pytest.UsageError("--ntk-entropy must not be negative.")
+    for kind in _KINDS:
+        config.addinivalue_line("markers", f"{kind}: every {kind} of a theorem")
     config.pluginmanager.register(_Session(config), "ntkverify-session")
 
 
@@ -99,17 +112,22 @@ class _Session:
         self.distributed = True
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Remember the order of the claims, in which verdicts are shown."""
+        """Leave out what was not asked for; remember the order of the claims, in which verdicts are shown."""
+        wanted = self.config.getoption("ntk_claims")
+        left_out = [i for i in items if isinstance(i, ClaimItem) and wanted and not i.is_one_of(wanted)]
+        if left_out:
+            items[:] = [item for item in items if item not in left_out]
+            self.config.hook.pytest_deselected(items=left_out)
         self.order = {item.nodeid: index for index, item in enumerate(items)}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep each verdict, and write it at once so that a later crash loses nothing."""
         for key, value in report.user_properties:
-            if key == _RECORD and report.when == "call" and not self.is_worker:
+            if key in (_RECORD, _OPEN) and report.when == "call" and not self.is_worker:
                 index, record = json.loads(str(value))
                 self.records.append((index, record))
                 path = self.config.getoption("ntk_verdicts")
-                if path:
+                if path and key == _RECORD:
                     with open(path, "a", encoding="utf-8") as stream:
                         stream.write(json.dumps(record) + "\n")
 
@@ -133,34 +151,7 @@ class _Session:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-_WORDS = ("holds", "observed", "violated", "inconclusive", "refuted", "not refuted")
-
-
-def is_theorem_module(path: Path) -> bool:
-    """Whether a file is plainly a theorem module, judged by its text; nothing is imported."""
-    try:
-        source = path.read_bytes()
-    except OSError:
-        return False
-    if b"ntkverify" not in source or b"Theorem(" not in source:
-        return False
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        # it may be a theorem module with a typing error: say so rather than skip it in silence
-        return re.search(rb"^theorem\s*(:[^=]*)?=\s*(\w+\.)*Theorem\(", source, re.MULTILINE) is not None
-    return any(_creates_theorem(node) for node in tree.body)
-
-
-def _creates_theorem(node: ast.stmt) -> bool:
-    """Whether a statement is ``theorem = Theorem(...)``, annotated or not."""
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    value = getattr(node, "value", None)
-    return (
-        any(isinstance(target, ast.Name) and target.id == "theorem" for target in targets)
-        and isinstance(value, ast.Call)
-        and getattr(value.func, "id", getattr(value.func, "attr", "")) == "Theorem"
-    )
+_WORDS = ("holds", "observed", "violated", "inconclusive", "refuted", "not refuted", "not judged")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -210,24 +201,44 @@ class ClaimItem(pytest.Item):
         super().__init__(**kwargs)
         self.claim = claim
         self.check = check
+        self.add_marker(claim.kind)
+
+    def is_one_of(self, parts: Sequence[str]) -> bool:
+        """Whether the claim's sentence contains one of these."""
+        return any(part.lower() in self.claim.name.lower() for part in parts)
 
     def runtest(self) -> None:
         """Judge the claim, record the verdict, and fail unless all is well."""
         session = self.config.pluginmanager.get_plugin("ntkverify-session")
         assert isinstance(session, _Session)
-        verdict = self.check.verdict(self.claim)
-        self.user_properties.append((_RECORD, json.dumps([session.order[self.nodeid], verdict.record()])))
+        try:
+            verdict = self.check.verdict(self.claim)
+        except Exception as error:
+            self._note_as_open(session, error)
+            raise
+        self._note(session, _RECORD, verdict.record())
         allowed = verdict.status == "inconclusive" and self.config.getoption("ntk_allow_inconclusive")
         if not (verdict.passed or allowed):
             raise ClaimFailed(verdict)
 
+    def _note(self, session: _Session, key: str, record: dict[str, Any]) -> None:
+        self.user_properties.append((key, json.dumps([session.order[self.nodeid], record])))
+
+    def _note_as_open(self, session: _Session, error: Exception) -> None:
+        """A row for a claim that could not be judged: bad input, or an error of ours."""
+        from ntkverify.errors import NtkVerifyError
+        from ntkverify.judging.verdict import unjudged
+
+        record = unjudged(self.check.theorem, self.claim, str(error)).record()
+        self._note(session, _OPEN, {**record, "bad_input": isinstance(error, NtkVerifyError)})
+
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """A verdict or a user's mistake in one sentence; anything else with its traceback."""
+        """A verdict or a user's mistake in one sentence; an error of ours with its traceback, without pytest's."""
         from ntkverify.errors import NtkVerifyError
 
         if isinstance(excinfo.value, ClaimFailed | NtkVerifyError):
             return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
+        return excinfo.getrepr(style="short", tbfilter=lambda info: info.traceback.cut(path=_CHECK))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where the claim stands."""
@@ -239,5 +250,8 @@ class ClaimFailed(AssertionError):
 
     def __init__(self, verdict: Any) -> None:
         slack = "" if verdict.slack is None else f", slack {verdict.slack:.4g}"
+        remedy = f"\n{verdict.remedy}" if verdict.remedy else ""
         witness = "" if verdict.witness is None else f"\ninstance: {verdict.witness}"
-        super().__init__(f"{verdict.kind} {verdict.claim!r} is {verdict.shown}{slack}: {verdict.evidence}{witness}")
+        super().__init__(
+            f"{verdict.kind} {verdict.claim!r} is {verdict.shown}{slack}: {verdict.evidence}{remedy}{witness}"
+        )

@@ -45,7 +45,6 @@ from ntkverify.judging.case import Case
 from ntkverify.judging.check import Check
 from ntkverify.judging.falsehoods import planted, plants_of
 from ntkverify.problems.records import RecordStore
-from ntkverify.pytest_plugin import is_theorem_module
 from ntkverify.search.campaign.campaign import results, search_cell, space_of
 from ntkverify.search.campaign.cells import Cell, cells_of
 from ntkverify.search.campaign.store import Store
@@ -54,6 +53,7 @@ from ntkverify.search.evidence.settle import CLOSING
 from ntkverify.search.evidence.violation import versions
 from ntkverify.search.score import VACUOUS, score, searchable
 from ntkverify.search.space.coordinates import GRID, Space
+from ntkverify.theorem.files import is_theorem_module
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[1] / "theorems" / "differentiation"
     "name", ["truncated_entropy", "hard_boundary", "periodic_kernels", "spectra_and_speed", "sine_features"]
 )
 def test_bounds_are_refuted_past_their_slack(name):
-    """What is claimed of all instances; `scripts/mutate.py --past-slack` does the same for claims of probability."""
+    """What is claimed of all instances; `ntkverify mutants --past-slack` does the same for claims of probability."""
     theorem = load_theorem(FOLDER / f"{name}.py")
     check = Check(theorem, backend="array")
     margins = [past_slack(check, c) for c in theorem.claims.values() if c.kind != "control"]

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1] / "ntkverify"
 #: the floors from the ground up; a package imports from its own floor's own files and from the floors below
 FLOORS = (
     ("errors", "arrays", "cache", "seeds"),
+    ("display",),
     ("symbolic",),
     ("glossary", "arithmetic"),
     ("theorem",),
@@ -23,8 +24,11 @@ FLOORS = (
     ("lemmas",),
     ("search",),
     ("report",),
+    ("data",),
+    ("diagnosis",),
     ("commands",),
     ("cli", "pytest_plugin"),
+    ("__main__",),
 )
 #: what still runs up; each line goes with the work that turns it round
 STILL_UP: frozenset[tuple[str, str]] = frozenset()

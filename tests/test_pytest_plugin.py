@@ -123,6 +123,25 @@ class TestOwnFolder:
     def test_selection_by_name(self, folder):
         folder("-k", "plus", mine=small()).assert_outcomes(passed=1, deselected=1)
 
+    @pytest.mark.parametrize(("kind", "name"), [("control", "plus two"), ("conclusion", "at most one")])
+    def test_selection_by_kind(self, folder, kind, name):
+        result = folder("-m", kind, "--strict-markers", mine=small())
+        result.assert_outcomes(passed=1, deselected=1)
+        result.stdout.fnmatch_lines([f"*{name}*"])
+        folder("-m", "lemma", mine=small()).assert_outcomes(deselected=2)
+
+    def test_selection_by_the_sentence(self, folder):
+        folder("--ntk-claim", "PLUS two", mine=small()).assert_outcomes(passed=1, deselected=1)
+        folder("--ntk-claim", "plus", "--ntk-claim", "values are", mine=small()).assert_outcomes(passed=2)
+        ordinary = "def test_it():\n    assert True\n"
+        folder("--ntk-claim", "plus", mine=small(), test_it=ordinary).assert_outcomes(passed=2, deselected=1)
+
+    def test_an_inconclusive_claim_names_its_remedy(self, folder):
+        module = small().replace(
+            "bound=sympy.Integer(1))\ndef conclusion", "bound=1, given=lambda r: False)\ndef conclusion"
+        )
+        folder(mine=module).stdout.fnmatch_lines(["remedy: let the instances meet the event given=..."])
+
 
 class TestOwnQuantifier:
     """A class in the theorem's own file; the library has never heard of it."""
@@ -294,6 +313,34 @@ def impossible_lemma(run):
         result.stdout.fnmatch_lines(["*bad.py does not import: SystemExit in line 2*"])
         assert len(verdicts(folder.path / "v.jsonl")) == 2
 
+    def test_what_could_not_be_judged_keeps_its_row(self, folder):
+        """A backend that a claim's run refuses, say: the table tells, the file of verdicts has none."""
+        refused = small(conclusion="run.nothing")
+        result = folder("--verdicts", "v.jsonl", mine=refused)
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.fnmatch_lines(["*values are at most one*always*not judged*", "1 refuted, 1 not judged"])
+        result.stdout.fnmatch_lines(["mine.py:*: AlgebraRun of theorem*does not know 'nothing'*"])
+        assert [v["verdict"] for v in verdicts(folder.path / "v.jsonl")] == ["refuted"]
+
+    @pytest.mark.parametrize("where", ["return run.values[7]", "return {}['mine']"])
+    def test_an_exception_in_a_measure_is_the_authors_line(self, folder, where):
+        module = small().replace("    return run.values\n", f"    {where}\n")
+        result = folder(mine=module)
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.fnmatch_lines(["mine.py:*: claim 'values are at most one' of theorem 'Small' raised *Error:*"])
+        assert len(result.outlines) < 30
+
+    def test_an_error_of_ours_has_none_of_pytests_frames(self, folder, monkeypatch):
+        def fails(*arguments):
+            raise RuntimeError("of ours")
+
+        monkeypatch.setattr("ntkverify.judging.check.judge", fails)
+        result = folder(mine=small())
+        result.assert_outcomes(failed=2)
+        result.stdout.fnmatch_lines(["*RuntimeError: of ours"])
+        result.stdout.no_fnmatch_line("*_callers.py*")
+        assert len(result.outlines) < 60
+
     def test_an_unknown_backend_is_refused(self, folder):
         result = folder("--ntk-backend", "abacus", mine=small())
         assert result.ret == 2
@@ -320,7 +367,7 @@ class TestRecognition:
         ["theorem = Theorem(", "theorem: Theorem = Theorem(", "theorem=Theorem(", "theorem = ntkverify.Theorem("],
     )
     def test_spellings(self, tmp_path, line):
-        from ntkverify.pytest_plugin import is_theorem_module
+        from ntkverify.theorem.files import is_theorem_module
 
         path = tmp_path / "mine.py"
         path.write_text(f"import ntkverify\n{line}1)\n")

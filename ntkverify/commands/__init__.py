@@ -1,1 +1,1 @@
-"""The commands of `ntkverify`, one file each."""
+"""The commands of `ntkverify`, one file each, and what they share."""

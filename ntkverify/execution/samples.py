@@ -112,7 +112,7 @@ def collect_samples(
     Raises
     ------
     NtkVerifyError
-        If a block is missing or unknown, a shape is wrong, or an entry is not finite.
+        If a block is missing or unknown, a shape is wrong, or an entry is complex or not finite.
     """
     names = [b.name for b in neuron.blocks]
     for label, mapping in (("points", points), ("targets", targets), ("scale", scale or {})):
@@ -124,6 +124,12 @@ def collect_samples(
             )
     blocks, start = [], 0
     for block in neuron.blocks:
+        for label, values in (("points", points[block.name]), ("targets", targets[block.name])):
+            if np.asarray(values).dtype.kind == "c":
+                raise NtkVerifyError(
+                    f"{label}[{block.name!r}] are complex; make two real problems of it, or two blocks, one of real "
+                    "parts and one of imaginary ones"
+                )
         x = np.ascontiguousarray(np.asarray(points[block.name], dtype=dtype))
         y = np.ascontiguousarray(np.asarray(targets[block.name], dtype=dtype))
         k = len(neuron.coordinates)

@@ -18,6 +18,7 @@ from ntkverify.arrays import Array, Difference
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.outcome import DEFAULT_ROUNDING, Outcome, compare
 from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.loading import authors_line
 from ntkverify.theorem.parts import Assumption, Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
@@ -253,7 +254,9 @@ def _place(function: Callable[..., Any]) -> str:
 
 
 def _line(error: BaseException, function: Callable[..., Any]) -> str:
-    """The line of the function's own file that an error came from."""
+    """The line of the theorem's module, else of the function's own file, that an error came from."""
+    if place := authors_line(error):
+        return place
     code = getattr(inspect.unwrap(function), "__code__", None)
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if code and frame.filename == code.co_filename]

@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.backends import chosen_backend
 from ntkverify.execution.machine.threads import one_blas_thread
-from ntkverify.judging.budget import BUDGETS
+from ntkverify.judging.budget import BUDGETS, Budget
 from ntkverify.judging.case import Case
 from ntkverify.judging.draws import Draws, FamilyDraws, Runs
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
+from ntkverify.theorem.loading import authors_line
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.symbols import refuse_unknown
 from ntkverify.theorem.theorem import PROFILES, Theorem
+
+
+@contextmanager
+def authors_errors() -> Iterator[None]:
+    """What fails in a theorem's module becomes one sentence with the line; errors of ours pass as they are.
+
+    Raises
+    ------
+    NtkVerifyError
+        If something that came through a theorem's module fails.
+    """
+    try:
+        yield
+    except Exception as error:
+        place = authors_line(error)
+        if not place:
+            raise
+        if not isinstance(error, NtkVerifyError):
+            raise NtkVerifyError(f"{place}: {type(error).__name__}: {error}") from error
+        if place.partition(":")[0] in str(error):  # it names the module's line already
+            raise
+        raise NtkVerifyError(f"{place}: {error}") from error
 
 
 class Check:
@@ -34,6 +58,8 @@ class Check:
         Changes every draw; equal entropy reproduces the check.
     store : RecordStore, optional
         Shares the runs' records with other processes.
+    budget : Budget, optional
+        What a claim may draw of a family, instead of the profile's.
     """
 
     def __init__(
@@ -44,6 +70,7 @@ class Check:
         backend: str | None = None,
         entropy: int = 0,
         store: RecordStore | None = None,
+        budget: Budget | None = None,
     ) -> None:
         if profile not in PROFILES:
             raise NtkVerifyError(f"there is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
@@ -52,6 +79,7 @@ class Check:
         self.backend = chosen_backend(backend)
         self.entropy = entropy
         self.store = store
+        self.budget = budget or BUDGETS[profile]
         self._families: dict[str, Runs] = {}
 
     def runs(self, family: Family) -> Runs:
@@ -74,7 +102,7 @@ class Check:
                     Case(self.theorem, claim, family),
                     self.runs(family),
                     family.counts[self.profile],
-                    BUDGETS[self.profile],
+                    self.budget,
                 )
                 for family in families
             ],
@@ -82,9 +110,15 @@ class Check:
         )
 
     def verdict(self, claim: Claim) -> Verdict:
-        """Judge one claim."""
+        """Judge one claim.
+
+        Raises
+        ------
+        NtkVerifyError
+            If something of the theorem's module fails, with its line.
+        """
         # a diverging control may overflow, that is its verdict; threads of BLAS only spin on matrices this small
-        with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
+        with authors_errors(), np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
             return judge(self.theorem, claim, self.draws(claim))
 
     def verdicts(self) -> Iterator[Verdict]:
@@ -105,4 +139,5 @@ class Check:
             run = self.runs(family).run(0)
             return {*dir(run), *run.instance.parameters, *run.instance.data}
 
-        refuse_unknown(self.theorem, knows)
+        with authors_errors():
+            refuse_unknown(self.theorem, knows)

@@ -92,6 +92,14 @@ def draw_instances(family: Family, count: int, *, entropy: int) -> list[Instance
     return Stream(family, entropy=entropy).first(count)
 
 
+def simplest_instance(family: Family) -> Instance:
+    """The instance that Hypothesis tries first, to see which data and parameters a family draws."""
+    if not inspect.signature(family.build).parameters:
+        fixed: Instance = family.build()
+        return fixed
+    return _drawn(family, 1, 0, 0)[0]
+
+
 def _drawn(family: Family, count: int, entropy: int, block: int) -> list[Instance]:
     found: list[Instance] = []
 

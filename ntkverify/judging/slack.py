@@ -127,7 +127,7 @@ def width_thresholds(
             run = at(width, instance)
             for case in cases:
                 outcome = Trial(case, run).outcome
-                if outcome.vacuous:
+                if outcome.vacuous and not outcome.unresolved:  # where nothing happened rounding leaves no entry
                     raise NtkVerifyError(
                         f"claim {case.claim.name!r} is vacuous at width {width}: drop the assumption on the width."
                     )
@@ -149,9 +149,13 @@ def _first_of_tail(widths: Sequence[int], flags: Sequence[bool]) -> int | None:
 
 def blame(thresholds: Sequence[Threshold], prescribed: int, largest: int) -> str:
     """One sentence: how much wider the theorem asks than its conclusion needs, and which claim asks for it."""
-    conclusion = next(row for row in thresholds if row.kind == "conclusion")
+    if not thresholds:
+        return "No claim here measures a network, so that none needs a width."
+    conclusion = next((row for row in thresholds if row.kind == "conclusion"), None)
     worst = max(thresholds, key=lambda row: row.width or largest + 1)
     needed = f"beyond {largest:.2e}" if worst.width is None else f"{worst.width:.2e}"
+    if conclusion is None:
+        return f"No conclusion is checked on these instances; the widest is asked for by {worst.claim!r}: {needed}."
     if conclusion.width is None:
         return f"{conclusion.claim!r} did not hold often enough up to width {largest}."
     return (

@@ -7,15 +7,16 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ntkverify.display import details_html, table_html
 from ntkverify.judging.case import Trial
 from ntkverify.judging.draws import Draws
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 
-Status = Literal["holds", "violated", "inconclusive", "observed"]
+Status = Literal["holds", "violated", "inconclusive", "observed", "not judged"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """What all runs together say about a claim.
 
@@ -23,8 +24,8 @@ class Verdict:
     ----------
     theorem, claim, kind, quantifier : str
         Which claim.
-    status : {"holds", "violated", "inconclusive", "observed"}
-        The verdict proper; a control is refuted when it is violated.
+    status : {"holds", "violated", "inconclusive", "observed", "not judged"}
+        The verdict proper; a control is refuted when it is violated, and what can't be run is not judged.
     slack : float or None
         Worst slack over all instances; for ``with_probability``, unless refuted early, the factor by which the bound
         could be tightened and still fail no more often than claimed; None where the quantifier has no bound.
@@ -44,6 +45,8 @@ class Verdict:
         What would have gone unnoticed, with probability 0.01 at the most.
     unresolved : int
         Entries that were not exercised because rounding may be more than a hundredth of them.
+    remedy : str
+        What may decide an inconclusive claim.
     """
 
     theorem: str
@@ -61,6 +64,7 @@ class Verdict:
     level: str = ""
     missed: str = ""
     unresolved: int = 0
+    remedy: str = ""
 
     @property
     def shown(self) -> str:
@@ -74,12 +78,28 @@ class Verdict:
         """Whether all is well: a claim holds or is only to be observed, a control is refuted."""
         return self.shown in ("holds", "observed", "refuted")
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready dictionary; an infinite slack (nothing measurable) is null."""
         record = asdict(self)
         del record["status"]
         finite = self.slack is not None and math.isfinite(self.slack)
         return {**record, "verdict": self.shown, "slack": self.slack if finite else None}
+
+    record = to_dict
+
+    def __repr__(self) -> str:
+        slack = "" if self.slack is None or not math.isfinite(self.slack) else f", slack {self.slack:.3g}"
+        return f"<{self.kind} {self.claim!r}: {self.shown}{slack}>"
+
+    def _repr_html_(self) -> str:
+        hidden = {"claim", "kind", "verdict", "slack"}
+        rows = [
+            (name, value) for name, value in self.to_dict().items() if name not in hidden and value not in ("", None)
+        ]
+        return details_html(
+            f"{self.shown}: {self.claim}" + ("" if self.slack is None else f" (slack {self.slack:.3g})"),
+            table_html(("", ""), rows),
+        )
 
 
 @dataclass
@@ -95,6 +115,7 @@ class Tally:
     level: str = ""
     missed: str = ""
     unresolved: int = 0
+    remedy: str = ""
 
     def add(self, trial: Trial) -> None:
         """Count a trial; the one with the least slack is the witness."""
@@ -103,7 +124,7 @@ class Tally:
         self.vacuous += outcome.vacuous
         self.unresolved += outcome.unresolved
         if not outcome.vacuous and (self.slack is None or outcome.slack < self.slack):
-            self.slack, self.witness = outcome.slack, trial.run.instance.to_json()
+            self.slack, self.witness = outcome.slack, trial.run.recorded.to_json()
 
 
 def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
@@ -113,6 +134,7 @@ def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
     exercised = tally.tried - tally.vacuous
     if tally.status != "violated" and not exercised:
         tally.status, tally.evidence, tally.missed = "inconclusive", "no instance exercised the claim", ""
+        tally.remedy = _to_exercise(theorem, claim)
     if tally.unresolved:
         tally.evidence += f"; {tally.unresolved} entries left out, which rounding may have decided"
     level = tally.level or claim.quantifier.level
@@ -132,4 +154,42 @@ def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
         level=f"float64, {exercised} instances" if level == "float64" else level,
         missed=tally.missed,
         unresolved=tally.unresolved,
+        remedy=(tally.remedy or MORE_DRAWS) if tally.status == "inconclusive" else "",
+    )
+
+
+#: what decides most that is open
+MORE_DRAWS = (
+    "remedy: draw more, with --ntk-profile ci or thorough (--profile for `ntkverify check`); if that leaves it open, "
+    "loosen the bound"
+)
+#: what decides where rounding might
+LESS_ROUNDING = (
+    "remedy: state a smaller rounding error with error=..., say attained=True if the bound is reached, or leave out "
+    "with given=... where both sides are equal by construction"
+)
+
+
+def _to_exercise(theorem: Theorem, claim: Claim) -> str:
+    """What instances have to meet, so that a claim is exercised."""
+    names = [repr(assumption.name) for assumption in theorem.assumptions_of(claim)]
+    missed = [f"the assumption{'s' if len(names) > 1 else ''} {', '.join(names)}"] if names else []
+    missed += ["the event given=..."] if claim.given is not None else []
+    return f"remedy: let the instances meet {' and '.join(missed) or 'what the claim is about'}"
+
+
+def unjudged(theorem: Theorem, claim: Claim, reason: str) -> Verdict:
+    """The row of a claim that could not be judged: its backend is not there, say, or its measure fails."""
+    return Verdict(
+        theorem=theorem.id or theorem.title,
+        claim=claim.name,
+        kind=claim.kind,
+        quantifier=claim.quantifier.name,
+        status="not judged",
+        slack=None,
+        instances=0,
+        vacuous=0,
+        seconds=0.0,
+        evidence=reason,
+        source=theorem.label_of(claim),
     )

@@ -47,7 +47,7 @@ def distinct_samples(theorem: Theorem, name: str = "samples of a block distinct"
 
 def unit_inputs(theorem: Theorem) -> tuple[str, ...]:
     """Inputs of length 1, no two parallel, and targets of modulus at most C."""
-    theorem.declare(data=REGRESSION_DATA)
+    theorem.declare(data=REGRESSION_DATA, parameters={"C": lambda data: float(np.abs(data["targets"]).max(initial=0))})
 
     @theorem.assumption("unit inputs")
     def unit(run: Any) -> Any:

@@ -214,6 +214,11 @@ class PinnRun(TrainedRun):
         points = (np.ascontiguousarray(self._points[name]).tobytes() for name in BLOCKS)
         return _limit_matrix(*self._problem, *points)
 
+    @property
+    def limit_gram_error(self) -> Array:
+        """Estimated absolute error of each entry of H^inf in float64, (n, n); 0 where all is in closed form."""
+        return np.asarray(problem_limit(*self._problem).matrix_with_error(self._points, normalise=True)[1])
+
     @functools.cached_property
     def limit_eigenvalues(self) -> Any:
         """Eigenvalues of H^inf in ascending order."""

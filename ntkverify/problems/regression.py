@@ -146,6 +146,11 @@ class RegressionRun(TrainedRun):
         matrix = _limit(self.activation, len(points[0])).matrix_balls(points, bits=ctx.prec)
         return self.numbers(as_object_array(matrix))
 
+    @property
+    def limit_gram_error(self) -> Array:
+        """Estimated absolute error of each entry of H^inf in float64, (n, n); 0 where all is in closed form."""
+        return np.asarray(_limit(self.activation, self._given[0].shape[1]).matrix_with_error(self._given[0])[1])
+
     @functools.cached_property
     def lambda_0(self) -> Any:
         """Least eigenvalue of the limit Gram matrix."""

@@ -160,6 +160,11 @@ class Run:
         return record
 
     @property
+    def recorded(self) -> Instance:
+        """The instance as it was run, with what the run sets itself."""
+        return self.instance
+
+    @property
     def work(self) -> float:
         """What measuring this run costs, in neurons times residuals times sweeps; 1 where nothing is trained."""
         return 1.0

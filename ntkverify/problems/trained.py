@@ -24,6 +24,7 @@ from ntkverify.measures.steps import JacobianPath, Measure, Steps
 from ntkverify.measures.values import NeuronValues
 from ntkverify.problems.run import Run
 from ntkverify.symbolic.network.neuron import Neuron
+from ntkverify.theorem.instance import Instance
 from ntkverify.training import GradientDescent, Method, NaturalGradient, Trajectory, follow
 
 MethodName = Literal["gradient", "natural gradient"]
@@ -192,6 +193,14 @@ class TrainedRun(Run):
     def measures(self) -> list[Measure]:
         """What is seen of every step; lemmas about gradient descent do not speak of J."""
         return [Steps(), JacobianPath()] if self.method == "natural gradient" else [Steps()]
+
+    @property
+    def recorded(self) -> Instance:
+        """The instance with the step that was taken, where the run sets it and not the instance."""
+        if self.instance.step or not self.instance.steps or not self.has_measured:
+            return self.instance
+        step = getattr(self.training(), "eta", None)
+        return replace(self.instance, step=float(step)) if isinstance(step, int | float | np.number) else self.instance
 
     @functools.cached_property
     def trajectory(self) -> Trajectory:

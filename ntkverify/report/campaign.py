@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.report.table import render
+from ntkverify.report import console
 from ntkverify.search.campaign.campaign import results
 from ntkverify.search.campaign.cells import Cell
 from ntkverify.search.campaign.store import Store
@@ -23,87 +23,152 @@ WORDS = {
     "confirmed": "violated (fresh seeds)",
     "undecided": "float64 excess, undecided",
 }
-HEADINGS = ("claim", "verdict", "best margin", "evaluations", "vacuous", "seconds")
+#: an excess that is no violation, and why
+_CAME_TO_NOTHING = {"refuted": "not found (refuted)", "unconfirmed": "not found (chance)"}
+_EXPLAINED = {
+    "not found (refuted)": "refuted: in float64 the bound was exceeded, in balls it is kept.",
+    "not found (chance)": "chance: draws that were tried failed, fresh ones no more often than the claim allows.",
+    "not followed up": "not followed up: the bound was exceeded where no more suspects were looked into; "
+    "a larger budget goes on.",
+}
+HEADINGS = ("claim", "verdict", "best margin", "exercised", "seconds")
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A campaign's table.
+class _Findings:
+    """What was found, to be shown and then written, so that a folder that can't be written hides nothing."""
 
-    Parameters
-    ----------
-    lines : list of tuple of str
-        One line per claim.
-    files : list of Path
-        What was written: violations, and excesses that balls could not decide.
-    violated : bool
-        Whether anything is violated; an undecided excess is not.
-    """
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.contents: list[dict[str, Any]] = []
 
-    lines: list[tuple[str, ...]]
-    files: list[Path]
-    violated: bool
+    @property
+    def found(self) -> bool:
+        """Whether anything is violated, or exceeds its bound in a way that balls could not decide."""
+        return bool(self.contents)
 
-    def show(self) -> None:
-        """Print the table and the files' names."""
-        print("\n".join(render(self.lines, HEADINGS, width=130)))
-        for file in self.files:
+    def write(self, folder: Path, *, quiet: bool = False) -> list[Path]:
+        """Write the findings as files, and name them unless `quiet`."""
+        files = sorted({write_violation(content, folder) for content in self.contents})
+        for file in files if not quiet else ():
             print(f"written: {file}")
+        return files
 
 
-def summarise(store: Store, cells: Sequence[Cell], folder: Path) -> Summary:
-    """One line per claim, and the findings as files."""
+class Summary(_Findings):
+    """A campaign's table, one line per claim."""
+
+    def add(self, theorem: str, claim: str, rows: Sequence[dict[str, Any]]) -> None:
+        """The line of a claim, from the rows of its cells."""
+        margins = [row["best_margin"] for row in rows if row["best_margin"] is not None]
+        self.rows.append(
+            {
+                "theorem": theorem,
+                "claim": claim,
+                "verdict": _verdict(rows),
+                "reason": max((row["reason"] for row in rows), default=""),
+                "best_margin": max(margins, default=None),
+                "evaluations": sum(row["evaluations"] for row in rows),
+                "vacuous": sum(row["vacuous"] for row in rows),
+                "seconds": round(sum(row["seconds"] for row in rows), 1),
+            }
+        )
+        findings = [finding for row in rows for finding in row["violations"]]
+        self.contents += [content for status, content in findings if status in CLOSING]
+
+    def show(self, *, as_json: bool = False, full: bool = False) -> None:
+        """Print the table, theorem by theorem."""
+        if as_json:
+            console.show_json(self.rows)
+            return
+        for number, theorem in enumerate(dict.fromkeys(row["theorem"] for row in self.rows)):
+            print(("\n" if number else "") + theorem)
+            mine = [_cells(row) for row in self.rows if row["theorem"] == theorem]
+            console.show(mine, HEADINGS, full=full, indent=2)
+        for row in self.rows:
+            if row["verdict"] == "never exercised" and row["reason"]:
+                said = f"never exercised: {row['claim']!r}: {row['reason']}"
+                print(textwrap.fill(said, console.width(), subsequent_indent="  "))
+        for word in sorted({row["verdict"] for row in self.rows} & _EXPLAINED.keys()):
+            print(textwrap.fill(_EXPLAINED[word], console.width(), subsequent_indent="  "))
+        if left := sum(row["verdict"] == "not reached" for row in self.rows):
+            print(f"{left} of {len(self.rows)} claims were not reached; the same command goes on with them.")
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    margin = "-" if row["best_margin"] is None else f"{row['best_margin']:+.3g}"
+    exercised = f"{row['evaluations'] - row['vacuous']} of {row['evaluations']}"
+    return row["claim"], row["verdict"], margin, exercised, f"{row['seconds']:.1f}"
+
+
+def summarise(store: Store, cells: Sequence[Cell]) -> Summary:
+    """One line per claim."""
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for cell, row in results(store, cells):
         grouped.setdefault((cell.theorem, cell.claim), []).append(row)
-    files = {
-        write_violation(content, folder)
-        for rows in grouped.values()
-        for row in rows
-        for status, content in row["violations"]
-        if status in CLOSING
-    }
-    violated = any(status in VIOLATED for rows in grouped.values() for row in rows for status, _ in row["violations"])
-    return Summary([_line(claim, rows) for (_, claim), rows in grouped.items()], sorted(files), violated)
+    summary = Summary()
+    for (theorem, claim), rows in grouped.items():
+        summary.add(theorem, claim, rows)
+    return summary
 
 
-def _line(claim: str, rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+def _verdict(rows: Sequence[dict[str, Any]]) -> str:
+    """What a search says of a claim; an excess that came to nothing is explained."""
     states = {status for row in rows for status, _ in row["violations"]}
-    verdict = next((word for status, word in WORDS.items() if status in states), "not found")
-    if verdict == "not found" and all(row["evaluations"] == row["vacuous"] for row in rows):
-        verdict = "never exercised"
-        reason = max((row["reason"] for row in rows), default="")
-        verdict += f" ({reason[:60]})" if reason else ""
-    margins = [row["best_margin"] for row in rows if row["best_margin"] is not None]
-    return (
-        claim,
-        verdict,
-        f"{max(margins):+.3g}" if margins else "-",
-        str(sum(row["evaluations"] for row in rows)),
-        str(sum(row["vacuous"] for row in rows)),
-        f"{sum(row['seconds'] for row in rows):.1f}",
-    )
+    for status, word in WORDS.items():
+        if status in states:
+            return word
+    if not any(row["evaluations"] for row in rows):
+        return "not reached"
+    if all(row["evaluations"] == row["vacuous"] for row in rows):
+        return "never exercised"
+    exceeded = any(row["best_margin"] is not None and row["best_margin"] > 0 for row in rows)
+    if not exceeded:
+        return "not found"
+    return next((word for status, word in _CAME_TO_NOTHING.items() if status in states), "not followed up")
 
 
-def without_assumption(
-    store: Store, name: str, cells: Sequence[Cell], folder: Path
-) -> tuple[tuple[str, ...], list[Path]]:
-    """The line of the assumption `name` in the table of necessity, and the smallest finding as a file."""
-    count, exercised, found, reason = 0, 0, [], ""
-    for _, row in results(store, cells):
-        count += row["evaluations"]
-        exercised += row["evaluations"] - row["vacuous"]
-        reason = max(reason, row["reason"])
-        found += [v for v in row["violations"] if v[0] in CLOSING]
-    work = f"{exercised} of {count}"
-    if not found:
-        word = "not found in the budget" if exercised else "never exercised" + (f" ({reason[:60]})" if reason else "")
-        return (name, word if cells else "no such claim assumes it", "-", "-", work), []
-    order = list(WORDS)
-    status, content = min(found, key=lambda v: (order.index(v[0]), size_of(v[1]["instance"])))
-    word = WORDS[status] if status in VIOLATED else f"not found ({WORDS[status]})"
-    sizes = describe(content["instance"])
-    return (name, word, content["claim"], sizes, work), [write_violation(content, folder)]
+class Necessity(_Findings):
+    """The table of necessity, one line per assumption."""
+
+    def add(self, store: Store, name: str, cells: Sequence[Cell], *, theorem: str) -> None:
+        """The line of the assumption `name`, and its smallest finding."""
+        count, exercised, found, reason = 0, 0, [], ""
+        for _, row in results(store, cells):
+            count += row["evaluations"]
+            exercised += row["evaluations"] - row["vacuous"]
+            reason = max(reason, row["reason"])
+            found += [v for v in row["violations"] if v[0] in CLOSING]
+        line = {"theorem": theorem, "assumption": name, "claim": "-", "instance": "-"}
+        if found:
+            order = list(WORDS)
+            status, content = min(found, key=lambda v: (order.index(v[0]), size_of(v[1]["instance"])))
+            word = WORDS[status] if status in VIOLATED else f"not found ({WORDS[status]})"
+            line |= {"claim": content["claim"], "instance": describe(content["instance"])}
+            self.contents.append(content)
+        elif not cells:
+            word = "no such claim assumes it"
+        elif exercised:
+            word = "not found in the budget"
+        elif not count:
+            word = "not reached"
+        else:
+            word = "never exercised" + (f" ({reason[:60]})" if reason else "")
+        self.rows.append({**line, "without it": word, "evaluations": count, "exercised": exercised})
+
+    def show(self, *, as_json: bool = False, full: bool = False) -> None:
+        """Print the table."""
+        if as_json:
+            console.show_json(self.rows)
+            return
+        headings = ("assumption", "without it", "claim", "instance, made small", "exercised")
+        for number, theorem in enumerate(dict.fromkeys(row["theorem"] for row in self.rows)):
+            print(("\n" if number else "") + theorem)
+            cells = [
+                (r["assumption"], r["without it"], r["claim"], r["instance"], f"{r['exercised']} of {r['evaluations']}")
+                for r in self.rows
+                if r["theorem"] == theorem
+            ]
+            console.show(cells, headings, full=full, indent=2)
 
 
 def write_violation(content: dict[str, Any], folder: Path) -> Path:
@@ -143,15 +208,16 @@ def describe(instance: dict[str, Any]) -> str:
     return ", ".join([*shapes, f"m={instance['width']}", f"steps={instance['steps']}", *moved])
 
 
-def replay_table(replay: Replay, *, from_below: bool = False) -> list[str]:
-    """Lines of a repeated violation against its bound, entry by entry."""
-    rows: list[Any] = []
+def replay_rows(replay: Replay, *, from_below: bool = False) -> list[dict[str, Any]]:
+    """A repeated violation against its bound, entry by entry."""
+    rows: list[dict[str, Any]] = []
     for index, (value, limit, applies) in enumerate(
         zip(replay.measured.ravel(), replay.bound.ravel(), replay.applies.ravel(), strict=True)
     ):
-        past = limit - value if from_below else value - limit
+        past = float(limit - value if from_below else value - limit)
         note = "" if applies else "not claimed here"
         if applies and past > 0:
             note = "exceeds the bound"
-        rows.append((str(index), f"{value:.6e}", f"{limit:.6e}", f"{past / abs(limit) if limit else past:+.3g}", note))
-    return render(rows, ("entry", "measured", "bound", "margin", ""), width=120)
+        margin = past / abs(float(limit)) if limit else past
+        rows.append({"entry": index, "measured": float(value), "bound": float(limit), "margin": margin, "note": note})
+    return rows

@@ -10,6 +10,19 @@ from pathlib import Path
 from ntkverify.errors import NtkVerifyError
 from ntkverify.theorem.theorem import Theorem
 
+#: names of the modules that theorems are imported as; frames of such a module are its author's lines
+_PREFIX = "ntkverify_theorem_"
+
+
+def authors_line(error: BaseException) -> str:
+    """File and line of the theorem module that an error came through last; empty if it came through none."""
+    place, frame = "", error.__traceback__
+    while frame is not None:
+        if str(frame.tb_frame.f_globals.get("__name__", "")).startswith(_PREFIX):
+            place = f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}"
+        frame = frame.tb_next
+    return place
+
 
 def load_theorem(path: str | Path) -> Theorem:
     """Import a theorem module from a file and return its validated `Theorem`.
@@ -23,7 +36,7 @@ def load_theorem(path: str | Path) -> Theorem:
     if not path.is_file():
         raise NtkVerifyError(f"there is no theorem file {path}.")
     # the hash keeps two files of one name apart; sys.modules must know the module for pickling and dataclasses
-    name = f"ntkverify_theorem_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"{_PREFIX}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise NtkVerifyError(f"{path} is not a Python file; a theorem module ends in .py.")

@@ -6,15 +6,26 @@ import inspect
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import sympy
 
+from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import Derived
+from ntkverify.theorem.names import refuse_keywords
 from ntkverify.theorem.quantifier import Quantifier
 
 Provenance = Literal["quoted", "derived", "reconstructed"]
 Kind = Literal["lemma", "conclusion", "control"]
+
+
+def refuse_provenance(word: object, of: str) -> None:
+    """Refuse a provenance that says nothing of where a statement comes from."""
+    if word not in get_args(Provenance):
+        raise NtkVerifyError(
+            f"{of} has provenance={word!r}; say 'quoted' (read in the paper), 'derived' (proved with the constants "
+            "given here) or 'reconstructed' (rebuilt because the text was not at hand)."
+        )
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,14 @@ class Source:
     version: int = 0
     where: str = ""
     provenance: Provenance = "derived"
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Source:
+        """Keywords are looked at before Python refuses them with an error of its own."""
+        refuse_keywords(keywords, tuple(cls.__dataclass_fields__), of="Source")
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        refuse_provenance(self.provenance, "Source")
 
     @property
     def label(self) -> str:
@@ -126,6 +145,10 @@ class Claim:
         return not inspect.signature(self.measure).parameters
 
 
+#: values of a theorem's free parameters, or what chooses them once everything else has a value
+Split = Mapping[sympy.Symbol, Any] | Callable[[Mapping[sympy.Symbol, Any]], Mapping[sympy.Symbol, Any]]
+
+
 @dataclass
 class Roles:
     """What plays which part in a theorem, for tables, commands and the graph of its proof.
@@ -138,12 +161,18 @@ class Roles:
         The largest step and the sufficient width.
     data : dict of str to tuple of str
         The blocks of data that an instance carries, by name, and the names of their lengths along each axis.
+    parameters : dict of str to number or callable
+        What a parameter is where nobody says otherwise: a number, or read from the blocks of data.
+    splits : dict of str to Split
+        How the slack of the proof may be split, by name, the textbook's first; see `Split`.
     """
 
     rate: sympy.Expr | None = None
     largest_step: sympy.Expr | None = None
     width: sympy.Expr | None = None
     data: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    parameters: dict[str, float | Callable[[Mapping[str, Any]], float]] = field(default_factory=dict)
+    splits: dict[str, Split] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

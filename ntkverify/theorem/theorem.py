@@ -6,6 +6,8 @@ A theorem module creates one `Theorem` and fills it from top to bottom, like the
 
 from __future__ import annotations
 
+import copy
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,10 +15,24 @@ from typing import Any, TypeVar
 
 import sympy
 
-from ntkverify import glossary
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
-from ntkverify.theorem.parts import Assumption, Claim, Constant, Family, Kind, Provenance, Roles, Source, measured
+from ntkverify.theorem.latex import latex_of
+from ntkverify.theorem.names import refuse_keywords
+from ntkverify.theorem.page import page_of
+from ntkverify.theorem.parts import (
+    Assumption,
+    Claim,
+    Constant,
+    Family,
+    Kind,
+    Provenance,
+    Roles,
+    Source,
+    Split,
+    measured,
+    refuse_provenance,
+)
 from ntkverify.theorem.proof import proof_of
 from ntkverify.theorem.quantifier import Quantifier
 from ntkverify.theorem.symbols import refuse_homonyms
@@ -25,7 +41,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Theorem:
     """A theorem: what is claimed, where it comes from, and how to draw instances of it.
 
@@ -43,15 +59,27 @@ class Theorem:
     source: Source
     statement: str
     id: str = ""
-    constants: dict[str, Constant] = field(default_factory=dict)
-    assumptions: dict[str, Assumption] = field(default_factory=dict)
-    claims: dict[str, Claim] = field(default_factory=dict)
-    families: dict[str, Family] = field(default_factory=dict)
-    quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
-    errata: list[str] = field(default_factory=list)
-    roles: Roles = field(default_factory=Roles)
-    _factors: dict[str, float] = field(default_factory=dict, repr=False)
-    _expansions: dict[Any, sympy.Expr] = field(default_factory=dict, repr=False, compare=False)
+    constants: dict[str, Constant] = field(default_factory=dict, init=False)
+    assumptions: dict[str, Assumption] = field(default_factory=dict, init=False)
+    claims: dict[str, Claim] = field(default_factory=dict, init=False)
+    families: dict[str, Family] = field(default_factory=dict, init=False)
+    quantities: dict[str, Callable[[Any], Any]] = field(default_factory=dict, init=False)
+    errata: list[str] = field(default_factory=list, init=False)
+    roles: Roles = field(default_factory=Roles, init=False)
+    _factors: dict[str, float] = field(default_factory=dict, repr=False, init=False)
+    _expansions: dict[Any, sympy.Expr] = field(default_factory=dict, repr=False, compare=False, init=False)
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Theorem:
+        """Keywords are looked at before Python refuses them with an error of its own."""
+        known = ("title", "source", "statement", "id")
+        if args or keywords:  # copies are made of nothing
+            given = dict.fromkeys((*known[: len(args)], *keywords))
+            refuse_keywords(given, known, of="Theorem", needed=known[:3])
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, Source):
+            raise NtkVerifyError(f"theorem {self.title!r} has source={self.source!r}; give source=Source(...).")
 
     # -- building ---------------------------------------------------------------------------------------------------
 
@@ -132,7 +160,7 @@ class Theorem:
 
     def lemma(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """Add a link of the proof; see `conclusion` for the options."""
-        return self._claim(name, "lemma", **options)
+        return self._checked(name, "lemma", options)
 
     def conclusion(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """Add what the theorem concludes.
@@ -163,11 +191,11 @@ class Theorem:
             The measured quantity, where it is something that a run answers for by name (``"drift"``,
             ``"trajectory.gradients"``) or an expression; then there is nothing to decorate.
         """
-        return self._claim(name, "conclusion", **options)
+        return self._checked(name, "conclusion", options)
 
     def control(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """Add a claim that is false on purpose; a check that fails to refute it is broken."""
-        return self._claim(name, "control", **options)
+        return self._checked(name, "control", options)
 
     def erratum(self, text: str) -> None:
         """Record an error found in the source."""
@@ -180,12 +208,24 @@ class Theorem:
         largest_step: sympy.Expr | None = None,
         width: sympy.Expr | None = None,
         data: Mapping[str, Sequence[str]] | None = None,
+        parameters: Mapping[str, float | Callable[[Mapping[str, Any]], float]] | None = None,
+        splits: Mapping[str, Split] | None = None,
     ) -> None:
         """Say what plays which part, see `Roles`; a later word on the same counts."""
         for role, value in (("rate", rate), ("largest_step", largest_step), ("width", width)):
             if value is not None:
                 setattr(self.roles, role, sympy.sympify(value))
         self.roles.data.update({name: tuple(shape) for name, shape in (data or {}).items()})
+        self.roles.parameters.update(parameters or {})
+        self.roles.splits.update(splits or {})
+
+    def _checked(self, name: str, kind: Kind, options: dict[str, Any]) -> Callable[[Function], Function]:
+        known = tuple(inspect.signature(self._claim).parameters)[2:]
+        where = f"{kind} {name!r} of theorem {self.title!r}"
+        refuse_keywords(options, known, of=where, needed=("holds",))
+        if options.get("provenance") is not None:
+            refuse_provenance(options["provenance"], where)
+        return self._claim(name, kind, **options)
 
     def _claim(
         self,
@@ -279,6 +319,32 @@ class Theorem:
             raise NtkVerifyError(f"theorem {self.title!r}: {expression} needs a value for {missing}.")
         return result.evalf(DIGITS)
 
+    def at(self, data: Any, **options: Any) -> Any:
+        """The theorem at given data: step, width, rate, cost, assumptions, and its claims put to the test.
+
+        Parameters
+        ----------
+        data : mapping of block name to array, pair of arrays, or path
+            Points and targets; a CSV or NPZ file.
+        **options
+            As for `ntkverify.data.at.TheoremAt`: ``width=``, ``step=``, ``steps=``, ``unit=True``, ``relax=``, and the
+            theorem's parameters by name.
+
+        Examples
+        --------
+        >>> load_theorem("gradient_descent_regression.py").at("points.csv", unit=True)  # doctest: +SKIP
+        """
+        from ntkverify import theorem_at  # the face of the library: a theorem knows nothing of what runs it
+
+        return theorem_at(self, data, **options)
+
+    def restricted(self, families: Mapping[str, Family], claims: Mapping[str, Claim] | None = None) -> Theorem:
+        """The same theorem on other families of instances, with all or some of its claims."""
+        found = copy.copy(self)
+        found.families = dict(families)
+        found.claims = dict(self.claims if claims is None else claims)
+        return found
+
     def bound_of(self, claim: Claim) -> sympy.Expr:
         """A claim's bound with the constants written out."""
         if claim.bound is None:
@@ -299,18 +365,31 @@ class Theorem:
     def _factor(self, name: str) -> sympy.Expr:
         return sympy.nsimplify(self._factors.get(name, 1), rational=True)
 
-    def latex(self) -> str:
-        """Statement, constants with their derivations, and claims, generated from the sympy objects."""
-        lines = [self.statement.strip(), ""]
-        for constant in self.constants.values():
-            lines.append(
-                rf"$${glossary.latex(constant.symbol)} = {glossary.latex(constant.expression)}$$ ({constant.meaning})"
-            )
-        for claim in self.claims.values():
-            if claim.bound is not None:
-                sign = r"\ge" if claim.from_below else r"\le"
-                lines.append(rf"{claim.kind}: {claim.name} $({sign} {glossary.latex(claim.bound)})$")
-        return "\n".join(lines)
+    # -- showing ----------------------------------------------------------------------------------------------------
+
+    def latex(self, *, document: bool = False) -> str:
+        """Statement, assumptions, constants with their meanings, claims and errata, from the sympy objects.
+
+        Parameters
+        ----------
+        document : bool
+            Whether to write a whole document rather than its body, which needs amsmath and amssymb.
+        """
+        return latex_of(self, document=document)
+
+    def __repr__(self) -> str:
+        kinds = [claim.kind for claim in self.claims.values()]
+        controls = kinds.count("control")
+        return (
+            f"<Theorem {self.title!r}: {len(self.assumptions)} assumptions, {len(self.constants)} constants, "
+            f"{len(kinds) - controls} claims, {controls} controls>"
+        )
+
+    def _repr_html_(self) -> str:
+        return page_of(self)
+
+    def _repr_latex_(self) -> str:
+        return self.latex()
 
     # -- checking the parts -----------------------------------------------------------------------------------------
 

@@ -76,7 +76,7 @@ def follow(
     in_place : bool
         Train the given array instead of a copy; halves the memory of a very wide network.
     """
-    prepare(weights, method.name, copies=method.copies + (0 if in_place else 1), steps=steps)
+    prepare(weights, method.name, copies=method.copies + (0 if in_place else 1), steps=steps, eta=method.eta)
     observers = list(measures)
     needs = frozenset().union(*(measure.needs for measure in observers))
     w = weights if in_place else executor.copy(weights)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ntkverify.display import details_html, table_html, tagged
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.measures.snapshot import Snapshot
 
+_SHOWN = 20  # moments of a trajectory that a notebook shows
 Measurements = Mapping[str, Callable[[Snapshot], Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trajectory:
     """A training run.
 
@@ -54,8 +57,32 @@ class Trajectory:
         """Half the squared residual norm at the kept moments, shape (K,)."""
         return (self.residuals**2).sum(axis=1) / 2
 
+    def __repr__(self) -> str:
+        moments, count = np.shape(self.residuals)
+        measured = f"; measured {', '.join(sorted(self.records))}" if self.records else ""
+        return f"<Trajectory of {count} residuals at {moments} moments, {self._fall}{measured}>"
 
-def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: float = 1.0) -> None:
+    @property
+    def _fall(self) -> str:
+        first, last = (float(loss) for loss in self.losses[[0, -1]])
+        return f"loss {first:.3g} -> {last:.3g} after {int(self.steps[-1])} steps"
+
+    def _repr_html_(self) -> str:
+        losses = list(zip(self.steps, self.times, self.losses, strict=True))
+        shown = losses if len(losses) <= _SHOWN else [losses[round(i)] for i in np.linspace(0, len(losses) - 1, _SHOWN)]
+        rows = [(int(step), f"{float(time):.4g}", f"{float(loss):.4g}") for step, time, loss in shown]
+        kinds = [(name, "x".join(map(str, np.shape(values))) or "number") for name, values in self.records.items()]
+        return "".join(
+            [
+                tagged("code", f"Trajectory: {self._fall}"),
+                details_html("loss", table_html(("step", "time", "loss"), rows)),
+                details_html(f"{len(kinds)} measured", table_html(("name", "shape"), kinds)),
+                details_html("notes", table_html(("", ""), list(self.notes.items()))),
+            ]
+        )
+
+
+def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: Any = 1.0) -> None:
     """Check a run's settings, and that the arrays of the weights' size that it works with fit in memory.
 
     Raises
@@ -63,8 +90,8 @@ def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: floa
     NtkVerifyError
         If a setting is out of range, or `copies` arrays of the weights' size do not fit.
     """
-    if not eta > 0 or steps < 0:
-        raise NtkVerifyError(f"eta must be positive and steps at least 0, not {eta} and {steps}")
+    if not 0 < eta < math.inf or steps < 0:
+        raise NtkVerifyError(f"{method}: eta must be positive and finite, and steps at least 0, not {eta} and {steps}")
     if isinstance(weights, np.ndarray):
         refuse_beyond_memory(copies * weights.nbytes, f"{method} of {len(weights)} neurons with {copies} such arrays")
 

@@ -194,7 +194,7 @@ class TestCampaign:
         assert [status for status, _ in found] == ["undecided"]
         assert "no enclosure" in found[0][1]["evidence"]["reason"]
         command = ["search", str(module), "--claim", claim, "--plant", f"{claim} * 1/6", "--evaluations", "100"]
-        assert main([*command, "--store", str(tmp_path / "s.sqlite"), "--out", str(tmp_path / "out")]) == 0
+        assert main([*command, "--store", str(tmp_path / "s.sqlite"), "--out", str(tmp_path / "out"), "--full"]) == 1
         out = capsys.readouterr().out
         assert "float64 excess, undecided" in out
         assert "violated" not in out
@@ -271,7 +271,7 @@ class TestCampaign:
         def dies_after(count):
             seen = []
 
-            def progress(cell, score):
+            def progress(cell, score, seconds):
                 seen.append(score)
                 if len(seen) == count:
                     raise Killed
@@ -315,7 +315,7 @@ class TestCampaign:
 
             last = len(before) + int(rng.integers(10, 80)) if attempt < 25 else 10**6
 
-            def progress(cell, score, proposed=proposed, last=last):
+            def progress(cell, score, seconds, proposed=proposed, last=last):
                 if len(proposed) >= last:
                     raise Killed
 

@@ -419,3 +419,34 @@ class TestOtherProblems:
             NtkVerifyError, match=r"one of Normal\(scale\), Uniform\(radius\), FairSign\(\), not 'cauchy' for b"
         ):
             limit_gram(gram.neuron, laws={gram.neuron.weights[-1]: "cauchy"})
+
+
+# functions of one linear form that is multiplied out, or comes more than once, in their arguments
+OF_ONE_FORM = {
+    "tanh(z + z^3)": (sympy.tanh(Z + Z**3), lambda z: (1 + 3 * z**2) * (1 - np.tanh(z + z**3) ** 2)),
+    "exp(z - z^2)": (sympy.exp(Z - Z**2), lambda z: (1 - 2 * z) * np.exp(z - z**2)),
+    "sin(z^2/2)": (sympy.sin(Z**2 / 2), lambda z: z * np.cos(z**2 / 2)),
+    "exp(-z tanh z)": (
+        sympy.exp(-Z * sympy.tanh(Z)),
+        lambda z: -(np.tanh(z) + z / np.cosh(z) ** 2) * np.exp(-z * np.tanh(z)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_ONE_FORM)
+@pytest.mark.parametrize("points", [[[0.5], [-1.25]], [[0.5, 0.25], [-0.25, 1.0]]])
+def test_a_function_of_one_linear_form_however_it_is_written(name, points):
+    expression, slope = OF_ONE_FORM[name]
+    points = np.array(points)
+    neuron = regression_neuron(Activation(name, expression), dimension=points.shape[1])
+    found = limit_gram(neuron).matrix({"data": points})
+    # trapezoids converge exponentially for what is analytic and decays
+    nodes = np.linspace(-9, 9, 1001)
+    weights = np.exp(-(nodes**2) / 2)
+    root = np.linalg.cholesky(points @ points.T) if points.shape[1] > 1 else points
+    plane = [nodes[:, None], nodes[None, :]] if points.shape[1] > 1 else [nodes]
+    arguments = [sum(c * part for c, part in zip(row, plane, strict=True)) for row in root]
+    law = weights[:, None] * weights if points.shape[1] > 1 else weights
+    slopes = [slope(z) for z in arguments]
+    expected = np.array([[(a * b * law).sum() / law.sum() for b in slopes] for a in slopes]) * (points @ points.T)
+    np.testing.assert_allclose(found, expected, rtol=1e-7)

@@ -140,3 +140,5 @@ class TestDefinition:
             Operator.from_expression(u, [u], (T, T, X))
         with pytest.raises(NtkVerifyError, match="must be finite"):
             ops.burgers(T, X, viscosity=float("inf"))
+        with pytest.raises(NtkVerifyError, match="is complex; write its real and imaginary part"):
+            Operator.from_expression(sympy.I * u.diff(T) + u.diff(X, 2) / 2, [u], (T, X))

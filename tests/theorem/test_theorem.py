@@ -1,5 +1,7 @@
 """Building a theorem: what is refused, how constants expand, how a mutant differs."""
 
+import copy
+
 import pytest
 import sympy
 
@@ -113,3 +115,31 @@ def test_roles_are_declared_piece_by_piece():
     assert theorem.roles.width == n
     assert theorem.roles.largest_step is None
     assert theorem.roles.data == {"inputs": ("n", "d"), "targets": ("n",)}
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Theorem("T", sauce=Source(), statement="S"), "no keyword 'sauce'; did you mean 'source'"),
+        (lambda: Theorem("T", source=Source(), statement="S", claims={}), "no keyword 'claims'"),
+        (lambda: Theorem("T", statement="S"), "Theorem needs the keyword 'source'"),
+        (lambda: Theorem("T", source="arXiv", statement="S"), "source=Source"),
+        (lambda: Source(arxive="1"), "Source has no keyword 'arxive'; did you mean 'arxiv'"),
+        (lambda: Source(provenance="mine"), "provenance='mine'; say 'quoted'"),
+        (lambda: bare().lemma("l", hold=always, bound=1), "no keyword 'hold'; did you mean 'holds'"),
+        (lambda: bare().control("l", bound=1), "control 'l' of theorem 'T' needs the keyword 'holds'"),
+        (
+            lambda: bare().lemma("l", holds=always, bound=1, provenance="mine"),
+            "lemma 'l' of theorem 'T' has provenance",
+        ),
+    ],
+)
+def test_unknown_keywords_and_words_are_one_sentence(build, message):
+    with pytest.raises(NtkVerifyError) as caught:
+        build()
+    assert message in str(caught.value)
+
+
+def test_a_copy_of_a_theorem_is_made_of_nothing():
+    assert copy.deepcopy(Source(arxiv="1", version=2)).label == "arXiv 1 v2, derived"
+    assert copy.copy(complete()).claims.keys() == complete().claims.keys()

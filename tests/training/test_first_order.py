@@ -1,5 +1,7 @@
 """Gradient descent, gradient flow and the baselines."""
 
+import math
+
 import numpy as np
 import pytest
 from drawing import draw_problem, executor_of, relative
@@ -16,6 +18,9 @@ from ntkverify.training import (
     levenberg_marquardt,
     natural_gradient_descent,
 )
+from ntkverify.training.loop import follow
+from ntkverify.training.methods.first_order import Adam, GradientDescent, HeavyBall
+from ntkverify.training.methods.second_order import NaturalGradient
 
 
 @pytest.fixture
@@ -152,3 +157,19 @@ def test_settings_of_every_method_are_checked(problem):
     for train, options in ((adam, {"eta": 0.0}), (natural_gradient_descent, {"eta": -1.0}), (lbfgs, {})):
         with pytest.raises(NtkVerifyError, match="steps at least 0"):
             train(*problem, steps=-1, **options)
+
+
+@pytest.mark.parametrize("eta", [0.0, -0.1, math.inf, math.nan])
+@pytest.mark.parametrize("method", [GradientDescent, Adam, NaturalGradient, lambda eta: HeavyBall(eta, 0.9)])
+def test_a_step_that_is_none_is_refused_by_the_loop(problem, method, eta):
+    with pytest.raises(NtkVerifyError, match="eta must be positive and finite"):
+        follow(*problem, method(eta), steps=1)
+
+
+def test_complex_targets_are_refused():
+    neuron = softplus_regression(2)
+    samples, _, _ = draw_problem(neuron, (4,), 40, 0)
+    (name,) = samples["targets"]
+    samples["targets"][name] = samples["targets"][name] * 1j
+    with pytest.raises(NtkVerifyError, match="are complex; make two real problems"):
+        executor_of(neuron, samples)

@@ -89,6 +89,8 @@ explicit = chain.mapped(theorem.expand)  # every constant written out, in n, lam
 optimal = explicit.minimise(REFERENCE, start=textbook_split)
 optimal_split = optimal.shares
 descent.splits = (textbook_split, optimal_split)
+best = {"textbook": textbook_split, "optimal": lambda at: explicit.minimise(at, start=textbook_split).shares}
+theorem.declare(parameters={"delta": 0.1}, splits=best)
 
 DATA = premises.unit_inputs(theorem)
 premises.step_at_most(theorem, "step at most 2/(3 ||H^inf||)", descent.eta_max)

@@ -9,10 +9,10 @@ Guarantee   with probability 1 - delta, for all k: L(k) <= (1 - eta Lambda/2)^k 
 Hypotheses  |u_i| = |y_j| = 1, no two parallel; |z_ij| <= C; the width meets the requirements below
 
 Limits scale with alpha^2, drift falls with 1/alpha and relative conditions stay what they are as functions of R and S.
-So the width is that of the initial Gram matrix and of the count of switching neurons: 176,790 for two orthonormal
-functions and queries at alpha = 1e5, where alpha = 1 asks for 9.2e13. The Gram matrix asks for 29 N^2 log(2 N (N + 1)/
-share)/lmin^2 and not for the 520 N^2 log of a cruder Bernstein bound: an entry's moments are at most (2 q - 1)!!/4,
-since s relu(g) is a normal number with probability 1/2 and 0 otherwise (`initial_gram`).
+So the width is that of the initial Gram matrix and of the count of switching neurons: 108,450 for two orthonormal
+functions and queries at alpha = 1e5, where alpha = 1 asks for 5.0e12 at the best split of the slack. The Gram matrix
+asks for 29 N^2 log(2 N (N + 1)/share)/lmin^2 and not for the 520 N^2 log of a cruder Bernstein bound: moments of an
+entry are at most (2 q - 1)!!/4, since s relu(g) is a normal number with probability 1/2 and else 0 (`initial_gram`).
 """
 
 from collections.abc import Mapping

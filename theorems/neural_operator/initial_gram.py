@@ -18,12 +18,11 @@ import sympy
 from hypothesis import strategies as st
 from sympy import Rational, log, sqrt
 
-from ntkverify import Instance, Source, Theorem, always, identity, in_law, scales_as, with_probability
+from ntkverify import Instance, Source, Theorem, always, identity, in_law, with_probability
 from ntkverify.glossary import delta, m, n
 from ntkverify.instances import generator, unit_inputs
 from ntkverify.lemmas.neural_operator import bounds as operators
 from ntkverify.lemmas.neural_operator.bounds import BERNSTEIN_C, BERNSTEIN_V, alpha, n_1, n_2
-from ntkverify.lemmas.rounding import ULP
 from ntkverify.problems.neural_operator.run import operator
 from ntkverify.symbolic.constants.chain import derived
 
@@ -100,16 +99,6 @@ def without_n(draw):
     functions, queries = CLUSTER
     width = math.ceil(theorem.value(m_0.subs(n, 1), {n: 1, tolerance: 0.1, delta: Rational(1, 10)}))
     return build(functions, queries, width=width, units=draw(units), tolerance=0.1)
-
-
-@theorem.instances("ladder of widths", run=operator(), quick=160)
-def ladder(draw):
-    return build(np.eye(2), np.eye(2), width=2 ** draw(st.sampled_from([6, 7, 11, 12])), units=draw(units))
-
-
-@theorem.instances("ladder of widths, wide branch", run=operator(), quick=60)
-def wide_branch(draw):
-    return build(*CLUSTER, width=2 ** draw(st.sampled_from([6, 7, 11, 12])), units=5)
 
 
 @theorem.instances("any data", run=operator(), quick=40)
@@ -203,34 +192,6 @@ def width_bound(run):
 )
 def width_too_small(run):
     return run.m_0
-
-
-@theorem.lemma(
-    "unbiased for every p: ||H(0) - H^inf||_F + ||H~(0) - H~^inf||_F shrinks like m^(-1/2)",
-    holds=scales_as(Rational(-1, 2), tolerance=0.1),
-    on="ladder of widths",
-)
-def unbiased(run):
-    return run.initial_gram_errors.sum()
-
-
-@theorem.control(
-    "limits without the branch's normalisation 1/p: the distance shrinks like m^(-1/2)",
-    holds=scales_as(Rational(-1, 2), tolerance=0.1),
-    on="ladder of widths, wide branch",
-)
-def normalisation_dropped(run):
-    return np.linalg.norm(run.initial_grams["trunk"] - run.p * run.limit_trunk)
-
-
-@theorem.lemma(
-    "tr H^inf = tr H~^inf = N/4",
-    holds=identity,
-    on=("any data", *OWN),
-    error=lambda run: 64 * run.n * ULP,
-)
-def traces(run):
-    return np.array([np.trace(run.limit_trunk), np.trace(run.limit_branch)]), run.n / 4 * np.ones(2)
 
 
 # ---- features and outputs -----------------------------------------------------------------------------------------

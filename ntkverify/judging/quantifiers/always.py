@@ -8,7 +8,7 @@ from typing import ClassVar
 from ntkverify.judging.budget import CONFIRM
 from ntkverify.judging.draws import Draws
 from ntkverify.judging.rates import upwards
-from ntkverify.judging.verdict import Tally
+from ntkverify.judging.verdict import LESS_ROUNDING, Tally
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.quantifier import Quantifier
 
@@ -31,7 +31,7 @@ class Always(Quantifier):
             exercised[family] = exercised.get(family, 0) + (not outcome.vacuous)
             doubtful += outcome.doubtful
             if outcome.failed:
-                tally.status, tally.slack, tally.witness = "violated", outcome.slack, trial.run.instance.to_json()
+                tally.status, tally.slack, tally.witness = "violated", outcome.slack, trial.run.recorded.to_json()
                 tally.evidence = (
                     f"one instance exceeds the bound by the factor {1 / max(outcome.slack, 1e-300):.4g} (float64 only)"
                 )
@@ -39,6 +39,7 @@ class Always(Quantifier):
         if doubtful and not claim.attained:
             tally.status = "inconclusive"
             tally.evidence = f"{doubtful} instances exceed the bound by less than their rounding error"
+            tally.remedy = LESS_ROUNDING
         elif tally.tried > tally.vacuous:
             tally.evidence = f"within the bound on {tally.tried - tally.vacuous} instances"
             fewest = min(count for count in exercised.values() if count)

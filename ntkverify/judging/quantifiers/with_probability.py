@@ -13,7 +13,7 @@ from ntkverify.judging.case import Trial
 from ntkverify.judging.draws import Draws
 from ntkverify.judging.quantifiers.worst_data import Found, OneFamily
 from ntkverify.judging.rates import upwards
-from ntkverify.judging.verdict import Status, Tally
+from ntkverify.judging.verdict import LESS_ROUNDING, Status, Tally
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.quantifier import Quantifier
 
@@ -65,6 +65,7 @@ class WithProbability(Quantifier):
         confirmed: Status = "observed" if words == {"observed"} else "holds"
         tally.status = "inconclusive" if "inconclusive" in words else confirmed
         tally.evidence = "; ".join(f.evidence for f in found)
+        tally.remedy = LESS_ROUNDING if any(f.doubtful for f in found) else ""
         tally.missed = "; ".join(dict.fromkeys([*_missed(found), *(f.aside for f in found if f.aside)]))
         return tally
 

@@ -37,6 +37,8 @@ class Found:
         The failure rate that was excluded, and the share of data that may always fail unseen; 0 for fixed data.
     aside : str
         What else the table has to say.
+    doubtful : bool
+        Whether it is open because rounding may decide some of the draws.
     """
 
     status: Status
@@ -45,6 +47,7 @@ class Found:
     rate: float = 1.0
     share: float = 0.0
     aside: str = ""
+    doubtful: bool = False
 
 
 @dataclass
@@ -213,7 +216,10 @@ class OneFamily:
             seen = f"worst of {data} data sets: {seen}"
             share = 1 - (1 - CONFIRM) ** (1 / data)
         if afresh.failures > afresh.expected:
-            return Found("inconclusive", slack, f"{seen}: more than claimed, too few to refute", rate, share)
+            doubtful = failed <= afresh.expected
+            return Found(
+                "inconclusive", slack, f"{seen}: more than claimed, too few to refute", rate, share, doubtful=doubtful
+            )
         if self._too_many():
             seen = f"{self.overall.failures + self.doubtful} of {self.overall.draws} data sets failed"
             evidence = f"{seen}, {self.overall.expected:.3g} expected at the most; too few to refute"

@@ -30,9 +30,12 @@ DRAWS = 4
 SUSPECTS = 3
 #: times as many for a claim of probability, where a single failing draw makes a suspect
 NOISY = 4
+_KEPT = 0.2  # share of a claim's time that is kept for fresh seeds
+_FEW = 20  # of them that are drawn whatever the time
 _PROPOSALS = 10  # proposals, repeated ones included, per evaluation of the budget
 
-Progress = Callable[[Cell, Score], object]
+#: told each evaluation: whose, its score, its seconds of processor time
+Progress = Callable[[Cell, Score, float], object]
 
 
 def search_cell(
@@ -41,9 +44,20 @@ def search_cell(
     store: Store,
     *,
     path: str | Path,
-    progress: Progress = lambda cell, score: None,
+    progress: Progress = lambda cell, score, seconds: None,
+    until: float | None = None,
 ) -> bool:
     """Search one cell to its end, or from where a killed process left it.
+
+    Parameters
+    ----------
+    theorem, cell, store, path
+        What to search, where it is recorded, and the theorem's module.
+    progress : callable
+        Told each evaluation.
+    until : float, optional
+        When it ends at the latest, as `time.time` counts, whatever is left of its budget. One instance is evaluated all
+        the same, and a suspect is followed up.
 
     Returns
     -------
@@ -59,7 +73,7 @@ def search_cell(
         if store.is_finished(name):  # by another process, since the first look
             return True
         with planted(theorem, cell.plants):
-            _Search(theorem, cell, store, Path(path), progress).run()
+            _Search(theorem, cell, store, Path(path), progress, until).run()
         store.finish_cell(name)
     return True
 
@@ -67,7 +81,10 @@ def search_cell(
 class _Search:
     """The objective of one cell: answers from the record or evaluates, and follows up suspects."""
 
-    def __init__(self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress) -> None:
+    def __init__(
+        self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress, until: float | None
+    ) -> None:
+        self.began, self.until = time.time(), until
         self.case, self.cell, self.store, self.path, self.progress = cell.case(theorem), cell, store, path, progress
         self.name = name = store.open_cell(cell.settings())
         self.space = space_of(theorem, cell)
@@ -125,7 +142,7 @@ class _Search:
                 self._evaluate(key)
             result = self.seen[key] = self.known[key]
             self.replayed += self.seconds[key]
-            self.progress(self.cell, result)
+            self.progress(self.cell, result, self.seconds[key])
             if result.failed:
                 self._suspect(key, result.margin)
         return self.seen[key].margin
@@ -134,6 +151,19 @@ class _Search:
         """Share of the budget that is used up; the same at every proposal when a killed campaign is repeated."""
         share = len(self.seen) / self.cell.evaluations
         return share if self.cell.seconds is None else max(share, self.replayed / self.cell.seconds)
+
+    @property
+    def _climbs_until(self) -> float:
+        """A claim of probability keeps a part of its time for fresh seeds."""
+        assert self.until is not None
+        return self.until - (_KEPT * max(self.until - self.began, 0.0) if self.noisy else 0.0)
+
+    def _most_draws(self) -> int | None:
+        """How many fresh seeds there is time for; None where nothing presses."""
+        if self.until is None or not self.scores:
+            return None
+        each = sum(self.seconds.values()) / (DRAWS * len(self.scores))
+        return max(_FEW, int((self.until - time.time()) / max(each, 1e-6)))
 
     def _suspect(self, key: tuple[int, ...], margin: float) -> None:
         """Close the cell at its goal; without one, follow up the first few that fail by more than any before."""
@@ -147,6 +177,8 @@ class _Search:
 
     def _evaluate(self, key: tuple[int, ...]) -> None:
         if self.cell.seconds is not None and self.spent >= self.cell.seconds:
+            raise Finished
+        if self.until is not None and self.seen and time.time() >= self._climbs_until:
             raise Finished
         started = time.process_time()  # a loaded machine searches no less
         instance, reason = self._instance(key)
@@ -178,12 +210,12 @@ class _Search:
         if key not in self.findings:
             instance, _ = self._instance(key)
             assert instance is not None
-            attempt = len(self.settled)
+            attempt, most = len(self.settled), None if self.seen[key].failed else self._most_draws()
             finding = settle(
                 self.case,
                 Violation.suspected(self.case, instance, path=self.path, plants=self.cell.plants),
-                # a confirmation may use two streams of fresh seeds
-                draws=Draws(self.seeds, self.fresh + 2 * attempt, attempt),
+                # a confirmation may use two streams of fresh seeds; a suspect has all the draws that it takes
+                draws=Draws(self.seeds, self.fresh + 2 * attempt, attempt, most=most),
                 place=Place(key, lambda vector: self._instance(tuple(vector))[0]),
             )
             self.store.add_finding(self.name, key, finding.status, finding.violation.content())

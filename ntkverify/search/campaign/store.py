@@ -11,6 +11,7 @@ import hashlib
 import json
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ CREATE TABLE IF NOT EXISTS findings (
     cell TEXT NOT NULL, vector BLOB NOT NULL, status TEXT NOT NULL, content TEXT NOT NULL,
     PRIMARY KEY (cell, vector)) WITHOUT ROWID;
 """
+#: came later: a store without it is read all the same, and one with it by earlier versions
+_DATES = "CREATE TABLE IF NOT EXISTS dates (cell TEXT PRIMARY KEY, opened TEXT NOT NULL)"
 _COLUMNS = {
     "cells": {"id", "settings", "finished"},
     "evaluations": {"cell", "vector", "margin", "failed", "doubtful", "reason", "seconds"},
@@ -114,6 +117,7 @@ class Store:
                 f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {APPLICATION};"
                 f" PRAGMA user_version = {FORMAT}; COMMIT;"
             )
+        self._db.execute(_DATES)
         for table, columns in _COLUMNS.items():
             present = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
             if present != columns:
@@ -137,6 +141,7 @@ class Store:
         """Make a cell known; returns its name."""
         name = cell_id(settings)
         self._write("INSERT OR IGNORE INTO cells (id, settings) VALUES (?, ?)", name, json.dumps(settings))
+        self._write("INSERT OR IGNORE INTO dates VALUES (?, ?)", name, time.strftime("%Y-%m-%d %H:%M"))
         return name
 
     def finish_cell(self, cell: str) -> None:
@@ -225,21 +230,27 @@ class Store:
         with self._decoding():
             return {unpack(vector): float(seconds) for vector, seconds in rows}
 
-    def progress(self) -> tuple[int, float | None]:
-        """Number of evaluations and best margin so far, over all cells."""
-        count = self._read("SELECT COUNT(*) FROM evaluations")[0][0]
-        best = self._read("SELECT MAX(margin) FROM evaluations WHERE margin > ?", VACUOUS)[0][0]
-        return int(count), best
+    def progress(self, cells: Sequence[str] | None = None) -> tuple[int, float, float | None]:
+        """Number of evaluations, seconds in them, and best margin so far, of these cells or of all."""
+        chosen = "" if cells is None else f"WHERE cell IN ({', '.join('?' * len(cells))})"
+        count, seconds, best = self._read(
+            "SELECT COUNT(*), COALESCE(SUM(seconds), 0), MAX(CASE WHEN margin > ? THEN margin END)"
+            f" FROM evaluations {chosen}",
+            VACUOUS,
+            *(cells or ()),
+        )[0]
+        return int(count), float(seconds), best
 
     def summary(self) -> list[dict[str, Any]]:
         """One row per cell: settings, number of evaluations, best margin, state, findings."""
         rows = self._read(
             "SELECT c.id, c.settings, c.finished, COUNT(e.margin), COALESCE(SUM(e.margin = -1e9), 0),"
-            " MAX(CASE WHEN e.margin > -1e9 THEN e.margin END), COALESCE(SUM(e.seconds), 0), MAX(e.reason)"
-            " FROM cells c LEFT JOIN evaluations e ON e.cell = c.id GROUP BY c.id ORDER BY c.rowid"
+            " MAX(CASE WHEN e.margin > -1e9 THEN e.margin END), COALESCE(SUM(e.seconds), 0), MAX(e.reason),"
+            " MAX(d.opened) FROM cells c LEFT JOIN evaluations e ON e.cell = c.id LEFT JOIN dates d ON d.cell = c.id"
+            " GROUP BY c.id ORDER BY c.rowid"
         )
         result = []
-        for name, settings, finished, count, vacuous, best, seconds, reason in rows:
+        for name, settings, finished, count, vacuous, best, seconds, reason, opened in rows:
             with self._decoding():
                 known = json.loads(settings)
                 for key in ("theorem", "claim", "regime", "engine"):
@@ -252,6 +263,7 @@ class Store:
                 {
                     "cell": name,
                     **known,
+                    "opened": opened or "",
                     "finished": bool(finished),
                     "evaluations": count,
                     "vacuous": vacuous,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ntkverify.judging.case import Case
 from ntkverify.search.evidence.certify import certify
 from ntkverify.search.evidence.fresh_seeds import combined_log_e, confirm
@@ -74,11 +76,14 @@ class Draws:
         Names the fresh seeds.
     attempt : int
         How many suspects of this cell were settled before.
+    most : int or None
+        Fresh draws at most; None for as many as `confirm` takes.
     """
 
     seeds: tuple[int, ...] = ()
     entropy: int = 0
     attempt: int = 0
+    most: int | None = None
 
     @property
     def alpha(self) -> float:
@@ -130,7 +135,16 @@ def _by_balls(case: Case, suspect: Violation, inside: Instance, chosen: Instance
     status = certificate.status.lower()
     evidence = {**_float64(case, chosen), **certificate.record()}
     kind = "certified" if status == "certified" else "float64"
-    return Finding(status, replace(suspect, instance=chosen).with_evidence(kind=kind, **evidence))
+    return Finding(status, replace(suspect, instance=_as_run(case, chosen)).with_evidence(kind=kind, **evidence))
+
+
+def _as_run(case: Case, instance: Instance) -> Instance:
+    """The instance with what its run sets itself, a step for one."""
+    trial = case.trial(instance)
+    with np.errstate(all="ignore"):
+        _ = trial.outcome
+    recorded: Instance = trial.run.recorded
+    return recorded
 
 
 def _float64(case: Case, instance: Instance) -> dict[str, Any]:
@@ -143,12 +157,12 @@ def _float64(case: Case, instance: Instance) -> dict[str, Any]:
 def _by_fresh_seeds(case: Case, suspect: Violation, draws: Draws, smaller: Callable[[], Instance]) -> Finding:
     """Draw the instance anew, and a smaller one too if that confirms it."""
     alpha, chosen = draws.alpha, suspect.instance
-    result = confirm(case, chosen, entropy=draws.entropy, alpha=alpha)
+    result = confirm(case, chosen, entropy=draws.entropy, alpha=alpha, most=draws.most)
     confirmed = result.log_e >= -math.log(alpha)
     if confirmed and (small := smaller()) != chosen:
         again = confirm(case, small, entropy=draws.entropy + 1, alpha=alpha / 2)
         if again.log_e >= -math.log(alpha / 2):
             chosen, result = small, again
     evidence = {"alpha": alpha, "confirmations": [result.record()], "log_e": combined_log_e([result.record()])}
-    violation = replace(suspect, instance=chosen).with_evidence(kind="probability", **evidence)
+    violation = replace(suspect, instance=_as_run(case, chosen)).with_evidence(kind="probability", **evidence)
     return Finding("confirmed" if confirmed else "unconfirmed", violation)

@@ -27,6 +27,7 @@ LEVEL = 0.05  #: error level that all intervals of one threshold share
 _HALVINGS = 10
 _EXERCISED = 10  # draws that must exercise the claim on either side of a threshold
 _BATCH = 20
+_ASKED = 25  # instances that are asked what is prescribed
 _SALT = 7
 
 
@@ -75,6 +76,8 @@ class Threshold:
     throughout : bool or None
         Whether the claim holds at both ends of the range, or fails at both, by intervals that exclude the fraction;
         None otherwise.
+    spread : (float, float) or None
+        The least and the most of what is prescribed for the instances at this place.
     """
 
     at: float
@@ -85,6 +88,18 @@ class Threshold:
     samples: tuple[Sample, ...] = field(repr=False)
     relaxed: tuple[str, ...] = ()
     throughout: bool | None = None
+    spread: tuple[float, float] | None = None
+
+
+def _level_at(draws: int) -> float:
+    """The level of one interval of so many draws at the most: values and looks share that of the threshold."""
+    return LEVEL / (_HALVINGS + 2) / max(1, draws // _BATCH)
+
+
+def draws_needed(fraction: float, *, holds: bool) -> int:
+    """How many draws at one value decide, if a claim holds (or fails) in every one, that it does in that fraction."""
+    share = fraction if holds else 1 - fraction
+    return next(n for n in range(1, 1_000_000) if (_level_at(n) / 2) ** (1 / n) > share)
 
 
 class Bisection:
@@ -115,16 +130,18 @@ class Bisection:
         self.samples: dict[float, Sample] = {}
         self.relax: set[str] = set()
         self.never: set[str] = set()
+        self.asked_for: list[float] = []  # what the theorem prescribes for each of some instances
 
     def threshold(self, at: float, progress: Callable[[float, float], object]) -> Threshold:
         """Bisect in the logarithm between an end that fails and one that holds."""
-        low, high, prescribed = self.low, self.high, self.prescribed()
+        low, high = self.low, self.high
+        self.prescribed()
         for value in (low, high):
             progress(at, value)
             self._sample(value)
         ends = (self._holds(low), self._holds(high))
         if ends[0] == ends[1]:
-            found = self._finish(at, None, prescribed, rising=ends[0])
+            found = self._finish(at, None, rising=ends[0])
             decided = [s.low > self.fraction or s.high < self.fraction for s in (self.samples[low], self.samples[high])]
             return replace(found, throughout=ends[0]) if all(decided) else found
         rising = ends[1]
@@ -138,16 +155,18 @@ class Bisection:
             fails, holds = (fails, middle) if self._holds(middle) else (middle, holds)
         few = min(_EXERCISED, self.draws)
         if min(self.samples[fails].draws, self.samples[holds].draws) < few:
-            return self._finish(at, None, prescribed, rising=rising)  # decided by what hardly ever happened
-        return self._finish(at, holds, prescribed, rising=rising)
+            return self._finish(at, None, rising=rising)  # decided by what hardly ever happened
+        return self._finish(at, holds, rising=rising)
 
-    def _finish(self, at: float, value: float | None, prescribed: float | None, *, rising: bool) -> Threshold:
+    def _finish(self, at: float, value: float | None, *, rising: bool) -> Threshold:
         samples = tuple(self.samples[v] for v in sorted(self.samples))
         failing = [s.value for s in samples if s.high < self.fraction]
         holding = [s.value for s in samples if s.low > self.fraction]
         low = (max(failing, default=None) if rising else max(holding, default=None)) if value is not None else None
         high = (min(holding, default=None) if rising else min(failing, default=None)) if value is not None else None
-        return Threshold(at, value, low, high, prescribed, samples, tuple(sorted(self.relax)))
+        asked = self.asked_for
+        middle, spread = (float(np.median(asked)), (min(asked), max(asked))) if asked else (None, None)
+        return Threshold(at, value, low, high, middle, samples, tuple(sorted(self.relax)), spread=spread)
 
     def _holds(self, value: float) -> bool:
         sample = self.samples[value]
@@ -156,7 +175,6 @@ class Bisection:
     def _sample(self, value: float) -> None:
         case = replace(self.case, relaxed=tuple(self.relax))
         held = tried = refused = 0
-        level = LEVEL / (_HALVINGS + 2)
         low, high = 0.0, 1.0
         for index in range(self.draws):
             instance = self.setting.put(self.instances[index % len(self.instances)], value)
@@ -172,27 +190,25 @@ class Bisection:
                 held += not outcome.failed
             tried += 1
             if tried % _BATCH == 0 or index == self.draws - 1:
-                # the looks at one value share its level as well
-                interval = stats.binomtest(held, tried).proportion_ci(
-                    1 - level / max(1, self.draws // _BATCH), method="exact"
-                )
+                interval = stats.binomtest(held, tried).proportion_ci(1 - _level_at(self.draws), method="exact")
                 low, high = float(interval.low), float(interval.high)
                 if low > self.fraction or high < self.fraction:
                     break
         self.samples[value] = Sample(value, held, tried, low, high, refused)
 
     def prescribed(self) -> float | None:
-        """Where all assumptions begin to be met, the median over a few instances; notes which the setting decides."""
-        count = len(self.instances)
-        chosen = [self.instances[i] for i in sorted({0, count // 4, count // 2, (3 * count) // 4, count - 1})]
+        """Where all assumptions begin to be met, the median over instances; notes which the setting decides."""
+        # the median of five draws, where they differ by orders of magnitude, is any of them
+        spaced = np.linspace(0, len(self.instances) - 1, min(_ASKED, len(self.instances)))
+        chosen = [self.instances[i] for i in dict.fromkeys(np.rint(spaced).astype(int))]
         # an assumption that this family never meets, whatever the setting, would leave nothing to look at
         self.never = _common(self._unmet(i, self.setting.of(i)) for i in chosen)
         _, top = self.setting.beyond(self.low, self.high)
         for value in (self.low, self.high, *((top,) if self.setting.is_width else ())):
             self.never &= _common(self._unmet(i, value) for i in chosen)
         self.relax |= self.never
-        found = [v for v in map(self._prescribed_for, chosen) if v is not None]
-        return float(np.median(found)) if found else None
+        self.asked_for = [v for v in map(self._prescribed_for, chosen) if v is not None]
+        return float(np.median(self.asked_for)) if self.asked_for else None
 
     def _prescribed_for(self, instance: Instance) -> float | None:
         bottom, top = self.setting.beyond(self.low, self.high)

@@ -33,13 +33,16 @@ class Derived:
 
     def latex(self, *, printer: Callable[[sympy.Basic], str] = sympy.latex) -> str:
         """The derivation as the body of a LaTeX ``align*`` environment."""
-        return " \\\\\n".join(rf"& \text{{{_plain(what)}:}} \quad {printer(formula)}" for what, formula in self.steps)
+        return " \\\\\n".join(
+            rf"& \text{{{plain_latex(what)}:}} \quad {printer(formula)}" for what, formula in self.steps
+        )
 
 
-def _plain(text: str) -> str:
+def plain_latex(text: str) -> str:
     """`text` with the characters escaped that LaTeX gives a meaning in text mode."""
     special = {c: "\\" + c for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
     special |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"}
+    special |= {"|": r"\textbar{}", '"': r"\textquotedbl{}"}
     return "".join(special.get(c, c) for c in text)
 
 

@@ -108,18 +108,60 @@ class Splitter:
             yield coefficient, tuple(sorted(monomial)), atoms
 
     def _rename(self, function: sympy.Expr, stand_ins: dict[sympy.Symbol, int]) -> sympy.Expr:
-        replaced = {}
-        for part in _linear_parts(function, set(self.weights)):
-            coefficients = tuple(sympy.diff(part, w) for w in self.weights)
-            linear = sum((c * w for c, w in zip(coefficients, self.weights, strict=True)), sympy.S.Zero)
-            offset = sympy.expand(part - linear)
-            if not offset.is_number:
-                raise NtkVerifyError(f"the argument {part} has a part without weights, but a linear form is needed.")
-            index, scale = self._register(coefficients)
-            symbol = next((s for s, i in stand_ins.items() if i == index), None) or sympy.Dummy("z", real=True)
-            stand_ins[symbol] = index
-            replaced[part] = scale * symbol + offset
-        return function.xreplace(replaced)
+        """A function with a symbol for every linear form in its arguments."""
+        return function.func(*(self._in_forms(argument, stand_ins) for argument in function.args))
+
+    def _in_forms(self, part: sympy.Expr, stand_ins: dict[sympy.Symbol, int]) -> sympy.Expr:
+        weights = part.free_symbols & set(self.weights)
+        if not weights:
+            return part
+        if _is_linear(part, weights):
+            return self._stand_in(part, stand_ins)
+        if part.is_Mul or part.is_Pow:
+            # with one input, (w x)^3 is w^3 x^3
+            own, rest = part.as_independent(*(a for a in part.args if not _is_monomial(a, weights)), as_Add=False)
+            power = self._power_of_form(own, stand_ins)
+            if power is not None:
+                return power * (self._in_forms(rest, stand_ins) if rest.free_symbols & weights else rest)
+        if not part.is_Add:
+            return part.func(*(self._in_forms(argument, stand_ins) for argument in part.args))
+        # w . x + (w . x)^3 is a sum of w_1 x_1, w_2 x_2 and the cube, but a function of one form
+        linear = [a for a in part.args if _is_linear(a, weights)]
+        rest = [self._in_forms(a, stand_ins) for a in part.args if a not in linear]
+        return sympy.Add(self._in_forms(sympy.Add(*linear), stand_ins), *rest)
+
+    def _stand_in(self, part: sympy.Expr, stand_ins: dict[sympy.Symbol, int]) -> sympy.Expr:
+        """A linear part by the symbol of its form."""
+        coefficients = tuple(sympy.diff(part, w) for w in self.weights)
+        linear = sum((c * w for c, w in zip(coefficients, self.weights, strict=True)), sympy.S.Zero)
+        offset = sympy.expand(part - linear)
+        if not offset.is_number:
+            raise NtkVerifyError(f"the argument {part} has a part without weights, but a linear form is needed.")
+        index, scale = self._register(coefficients)
+        return scale * _symbol_of(index, stand_ins) + offset
+
+    def _power_of_form(self, part: sympy.Expr, stand_ins: dict[sympy.Symbol, int]) -> sympy.Expr | None:
+        """A coefficient times a power of one weight as a number times a power of a form, if it is that."""
+        present = [w for w in self.weights if w in part.free_symbols]
+        if len(present) != 1:
+            return None
+        (weight,) = present
+        coefficient, rest = part.as_independent(weight, as_Add=False)
+        base, power = rest.as_base_exp()
+        if base != weight or not power.is_Integer or power < 1:
+            return None
+        place = list(self.weights).index(weight)
+        for index, form in enumerate(self.forms):
+            if form[place] != 0 and sum(c != 0 for c in form) == 1:
+                ratio = sympy.cancel(coefficient / form[place] ** power)
+                if ratio.is_number:
+                    return ratio * _symbol_of(index, stand_ins) ** power
+        number, powers = coefficient.as_independent(*coefficient.free_symbols, as_Add=False)
+        roots = [(b, e / power) for b, e in powers.as_powers_dict().items()]
+        if not all(e.is_Integer for _, e in roots):
+            return None
+        form = sympy.Mul(*(b**e for b, e in roots)) * weight
+        return number * self._stand_in(form, stand_ins) ** power
 
     def _register(self, form: tuple[sympy.Expr, ...]) -> tuple[int, sympy.Expr]:
         """Index of a form and the number by which the registered form must be multiplied to give it."""
@@ -165,23 +207,22 @@ def _is_opaque(part: sympy.Expr) -> bool:
     return not (part.is_Pow and part.exp.is_Integer and part.exp >= 0)
 
 
-def _linear_parts(expression: sympy.Expr, weights: set[sympy.Symbol]) -> set[sympy.Expr]:
-    """Maximal subexpressions that are linear in the weights, inside a function's arguments."""
-    parts: set[sympy.Expr] = set()
-    for argument in expression.args:
-        present = argument.free_symbols & weights
-        if not present:
-            continue
-        linear = argument.is_polynomial(*present) and all(
-            not sympy.diff(argument, w).free_symbols & weights for w in present
-        )
-        if linear:
-            parts.add(argument)
-        elif argument.args:
-            parts |= _linear_parts(argument, weights)
-        else:
-            raise NtkVerifyError(f"{expression} is not a function of linear forms of the weights.")
-    return parts
+def _symbol_of(index: int, stand_ins: dict[sympy.Symbol, int]) -> sympy.Symbol:
+    """The symbol that stands for a form."""
+    symbol = next((s for s, i in stand_ins.items() if i == index), None) or sympy.Dummy("z", real=True)
+    stand_ins[symbol] = index
+    return symbol
+
+
+def _is_monomial(factor: sympy.Expr, weights: set[sympy.Symbol]) -> bool:
+    """Whether a factor is without weights, or a power of one."""
+    return not factor.free_symbols & weights or factor.as_base_exp()[0] in weights
+
+
+def _is_linear(part: sympy.Expr, weights: set[sympy.Symbol]) -> bool:
+    """Whether a part is affine in the weights; one without them is."""
+    present = part.free_symbols & weights
+    return bool(part.is_polynomial(*present)) and all(not sympy.diff(part, w).free_symbols & weights for w in present)
 
 
 def _canonical_positive(atom: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:

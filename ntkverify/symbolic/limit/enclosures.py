@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ntkverify.errors import NtkVerifyError
 
 
@@ -44,6 +46,17 @@ def is_positive_definite(matrix: Any) -> bool:
     return True
 
 
+def _first_guess(matrix: Any) -> list[float]:
+    """Float64's eigenvector, from which few inverse iterations are left even where the next eigenvalue is near."""
+    n = matrix.nrows()
+    entries = np.array([[float(matrix[i, j]) for j in range(n)] for i in range(n)])
+    # entries without pattern, so that no symmetric matrix met has its eigenvector orthogonal to them
+    vector = np.cos(np.arange(n) ** 2 + 1.0)
+    if np.isfinite(entries).all():
+        vector = np.linalg.eigh(entries)[1][:, 0] + np.finfo(np.float64).eps * vector
+    return [float(entry) for entry in vector]
+
+
 def least_eigenvalue(matrix: Any, *, bits: int = 256, digits: int = 6) -> Enclosure:
     """Enclose the least eigenvalue of a symmetric positive definite matrix of balls.
 
@@ -67,8 +80,7 @@ def least_eigenvalue(matrix: Any, *, bits: int = 256, digits: int = 6) -> Enclos
     ctx.prec = bits
     try:
         middle = arb_mat([[matrix[i, j].mid() for j in range(n)] for i in range(n)])
-        # entries without pattern, so that no symmetric matrix met has its eigenvector orthogonal to them
-        vector = arb_mat([[arb(i * i + 1).cos().mid()] for i in range(n)])
+        vector = arb_mat([[arb(entry)] for entry in _first_guess(middle)])
         for _ in range(8):
             try:
                 solved = middle.solve(vector)

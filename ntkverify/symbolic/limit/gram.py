@@ -12,6 +12,7 @@ import sympy
 from numpy.typing import ArrayLike
 
 from ntkverify.arrays import Array
+from ntkverify.display import details_html, formula_html, tagged
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation.gaussian import half_space_power
 from ntkverify.symbolic.expression.scalars import Arithmetic, BallArithmetic, MpmathArithmetic, exact_rows
@@ -23,7 +24,7 @@ from ntkverify.symbolic.network.neuron import Block, Neuron
 Points = ArrayLike | Mapping[str, ArrayLike]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LimitGram:
     """E[grad r_p . grad r_q] over one neuron's weights: the Gram matrix J J^T of an infinitely wide network.
 
@@ -57,6 +58,28 @@ class LimitGram:
     def latex(self) -> str:
         """The kernel as LaTeX."""
         return str(sympy.latex(self.kernel))
+
+    def __repr__(self) -> str:
+        blocks = ", ".join(f"{b.name}{'' if b.is_linear else ' (nonlinear)'}" for b in self.neuron.blocks)
+        return (
+            f"<limit Gram matrix of {blocks} over ({', '.join(map(str, self.neuron.coordinates))}), "
+            f"{len(self.neuron.weights)} trained weights a neuron>"
+        )
+
+    def _repr_latex_(self) -> str | None:
+        try:
+            return rf"$\displaystyle K(x, x') = {self.latex()}$"
+        except NtkVerifyError:  # several blocks, or no closed form
+            return None
+
+    def _repr_html_(self) -> str:
+        kernel = self._repr_latex_()
+        features = "".join(
+            tagged("div", block.name) + "".join(formula_html(sympy.latex(feature)) for feature in block.features)
+            for block in self.neuron.blocks
+        )
+        shown = tagged("div", kernel) if kernel else ""
+        return tagged("code", repr(self)) + shown + details_html("what one neuron contributes", features)
 
     def matrix(self, points: Points, *, sums: Mapping[str, ArrayLike] | None = None, normalise: bool = False) -> Array:
         """The limit Gram matrix.

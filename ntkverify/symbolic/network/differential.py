@@ -80,13 +80,19 @@ class Operator:
         Raises
         ------
         NtkVerifyError
-            If a derivative is in a variable that is no coordinate, or a symbol or function is unknown.
+            If a derivative is in a variable that is no coordinate, a symbol or function is unknown, or the equation
+            complex.
         """
         coordinates, unknowns = tuple(coordinates), tuple(unknowns)
         if len(set(coordinates)) < len(coordinates):
             raise NtkVerifyError(f"the coordinates {coordinates} name one of them twice.")
         if sympy.sympify(expression).has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
             raise NtkVerifyError(f"the coefficients of an equation must be finite, but it reads {expression}.")
+        if sympy.sympify(expression).has(sympy.I):
+            raise NtkVerifyError(
+                f"the equation {expression} is complex; write its real and imaginary part as two equations in two real "
+                "unknowns, one block each."
+            )
         expression = exact_number(sympy.sympify(expression).doit())
         replaced: dict[sympy.Expr, Slot] = {}
         for atom in sorted(expression.atoms(sympy.Derivative), key=sympy.default_sort_key):

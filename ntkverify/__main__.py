@@ -1,0 +1,6 @@
+"""``python -m ntkverify``."""
+
+from ntkverify.cli import run
+
+if __name__ == "__main__":
+    run()

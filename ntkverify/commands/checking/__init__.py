@@ -1,0 +1,1 @@
+"""Commands that put theorems to their own instances: verdicts, slack, mutants."""

@@ -1,0 +1,149 @@
+"""``ntkverify check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ntkverify.commands import options as shared
+from ntkverify.commands.given import Given, data_options, only
+from ntkverify.errors import NtkVerifyError
+
+
+@shared.command(
+    "check",
+    examples="""
+ntkverify check theorems/
+ntkverify check theorems/natural_gradient/gradient_descent_regression.py --claim "L(k)"
+ntkverify check my_theorem.py --kind control --full
+ntkverify check gradient_descent_regression --data points.csv --unit --width 4096 --draws 10""",
+)
+@shared.theorems
+@shared.claims
+@click.option("--kind", type=click.Choice(["lemma", "conclusion", "control"]), help="Only claims of this kind.")
+@shared.profile
+@shared.backend
+@shared.entropy
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Share the claims.")
+@click.option("--verdicts", metavar="FILE", help="Also write every verdict to FILE, one JSON object a line.")
+@click.option("--allow-inconclusive", is_flag=True, help="A claim that could not be decided is no failure.")
+@data_options()
+@click.option("--draws", type=click.IntRange(min=1), help="With --data: so many draws of the weights and no more.")
+@click.option("--relax", multiple=True, metavar="ASSUMPTION", help="With --data: no longer ask for it; repeatable.")
+@shared.table_options
+def command(
+    theorems: list[Path],
+    claims: tuple[str, ...],
+    kind: str | None,
+    profile: str,
+    backend: str | None,
+    entropy: int,
+    processes: int,
+    verdicts: str | None,
+    allow_inconclusive: bool,
+    given: Given | None,
+    draws: int | None,
+    relax: tuple[str, ...],
+    as_json: bool,
+    full: bool,
+) -> int:
+    """Draw a theorem's instances and judge every claim.
+
+    The verdicts are those of `pytest THEOREM`. A control is false on purpose and must be refuted. With --data the
+    networks are drawn on your points, and claims whose assumptions fail there are left out.
+    """
+    from ntkverify.commands.checking.session import run_session
+    from ntkverify.execution.backends import chosen_backend
+    from ntkverify.report import console
+    from ntkverify.report.verdicts import show_verdicts
+
+    chosen_backend(backend)  # one that is not there is refused before anything is loaded
+    if given is not None:
+        from ntkverify.commands.checking.given import check_given
+
+        if kind or processes > 1:
+            raise NtkVerifyError("--kind and --processes are not for --data; leave them out.")
+        at = given.at(only(theorems), relax=relax, backend=backend)
+        settings = {"claims": list(claims) or None, "draws": draws, "profile": profile, "entropy": entropy}
+        return check_given(
+            at, settings, as_json=as_json, full=full, allow_inconclusive=allow_inconclusive,
+            verdicts=_writable(verdicts) if verdicts else None,
+        )  # fmt: skip
+    if draws or relax:
+        raise NtkVerifyError("--draws and --relax go with --data; name your points with --data FILE.")
+    plugin = ["--ntk-profile", profile, "--ntk-entropy", str(entropy)]
+    plugin += ["--ntk-backend", backend] if backend else []
+    plugin += ["--verdicts", _writable(verdicts)] if verdicts else []
+    plugin += ["-m", kind] if kind else []
+    plugin += ["--ntk-allow-inconclusive"] if allow_inconclusive else []
+    plugin += [word for claim in claims for word in ("--ntk-claim", claim)]
+
+    known = _expected(theorems, profile)
+    total = sum(known.values()) if known else 0.0
+    # how long a claim takes is known from the last time; else claims are counted, and no time left is foretold
+    with console.progress("checking", total, unit="" if known else "claims", even=bool(known)) as bar:
+
+        def seen(record: dict[str, Any]) -> None:
+            bar.advance(known.get(f"{record['theorem']}: {record['claim']}", 0.0) if known else 1, record["claim"])
+
+        session = run_session(theorems, plugin, processes=processes, seen=seen)
+    if not session.records and not session.refused and not session.interrupted and not session.crash:
+        raise NtkVerifyError(_nothing(theorems, claims, kind))
+    _keep(theorems, session.records, {"profile": profile, "entropy": entropy})
+    if as_json:
+        console.show_json(session.records)
+    else:
+        show_verdicts(session.records, full=full, allow_inconclusive=allow_inconclusive)
+    for sentence in session.refused:
+        click.echo(f"ntkverify: {sentence}", err=True)
+    if session.crash:
+        click.echo(f"ntkverify: an error of ntkverify's own, please report it:\n{session.crash}", err=True)
+    if session.interrupted:
+        click.echo("ntkverify: interrupted; the verdicts that were reached stand above.", err=True)
+    return session.status(allow_inconclusive=allow_inconclusive)
+
+
+def _writable(name: str) -> str:
+    """A file's name, once it is known that it can be written."""
+    try:
+        with open(name, "a", encoding="utf-8"):
+            return name
+    except OSError as error:
+        raise NtkVerifyError(f"--verdicts {name} can't be written ({error.strerror}); choose another file.") from None
+
+
+def _nothing(theorems: list[Path], claims: tuple[str, ...], kind: str | None) -> str:
+    """Why no claim was selected; the nearest."""
+    from ntkverify.theorem.loading import load_theorem
+    from ntkverify.theorem.names import nearest
+
+    names = [
+        claim.name for path in theorems for claim in load_theorem(path).claims.values() if kind in (None, claim.kind)
+    ]
+    return f"there is no {kind or 'claim'} {' or '.join(map(repr, claims))}; {nearest(' '.join(claims), names)}"
+
+
+def _expected(theorems: list[Path], profile: str) -> dict[str, float] | None:
+    """Seconds that each claim took the last time; None unless all modules are known."""
+    from ntkverify.commands.checking.kept import seconds_of
+    from ntkverify.theorem.files import id_of
+
+    found: dict[str, float] = {}
+    for path in theorems:
+        seconds = seconds_of(path, profile=profile)
+        if seconds is None:
+            return None
+        found.update({f"{id_of(path)}: {claim}": value for claim, value in seconds.items()})
+    return found
+
+
+def _keep(theorems: list[Path], records: list[dict[str, Any]], settings: dict[str, Any]) -> None:
+    from ntkverify.commands.checking.kept import keep
+    from ntkverify.theorem.files import id_of
+
+    for path in theorems:
+        mine = [r for r in records if r["theorem"] == id_of(path) and r["verdict"] != "not judged"]
+        if mine:
+            keep(path, mine, settings=settings)

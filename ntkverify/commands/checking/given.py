@@ -1,0 +1,65 @@
+"""``ntkverify check --data``."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from ntkverify.report import console
+from ntkverify.report.checked import Report
+from ntkverify.report.table import format_slack
+from ntkverify.report.verdicts import show_verdicts
+
+if TYPE_CHECKING:
+    from ntkverify.data.at import TheoremAt
+
+#: where the theorem says nothing there is nothing to violate
+BEYOND = {"violated": "fails"}
+
+
+def check_given(
+    at: TheoremAt,
+    settings: dict[str, Any],
+    *,
+    as_json: bool,
+    full: bool,
+    allow_inconclusive: bool,
+    verdicts: str | None,
+) -> int:
+    """Check a theorem at given data, show what came out, and say by the exit status whether it is well."""
+    total = len(settings["claims"] or at.theorem.claims)
+    with console.progress("checking", max(1, total), unit="claims", even=False) as bar:
+        report: Report = at.check(progress=lambda claim: bar.advance(1, claim), **settings)
+    if verdicts:
+        with open(verdicts, "a", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in report.to_dicts())
+    if as_json:
+        console.show_json(
+            {
+                "heading": report.heading,
+                "verdicts": report.to_dicts(),
+                "beyond": dict(report.beyond),
+                "left_out": [list(pair) for pair in report.left_out],
+            }
+        )
+    else:
+        _show(report, full=full, allow_inconclusive=allow_inconclusive)
+    fine = [v.passed or (allow_inconclusive and v.status == "inconclusive") for v in report.within]
+    return 0 if report.verdicts and all(fine) else 1
+
+
+def _show(report: Report, *, full: bool, allow_inconclusive: bool) -> None:
+    print(f"{report.title}\n{textwrap.fill(report.heading, console.width())}\n")
+    if report.within:
+        show_verdicts([v.to_dict() for v in report.within], full=full, allow_inconclusive=allow_inconclusive)
+    else:
+        print("the theorem makes no claim at these data that runs decide.")
+    for why in dict.fromkeys(report.beyond.values()):
+        found = [v for v in report if report.beyond.get(v.claim) == why]
+        if found:
+            print("\n" + textwrap.fill(f"beyond the theorem, where a failure refutes nothing: {why}", console.width()))
+            rows = [(v.claim, BEYOND.get(v.shown, v.shown), format_slack(v.slack)) for v in found]
+            console.show(rows, ("claim", "here", "slack"), full=full, indent=2)
+    if report.left_out:
+        print("\n" + "\n".join(report.left_out_lines(width=None if full else console.width())))

@@ -1,0 +1,448 @@
+"""A theorem at given data, read from its roles: step, width, rate, steps, cost, and which assumptions fail."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import sympy
+
+from ntkverify.data.claims import ClaimsAt, claims_at
+from ntkverify.data.cost import Cost, count_in_words, estimated_cost
+from ntkverify.data.files import Data, read_data, unit_rows
+from ntkverify.data.limit import LimitSpectrum, enclosed_rate, limit_spectrum, refuse_singular
+from ntkverify.data.roles import blocks_of, contraction_of, family_at, split_at
+from ntkverify.errors import NtkVerifyError
+from ntkverify.glossary import words
+from ntkverify.judging.draws import simplest_instance
+from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.names import chosen
+from ntkverify.theorem.parts import Claim, Family
+from ntkverify.theorem.theorem import Theorem
+
+#: what "trained" means where nobody says otherwise: the guaranteed loss has fallen to this share
+TARGET = 1e-6
+#: steps of a run at given data at most, unless more are asked for
+MOST_STEPS = 100
+#: draws of the weights that claims about every draw are put to
+DRAWS = 10
+_SMALL = 2  # a network that is asked for what does not depend on it; even, for neurons in pairs
+
+
+@dataclass(frozen=True)
+class Met:
+    """An assumption at given data.
+
+    Parameters
+    ----------
+    name : str
+        The assumption.
+    margin : float
+        At least 0 where it is met; NaN where it can't be told beforehand.
+    why : str
+        Why not.
+    """
+
+    name: str
+    margin: float
+    why: str = ""
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is known to be missed."""
+        return self.margin < 0
+
+    @property
+    def words(self) -> str:
+        """Met, missed by how much, or open."""
+        if math.isnan(self.margin):
+            return self.why
+        if self.fails:
+            return f"missed by {-self.margin:.3g}"
+        return "met, with equality to rounding" if self.margin < 1e-9 else f"met, {self.margin:.3g} to spare"
+
+
+@dataclass(frozen=True)
+class Prescribed:
+    """A width that the theorem prescribes, and the split of the slack that it belongs to."""
+
+    split: str
+    width: int
+    parameters: Mapping[str, float]
+
+
+class TheoremAt:
+    """A theorem at given data; what takes time is computed when it is first asked for.
+
+    Parameters
+    ----------
+    theorem : Theorem
+        With its roles.
+    data : mapping, pair of arrays, path, or Data
+        See `ntkverify.data.files.read_data`.
+    targets : path or array, optional
+        Targets in a file of their own.
+    unit : bool
+        Take the inputs x as (x, 1)/||(x, 1)||, for theorems on unit inputs.
+    family : str, optional
+        Whose runs and parameters are taken: the first of the conclusions' families by default.
+    width, step, steps : int, float, int, optional
+        Of a run; what the theorem prescribes by default, and as many steps as the rate needs, `MOST_STEPS` at most.
+    split : str, optional
+        How the slack is split: by default the last that is declared, or the first where a width is given.
+    relax : sequence of str
+        Assumptions that are not asked for, by their names or a part that only one has.
+    certify : bool, optional
+        Whether lambda_0 is certified in balls; where it is cheap by default.
+    backend : str
+        What networks run on.
+    **parameters : float
+        The theorem's parameters, ``delta=0.05``.
+
+    Raises
+    ------
+    NtkVerifyError
+        One sentence for data that no theorem can take, and for names that the theorem does not have.
+    """
+
+    def __init__(
+        self,
+        theorem: Theorem,
+        data: Any,
+        *,
+        targets: Any = None,
+        unit: bool = False,
+        family: str | None = None,
+        width: int | None = None,
+        step: float | None = None,
+        steps: int | None = None,
+        split: str | None = None,
+        relax: Sequence[str] = (),
+        certify: bool | None = None,
+        backend: str = "auto",
+        **parameters: float,
+    ) -> None:
+        self.whole = theorem
+        self.base = family_at(theorem, family)
+        self.drawn = simplest_instance(self.base)
+        self._drawn_by: dict[str, Instance] = {self.base.name: self.drawn}
+        self.shapes = blocks_of(theorem, self.drawn)
+        self.data = read_data(data, self.shapes, targets=targets)
+        if unit:
+            self.data = _with_unit_inputs(self.data, self.shapes)
+        self.backend, self._certify = backend, certify
+        self._known: dict[str, Prescribed] = {}
+        self.asked_width, self.asked_step, self._asked_steps = width, step, steps
+        for name, value in (("width", width), ("step", step), ("steps", steps)):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise NtkVerifyError(f"{name} must be positive, not {value}.")
+        self.relax = tuple(_named(name, list(theorem.assumptions), "assumption", theorem) for name in relax)
+        self.given_parameters = self._chosen_parameters(parameters)
+        if hasattr(type(self._at_rest), "limit_gram_error"):
+            points = [b for b, shape in self.shapes.items() if len(shape) > 1 and b in self.data.blocks]
+            refuse_singular(self.data, points, self._at_rest)
+        if split is not None:
+            split = _named(split, list(theorem.roles.splits), "split", theorem)
+        # a split that is optimal for the prescribed width may be absurd at another
+        self.split = split or (list(theorem.roles.splits) or [""])[-1 if width is None else 0]
+
+    # -- the parts --------------------------------------------------------------------------------------------------
+
+    def _chosen_parameters(self, given: Mapping[str, float]) -> dict[str, float]:
+        read = {}
+        for name, value in self.whole.roles.parameters.items():
+            try:
+                read[name] = float(value(self.data.blocks) if callable(value) else value)
+            except KeyError:  # read from a block that was left out
+                continue
+        known = {name: v for name, v in {**self.drawn.parameters, **read}.items() if name not in self._free}
+        named = {_named(name, sorted(known), "parameter", self.whole): float(value) for name, value in given.items()}
+        return {**known, **named}
+
+    @property
+    def _free(self) -> set[str]:
+        """Names of the shares that a split sets."""
+        return {s.name for split in self.whole.roles.splits.values() if not callable(split) for s in split}
+
+    def _instance(self, parameters: Mapping[str, float], *, width: int, step: float, steps: int = 0) -> Instance:
+        return Instance(
+            theorem=self.whole.id,
+            family=self.base.name,
+            data=self.data.blocks,
+            parameters=parameters,
+            width=width,
+            step=step,
+            steps=steps,
+        )
+
+    def run_of(self, instance: Instance, **options: Any) -> Any:
+        """An instance brought to life, on the backend of these data unless another is named."""
+        return self.base.run(instance, self.whole, **{"backend": self.backend, **options})
+
+    @functools.cached_property
+    def _at_rest(self) -> Any:
+        """A run that is asked for what no draw of the weights enters."""
+        return self.run_of(self._instance(self.given_parameters, width=_SMALL, step=self.drawn.step or 1.0))
+
+    @functools.cached_property
+    def limit(self) -> LimitSpectrum | None:
+        """The spectrum of H^inf; None where the runs of this theorem have no single limit."""
+        if not hasattr(type(self._at_rest), "limit_gram_error"):
+            return None
+        return limit_spectrum(self._at_rest, certify=self._certify)
+
+    # -- what the theorem says here ---------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def largest_step(self) -> float | None:
+        """The largest step, or None where the theorem declares none."""
+        role = self.whole.roles.largest_step
+        return None if role is None else float(self._at_rest.evaluate(role))
+
+    @functools.cached_property
+    def step(self) -> float:
+        """The step of a run: what was asked for, the largest, or what the family draws where that is excluded."""
+        if self.asked_step is not None:
+            return float(self.asked_step)
+        candidates = [s for s in (self.largest_step, self.drawn.step) if s]
+        if not candidates:
+            return 0.0
+
+        def unfit(step: float) -> tuple[int, bool]:
+            """A supremum that is not reached fails an assumption, or makes the guaranteed loss zero at once."""
+            missed = sum(met.fails for met in self._margins(self.given_parameters, _SMALL, step))
+            return missed, self._contraction(step) == 0
+
+        return min(candidates, key=unfit)
+
+    @property
+    def prescribed(self) -> list[Prescribed]:
+        """The sufficient width by every split of the slack that the theorem declares; empty without a width."""
+        if self.whole.roles.width is None:
+            return []
+        return [self._prescribed(name) for name in self.whole.roles.splits or ("",)]
+
+    def _prescribed(self, split: str) -> Prescribed:
+        if split not in self._known:
+            parameters = {**self.given_parameters, **(split_at(self.whole, split, self._values) if split else {})}
+            self._known[split] = Prescribed(split, self._least_width(parameters), parameters)
+        return self._known[split]
+
+    @property
+    def _values(self) -> dict[sympy.Symbol, Any]:
+        """Values of the symbols of the width that are not free: what a split is chosen for."""
+        role = self.whole.roles.width
+        symbols = self.whole.expand(role).free_symbols | {sympy.Symbol("limit_norm", positive=True)}
+        values = {s: getattr(self._at_rest, str(s)) for s in symbols if str(s) not in self._free}
+        return {s: float(v) if isinstance(v, float | np.floating) else int(v) for s, v in values.items()}
+
+    def _least_width(self, parameters: Mapping[str, float]) -> int:
+        width = _SMALL
+        for _ in range(200):  # one that grows with itself is a fixed point
+            run = self.run_of(self._instance(parameters, width=width, step=self.step))
+            wanted = math.ceil(float(run.evaluate(self.whole.roles.width)))
+            if wanted <= width:
+                return width
+            width = wanted
+        return width
+
+    @property
+    def _split(self) -> Prescribed | None:
+        return None if self.whole.roles.width is None else self._prescribed(self.split)
+
+    @property
+    def prescribed_width(self) -> int | None:
+        """The sufficient width by the chosen split."""
+        return None if self._split is None else self._split.width
+
+    @property
+    def width(self) -> int:
+        """The width of a run: what was asked for, what is prescribed, or what the family draws."""
+        return int(self.asked_width or self.prescribed_width or self.drawn.width)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The parameters with the shares of the chosen split."""
+        return dict(self._split.parameters) if self._split else self.given_parameters
+
+    @functools.cached_property
+    def rate(self) -> float | None:
+        """What the decay is measured in, a value of the role ``rate``."""
+        role = self.whole.roles.rate
+        return None if role is None else float(self._at_rest.evaluate(role))
+
+    @property
+    def rate_known(self) -> str:
+        """How the rate of a kernel that is a sum is known, where the runs can enclose it; else empty."""
+        if self.limit is not None or not hasattr(type(self._at_rest), "certified_rate"):
+            return ""
+        return enclosed_rate(self._at_rest, self.whole.roles.rate, certify=self._certify)
+
+    @functools.cached_property
+    def contracts(self) -> tuple[Claim, float] | None:
+        """The conclusion that says how fast its quantity falls, and the factor of one step of the length `step`."""
+        factor = self._contraction(self.step)
+        return None if factor is None or self._contracting is None else (self._contracting[0], factor)
+
+    @functools.cached_property
+    def _contracting(self) -> tuple[Claim, sympy.Expr] | None:
+        return contraction_of(self.whole)
+
+    def _contraction(self, step: float) -> float | None:
+        if self._contracting is None:
+            return None
+        run = self.run_of(self._instance(self.given_parameters, width=_SMALL, step=step))
+        return float(run.evaluate(self._contracting[1]))
+
+    def steps_to(self, share: float = TARGET) -> int | None:
+        """Steps after which the guaranteed bound has fallen to `share` of its start; None if it is not known to."""
+        if not 0 < share < 1:
+            raise NtkVerifyError(f"a share of the loss lies between 0 and 1, not {share}.")
+        if self.contracts is None or not 0 <= self.contracts[1] < 1:
+            return None
+        factor = self.contracts[1]
+        return 1 if factor == 0 else math.ceil(math.log(share) / math.log(factor))
+
+    @property
+    def steps(self) -> int:
+        """Steps of a run: what was asked for, or what the rate needs, at most `MOST_STEPS`."""
+        if self._asked_steps:
+            return int(self._asked_steps)
+        needed = self.steps_to() if self.contracts else self.drawn.steps
+        return min(needed or MOST_STEPS, MOST_STEPS)
+
+    @functools.cached_property
+    def instance(self) -> Instance:
+        """The instance that a run at these data has, but for the seed."""
+        return self._instance(self.parameters, width=self.width, step=self.step, steps=self.steps)
+
+    def cost(self, steps: int | None = None) -> Cost | None:
+        """What one run takes here, by default until the guaranteed loss is at 1e-6; None where nothing is trained."""
+        if not hasattr(type(self._at_rest), "trajectory"):
+            return None
+        wanted = steps or self.steps_to() or self.steps
+        return estimated_cost(self.run_of, replace(self.instance, steps=wanted))
+
+    def _margins(self, parameters: Mapping[str, float], width: int, step: float) -> list[Met]:
+        """Margins of all assumptions; NaN for those that measure a network, which a wide one is too dear for."""
+        found = []
+        for name, assumption in self.whole.assumptions.items():
+            small, run = (self.run_of(self._instance(parameters, width=m, step=step, steps=1)) for m in (_SMALL, width))
+            try:
+                with np.errstate(all="ignore"):
+                    _ = assumption.margin(small)
+                    measures = small.has_measured or "trajectory" in vars(small)
+                    margin = math.nan if measures else float(assumption.margin(run))
+                found.append(Met(name, margin, "decided by each run"))
+            except NtkVerifyError as refusal:  # it speaks of data or parameters that are not there
+                found.append(Met(name, math.nan, str(refusal)))
+        return found
+
+    @functools.cached_property
+    def assumptions(self) -> list[Met]:
+        """Every assumption with its margin at these data, this step and this width."""
+        return self._margins(self.parameters, self.width, self.step)
+
+    # -- its claims here --------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def claims(self) -> ClaimsAt:
+        """Which claims are put to these data, which are not, and why."""
+        return claims_at(self)
+
+    def drawn_by(self, family: Family) -> Instance:
+        """The simplest instance of a family, drawn once."""
+        if family.name not in self._drawn_by:
+            self._drawn_by[family.name] = simplest_instance(family)
+        return self._drawn_by[family.name]
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Claims that are not put to these data, and why."""
+        return self.claims.left_out
+
+    @property
+    def beyond(self) -> dict[str, str]:
+        """Claims that are put to these data although the theorem says nothing of them here, and why not."""
+        return self.claims.beyond
+
+    @functools.cached_property
+    def family(self) -> Family:
+        """These data as a family of instances, under the name of the one whose runs it takes."""
+        instance = self.instance
+        return Family(self.base.name, lambda: instance, self.base.run, dict.fromkeys(self.base.counts, DRAWS))
+
+    @functools.cached_property
+    def theorem(self) -> Theorem:
+        """The claims on these data alone, without asking for what is relaxed: what a check or a slack profile takes."""
+        claims = {
+            name: replace(c, assumes=tuple(a.name for a in self.whole.assumptions_of(c) if a.name not in self.relax))
+            for name, c in self.claims.kept.items()
+        }
+        return self.assumed.restricted(self.assumed.families, claims)
+
+    @functools.cached_property
+    def assumed(self) -> Theorem:
+        """The same with every assumption: what a search or a frontier takes, which drop some themselves."""
+        return self.whole.restricted({self.base.name: self.family}, self.claims.kept)
+
+    def check(self, **options: Any) -> Any:
+        """Put the claims to networks drawn on these data; see `ntkverify.data.check.check_at`."""
+        from ntkverify.data.check import check_at
+
+        return check_at(self, **options)
+
+    @property
+    def rate_words(self) -> str:
+        """The rate as sentences write it."""
+        return "" if self.whole.roles.rate is None else words(self.whole.roles.rate)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self.whole.title!r} at {self.data.source}: {count_in_words(self.width)} neurons, step {self.step:.3g}>"
+        )
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """What the theorem says here: what, how much, and how that is known."""
+        from ntkverify.data.shown import rows_of
+
+        return rows_of(self)
+
+    def lines(self, *, width: int = 80) -> list[str]:
+        """The same as lines of text, with assumptions and what would be put to the test."""
+        from ntkverify.data.shown import lines_of
+
+        return lines_of(self, width=width)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same ready for JSON."""
+        from ntkverify.data.shown import dict_of
+
+        return dict_of(self)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        from ntkverify.data.shown import html_of
+
+        return html_of(self)
+
+
+def theorem_at(theorem: Theorem, data: Any, **options: Any) -> TheoremAt:
+    """A theorem at given data; see `TheoremAt` for the options."""
+    return TheoremAt(theorem, data, **options)
+
+
+def _named(name: str, known: Collection[str], what: str, theorem: Theorem) -> str:
+    return chosen(name, known, what=what, of=f"theorem {theorem.title!r}")
+
+
+def _with_unit_inputs(data: Data, shapes: Mapping[str, Sequence[str]]) -> Data:
+    if "inputs" not in shapes:
+        raise NtkVerifyError("unit inputs are for theorems whose data have a block 'inputs'; leave --unit out.")
+    return replace(data, blocks={**data.blocks, "inputs": unit_rows(data.blocks["inputs"])})

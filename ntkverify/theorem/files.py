@@ -1,0 +1,116 @@
+"""Theorem modules on disk: recognised by their text, found in folders, named by part of their names.
+
+Nothing heavy is imported here: pytest asks about every file of every session.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import fnmatch
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ntkverify.errors import NtkVerifyError
+
+#: where theorems are looked for by name, from the folder that a command is started in
+HOME = "theorems"
+_SKIPPED = {"build", "dist", "node_modules", "venv", "__pycache__"}
+_TESTS = ("test_*.py", "*_test.py")
+
+
+def is_theorem_module(path: Path) -> bool:
+    """Whether a file is plainly a theorem module, judged by its text; nothing is imported."""
+    try:
+        source = path.read_bytes()
+    except OSError:
+        return False
+    if b"ntkverify" not in source or b"Theorem(" not in source:
+        return False
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        # it may be a theorem module with a typing error: say so rather than skip it in silence
+        return re.search(rb"^theorem\s*(:[^=]*)?=\s*(\w+\.)*Theorem\(", source, re.MULTILINE) is not None
+    return any(creation_in(node) is not None for node in tree.body)
+
+
+def creation_in(node: ast.stmt) -> ast.Call | None:
+    """The call of ``theorem = Theorem(...)``, annotated or not, if a statement is that."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    value = getattr(node, "value", None)
+    if (
+        any(isinstance(target, ast.Name) and target.id == "theorem" for target in targets)
+        and isinstance(value, ast.Call)
+        and getattr(value.func, "id", getattr(value.func, "attr", "")) == "Theorem"
+    ):
+        return value
+    return None
+
+
+def id_of(path: Path) -> str:
+    """What a theorem is called: its folder and its file."""
+    path = path.resolve()
+    return f"{path.parent.name}/{path.stem}"
+
+
+def modules_in(folder: Path) -> list[Path]:
+    """The theorem modules in a folder and below, as pytest finds them."""
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        inside = path.relative_to(folder).parts[:-1]
+        hidden = any(part.startswith(".") or part in _SKIPPED for part in inside)
+        if not hidden and not any(fnmatch.fnmatch(path.name, test) for test in _TESTS) and is_theorem_module(path):
+            found.append(path)
+    return found
+
+
+def find_modules(names: Iterable[str] = ()) -> list[Path]:
+    """Theorem modules by file, by folder, or by name, each once, in the order given.
+
+    Parameters
+    ----------
+    names : iterable of str
+        A file, a folder, or what a theorem below ``theorems/`` (else below the current folder) is called:
+        ``folder/file`` or ``file`` without ``.py``. Without any: all that are there.
+
+    Raises
+    ------
+    NtkVerifyError
+        If a name stands for nothing, with those that are near.
+    """
+    found: list[Path] = []
+    for name in tuple(names) or (HOME if Path(HOME).is_dir() else ".",):
+        path = Path(name)
+        if path.is_dir():
+            inside = modules_in(path)
+            if not inside:
+                raise NtkVerifyError(
+                    f"there is no theorem module in the folder {name}; `ntkverify new {path / 'mine.py'}` writes one."
+                )
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            found.append(_named(name))
+    return list(dict.fromkeys(found))
+
+
+def _named(name: str) -> Path:
+    known = modules_in(Path(HOME) if Path(HOME).is_dir() else Path())
+    exact = [path for path in known if name in (id_of(path), path.stem)]
+    if len(exact) == 1:
+        return exact[0]
+    if exact:
+        raise NtkVerifyError(f"{name!r} may be {' or '.join(map(id_of, exact))}; say which.")
+    beside = Path(name).parent
+    files = [str(path) for path in modules_in(beside)] if beside.is_dir() and len(Path(name).parts) > 1 else []
+    names = {**{path.stem: str(path) for path in known}, **{id_of(path): str(path) for path in known}}
+    near = [*difflib.get_close_matches(name, files, 2), *(names[n] for n in difflib.get_close_matches(name, names, 2))]
+    if not near:  # a path that is nowhere may end like one that is here
+        near = [names[n] for n in difflib.get_close_matches(Path(name).stem, names, 2)]
+    hint = (
+        f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "`ntkverify list FOLDER` shows what is there."
+    )
+    raise NtkVerifyError(f"there is no theorem file, folder or theorem called {name}; {hint}")

@@ -1,0 +1,108 @@
+"""``ntkverify slack`` and ``ntkverify mutants``."""
+
+import json
+
+from ntkverify import NtkVerifyError
+
+EIGHT = "eight over m is at most one"
+
+
+def test_a_witness_is_profiled_again(call, here):
+    (verdict,) = json.loads(call("check", "--kind", "conclusion", "--json")[1])
+    (here / "witness.json").write_text(verdict["witness"])
+    options = ["--instance", "witness.json", "--draws", "0"]
+    assert EIGHT in call("slack", "small", *options)[1]
+    (found,) = json.loads(call("slack", "small", *options, "--json")[1])
+    assert found["instance"] == json.loads(verdict["witness"])
+    slack = {row["claim"]: row["slack"] for row in found["slack"]}
+    assert slack[EIGHT] == verdict["slack"]
+
+
+def test_a_family_without_a_conclusion_says_so(call):
+    """It used to end in StopIteration."""
+    status, out, _ = call("slack", "small", "--family", "bare", "--draws", "4", "--max-width", "8")
+    assert (status, "a fair coin" in out) == (0, True)
+    assert "No claim here measures a network, so that none needs a width." in out
+
+
+def test_a_family_without_claims_names_those_that_have_some(call, here):
+    path = here / "theorems" / "small.py"
+    empty = '@theorem.instances("idle", run=AlgebraRun, quick=1)\ndef idle():\n    return Instance()\n\n\n'
+    path.write_text(path.read_text().replace('DATA = {"holds"', empty + 'DATA = {"holds"'))
+    status, _, err = call("slack", "small", "--family", "idle")
+    assert status == 2
+    assert "choose --family 'vectors' or 'bare'" in err
+
+
+def test_the_second_table_is_lost_and_the_first_is_shown(call, monkeypatch):
+    def fails(*arguments, **options):
+        raise NtkVerifyError("no widths today")
+
+    monkeypatch.setattr("ntkverify.judging.slack.width_thresholds", fails)
+    status, out, err = call("slack", "small")
+    assert (status, EIGHT in out, "no widths today" in err) == (2, True, True)
+    status, out, err = call("slack", "small", "--json")
+    assert (status, err.count("\n")) == (2, 1)
+    (found,) = json.loads(out)
+    assert EIGHT in [row["claim"] for row in found["slack"]]
+
+
+def test_one_theorem_that_fails_leaves_the_others(call, here, small_source):
+    (here / "theorems" / "second.py").write_text(small_source.replace("return 8 / run.m", "return 8 / run.x[77]"))
+    status, out, err = call("slack", "theorems", "--draws", "0", "--json")
+    assert (status, "second.py" in err) == (2, True)
+    assert [found["theorem"] for found in json.loads(out)] == ["theorems/small"]
+
+
+def test_mutants_reports_every_mutant(call):
+    status, out, _ = call("mutants", "small", "--only", EIGHT)
+    assert (status, "1 of 1 mutants refuted" in out) == (0, True)
+    (found,) = json.loads(call("mutants", "small", "--only", EIGHT, "--json")[1])
+    assert (found["claim"], found["factor"], found["status"]) == (EIGHT, "1/2", "refuted")
+
+
+def test_what_was_found_of_mutants_is_shown_when_interrupted(call, monkeypatch):
+    import ntkverify.judging.mutation as mutation
+
+    whole, count = mutation.fate, [0]
+
+    def once(*arguments, **options):
+        count[0] += 1
+        if count[0] > 1:
+            raise KeyboardInterrupt
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(mutation, "fate", once)
+    status, out, err = call("mutants", "small", "--only", "e")
+    assert status == 130
+    assert "1 of 1 mutants refuted" in out
+    assert "interrupted" in err
+
+
+def test_verdicts_that_were_reached_are_shown_when_interrupted(call, monkeypatch):
+    import ntkverify.judging.check as check
+
+    whole, count = check.judge, [0]
+
+    def twice(*arguments):
+        count[0] += 1
+        if count[0] > 2:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    monkeypatch.setattr(check, "judge", twice)
+    status, out, err = call("check")
+    assert status == 130
+    assert "squares sum to n at most" in out
+    assert "2 holds" in out
+    assert "the verdicts that were reached stand above" in err
+
+
+def test_mutants_past_their_slack(call):
+    status, out, _ = call("mutants", "small", "--only", EIGHT, "--past-slack")
+    assert status == 0
+    assert "1 of 1 bounds refuted past their slack" in out
+    status, out, _ = call("mutants", "small", "--only", EIGHT, "--past-slack", "--json")
+    (found,) = json.loads(out)
+    assert found["claim"] == EIGHT
+    assert found["refuted_at"] > 1

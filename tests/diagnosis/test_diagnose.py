@@ -1,0 +1,196 @@
+"""A physics-informed network diagnosed: against linearised operators, against training, against known kernels."""
+
+import sys
+
+import numpy as np
+import pytest
+import sympy
+
+from ntkverify import NtkVerifyError, diagnose
+from ntkverify.diagnosis.spectrum import NaturalGradient, Spectrum
+from ntkverify.problems.nonlinear.equations import viscous_burgers
+from ntkverify.problems.pinn import heat_equation, problem_limit
+from ntkverify.symbolic.network.operators import navier_stokes
+
+ENDS = [[0.0], [1.0]]
+
+
+def line(n):
+    return {"interior": (np.arange(n)[:, None] + 0.5) / n, "boundary": ENDS}
+
+
+def space_time(n, k, seed=0):
+    rng = np.random.default_rng(seed)
+    return {"interior": rng.uniform(0, 1, (n, 2)), "boundary": np.column_stack([np.zeros(k), np.linspace(0, 1, k)])}
+
+
+def front(t, x):
+    return sympy.sin(2 * x) * sympy.exp(-t) + x**2
+
+
+def test_a_nonlinear_equation_at_a_state_has_the_kernel_of_the_equation_linearised_there():
+    points = space_time(4, 3)
+    nonlinear = diagnose("burgers", "erf", points, width=64, state=front)
+
+    def linearised(xs):
+        return viscous_burgers(xs).linearised(front(*xs))
+
+    linear = diagnose(linearised, "erf", points, width=64)
+    assert not nonlinear.problem.is_linear
+    assert linear.problem.is_linear
+    for one, other in ((nonlinear.limit, linear.limit), (nonlinear.initial, linear.initial)):
+        np.testing.assert_allclose(one.eigenvalues, other.eigenvalues, atol=1e-12 * one.norm)
+    # the residual of the state itself, by calculus
+    t, x = sympy.symbols("t x")
+    u = front(t, x)
+    residual = sympy.lambdify((t, x), u.diff(t) + u * u.diff(x) - u.diff(x, 2) / 10)
+    expected = residual(*points["interior"].T) / np.sqrt(4)
+    np.testing.assert_allclose(nonlinear.residuals[:4], expected, rtol=1e-12)
+
+
+def test_the_state_of_the_drawn_network_is_the_default():
+    points = space_time(4, 3)
+    drawn = diagnose("burgers", "erf", points, width=32)
+    given = diagnose("burgers", "erf", points, width=32, state=drawn.state)
+    np.testing.assert_allclose(given.initial.eigenvalues, drawn.initial.eigenvalues, atol=1e-12 * drawn.initial.norm)
+    np.testing.assert_allclose(given.residuals, drawn.residuals, atol=1e-13)
+    assert "linearised at the network that was drawn" in drawn.notes[-1]
+    other = diagnose("burgers", "erf", points, width=32, state=front)
+    assert abs(other.initial.norm / drawn.initial.norm - 1) > 0.01
+
+
+def test_the_limit_is_that_of_the_theorems_and_wide_networks_approach_it():
+    points = space_time(4, 3)
+    limit = diagnose("heat", "relu3", points, width=2).limit
+    known = np.linalg.eigvalsh(problem_limit("relu3", heat_equation, 2).matrix(points, normalise=True))[::-1]
+    np.testing.assert_allclose(limit.eigenvalues, known, rtol=1e-10)
+    narrow, wide = (
+        np.sqrt(np.mean([diagnose("poisson", "erf", line(3), width=m, seed=s).deviation ** 2 for s in range(16)]))
+        for m in (2**8, 2**12)
+    )
+    # m^(-1/2) makes it 4; a root mean square over 16 draws is off by a fifth or so
+    assert 2 < narrow / wide < 8
+
+
+@pytest.mark.parametrize("fraction", [0.9, 1.1])
+def test_stable_is_what_training_does(fraction):
+    width = 2**14
+    step = fraction * diagnose("poisson", "tanh", line(4), width=width).initial.stable_step
+    d = diagnose("poisson", "tanh", line(4), width=width, steps=10, step=step)
+    trained = d.train(progress=False)
+    top = np.abs(trained.residuals @ d.initial.vectors[:, 0])
+    # |1 - eta lambda| = 0.8 or 1.2 along the largest eigenvector, while so wide a network hardly moves
+    assert top[10] / top[0] == pytest.approx(abs(1 - 2 * fraction) ** 10, rel=0.2)
+    assert (top[10] < top[0]) == (fraction < 1)
+    np.testing.assert_allclose(trained.losses[:6], d.predicted_losses()[:6], rtol=0.05)
+
+
+def test_modes_learned_are_those_that_training_has_learned():
+    d = diagnose("poisson", "tanh", line(6), width=2**13, steps=300, targets={"interior": np.ones(6)})
+    along = d.initial.vectors.T
+    trained = np.abs(along @ d.train(progress=False).residuals[-1]) / np.abs(along @ d.residuals)
+    assert 0 < d.learned < len(d.residuals)
+    # of a mode far from the threshold there is no doubt
+    left = d.initial.left(d.step, d.steps)
+    sure = (left < 1e-3) | (left > 0.1)
+    assert sure.sum() >= 6
+    np.testing.assert_array_equal((trained <= 0.01)[sure], (left <= 0.01)[sure])
+    until = d.initial.steps_until(d.step)
+    np.testing.assert_array_equal(until <= d.steps, left <= 0.01)
+    assert d.shares.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("condition", "columns", "word"),
+    [(1e3, 100, "well conditioned"), (1e6, 100, "ill-conditioned"), (np.inf, 100, "ill-posed"), (1e3, 2, "impossible")],
+)
+def test_natural_gradient_is_said_to_be(condition, columns, word):
+    found = NaturalGradient(condition=condition, columns=columns, rows=3)
+    assert found.words.startswith(word)
+    assert found.is_well_conditioned is (word == "well conditioned")
+    if word == "ill-conditioned":  # eps 1e6 leaves nine digits, eps 1e12 three
+        assert "about 9 digits of a step are right by QR of J^T, 3 by Cholesky" in found.words
+    assert found.is_solvable is (word in ("well conditioned", "ill-conditioned"))
+
+
+def test_two_points_that_nearly_coincide_are_ill_posed():
+    points = {"interior": [[0.5], [0.5 + 1e-9], [0.2]], "boundary": ENDS}
+    d = diagnose("poisson", "tanh", points, width=256)
+    assert d.initial.is_singular
+    assert d.initial.condition == np.inf
+    assert "ill-posed" in str(d)
+    apart = diagnose("poisson", "tanh", {"interior": [[0.5], [0.2]], "boundary": ENDS}, width=256)
+    assert apart.natural_gradient.is_solvable
+    assert diagnose("poisson", "tanh", line(4), width=1).natural_gradient.words.startswith("impossible")
+
+
+def test_a_spectrum_knows_what_rounding_does_to_it():
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    exact = np.array([3.0, 1.0, 1e-3, 1e-8, 0.0])
+    found = Spectrum.of("H", (basis * exact) @ basis.T)
+    assert (np.abs(found.eigenvalues - exact) <= found.error).all()
+    assert found.is_singular
+    assert found.stable_step == pytest.approx(2 / 3)
+    assert repr(found).startswith("<spectrum of H: 5 eigenvalues")
+
+
+def test_vector_equations_and_blocks_with_equations_of_their_own():
+    points = {name: np.random.default_rng(i).uniform(size=(3, 2)) for i, name in enumerate(("momentum", "mass"))}
+    equations = {
+        "momentum": lambda xs: navier_stokes(xs, reynolds=10)[f"momentum_{xs[0]}"],
+        "mass": lambda xs: navier_stokes(xs, reynolds=10)["continuity"],
+    }
+    d = diagnose(equations, "sin", points, width=128, trainable=("inner", "inner_bias", "outer"))
+    assert not d.problem.is_linear
+    assert len(d.residuals) == 6
+    assert d.initial.norm > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "said"),
+    [
+        (("haet", "tanh", line(2)), {}, "has no equation 'haet'; did you mean 'heat'?"),
+        (("heat", "tanh", line(2)), {}, "'heat' has time and space, but the points have one coordinate."),
+        (("burgers", "tanh", line(2)), {}, "'burgers' has 2 coordinates, but the points have 1."),
+        (("poisson", "relu", line(2)), {}, "needs 3 derivatives of the activation"),
+        (("poisson", "tanh"), {}, "there are no points"),
+        (("poisson", "tanh", {"inside": [[0.5]], "ends": ENDS}), {}, "none of the blocks ['ends', 'inside'] is called"),
+        (("poisson", "tanh", [[0.5], [0.1], [0.5]]), {}, "row 2 repeats row 0; remove one of the two."),
+        (("poisson", "tanh", [[0.5], [np.nan]]), {}, "row 1 is [nan]; correct or remove it."),
+        (("poisson", "tanh", {"interior": [[0.5, 1]], "boundary": ENDS}), {}, "need one number of coordinates"),
+        (("poisson", "tanh", line(2)), {"targets": {"interior": [1.0]}}, "must be 2 finite numbers"),
+        (("poisson", "tanh", line(2)), {"targets": {"bondary": [1, 2]}}, "has no block 'bondary'; did you mean"),
+        (("poisson", "tanh", line(2)), {"width": 0}, "width and steps must be at least 1"),
+        ((lambda xs: 3, "tanh", line(2)), {}, "returns an Operator"),
+        (("burgers", "erf", space_time(2, 2)), {"state": {"interior": [[1.0]]}}, "must have the shape (2, 4)"),
+        (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: sympy.log(-1 - t)}, "is not finite at a point"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments, options, said):
+    with pytest.raises(NtkVerifyError) as refusal:
+        diagnose(*arguments, **options)
+    assert said in str(refusal.value)
+
+
+def test_shown_in_a_terminal_and_in_a_notebook(capsys):
+    d = diagnose("poisson", "tanh", line(3), width=64, targets={"boundary": [0, 1]})
+    for said in ("condition number", "largest stable step 2/||H||", "natural gradient:", "stable:", "64 neurons"):
+        assert said in str(d)
+    assert max(map(len, d.lines())) <= 80
+    assert len(repr(d)) < 160
+    page = d._repr_html_()
+    assert page.count("<tr>") == 1 + 5 + 1 + 5
+    assert "<details>" in page
+    assert capsys.readouterr() == ("", "")  # no bar where nobody looks
+
+
+def test_a_figure_of_both_spectra_and_of_the_losses(monkeypatch):
+    pytest.importorskip("matplotlib")
+    d = diagnose("poisson", "tanh", line(3), width=64, steps=20)
+    left, right = d.plot(train=True).axes
+    assert [line.get_label() for line in right.lines] == ["linearised", "trained"]
+    np.testing.assert_array_equal(left.lines[0].get_ydata(), d.limit.eigenvalues)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(NtkVerifyError, match="pip install 'ntkverify"):
+        d.plot()
