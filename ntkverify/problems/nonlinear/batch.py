@@ -23,6 +23,8 @@ from ntkverify.symbolic.network.tangent import kernel_neuron
 
 #: numbers of weights that are held at a time
 HELD = 1 << 24
+#: networks that a thread draws at a time: handing over one alone takes as long as drawing it
+PART = 64
 #: neurons of a batch from which compiling is worth it: the plain evaluator takes two seconds over that many in networks
 #: of a thousand, and longer in narrow ones
 WORTH_COMPILING_BATCHES = 1 << 21
@@ -130,11 +132,12 @@ class BatchRun(FullNetworkRun):
             count = min(held, self.networks - first)
             weights = np.empty((count, width, len(neuron.weights)))
 
-            def fill(j: int, weights: Any = weights, first: int = first) -> None:
+            def fill(part: range, weights: Any = weights, first: int = first) -> None:
                 seed = self.instance.weight_seed
-                weights[j] = weights_of_block(neuron, seed, first + j, width)[0]
+                for j in part:
+                    weights[j] = weights_of_block(neuron, seed, first + j, width)[0]
 
-            for _ in in_order(fill, list(range(count))):
+            for _ in in_order(fill, [range(j, min(j + PART, count)) for j in range(0, count, PART)]):
                 pass
             moved = self._moved(executors[0], weights)
             kept = [e.to_host(e.descend(moved, None, 0.0, steps=0))[:, 0] for e in executors]
