@@ -62,10 +62,12 @@ def problem_limit(activation: str | Activation, equation: Equation, dimension: i
 
 
 @functools.lru_cache(maxsize=256)
-def _limit_matrix(activation: str | Activation, equation: Equation, dimension: int, *points: bytes) -> Array:
-    """H^inf of points given as bytes: runs that share their samples share it."""
+def _limit_matrix(
+    activation: str | Activation, equation: Equation, dimension: int, *points: bytes
+) -> tuple[Array, Array]:
+    """H^inf of points given as bytes, and the error of its quadrature: runs that share their samples share it."""
     arrays = {name: np.frombuffer(x).reshape(-1, dimension) for name, x in zip(BLOCKS, points, strict=True)}
-    return np.asarray(problem_limit(activation, equation, dimension).matrix(arrays, normalise=True))
+    return problem_limit(activation, equation, dimension).matrix_with_error(arrays, normalise=True)
 
 
 def normalised(matrix: Any, sizes: Sequence[int]) -> Any:
@@ -211,13 +213,17 @@ class PinnRun(TrainedRun):
             limit = problem_limit(*self._problem)
             matrix = normalised(limit.matrix_balls(self._points, bits=ctx.prec), self._sizes)
             return self.numbers(as_object_array(matrix))
+        return self._limit_matrices[0]
+
+    @property
+    def _limit_matrices(self) -> tuple[Array, Array]:
         points = (np.ascontiguousarray(self._points[name]).tobytes() for name in BLOCKS)
         return _limit_matrix(*self._problem, *points)
 
     @property
     def limit_gram_error(self) -> Array:
         """Estimated absolute error of each entry of H^inf in float64, (n, n); 0 where all is in closed form."""
-        return np.asarray(problem_limit(*self._problem).matrix_with_error(self._points, normalise=True)[1])
+        return self._limit_matrices[1]
 
     @functools.cached_property
     def limit_eigenvalues(self) -> Any:

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from ntkverify.commands.group import COMMANDS
+from ntkverify.judging.budget import BUDGETS, Budget
 
 QUARTER = "squares sum to n at most * 1/4"
 
@@ -51,7 +52,9 @@ class TestWellAndFound:
         assert status == 1
         assert "violated: conclusion 'eight over m is at most one'" in out
 
-    def test_a_control_that_is_not_refuted(self, call, here):
+    def test_a_control_that_is_not_refuted(self, call, here, monkeypatch):
+        # a control is drawn on until it is refuted; here it is true
+        monkeypatch.setitem(BUDGETS, "quick", Budget(data=9, draws=40, work=1e6))
         replaced(here, "bound=n / 3", "bound=n")
         status, out, _ = call("check", "--kind", "control")
         assert (status, "not refuted: control" in out) == (1, True)
@@ -107,6 +110,21 @@ class TestWellAndFound:
         replaced(here, "return 8 / run.m", "return 4 / run.m")
         status, out, _ = call("mutants", "small", "--only", "eight over m", "--survivors", "--json")
         assert (status, json.loads(out)[0]["status"]) == (1, "missed")
+
+
+def test_the_verdicts_are_those_of_pytest(call, here):
+    """Alone, shared out, and by pytest, whatever the folder's own configuration says."""
+    (here / "pytest.ini").write_text("[pytest]\naddopts = --nonsense\n")
+
+    def lines(records):
+        return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
+
+    alone = lines(json.loads(call("check", "--json")[1]))
+    assert len(alone) == 5
+    assert lines(json.loads(call("check", "--processes", "2", "--json")[1])) == alone
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "theorems/small.py", "--verdicts", "v.jsonl"]
+    subprocess.run(command, cwd=here, check=True, stdout=subprocess.DEVNULL)
+    assert lines(map(json.loads, (here / "v.jsonl").read_text().splitlines())) == alone
 
 
 class TestBadInput:
@@ -327,6 +345,27 @@ def test_a_search_that_is_interrupted_leaves_no_process_and_goes_on(here, proces
         time.sleep(0.1)
     assert not _is_there(process.pid)
     assert _evaluations(here) > 0
+
+
+def test_a_check_by_two_processes_that_is_interrupted_leaves_none(here):
+    slow = "import time; open('begun', 'w').close(); time.sleep(600)"
+    replaced(here, "    return 8 / run.m", f"    {slow}")
+    command = [sys.executable, "-m", "ntkverify", "check", "--processes", "2", "--claim", "eight", "--claim", "third"]
+    process = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (here / "begun").exists():
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; the verdicts that were reached stand above" in err
+    assert "Traceback" not in out + err
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and _is_there(process.pid):
+        time.sleep(0.1)
+    assert not _is_there(process.pid)
 
 
 def _is_there(group):

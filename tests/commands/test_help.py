@@ -117,6 +117,12 @@ def test_a_part_of_a_name_that_means_several_is_asked_back(call):
     assert "may be 'squares sum to n at most' or 'squares sum to a third of n'" in err
 
 
+def test_without_a_command_there_is_help(call):
+    status, out, _ = call()
+    assert status == 2
+    assert "Exit status: 0 all well" in out
+
+
 def test_the_group_knows_its_commands():
     assert isinstance(commands, Commands)
     assert commands.list_commands(click.Context(commands)) == list(COMMANDS)

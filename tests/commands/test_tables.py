@@ -1,6 +1,9 @@
 """What commands print: tables of 80 columns, whole names on request, JSON, and nothing else in a pipe."""
 
 import json
+import sqlite3
+import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -107,15 +110,17 @@ def test_check_foretells_what_it_took_the_last_time(call, here):
     from ntkverify.commands.checking.kept import kept, seconds_of
 
     path = here / "theorems" / "small.py"
-    assert seconds_of(path, profile="quick") is None
+    assert seconds_of(path, profile="quick") == {}
     call("check", "--kind", "control")
     call("check", "--kind", "conclusion")
     known = seconds_of(path, profile="quick")
     assert set(known) == {"eight over m is at most one", "squares sum to a third of n"}
-    assert seconds_of(path, profile="ci") is None
+    assert set(seconds_of(path, profile="quick", kind="control")) == {"squares sum to a third of n"}
+    assert set(seconds_of(path, profile="quick", claims=["EIGHT"])) == {"eight over m is at most one"}
+    assert seconds_of(path, profile="ci") == {}
     path.write_text(path.read_text() + "\n")
     assert kept(path)["changed"]
-    assert seconds_of(path, profile="quick") is None
+    assert seconds_of(path, profile="quick") == {}
 
 
 class TestNext:
@@ -143,6 +148,72 @@ class TestNext:
         call("check", "--verdicts", "v.jsonl")
         (here / "v.jsonl").write_text((here / "v.jsonl").read_text().replace('"holds"', '"inconclusive"'))
         assert call("next", "--verdicts", "v.jsonl")[1].count("inconclusive: ") == 4
+
+
+class TestRecord:
+    def test_runs_fits_and_has_family_and_date(self, call, here):
+        call(*SEARCH)
+        _, out, err = call("runs")
+        assert err == ""
+        assert all(len(line) <= 80 for line in out.splitlines())
+        assert out.splitlines()[1].split() == ["claim", "family", "date", "state", "exercised", "margin", "found"]
+        assert f" vectors  {time.strftime('%Y')}-" in out
+        found = json.loads(call("runs", "--json")[1])
+        assert {row["regime"] for row in found} == {"vectors", "bare"}
+        assert all(row["opened"] for row in found)
+
+    def test_a_record_from_before_there_were_dates(self, call, here):
+        call(*SEARCH)
+        with closing(sqlite3.connect(here / "ntkverify.sqlite")) as db, db:
+            db.execute("DROP TABLE dates")
+        assert call("runs")[0] == 0
+        assert call(*SEARCH)[0] == 0
+
+    def test_minutes_are_minutes_and_what_is_not_reached_is_next(self, call, here, monkeypatch):
+        """Setting a cell up takes longer than all of the minutes."""
+        import ntkverify.search.campaign.campaign as campaign
+
+        whole, made = campaign.space_of, []
+
+        def slow(*arguments):
+            made.append(arguments)
+            time.sleep(0.7)
+            return whole(*arguments)
+
+        command = ["search", "small", "--minutes", "0.01", "--json"]
+        with monkeypatch.context() as patched:
+            patched.setattr(campaign, "space_of", slow)
+            rows = json.loads(call(*command)[1])
+        assert len(made) == 1
+        assert [row["verdict"] for row in rows] == ["not found", *["not reached"] * (len(rows) - 1)]
+        assert rows[0]["evaluations"] == 1
+        _, out, _ = call("search", "small", "--minutes", "0.01")
+        assert out.count("not reached") < len(rows) - 1
+
+    @pytest.mark.parametrize(
+        ("statuses", "margin", "verdict"),
+        [
+            ([], -0.5, "not found"),
+            (["refuted"], -0.5, "not found"),
+            (["refuted"], 0.5, "not found (refuted)"),
+            (["unconfirmed"], 0.5, "not found (chance)"),
+            ([], 0.5, "not followed up"),
+            (["unconfirmed", "undecided"], 0.5, "float64 excess, undecided"),
+            (["undecided", "certified"], 0.5, "violated (certified)"),
+        ],
+    )
+    def test_a_positive_margin_is_explained(self, capsys, statuses, margin, verdict):
+        from ntkverify.report.campaign import Summary
+
+        row = {"evaluations": 9, "vacuous": 0, "seconds": 1.0, "best_margin": margin, "reason": ""}
+        summary = Summary()
+        summary.add("a/theorem", "a claim", [{**row, "violations": [(status, {}) for status in statuses]}])
+        summary.show()
+        out = capsys.readouterr().out
+        assert verdict in out
+        assert summary.found == bool({"undecided", "certified"} & set(statuses))
+        explained = {"not found (refuted)": "in balls it is kept", "not found (chance)": "fresh ones no more often"}
+        assert explained.get(verdict, "") in " ".join(out.split())
 
 
 class TestFolders:

@@ -19,8 +19,8 @@ from ntkverify.arithmetic.balls import as_balls
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.fused import gpu as gpu_module
 from ntkverify.execution.fused.gpu import require_cupy
-from ntkverify.execution.kernels.cuda_source import cuda_source, tile_size
-from ntkverify.execution.kernels.cuda_step_source import cuda_step_source
+from ntkverify.execution.kernels.cuda.step import cuda_step_source
+from ntkverify.execution.kernels.cuda.sweep import cuda_source, tile_size
 from ntkverify.training import (
     adam,
     gradient_descent,
@@ -96,7 +96,7 @@ def simulated(monkeypatch, tmp_path):
     cupy = simulated_cupy(tmp_path)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     # a device's block has 256 threads: as many here would only take longer to start
-    monkeypatch.setattr("ntkverify.execution.kernels.cuda_source.THREADS", 64)
+    monkeypatch.setattr("ntkverify.execution.kernels.cuda.sweep.THREADS", 64)
     monkeypatch.setattr("ntkverify.execution.fused.gpu.THREADS", 64)
     monkeypatch.setattr("ntkverify.execution.fused.gpu_step.THREADS", 64)
     return cupy
@@ -166,7 +166,7 @@ def on_host(step):
 @pytest.mark.parametrize("kind", ["heat", "softplus", "PINN, Burgers, tanh"])
 def test_a_measured_step_is_what_is_defined(kind, cupy, monkeypatch):
     # one sample a tile: more than one of them, with few samples
-    monkeypatch.setattr("ntkverify.execution.kernels.cuda_source.SHARED_DOUBLES", 150)
+    monkeypatch.setattr("ntkverify.execution.kernels.cuda.sweep.SHARED_DOUBLES", 150)
     wanted, w, step = measured(kind, cupy)
     assert_defined(wanted, w, step)
     again = measured(kind, cupy)[2]

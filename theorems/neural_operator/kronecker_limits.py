@@ -106,12 +106,12 @@ def exchanged(run):
 # ---- closed forms -------------------------------------------------------------------------------------------------
 
 
-def kernels(points):
+def kernels(points, pi):
     """K_0 and K_1 at unit vectors; the angle from half the distance, which nearby vectors do not spoil."""
     apart, sums = (np.linalg.norm(points[:, None] + sign * points[None], axis=2) for sign in (-1, 1))
-    theta = 2 * np.arctan2(apart, sums)
-    off = (np.pi - theta) / (2 * np.pi)
-    return np.cos(theta) * off, np.sin(theta) / (2 * np.pi) + np.cos(theta) * off
+    theta = 2 * np.arctan(apart / sums)
+    off = (pi - theta) / (2 * pi)
+    return np.cos(theta) * off, np.sin(theta) / (2 * pi) + np.cos(theta) * off
 
 
 @theorem.lemma(
@@ -121,7 +121,8 @@ def kernels(points):
     error=lambda run: 64 * run.n * ULP,
 )
 def closed_forms(run):
-    (u_0, u_1), (y_0, y_1) = kernels(run.functions), kernels(run.queries)
+    pi = 4 * np.arctan(run.number(1.0))
+    (u_0, u_1), (y_0, y_1) = kernels(run.functions, pi), kernels(run.queries, pi)
     return np.stack([run.limit_trunk, run.limit_branch]), np.stack([np.kron(u_1, y_0), np.kron(u_0, y_1)])
 
 

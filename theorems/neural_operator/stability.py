@@ -54,16 +54,19 @@ R = theorem.quantity("R", lambda run: run.of_group("drift", "trunk"))
 S = theorem.quantity("S", lambda run: run.of_group("drift", "branch"))
 near = theorem.quantity("near", lambda run: run.trunk_near(run.of_group("drift", "trunk").max()))
 near_unit = theorem.quantity("near_unit", lambda run: run.branch_near(run.unit_drift.max()))
-# means in place of maxima: of the features, and of their squares over what is near switching
-b_mean = theorem.quantity("b_mean", lambda run: abs(run.branch_values).mean(axis=0).max())
-s_mean = theorem.quantity("s_mean", lambda run: active(run).mean(axis=0).max())
+# means in place of maxima: of the features where the other factor is active, and of the squares of grown features over
+# what is near switching
+b_mean = theorem.quantity("b_mean", lambda run: (abs(run.branch_values).T @ on(run, run.trunk_arguments)).max() / run.m)
+s_mean = theorem.quantity(
+    "s_mean", lambda run: (active(run).T @ on(run, run.branch_arguments).sum(axis=1)).max() / (run.m * run.p)
+)
 switched = theorem.quantity(
-    "switched", lambda run: (run.branch_values.T**2 @ run.within(run.trunk_arguments, run.radius)).max() / run.m
+    "switched",
+    lambda run: (
+        (((abs(run.branch_values) + run.radius) ** 2).T @ run.within(run.trunk_arguments, run.radius)).max() / run.m
+    ),
 )
-switched_units = theorem.quantity(
-    "switched_units",
-    lambda run: (active(run).T ** 2 @ run.within(run.branch_arguments, run.radius).sum(axis=1)).max() / (run.m * run.p),
-)
+switched_units = theorem.quantity("switched_units", lambda run: largest_side(run))
 # the same at the end of a step, and the larger of both ends
 R_step = theorem.quantity("R_step", lambda run: two_ends(run, "trunk"))
 S_step = theorem.quantity("S_step", lambda run: two_ends(run, "branch"))
@@ -72,6 +75,19 @@ S_step = theorem.quantity("S_step", lambda run: two_ends(run, "branch"))
 def active(run):
     """relu(w_r . y_j) at the start, (m, n_2)."""
     return np.maximum(run.trunk_arguments, run.number(0))
+
+
+def on(run, arguments):
+    """1 where a neuron or unit is active, else 0."""
+    return run.numbers((arguments >= run.number(0)).astype(np.int64))
+
+
+def largest_side(run):
+    """For the twin, whose terms are not negative: what is switched on, or off, whichever is more."""
+    inside, active_units = run.within(run.branch_arguments, run.radius), on(run, run.branch_arguments)
+    sides = [(inside * side).sum(axis=1) for side in (active_units, 1 - active_units)]
+    squares = (active(run) + run.radius) ** 2
+    return run.numbers([(squares.T @ side).max() for side in sides]).max() / (run.m * run.p)
 
 
 def two_ends(run, group):
@@ -149,7 +165,8 @@ CHANGE = {
     "trunk": operators.trunk_gram_change(beta, S, near),
     "branch": operators.branch_gram_change(gamma, R, near_unit),
 }
-# |b b'| and |relu relu'| are at most half the sum of their squares, so that means do where maxima did
+# |b b'| and |relu relu'| are at most half the sum of their squares, so that means do where maxima did; what grows is
+# weighed by the old pattern of activity, what switches by the grown features
 WORST = {
     "trunk": n * (2 * b_mean * radius + radius**2 + 2 * switched),
     "branch": n * (2 * s_mean * radius + radius**2 + 2 * switched_units),

@@ -80,7 +80,7 @@ def command(
     plugin += ["--ntk-allow-inconclusive"] if allow_inconclusive else []
     plugin += [word for claim in claims for word in ("--ntk-claim", claim)]
 
-    known = _expected(theorems, profile)
+    known = _expected(theorems, profile, claims, kind)
     total = sum(known.values()) if known else 0.0
     # how long a claim takes is known from the last time; else claims are counted, and no time left is foretold
     with console.progress("checking", total, unit="" if known else "claims", even=bool(known)) as bar:
@@ -125,15 +125,15 @@ def _nothing(theorems: list[Path], claims: tuple[str, ...], kind: str | None) ->
     return f"there is no {kind or 'claim'} {' or '.join(map(repr, claims))}; {nearest(' '.join(claims), names)}"
 
 
-def _expected(theorems: list[Path], profile: str) -> dict[str, float] | None:
+def _expected(theorems: list[Path], profile: str, claims: tuple[str, ...], kind: str | None) -> dict[str, float] | None:
     """Seconds that each claim took the last time; None unless all modules are known."""
     from ntkverify.commands.checking.kept import seconds_of
     from ntkverify.theorem.files import id_of
 
     found: dict[str, float] = {}
     for path in theorems:
-        seconds = seconds_of(path, profile=profile)
-        if seconds is None:
+        seconds = seconds_of(path, profile=profile, claims=claims, kind=kind)
+        if not seconds and not claims:
             return None
         found.update({f"{id_of(path)}: {claim}": value for claim, value in seconds.items()})
     return found

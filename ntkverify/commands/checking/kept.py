@@ -46,15 +46,19 @@ def kept(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(_file_of(path).read_text(encoding="utf-8"))
         content["changed"] = content["sha256"] != _digest(path)
-        _ = [(r["claim"], r["verdict"], r["seconds"]) for r in content["records"]], content["settings"]
+        _ = [(r["claim"], r["kind"], r["verdict"], r["seconds"]) for r in content["records"]], content["settings"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return dict(content)
 
 
-def seconds_of(path: Path, *, profile: str) -> dict[str, float] | None:
-    """Seconds that each claim of a module took under a profile; None if that is not known."""
+def seconds_of(path: Path, *, profile: str, claims: Sequence[str] = (), kind: str | None = None) -> dict[str, float]:
+    """Seconds that each claim of a module took under a profile, of those that are asked for; empty if not known."""
     known = kept(path)
     if known is None or known["changed"] or known["settings"].get("profile") != profile:
-        return None
-    return {r["claim"]: float(r["seconds"]) for r in known["records"]}
+        return {}
+    return {
+        r["claim"]: float(r["seconds"])
+        for r in known["records"]
+        if kind in (None, r["kind"]) and (not claims or any(c.lower() in r["claim"].lower() for c in claims))
+    }

@@ -139,7 +139,7 @@ def run_session(paths: Sequence[Path], options: Sequence[str], *, processes: int
         # what other suites configure in the folder that one happens to be in is theirs
         "-c", os.devnull, "--rootdir", os.getcwd(), "--noconftest", "-p", "no:cacheprovider", "-p", "no:faulthandler",
         "-s", "--import-mode=importlib", "--continue-on-collection-errors",
-        *(["-n", str(processes)] if processes > 1 else []), *options, *map(str, paths),
+        *(["-n", str(processes), "--ntk-workers-end-quietly"] if processes > 1 else []), *options, *map(str, paths),
     ]  # fmt: skip
     with contextlib.redirect_stdout(sys.stderr):  # what a module prints is no part of a table or of JSON
         status = pytest.main(arguments, plugins=[watcher])

@@ -12,8 +12,8 @@ import numpy as np
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.fused.gpu_step import measured_step
-from ntkverify.execution.kernels.cuda_source import THREADS, cuda_source
-from ntkverify.execution.kernels.cuda_step_source import CudaStep, cuda_step_source
+from ntkverify.execution.kernels.cuda.step import CudaStep, cuda_step_source
+from ntkverify.execution.kernels.cuda.sweep import THREADS, cuda_source
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.step import MeasuredStep

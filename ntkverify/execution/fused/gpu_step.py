@@ -1,11 +1,11 @@
-"""A measured step by the generated kernel of `ntkverify.execution.kernels.cuda_step_source`."""
+"""A measured step by the generated kernel of `ntkverify.execution.kernels.cuda.step`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from ntkverify.execution.fused.step import same_shape
-from ntkverify.execution.kernels.cuda_source import THREADS, WARP
+from ntkverify.execution.kernels.cuda.sweep import THREADS, WARP
 from ntkverify.execution.kernels.step_source import KINDS
 from ntkverify.execution.samples import Forward
 from ntkverify.execution.step import MeasuredStep, finished

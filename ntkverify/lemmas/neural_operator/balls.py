@@ -119,7 +119,8 @@ class OperatorBalls(Part):
 
         @self.theorem.assumption(name)
         def wide(run: Any) -> Any:
-            return min(run.evaluate((r.right - r.left) / r.right) for r in self.requirements) + 4 * ULP
+            margins = [run.evaluate((r.right - r.left) / r.right) for r in self.requirements]
+            return run.numbers(margins).min() + 4 * ULP
 
     @functools.cached_property
     def _widths(self) -> dict[Any, int]:

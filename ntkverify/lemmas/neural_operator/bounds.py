@@ -153,9 +153,8 @@ def unit_samples(theorem: Theorem) -> tuple[str, ...]:
 
     @theorem.assumption("unit functions and queries")
     def unit(run: Any) -> Any:
-        lengths = np.linalg.norm(run.functions, axis=1), np.linalg.norm(run.queries, axis=1)
-        off = [abs(x - 1).max() for x in lengths]
-        return 4 * max(run.functions.shape[1], run.queries.shape[1]) * ULP - max(off)
+        lengths = np.concatenate([np.linalg.norm(x, axis=1) for x in (run.functions, run.queries)])
+        return 4 * max(run.functions.shape[1], run.queries.shape[1]) * ULP - abs(lengths - 1).max()
 
     @theorem.assumption("no two functions and no two queries parallel")
     def not_parallel(run: Any) -> Any:

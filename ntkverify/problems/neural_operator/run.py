@@ -126,9 +126,9 @@ class OperatorRun(OperatorProblem):
     def carried(self, group: str, radius: Any, reach: Any) -> Any:
         """Change of the Gram matrix of a group when its own weights are carried across and the others' features grow.
 
-        Every w_r (every v_rk) of the group that is active by at most `radius` on the mean sample moves by that against
-        it. Of the other group, all w_r move by `reach` along the mean query, or the units of a neuron by that together,
-        each so that it adds to |b_r|.
+        Every w_r (every v_rk) of the group that misses being active on the mean sample by at most `radius` moves by
+        that along it. Of the other group, all w_r move by `reach` along the mean query, or the units of a neuron by
+        that together, each so that it adds to |b_r|. So all adds to the matrix.
 
         Returns
         -------
@@ -139,18 +139,18 @@ class OperatorRun(OperatorProblem):
         w, v = weights[:, : self._split], weights[:, self._split :].reshape((self.instance.width, self._units, -1))
         y, u = (x.mean(axis=0) / np.linalg.norm(x.mean(axis=0)) for x in (self.queries, self.functions))
         if group == "trunk":
-            w = w - radius * self._just_active(w @ y, radius)[:, None] * y
+            w = w + radius * self._nearly_active(w @ y, radius)[:, None] * y
             pushes = self.frozen * np.sign(self.branch_values.sum(axis=1))[:, None]
             v = v + (reach / np.sqrt(self.p)) * pushes[:, :, None] * u
         else:
             w = w + reach * y
-            v = v - radius * self._just_active(v @ u, radius)[:, :, None] * u
+            v = v + radius * self._nearly_active(v @ u, radius)[:, :, None] * u
         moved = np.concatenate([w, v.reshape((self.instance.width, -1))], axis=1)
         found = self.group_gram_at(self.numbers(moved), group)
         return np.linalg.norm((found - self.initial_grams[group]).ravel())
 
-    def _just_active(self, arguments: Any, radius: Any) -> Any:
-        inside = (arguments >= self.number(0)) & (arguments <= radius)
+    def _nearly_active(self, arguments: Any, radius: Any) -> Any:
+        inside = (arguments < self.number(0)) & (arguments >= -radius)
         return self.numbers(inside.astype(np.int64))
 
     # -- along the trajectory -----------------------------------------------------------------------------------------

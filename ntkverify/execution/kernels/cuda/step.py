@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sympy
 
 from ntkverify.execution.kernels.chain import Statements, canonical, forward_statements, values_and_gradients_statements
-from ntkverify.execution.kernels.cuda_source import HELPERS, Tiles, let, printer, tile_size
+from ntkverify.execution.kernels.cuda.sweep import HELPERS, Tiles, let, printer, tile_size
 from ntkverify.execution.kernels.step_source import KINDS, roundings_of
 from ntkverify.symbolic.expression.majorant import majorant
 from ntkverify.symbolic.network.neuron import Block, Neuron
