@@ -13,7 +13,7 @@ import numpy as np
 from ntkverify.arithmetic.evaluator import Algebra, evaluate_all
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights, residual_slopes
-from ntkverify.execution.step import MeasuredStep
+from ntkverify.execution.step import MeasuredStep, Step
 from ntkverify.symbolic.network.neuron import Neuron
 
 
@@ -106,11 +106,14 @@ class Executor(ABC):
         gram : bool
             Whether the Gram matrix is wanted.
         """
+        return self._measured(Step(weights, frozen, forward, eta, start, change, gram))
+
+    def _measured(self, step: Step) -> MeasuredStep:
+        """`measured_step`, by whatever the executor has for it."""
         from ntkverify.execution.walking.array import ArrayExecutor
 
         # an executor without a sweep of its own takes the reference's
-        reference = ArrayExecutor(self.samples)
-        return reference.measured_step(weights, frozen, forward, eta, start=start, change=change, gram=gram)
+        return ArrayExecutor(self.samples)._measured(step)
 
     def with_samples(self, samples: Samples) -> Self:
         """The same executor for other points and targets of the same sizes."""

@@ -41,6 +41,19 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Step:
+    """What is asked of a measured step; see `Executor.measured_step`."""
+
+    weights: Any
+    frozen: Any
+    forward: Forward
+    eta: Any
+    start: Any
+    change: Any = None
+    gram: bool = True
+
+
+@dataclass(frozen=True)
 class MeasuredStep:
     """What one step of training leaves, and what its lemmas speak of; N residuals.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -21,7 +22,7 @@ from ntkverify.execution.kernels.sweep_source import batch_source, kernel_source
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.machine.threads import available_threads, share
 from ntkverify.execution.samples import Forward, Samples, check_weights
-from ntkverify.execution.step import MeasuredStep
+from ntkverify.execution.step import MeasuredStep, Step
 
 # one chunk, some 200 microseconds of work, should outlast the tens of microseconds that handing it to a thread takes
 CHUNK_OPERATIONS = 1_000_000
@@ -91,19 +92,9 @@ class CpuExecutor(Executor):
         cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
         return self._sweep(weights, frozen, cotangents, float(eta), self._nothing, add=True)
 
-    def measured_step(
-        self,
-        weights: Array,
-        frozen: Array | None,
-        forward: Forward,
-        eta: Any,
-        *,
-        start: Array,
-        change: Array | None = None,
-        gram: bool = True,
-    ) -> MeasuredStep:
-        weights, frozen = self._checked(weights, frozen)
-        return measured_step(self, weights, frozen, forward, eta, start=start, change=change, gram=gram)
+    def _measured(self, step: Step) -> MeasuredStep:
+        weights, frozen = self._checked(step.weights, step.frozen)
+        return measured_step(self, dataclasses.replace(step, weights=weights, frozen=frozen))
 
     def with_samples(self, samples: Samples) -> CpuExecutor:
         """The same kernels on other samples, padded like these."""

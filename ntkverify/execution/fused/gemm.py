@@ -12,6 +12,7 @@ that results are bit for bit the same whatever the number of threads.
 
 from __future__ import annotations
 
+import dataclasses
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +31,7 @@ from ntkverify.execution.kernels.gemm_source import FORM, backward, gemm_source,
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.machine.threads import available_threads, one_blas_thread, share
 from ntkverify.execution.samples import Forward, Samples, check_weights
-from ntkverify.execution.step import MeasuredStep
+from ntkverify.execution.step import MeasuredStep, Step
 from ntkverify.symbolic.network.neuron import Neuron
 
 # one thread of an AVX-512 core, the fused sweep's time over this one's: 12 inputs 1.0 at 2 samples, 1.1 to 1.3 at more;
@@ -133,20 +134,10 @@ class GemmExecutor(Executor):
         cotangents = self._cotangents(forward, forward.residuals, weights.shape[0])
         return self._sweep(weights, frozen, cotangents, None, float(eta))
 
-    def measured_step(
-        self,
-        weights: Array,
-        frozen: Array | None,
-        forward: Forward,
-        eta: Any,
-        *,
-        start: Array,
-        change: Array | None = None,
-        gram: bool = True,
-    ) -> MeasuredStep:
-        weights, frozen = check_weights(self.neuron, weights, frozen)
+    def _measured(self, step: Step) -> MeasuredStep:
+        weights, frozen = check_weights(self.neuron, step.weights, step.frozen)
         check_layout(weights=weights, frozen=frozen)
-        return measured_step(self, weights, frozen, forward, eta, start=start, change=change, gram=gram)
+        return measured_step(self, dataclasses.replace(step, weights=weights, frozen=frozen))
 
     def _cotangents(self, forward: Forward, vector: Array, m: int) -> Array:
         result = np.zeros((self._features, self.samples.total))

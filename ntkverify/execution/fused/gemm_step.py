@@ -24,8 +24,8 @@ from ntkverify.execution.kernels.gemm_source import FORM, Reduction
 from ntkverify.execution.kernels.step_source import KINDS, SQUARES
 from ntkverify.execution.machine.threads import one_blas_thread, share
 from ntkverify.execution.rounding import sum_roundings
-from ntkverify.execution.samples import BlockSamples, Forward
-from ntkverify.execution.step import MeasuredStep, finished
+from ntkverify.execution.samples import BlockSamples
+from ntkverify.execution.step import MeasuredStep, Step, finished
 from ntkverify.symbolic.expression.majorant import majorant, roundings
 
 if TYPE_CHECKING:
@@ -70,17 +70,7 @@ def _expressions(found: Reduction) -> tuple[_Expressions, ...]:
     return tuple(result)
 
 
-def measured_step(
-    executor: GemmExecutor,
-    weights: Array,
-    frozen: Array,
-    forward: Forward,
-    eta: Any,
-    *,
-    start: Array,
-    change: Array | None,
-    gram: bool,
-) -> MeasuredStep:
+def measured_step(executor: GemmExecutor, step: Step) -> MeasuredStep:
     """`Executor.measured_step` chunk by chunk; weights are checked.
 
     Raises
@@ -88,11 +78,12 @@ def measured_step(
     NtkVerifyError
         If `start` or `change` has not the weights' shape.
     """
+    weights, frozen, forward, change = step.weights, step.frozen, step.forward, step.change
     blocks, m, total = executor.samples.blocks, len(weights), executor.samples.total
-    start = beside(weights, start, "start")
+    start = beside(weights, step.start, "start")
     change = None if change is None else beside(weights, change, "change")
-    matrix = executor.gram(weights, frozen) if gram else None
-    walk = _Walk(executor, executor._cotangents(forward, forward.residuals, m), float(eta))
+    matrix = executor.gram(weights, frozen) if step.gram else None
+    walk = _Walk(executor, executor._cotangents(forward, forward.residuals, m), float(step.eta))
     size = max(LEAST_NEURONS, min(MOST_NEURONS, PANEL_ENTRIES // total))
     chunks = [slice(lo, min(lo + size, m)) for lo in range(0, m, size)]
     rows = np.zeros((len(chunks), KINDS, executor._features, total))

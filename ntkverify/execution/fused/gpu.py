@@ -16,7 +16,7 @@ from ntkverify.execution.kernels.cuda.step import CudaStep, cuda_step_source
 from ntkverify.execution.kernels.cuda.sweep import THREADS, cuda_source
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.samples import Forward, Samples, check_weights
-from ntkverify.execution.step import MeasuredStep
+from ntkverify.execution.step import MeasuredStep, Step
 from ntkverify.execution.walking.array import ArrayExecutor
 
 
@@ -177,19 +177,9 @@ class GpuExecutor(ArrayExecutor):
                 )
         return weights, frozen
 
-    def measured_step(
-        self,
-        weights: Any,
-        frozen: Any,
-        forward: Forward,
-        eta: Any,
-        *,
-        start: Any,
-        change: Any = None,
-        gram: bool = True,
-    ) -> MeasuredStep:
-        weights, frozen = self._checked(weights, frozen)
-        return measured_step(self, weights, frozen, forward, eta, start=start, change=change, gram=gram)
+    def _measured(self, step: Step) -> MeasuredStep:
+        weights, frozen = self._checked(step.weights, step.frozen)
+        return measured_step(self, dataclasses.replace(step, weights=weights, frozen=frozen))
 
     def measure(
         self, weights: Any, frozen: Any, change: Any, cotangents: Any, eta: float, gradient: Any, partial: Any

@@ -13,8 +13,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.kernels.cache import load_generated
 from ntkverify.execution.kernels.step_source import KINDS, SQUARES, step_source
 from ntkverify.execution.machine.threads import share
-from ntkverify.execution.samples import Forward
-from ntkverify.execution.step import MeasuredStep, Move, finished
+from ntkverify.execution.step import MeasuredStep, Move, Step, finished
 
 if TYPE_CHECKING:
     from ntkverify.execution.fused.cpu import CpuExecutor
@@ -22,17 +21,7 @@ if TYPE_CHECKING:
 _NOTHING = np.empty((0, 0))
 
 
-def measured_step(
-    executor: CpuExecutor,
-    weights: Array,
-    frozen: Array,
-    forward: Forward,
-    eta: Any,
-    *,
-    start: Array,
-    change: Array | None,
-    gram: bool,
-) -> MeasuredStep:
+def measured_step(executor: CpuExecutor, step: Step) -> MeasuredStep:
     """`Executor.measured_step` in one sweep; weights are checked.
 
     Raises
@@ -40,11 +29,12 @@ def measured_step(
     NtkVerifyError
         If `start` or `change` has not the weights' shape.
     """
+    weights, frozen, forward, change = step.weights, step.frozen, step.forward, step.change
     blocks, m, total = executor.samples.blocks, len(weights), executor.samples.total
     source = step_source(executor.neuron, tuple(b.size for b in blocks))
     module = load_generated(source.text)
-    swept = gram and source.forms_gram
-    matrix = executor.gram(weights, frozen) if gram and not swept else None
+    swept = step.gram and source.forms_gram
+    matrix = executor.gram(weights, frozen) if step.gram and not swept else None
     root = 1 / np.sqrt(np.float64(m))
     widest = max(len(b.block.features) for b in blocks)
     slopes = np.zeros((widest, total))
@@ -59,12 +49,12 @@ def measured_step(
     squares = np.zeros((count, len(groups), SQUARES))
     points = np.concatenate([b.points for b in blocks])
     sizes = np.array([b.size for b in blocks], dtype=np.int64)
-    start = beside(weights, start, "start")
+    start = beside(weights, step.start, "start")
     moves = _NOTHING if change is None else beside(weights, change, "change")
 
     def work(i: int) -> None:
         module.measure(
-            weights, start, frozen, moves, points, cotangents, slopes, sizes, float(eta), rows[i], grams[i],
+            weights, start, frozen, moves, points, cotangents, slopes, sizes, float(step.eta), rows[i], grams[i],
             squares[i], change is not None, swept, starts[i], starts[i + 1],
         )  # fmt: skip
 

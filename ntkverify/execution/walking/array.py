@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from ntkverify.execution.base import Executor
 from ntkverify.execution.machine.threads import in_order
 from ntkverify.execution.rounding import sum_roundings
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights
-from ntkverify.execution.step import MeasuredStep
+from ntkverify.execution.step import MeasuredStep, Step
 from ntkverify.execution.walking.step import measured_step
 
 
@@ -53,18 +54,8 @@ class WalkingExecutor(Executor):
         """Most roundings between a neuron's term and the total over a network, added chunk by chunk."""
         return chunk + -(-width // chunk)
 
-    def measured_step(
-        self,
-        weights: Any,
-        frozen: Any,
-        forward: Forward,
-        eta: Any,
-        *,
-        start: Any,
-        change: Any = None,
-        gram: bool = True,
-    ) -> MeasuredStep:
-        return measured_step(self, weights, frozen, forward, eta, start=start, change=change, gram=gram)
+    def _measured(self, step: Step) -> MeasuredStep:
+        return measured_step(self, step)
 
     def _neuron_values(self, b: BlockSamples, weights: Any, frozen: Any) -> dict[Any, Any]:
         neuron = self.neuron
@@ -159,19 +150,8 @@ class ArrayExecutor(WalkingExecutor):
         jacobian = self.jacobian(weights, frozen)
         return jacobian @ self.xp.permute_dims(jacobian, (1, 0))
 
-    def measured_step(
-        self,
-        weights: Any,
-        frozen: Any,
-        forward: Forward,
-        eta: Any,
-        *,
-        start: Any,
-        change: Any = None,
-        gram: bool = True,
-    ) -> MeasuredStep:
-        fixed = self._frozen(weights, frozen)
-        return super().measured_step(weights, fixed, forward, eta, start=start, change=change, gram=gram)
+    def _measured(self, step: Step) -> MeasuredStep:
+        return super()._measured(dataclasses.replace(step, frozen=self._frozen(step.weights, step.frozen)))
 
     def _largest(self, values: Any) -> Any:
         return float(self.xp.max(values))

@@ -6,12 +6,13 @@ enter as exact rationals, so that 1/7 is enclosed and not replaced by its roundi
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from ntkverify.arithmetic.balls import DEFAULT_BITS, BallAlgebra, _flint, as_ball, as_balls
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import BlockSamples, Forward, Samples
-from ntkverify.execution.step import MeasuredStep
+from ntkverify.execution.step import MeasuredStep, Step
 from ntkverify.execution.walking.array import WalkingExecutor
 
 
@@ -54,24 +55,17 @@ class BallExecutor(WalkingExecutor):
     def larger(self, one: Any, other: Any) -> Any:
         return one.max(other)
 
-    def measured_step(
-        self,
-        weights: Any,
-        frozen: Any,
-        forward: Forward,
-        eta: Any,
-        *,
-        start: Any,
-        change: Any = None,
-        gram: bool = True,
-    ) -> MeasuredStep:
-        _check_balls(weights)
+    def _measured(self, step: Step) -> MeasuredStep:
+        _check_balls(step.weights)
         with self._flint.ctx.workprec(self.bits):
-            fixed = None if frozen is None else as_balls(frozen)
-            moved = None if change is None else as_balls(change)
-            return super().measured_step(
-                weights, fixed, forward, as_ball(eta), start=as_balls(start), change=moved, gram=gram
+            enclosed = dataclasses.replace(
+                step,
+                frozen=None if step.frozen is None else as_balls(step.frozen),
+                eta=as_ball(step.eta),
+                start=as_balls(step.start),
+                change=None if step.change is None else as_balls(step.change),
             )
+            return super()._measured(enclosed)
 
     def _balls(self, weights: Any, frozen: Any) -> tuple[Any, Any]:
         return as_balls(weights), None if frozen is None else as_balls(frozen)

@@ -18,7 +18,7 @@ import numpy as np
 from ntkverify.arithmetic.evaluator import evaluate_all
 from ntkverify.execution.product_samples import ProductSamples
 from ntkverify.execution.samples import Forward, check_weights
-from ntkverify.execution.step import MeasuredStep, Move, finished
+from ntkverify.execution.step import MeasuredStep, Move, Step, finished
 from ntkverify.execution.walking.array import ArrayExecutor
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.expression.majorant import majorant, roundings
@@ -293,21 +293,11 @@ class FactoredExecutor(ArrayExecutor):
 
     # -- the measured step --------------------------------------------------------------------------------------------
 
-    def measured_step(
-        self,
-        weights: Any,
-        frozen: Any,
-        forward: Forward,
-        eta: Any,
-        *,
-        start: Any,
-        change: Any = None,
-        gram: bool = True,
-    ) -> MeasuredStep:
-        weights, frozen = check_weights(self.neuron, weights, self._frozen(weights, frozen))
-        m = weights.shape[0]
+    def _measured(self, step: Step) -> MeasuredStep:
+        weights, frozen = check_weights(self.neuron, step.weights, self._frozen(step.weights, step.frozen))
+        m, forward, change = weights.shape[0], step.forward, step.change
         tables = self._cotangent_tables(forward, forward.residuals, m)
-        matrix = self.gram(weights, frozen) if gram else None
+        matrix = self.gram(weights, frozen) if step.gram else None
         groups = list(self.neuron.groups)
         chunks = self._chunks(m)
 
@@ -316,11 +306,11 @@ class FactoredExecutor(ArrayExecutor):
             before = self._factors(old, signs)
             trunk, along = self._steep(before, signs, tables)
             steep = self.xp.concat([trunk, self._unit_gradient(before.slopes, signs, along)], axis=1)
-            moved = -eta * steep if change is None else change[rows, :]
+            moved = -step.eta * steep if change is None else change[rows, :]
             new = old + moved
             found = self._seen(before, self._factors(new, signs), moved, new, signs)
             squares = [
-                self._group_squares(self.neuron.groups[g], new - start[rows, :], new, steep, moved) for g in groups
+                self._group_squares(self.neuron.groups[g], new - step.start[rows, :], new, steep, moved) for g in groups
             ]
             weights[rows, :] = new
             return found, squares

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ntkverify.arithmetic.evaluator import evaluate_all
 from ntkverify.execution.rounding import CHUNK
-from ntkverify.execution.samples import BlockSamples, Forward, check_weights
-from ntkverify.execution.step import MeasuredStep, Move, finished
+from ntkverify.execution.samples import BlockSamples, check_weights
+from ntkverify.execution.step import MeasuredStep, Move, Step, finished
 from ntkverify.symbolic.expression.majorant import majorant, roundings
 
 if TYPE_CHECKING:
@@ -34,26 +34,17 @@ class Part:
     squares: dict[str, tuple[Any, Any, Any, Any, Any]]
 
 
-def measured_step(
-    executor: WalkingExecutor,
-    weights: Any,
-    frozen: Any,
-    forward: Forward,
-    eta: Any,
-    *,
-    start: Any,
-    change: Any = None,
-    gram: bool = True,
-) -> MeasuredStep:
+def measured_step(executor: WalkingExecutor, step: Step) -> MeasuredStep:
     """`Executor.measured_step` by walking the neuron's expressions."""
-    weights, frozen = check_weights(executor.neuron, weights, frozen)
+    weights, frozen = check_weights(executor.neuron, step.weights, step.frozen)
+    forward, start, change = step.forward, step.start, step.change
     m = weights.shape[0]
     slopes = executor.slopes(forward)
     cotangents = [
         [slope * executor._inverse_root(m) * forward.residuals[b.rows] for slope in ks]
         for b, ks in zip(executor.samples.blocks, slopes, strict=True)
     ]
-    walk = _Walk(executor, slopes, cotangents, eta, with_gram=gram)
+    walk = _Walk(executor, slopes, cotangents, step.eta, with_gram=step.gram)
     chunks = [slice(lo, min(lo + walk.chunk, m)) for lo in range(0, m, walk.chunk)]
 
     def part(rows: slice) -> Part:
@@ -73,7 +64,7 @@ def measured_step(
         [array * root for array in total.linear],
         [array * root for array in total.remainders],
         moves=moves,
-        gram=total.gram * root * root if gram else None,
+        gram=total.gram * root * root if step.gram else None,
         roundings=None if executor.is_exact else walk.roundings + executor._sum_roundings(m, walk.chunk),
     )
 
