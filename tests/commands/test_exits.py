@@ -1,5 +1,6 @@
 """Exit statuses of every command, missing packages, folders that can't be written, Ctrl-C, errors of our own."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -329,21 +330,10 @@ def test_a_search_that_is_interrupted_leaves_no_process_and_goes_on(here, proces
         sys.executable, "-m", "ntkverify", "search", "small", "--evaluations", "1000000", "--engine", "random",
         "--claim", "squares sum to n", "--claim", "eight", "--processes", str(processes),
     ]  # fmt: skip
-    process = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not _evaluations(here):
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)  # what a terminal does: all processes are told
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    status, out, err = _interrupted(command, lambda: _evaluations(here))
+    assert status == 130
     assert (out, err.strip().count("\n")) == ("", 0), err
     assert "the same command goes on" in err
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and _is_there(process.pid):  # a helper of multiprocessing ends by itself
-        time.sleep(0.1)
-    assert not _is_there(process.pid)
     assert _evaluations(here) > 0
 
 
@@ -351,21 +341,33 @@ def test_a_check_by_two_processes_that_is_interrupted_leaves_none(here):
     slow = "import time; open('begun', 'w').close(); time.sleep(600)"
     replaced(here, "    return 8 / run.m", f"    {slow}")
     command = [sys.executable, "-m", "ntkverify", "check", "--processes", "2", "--claim", "eight", "--claim", "third"]
-    process = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (here / "begun").exists():
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    status, out, err = _interrupted(command, (here / "begun").exists)
+    assert status == 130
     assert "interrupted; the verdicts that were reached stand above" in err
     assert "Traceback" not in out + err
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and _is_there(process.pid):
-        time.sleep(0.1)
-    assert not _is_there(process.pid)
+
+
+def _interrupted(command, has_begun):
+    """Exit status, output and errors of a command that is interrupted once it has begun, and leaves no process."""
+    process = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # where these tests run in the background, what they start would not hear of it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not has_begun():
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)  # what a terminal does: all processes are told
+        out, err = process.communicate(timeout=60)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and _is_there(process.pid):  # a helper of multiprocessing ends by itself
+            time.sleep(0.1)
+        assert not _is_there(process.pid)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, out, err
 
 
 def _is_there(group):

@@ -112,7 +112,12 @@ class OperatorBalls(Part):
             Requirement("step", descent.eta_max * norm_sum * (1 + tau + sigma), 1, "eta ||H(k) + H~(k)|| <= 1"),
             Requirement("probability", sum(SHARES), 1, "union bound over the events"),
         ]
-        self.chain = Chain(m, self.requirements, free=(tau, sigma, zeta, theta, *SHARES)).mapped(theorem.expand)
+
+    @property
+    def chain(self) -> Chain:
+        """The requirements with the theorem's constants written out, those of a mutant as it has them."""
+        free = tau, sigma, zeta, theta, *SHARES
+        return Chain(m, self.requirements, free=free).mapped(self.theorem.expand)
 
     def assumption(self, name: str = "the width meets every requirement") -> None:
         """The requirements, each relative to its right side, at the run's own width, data and split."""
@@ -130,11 +135,12 @@ class OperatorBalls(Part):
         self, functions: int, queries: int, *, units: int, scale: float, split: Mapping[sympy.Symbol, Any]
     ) -> int:
         """The least even width that meets every requirement for orthonormal samples, C = 1 and delta = 1/10."""
-        key = functions, queries, units, scale, *split.values()
+        chain = self.chain
+        key = functions, queries, units, scale, *split.values(), *((r.left, r.right) for r in chain.requirements)
         if key not in self._widths:
             known = operators.spectra(np.eye(functions), np.eye(queries), scale)
             sizes = {n: functions * queries, n_1: functions, n_2: queries, p: units, alpha: scale}
-            found = self.chain.width({**known, **sizes, C: 1, delta: Rational(1, 10), **split}).width
+            found = chain.width({**known, **sizes, C: 1, delta: Rational(1, 10), **split}).width
             self._widths[key] = found + found % 2
         return self._widths[key]
 
