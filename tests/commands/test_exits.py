@@ -191,6 +191,15 @@ class TestBadInput:
         assert "holds" in out
         assert "ZeroDivisionError in line 2" in err
 
+    def test_a_file_without_a_theorem_is_named_beside_one_that_has(self, call, here):
+        (here / "none.py").write_text("import ntkverify\n")
+        status, out, err = call("check", "none.py", "small", "--claim", "eight")
+        assert (status, "holds" in out) == (2, True)
+        assert err.count("none.py has no line `theorem = Theorem(...)`") == 1
+        status, out, err = call("check", "none.py")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert "none.py has no line" in err
+
     def test_what_fails_in_a_module_is_the_authors_line(self, call, here):
         line = 1 + (here / "theorems" / "small.py").read_text().splitlines().index("    return 8 / run.m")
         replaced(here, "return 8 / run.m", "return 8 / run.x[77]")
