@@ -52,15 +52,23 @@ def is_theorem_module(path: Path) -> bool:
 
 def creation_in(node: ast.stmt) -> ast.Call | None:
     """The call of ``theorem = Theorem(...)``, annotated or not, if a statement is that."""
+    names, call = _creation(node)
+    return call if "theorem" in names else None
+
+
+def creations_in(source: bytes) -> list[tuple[int, str]]:
+    """Line and name of every top-level ``NAME = Theorem(...)`` of a module; of theorems that it imports, none."""
+    found = ((node.lineno, _creation(node)[0]) for node in ast.parse(source).body)
+    return [(line, names[0]) for line, names in found if names]
+
+
+def _creation(node: ast.stmt) -> tuple[list[str], ast.Call | None]:
+    """The names that a statement gives to a ``Theorem(...)``, and the call; none if it does no such thing."""
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     value = getattr(node, "value", None)
-    if (
-        any(isinstance(target, ast.Name) and target.id == "theorem" for target in targets)
-        and isinstance(value, ast.Call)
-        and getattr(value.func, "id", getattr(value.func, "attr", "")) == "Theorem"
-    ):
-        return value
-    return None
+    if isinstance(value, ast.Call) and getattr(value.func, "id", getattr(value.func, "attr", "")) == "Theorem":
+        return [ast.unparse(target) for target in targets], value
+    return [], None
 
 
 def id_of(path: Path) -> str:
