@@ -166,6 +166,8 @@ class TestBadInput:
             ["runs", "theorems/small.py"],
             ["new", "theorems/small.py"],
             ["new", "mine.txt"],
+            ["new", "test_mine.py"],
+            ["new", "mine_test.py"],
             ["new", "theorems/small.py/mine.py"],
             ["new", "mine.py", "--title", "a\\b"],
             ["new", "mine.py", "--kind", "none"],
@@ -199,6 +201,13 @@ class TestBadInput:
         status, out, err = call("check", "none.py")
         assert (status, out, err.count("\n")) == (2, "", 1)
         assert "none.py has no line" in err
+
+    def test_a_theorem_in_a_file_that_is_named_like_a_test(self, call, here):
+        (here / "theorems" / "small.py").rename(here / "test_small.py")
+        status, out, err = call("check", "test_small.py")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert "test_small.py is named like a file of ordinary tests" in err
+        assert "rename it" in err
 
     def test_what_fails_in_a_module_is_the_authors_line(self, call, here):
         line = 1 + (here / "theorems" / "small.py").read_text().splitlines().index("    return 8 / run.m")
