@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from ntkverify.commands.group import BAD_INPUT, CRASHED, INTERRUPTED, UNREAD, WELL, commands
+from ntkverify.commands.group import BAD_INPUT, CRASHED, INTERRUPTED, UNREAD, WELL, OnRecord, commands
 from ntkverify.errors import NtkVerifyError
 
 
@@ -35,8 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = error.format_message().rstrip(".?")
         _say(f"{message}{'?' if 'Did you mean' in message else '.'} See `{where} --help`.")
         return BAD_INPUT
-    except (KeyboardInterrupt, click.Abort):
-        _say("interrupted; what was on record stays, and the same command goes on from there.")
+    except (KeyboardInterrupt, click.Abort) as error:
+        kept = isinstance(error, OnRecord)
+        _say(
+            "interrupted; what was on record stays, and the same command goes on from there."
+            if kept
+            else "interrupted."
+        )
         return INTERRUPTED
     except (BrokenPipeError, SystemExit) as error:  # `| head` has seen enough
         if isinstance(error, SystemExit) and sys.stdout is output:  # click replaces it, and exits as with a violation

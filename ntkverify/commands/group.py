@@ -43,6 +43,10 @@ inconclusive claim or an undecided excess; 2 bad input, in one sentence;
 3 an error of ntkverify's own; 130 interrupted; 141 output cut short."""
 
 
+class OnRecord(click.Abort):
+    """Ctrl-C where evaluations are on record, so that the same command goes on from there."""
+
+
 class Commands(click.Group):
     """A group whose commands are imported when they are asked for."""
 

@@ -330,6 +330,8 @@ def test_interrupted_or_broken_inside(request, call, monkeypatch, name):
         assert status == expected, err
         assert sentence in err
         assert "Traceback" not in err
+        assert "on record" not in err
+        assert "stand above" not in err
 
 
 def test_traceback_shows_where_an_error_of_ours_comes_from(call, monkeypatch):

@@ -107,7 +107,8 @@ def command(
     if session.crash:
         click.echo(f"ntkverify: an error of ntkverify's own, please report it:\n{session.crash}", err=True)
     if session.interrupted:
-        click.echo("ntkverify: interrupted; the verdicts that were reached stand above.", err=True)
+        reached = "; the verdicts that were reached stand above" if session.records else ""
+        click.echo(f"ntkverify: interrupted{reached}.", err=True)
     return session.status(allow_inconclusive=allow_inconclusive)
 
 
