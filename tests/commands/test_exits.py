@@ -183,6 +183,28 @@ class TestBadInput:
         assert err.count("\n") == 1
         assert "Traceback" not in err
 
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            ["slack", "small", "--relax"],
+            ["search", "small", "--relax"],
+            ["necessity", "small", "--assumption"],
+        ],
+        ids=lambda typed: typed[0],
+    )
+    @pytest.mark.parametrize(
+        ("name", "meant"), [("widht", "width at least 8"), ("entries at mots 1", "entries at most 1")]
+    )
+    def test_of_a_mistyped_assumption_the_nearest_is_named_before_anything_is_computed(self, call, typed, name, meant):
+        status, out, err = call(*typed, name)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert f"did you mean {meant!r}?" in err
+
+    @pytest.mark.parametrize("typed", ["smal", "theorems/smal.py", "theorem/small", "Small"])
+    def test_of_a_mistyped_theorem_the_nearest_is_named(self, call, typed):
+        status, _, err = call("show", typed)
+        assert (status, "did you mean theorems/small.py?" in err) == (2, True), err
+
     def test_an_empty_folder_and_one_that_holds_a_broken_module(self, call, here):
         (here / "empty").mkdir()
         status, _, err = call("check", "empty")
