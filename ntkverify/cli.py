@@ -12,12 +12,13 @@ from pathlib import Path
 
 import click
 
-from ntkverify.commands.group import BAD_INPUT, CRASHED, INTERRUPTED, WELL, commands
+from ntkverify.commands.group import BAD_INPUT, CRASHED, INTERRUPTED, UNREAD, WELL, OnRecord, commands
 from ntkverify.errors import NtkVerifyError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
+    output = sys.stdout
     try:
         status = commands.main(args=None if arguments is None else list(arguments), prog_name="ntkverify",
                                standalone_mode=False)  # fmt: skip
@@ -34,12 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = error.format_message().rstrip(".?")
         _say(f"{message}{'?' if 'Did you mean' in message else '.'} See `{where} --help`.")
         return BAD_INPUT
-    except (KeyboardInterrupt, click.Abort):
-        _say("interrupted; what was on record stays, and the same command goes on from there.")
+    except (KeyboardInterrupt, click.Abort) as error:
+        kept = isinstance(error, OnRecord)
+        _say(
+            "interrupted; what was on record stays, and the same command goes on from there."
+            if kept
+            else "interrupted."
+        )
         return INTERRUPTED
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return WELL
+    except (BrokenPipeError, SystemExit) as error:  # `| head` has seen enough
+        if isinstance(error, SystemExit) and sys.stdout is output:  # click replaces it, and exits as with a violation
+            raise
+        sys.stdout = output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+        return UNREAD
     except Exception as error:
         if line := _authors_line(error):
             _say(f"{line}: {type(error).__name__}: {error}")

@@ -330,6 +330,21 @@ def impossible_lemma(run):
         result.stdout.fnmatch_lines(["mine.py:*: claim 'values are at most one' of theorem 'Small' raised *Error:*"])
         assert len(result.outlines) < 30
 
+    @pytest.mark.parametrize("name", ["second", "theorem", "second: Theorem"])
+    def test_two_theorems_in_a_module_are_one_error_that_names_both(self, folder, name):
+        text = small(extra=f'{name} = Theorem("Other", source=Source(), statement="S")\n')
+        lines = [number for number, line in enumerate(text.splitlines(), 1) if " = Theorem(" in line]
+        assert len(lines) == 2
+        result = folder(mine=text)
+        result.assert_outcomes(errors=1)
+        said = f"*mine.py holds 2 theorems, `theorem = * in line {lines[0]} and `{name[:6]}* in line {lines[1]}; *"
+        result.stdout.fnmatch_lines([said])
+
+    def test_a_theorem_that_is_imported_is_no_second_one(self, folder):
+        (folder.path / "library.py").write_text(small().replace("theorem", "theirs"))
+        mine = "from library import theirs\nother = theirs\n" + small()
+        folder("-o", "pythonpath=.", mine=mine).assert_outcomes(passed=2)
+
     def test_an_error_of_ours_has_none_of_pytests_frames(self, folder, monkeypatch):
         def fails(*arguments):
             raise RuntimeError("of ours")

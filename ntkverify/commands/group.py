@@ -16,6 +16,8 @@ import ntkverify
 
 #: exit statuses, alike for all commands
 WELL, FOUND, BAD_INPUT, CRASHED, INTERRUPTED = 0, 1, 2, 3, 130
+#: what a shell says of a program whose reader has left; no verdict, which the reader may not have seen
+UNREAD = 141
 
 #: commands in the order in which help lists them, and the packages that they are in
 COMMANDS = {
@@ -38,7 +40,11 @@ COMMANDS = {
 EXITS = """\b
 Exit status: 0 all well; 1 a violation, a control that is not refuted, an
 inconclusive claim or an undecided excess; 2 bad input, in one sentence;
-3 an error of ntkverify's own; 130 interrupted."""
+3 an error of ntkverify's own; 130 interrupted; 141 output cut short."""
+
+
+class OnRecord(click.Abort):
+    """Ctrl-C where evaluations are on record, so that the same command goes on from there."""
 
 
 class Commands(click.Group):

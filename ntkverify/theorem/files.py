@@ -20,6 +20,20 @@ _SKIPPED = {"build", "dist", "node_modules", "venv", "__pycache__"}
 _TESTS = ("test_*.py", "*_test.py")
 
 
+def is_named_like_a_test(path: Path) -> bool:
+    """Whether a file's name is one that pytest reads as ordinary tests, so that no theorem is collected from it."""
+    return any(fnmatch.fnmatch(path.name, test) for test in _TESTS)
+
+
+def why_not_collected(path: Path) -> str:
+    """Why a check would pass over a file that was named, in one sentence with the remedy; empty if it does not."""
+    if is_named_like_a_test(path):
+        return f"{path} is named like a file of ordinary tests, in which pytest looks for no theorem; rename it."
+    if not is_theorem_module(path):
+        return f"{path} has no line `theorem = Theorem(...)` of its own, outside functions and blocks; add one."
+    return ""
+
+
 def is_theorem_module(path: Path) -> bool:
     """Whether a file is plainly a theorem module, judged by its text; nothing is imported."""
     try:
@@ -38,15 +52,23 @@ def is_theorem_module(path: Path) -> bool:
 
 def creation_in(node: ast.stmt) -> ast.Call | None:
     """The call of ``theorem = Theorem(...)``, annotated or not, if a statement is that."""
+    names, call = _creation(node)
+    return call if "theorem" in names else None
+
+
+def creations_in(source: bytes) -> list[tuple[int, str]]:
+    """Line and name of every top-level ``NAME = Theorem(...)`` of a module; of theorems that it imports, none."""
+    found = ((node.lineno, _creation(node)[0]) for node in ast.parse(source).body)
+    return [(line, names[0]) for line, names in found if names]
+
+
+def _creation(node: ast.stmt) -> tuple[list[str], ast.Call | None]:
+    """The names that a statement gives to a ``Theorem(...)``, and the call; none if it does no such thing."""
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     value = getattr(node, "value", None)
-    if (
-        any(isinstance(target, ast.Name) and target.id == "theorem" for target in targets)
-        and isinstance(value, ast.Call)
-        and getattr(value.func, "id", getattr(value.func, "attr", "")) == "Theorem"
-    ):
-        return value
-    return None
+    if isinstance(value, ast.Call) and getattr(value.func, "id", getattr(value.func, "attr", "")) == "Theorem":
+        return [ast.unparse(target) for target in targets], value
+    return [], None
 
 
 def id_of(path: Path) -> str:
@@ -61,7 +83,7 @@ def modules_in(folder: Path) -> list[Path]:
     for path in sorted(folder.rglob("*.py")):
         inside = path.relative_to(folder).parts[:-1]
         hidden = any(part.startswith(".") or part in _SKIPPED for part in inside)
-        if not hidden and not any(fnmatch.fnmatch(path.name, test) for test in _TESTS) and is_theorem_module(path):
+        if not hidden and not is_named_like_a_test(path) and is_theorem_module(path):
             found.append(path)
     return found
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.theorem.files import creations_in
 from ntkverify.theorem.theorem import Theorem
 
 #: names of the modules that theorems are imported as; frames of such a module are its author's lines
@@ -30,7 +31,7 @@ def load_theorem(path: str | Path) -> Theorem:
     Raises
     ------
     NtkVerifyError
-        If the file does not import, defines no ``theorem``, or the theorem lacks a part.
+        If the file does not import, defines no ``theorem`` or several, or the theorem lacks a part.
     """
     path = Path(path).resolve()
     if not path.is_file():
@@ -53,6 +54,12 @@ def load_theorem(path: str | Path) -> Theorem:
     theorem = getattr(module, "theorem", None)
     if not isinstance(theorem, Theorem):
         raise NtkVerifyError(f"{path.name} defines no `theorem = Theorem(...)`; add one.")
+    created = creations_in(path.read_bytes())
+    if len(created) > 1:
+        lines = " and ".join(f"`{name} = Theorem(...)` in line {line}" for line, name in created)
+        raise NtkVerifyError(
+            f"{path.name} holds {len(created)} theorems, {lines}; a module is one theorem: give each a file of its own."
+        )
     theorem.id = f"{path.parent.name}/{path.stem}"
     try:
         theorem.validate()

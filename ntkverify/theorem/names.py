@@ -57,5 +57,8 @@ def nearest(name: str, known: Collection[str]) -> str:
         return "there is none."
     lowered = {other.lower(): other for other in known}
     near = [lowered[other] for other in difflib.get_close_matches(name.lower(), lowered, 1, 0.5)]
+    if not near:  # one word of a sentence, mistyped
+        words = {word: other for other in reversed(list(known)) for word in other.lower().split()}
+        near = [words[word] for word in difflib.get_close_matches(name.lower(), words, 1)]
     suggestion = f"did you mean {near[0]!r}? " if near else ""
     return f"{suggestion}choose one of {', '.join(map(repr, known))}."

@@ -19,7 +19,7 @@ def test_the_page_names_every_command_and_every_status():
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert set(group.COMMANDS) <= named
     statuses = {int(row) for row in rows if row.isdigit()}
-    assert statuses == {group.WELL, group.FOUND, group.BAD_INPUT, group.CRASHED, group.INTERRUPTED}
+    assert statuses == {group.WELL, group.FOUND, group.BAD_INPUT, group.CRASHED, group.INTERRUPTED, group.UNREAD}
 
 
 def typed():

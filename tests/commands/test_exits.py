@@ -166,6 +166,8 @@ class TestBadInput:
             ["runs", "theorems/small.py"],
             ["new", "theorems/small.py"],
             ["new", "mine.txt"],
+            ["new", "test_mine.py"],
+            ["new", "mine_test.py"],
             ["new", "theorems/small.py/mine.py"],
             ["new", "mine.py", "--title", "a\\b"],
             ["new", "mine.py", "--kind", "none"],
@@ -181,6 +183,28 @@ class TestBadInput:
         assert err.count("\n") == 1
         assert "Traceback" not in err
 
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            ["slack", "small", "--relax"],
+            ["search", "small", "--relax"],
+            ["necessity", "small", "--assumption"],
+        ],
+        ids=lambda typed: typed[0],
+    )
+    @pytest.mark.parametrize(
+        ("name", "meant"), [("widht", "width at least 8"), ("entries at mots 1", "entries at most 1")]
+    )
+    def test_of_a_mistyped_assumption_the_nearest_is_named_before_anything_is_computed(self, call, typed, name, meant):
+        status, out, err = call(*typed, name)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert f"did you mean {meant!r}?" in err
+
+    @pytest.mark.parametrize("typed", ["smal", "theorems/smal.py", "theorem/small", "Small"])
+    def test_of_a_mistyped_theorem_the_nearest_is_named(self, call, typed):
+        status, _, err = call("show", typed)
+        assert (status, "did you mean theorems/small.py?" in err) == (2, True), err
+
     def test_an_empty_folder_and_one_that_holds_a_broken_module(self, call, here):
         (here / "empty").mkdir()
         status, _, err = call("check", "empty")
@@ -190,6 +214,22 @@ class TestBadInput:
         assert status == 2  # and the other module is checked all the same
         assert "holds" in out
         assert "ZeroDivisionError in line 2" in err
+
+    def test_a_file_without_a_theorem_is_named_beside_one_that_has(self, call, here):
+        (here / "none.py").write_text("import ntkverify\n")
+        status, out, err = call("check", "none.py", "small", "--claim", "eight")
+        assert (status, "holds" in out) == (2, True)
+        assert err.count("none.py has no line `theorem = Theorem(...)`") == 1
+        status, out, err = call("check", "none.py")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert "none.py has no line" in err
+
+    def test_a_theorem_in_a_file_that_is_named_like_a_test(self, call, here):
+        (here / "theorems" / "small.py").rename(here / "test_small.py")
+        status, out, err = call("check", "test_small.py")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert "test_small.py is named like a file of ordinary tests" in err
+        assert "rename it" in err
 
     def test_what_fails_in_a_module_is_the_authors_line(self, call, here):
         line = 1 + (here / "theorems" / "small.py").read_text().splitlines().index("    return 8 / run.m")
@@ -312,6 +352,8 @@ def test_interrupted_or_broken_inside(request, call, monkeypatch, name):
         assert status == expected, err
         assert sentence in err
         assert "Traceback" not in err
+        assert "on record" not in err
+        assert "stand above" not in err
 
 
 def test_traceback_shows_where_an_error_of_ours_comes_from(call, monkeypatch):
@@ -389,10 +431,25 @@ def _evaluations(here):
         return 0
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(here):
-    command = f"{sys.executable} -m ntkverify list --json; echo status $? >&2"
-    done = subprocess.run(
-        ["bash", "-c", f"({command}) | head -c 1"], capture_output=True, text=True, check=False, cwd=here
+@pytest.mark.parametrize("times", [1, 3000], ids=["at the end", "amid"])
+def test_a_reader_that_has_seen_enough_is_no_violation(here, times):
+    # what a pipe and Python hold back is met only by much output
+    program = (
+        "import sys, ntkverify.report.console as c; from ntkverify.cli import main; old = c.show_json; "
+        f"c.show_json = lambda rows: [old(rows) for _ in range({times})]; sys.exit(main(['list', '--json']))"
     )
-    assert "Traceback" not in done.stderr
-    assert "BrokenPipe" not in done.stderr
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=here
+    ) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (141, "")
+
+
+def test_help_that_nobody_reads(here):
+    with subprocess.Popen(
+        [sys.executable, "-m", "ntkverify", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (141, "")

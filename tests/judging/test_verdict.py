@@ -1,6 +1,7 @@
 """Verdicts: decided claims, doubt, vacuity, and both error rates of the probabilistic ones."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -239,6 +240,11 @@ class TestWorstData:
         result = self.judged(lambda data, seed: data % 20 == 13)
         assert result.status == "violated"
         assert "fresh draws of the worst data failed" in result.evidence
+
+    def test_what_refutes_over_all_data_is_counted_once(self):
+        result = self.judged(lambda data, seed: True)
+        assert result.status == "violated"
+        assert re.match(r"(\d+) of \1 data sets failed, ", result.evidence), result.evidence
 
     def test_the_mixture_alone_would_hold(self):
         assert verdict([[2.0 if i % 20 == 13 else 0.5] for i in range(4000)], with_probability(0.9)).status == "holds"

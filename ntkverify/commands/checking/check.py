@@ -58,6 +58,7 @@ def command(
     from ntkverify.execution.backends import chosen_backend
     from ntkverify.report import console
     from ntkverify.report.verdicts import show_verdicts
+    from ntkverify.theorem.files import why_not_collected
 
     chosen_backend(backend)  # one that is not there is refused before anything is loaded
     if given is not None:
@@ -80,6 +81,10 @@ def command(
     plugin += ["--ntk-allow-inconclusive"] if allow_inconclusive else []
     plugin += [word for claim in claims for word in ("--ntk-claim", claim)]
 
+    passed_over = [sentence for path in theorems if (sentence := why_not_collected(path))]
+    theorems = [path for path in theorems if not why_not_collected(path)]
+    if passed_over and not theorems:
+        raise NtkVerifyError(" ".join(passed_over))
     known = _expected(theorems, profile, claims, kind)
     total = sum(known.values()) if known else 0.0
     # how long a claim takes is known from the last time; else claims are counted, and no time left is foretold
@@ -89,6 +94,7 @@ def command(
             bar.advance(known.get(f"{record['theorem']}: {record['claim']}", 0.0) if known else 1, record["claim"])
 
         session = run_session(theorems, plugin, processes=processes, seen=seen)
+    session.refused += passed_over
     if not session.records and not session.refused and not session.interrupted and not session.crash:
         raise NtkVerifyError(_nothing(theorems, claims, kind))
     _keep(theorems, session.records, {"profile": profile, "entropy": entropy})
@@ -101,7 +107,8 @@ def command(
     if session.crash:
         click.echo(f"ntkverify: an error of ntkverify's own, please report it:\n{session.crash}", err=True)
     if session.interrupted:
-        click.echo("ntkverify: interrupted; the verdicts that were reached stand above.", err=True)
+        reached = "; the verdicts that were reached stand above" if session.records else ""
+        click.echo(f"ntkverify: interrupted{reached}.", err=True)
     return session.status(allow_inconclusive=allow_inconclusive)
 
 

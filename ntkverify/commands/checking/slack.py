@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +83,10 @@ def command(theorems: list[Path], given: Given | None, as_json: bool, full: bool
                 print()
             try:
                 theorem = load_theorem(path)
+                dropped = _dropped(theorem, options)
                 at = _chosen(theorem, options) if given is None else _at(given, theorems, options)
                 found.append({"theorem": theorem.id})
-                _profile(*at, options, found[-1], quiet=as_json, full=full)
+                _profile(*at, replace(options, relax=dropped), found[-1], quiet=as_json, full=full)
             except NtkVerifyError as error:
                 if len(theorems) == 1:
                     raise
@@ -98,6 +99,15 @@ def command(theorems: list[Path], given: Given | None, as_json: bool, full: bool
     return 2 if failures else 0
 
 
+def _dropped(theorem: Theorem, options: Options) -> tuple[str, ...]:
+    """The assumptions to drop, in full; those that name the width if none was named."""
+    from ntkverify.theorem.names import chosen
+
+    of = f"theorem {theorem.id!r}"
+    named = [chosen(name, theorem.assumptions, what="assumption", of=of) for name in options.relax]
+    return tuple(named or [name for name in theorem.assumptions if "width" in name])
+
+
 def _at(given: Given, theorems: list[Path], options: Options) -> tuple[Theorem, Family, Instance]:
     """The theorem on given data, whatever the width there is."""
     from ntkverify.data.check import refuse_too_wide
@@ -105,8 +115,7 @@ def _at(given: Given, theorems: list[Path], options: Options) -> tuple[Theorem, 
     if options.instance:
         raise NtkVerifyError("--instance has data of its own; leave it or --data out.")
     theorem = only(theorems)
-    relaxed = options.relax or [name for name in theorem.assumptions if "width" in name]
-    at = given.at(theorem, family=options.family, relax=relaxed, backend=options.backend)
+    at = given.at(theorem, family=options.family, relax=_dropped(theorem, options), backend=options.backend)
     refuse_too_wide(at)
     return at.theorem, at.family, at.instance
 
@@ -123,7 +132,6 @@ def _profile(
 ) -> None:
     """Both tables of one theorem into `content`, printed as they are made unless `quiet`."""
     import json
-    from dataclasses import replace
 
     from ntkverify.judging.slack import slack_profile
     from ntkverify.report import console
@@ -168,23 +176,19 @@ def _thresholds(
     from ntkverify.judging.slack import blame, width_thresholds
     from ntkverify.report import console
     from ntkverify.report.slack_tables import threshold_table
-    from ntkverify.theorem.names import chosen
 
     if not options.draws or not instance.width:
         said = "" if instance.width else f"{family.name!r} has no network, and so no widths to compare."
         if said and not quiet:
             print(f"\n{said}")
         return [], said
-    of = f"theorem {theorem.id!r}"
-    relax = [chosen(name, theorem.assumptions, what="assumption", of=of) for name in options.relax]
-    relax = relax or [name for name in theorem.assumptions if "width" in name]
     widths = [2**i for i in range(1, options.max_width.bit_length()) if 2**i <= options.max_width]
     with console.progress("widths", len(widths), unit="widths", even=False) as bar:
         thresholds = width_thresholds(
             theorem,
             family,
             widths=widths,
-            relax=relax,
+            relax=options.relax,
             fraction=options.fraction,
             draws=options.draws,
             entropy=options.entropy,
@@ -193,7 +197,7 @@ def _thresholds(
     said = blame(thresholds, instance.width, widths[-1])
     if not quiet:
         print(f"\nWidth from which on each held in {options.fraction:.0%} of {options.draws} draws; prescribed is")
-        print(f"{instance.width} (assumptions dropped: {', '.join(relax) or 'none'})\n")
+        print(f"{instance.width} (assumptions dropped: {', '.join(options.relax) or 'none'})\n")
         columns = None if full else console.width()
         print(
             "\n".join(threshold_table(thresholds, prescribed=instance.width, largest=widths[-1], width=columns))

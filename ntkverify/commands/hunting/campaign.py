@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import click
+
 from ntkverify.commands import needs
+from ntkverify.commands.group import OnRecord
 from ntkverify.errors import NtkVerifyError
 from ntkverify.report import console
 from ntkverify.search.campaign import workers
@@ -81,6 +85,18 @@ def require_balls(theorems: Mapping[str, Theorem], cells: Cells) -> None:
     for path, cell in cells:
         if theorems[path].claims[cell.claim].quantifier.is_decided_by_one_run:
             needs.package("flint", "search claims of probability only, with --claim")
+
+
+@contextmanager
+def resumable(store: Store) -> Iterator[None]:
+    """Ctrl-C in here says that the same command goes on, if anything is on record."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if not store.progress()[0]:
+            raise
+        click.echo(err=True)  # closes the line of the terminal's ^C
+        raise OnRecord from error
 
 
 def run(

@@ -81,7 +81,7 @@ def command(
         raise NtkVerifyError("there is no assumption to drop: none of these theorems has one that was asked for.")
     cells = campaign.with_minutes(cells, minutes)
     campaign.require_balls(loaded, cells)
-    with Store(store) as record:
+    with Store(store) as record, campaign.resumable(record):
 
         def answered(cell: Cell) -> bool:
             """Whether a claim is violated without what the cell drops: one is enough to need it."""

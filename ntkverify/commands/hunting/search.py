@@ -113,7 +113,7 @@ def command(
     if not cells:
         raise NtkVerifyError("there is nothing to search: no claim is checked on what was asked for.")
     campaign.require_balls(loaded, cells)
-    with Store(store) as record:
+    with Store(store) as record, campaign.resumable(record):
         campaign.run(loaded, cells, record, processes=processes, minutes=minutes)
         summary = summarise(record, [cell for _, cell in cells])
     summary.show(as_json=as_json, full=full)

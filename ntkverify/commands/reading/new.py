@@ -26,10 +26,15 @@ ntkverify check my_theorems/heavy_ball.py""",
 def command(file: str, kind: str, title: str | None) -> int:
     """Write a theorem module to begin with: it holds as it stands, its control is refuted."""
     from ntkverify.commands.reading.templates import KINDS
+    from ntkverify.theorem.files import is_named_like_a_test
 
     path = Path(file)
     if path.suffix != ".py":
         raise NtkVerifyError(f"{file} is no name of a theorem module; it ends in .py.")
+    if is_named_like_a_test(path):
+        raise NtkVerifyError(
+            f"{file} is named like a file of ordinary tests, in which pytest looks for no theorem; choose another."
+        )
     if path.exists():
         raise NtkVerifyError(f"{file} is there already; give another name.")
     needs.folder(path.parent, "FILE")

@@ -160,7 +160,7 @@ class OneFamily:
             self.distinct.add(trial.run.instance.with_seed(0).to_json())
             self.doubtful += outcome.doubtful
             if self.overall.rejects(self.alpha):
-                return self._violated(self.overall, f"{self.overall.draws} data sets")
+                return self._violated(self.overall, "data sets")
             suspects.append(_Suspect(number, int(outcome.failed or outcome.doubtful), outcome.slack))
         # the event may be rare: the one data set there is, or the first, is drawn on
         worst = self._worst(suspects) if suspects else _Suspect(0, 0, math.inf)

@@ -13,6 +13,7 @@ from ntkverify.judging.case import Case
 from ntkverify.search.climb.engines import DEFAULT_ENGINES, ENGINES
 from ntkverify.search.evidence.violation import digest
 from ntkverify.search.score import searchable
+from ntkverify.theorem.names import nearest
 from ntkverify.theorem.parts import Family
 from ntkverify.theorem.theorem import Theorem
 
@@ -160,21 +161,21 @@ def _refuse_mistakes(
 ) -> None:
     for name in claims:
         if name not in theorem.claims:
-            raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {name!r}.")
+            raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {name!r}; {nearest(name, theorem.claims)}")
         if not searchable(theorem.claims[name]):
             raise NtkVerifyError(
                 f"{name!r} speaks of a population of runs, which no single instance violates; check it with pytest."
             )
     for name in families:
         if name not in theorem.families:
-            raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {name!r}.")
+            raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {name!r}; {nearest(name, theorem.families)}")
     for name in engines:
         if name not in ENGINES:
-            raise NtkVerifyError(f"there is no engine {name!r}; choose one of {', '.join(ENGINES)}.")
+            raise NtkVerifyError(f"there is no engine {name!r}; {nearest(name, ENGINES)}")
     for name in relax:
         if name not in theorem.assumptions:
             raise NtkVerifyError(
-                f"theorem {theorem.id!r} has no assumption {name!r}; choose one of {sorted(theorem.assumptions)}."
+                f"theorem {theorem.id!r} has no assumption {name!r}; {nearest(name, theorem.assumptions)}"
             )
     if not engines:
         raise NtkVerifyError("a search needs at least one engine.")
