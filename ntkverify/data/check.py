@@ -13,6 +13,7 @@ from ntkverify.data.cost import bytes_in_words, count_in_words, seconds_in_words
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BUDGETS
 from ntkverify.judging.check import Check
+from ntkverify.judging.verdict import Verdict
 from ntkverify.report.checked import Report
 from ntkverify.theorem.names import chosen
 
@@ -80,12 +81,29 @@ def check_at(
     for name in names:
         progress(name)
         try:
-            verdicts.append(check.verdict(theorem.claims[name]))
+            verdicts.append(unless_idle(check.verdict(theorem.claims[name])))
         except NtkVerifyError as refusal:  # a measure may ask for what these data do not have
             left.append((name, str(refusal)))
     if not claims and names and not verdicts:
         raise NtkVerifyError(f"no claim could be put to these data; the first one says: {left[-len(names)][1]}")
     return Report(at.whole.title, tuple(verdicts), tuple(left), heading_of(at), at.beyond)
+
+
+def unless_idle(verdict: Verdict) -> Verdict:
+    """The verdict, or that its claim was not exercised: no draw reached it, or only where there is nothing to keep.
+
+    An infinite slack is that of 0 <= bound in every entry, as of ||H(k) - H(0)|| where only k = 0 meets the condition.
+    """
+    unreached = verdict.vacuous == verdict.instances and not verdict.unresolved
+    trivial = verdict.status in ("holds", "observed") and verdict.slack == math.inf
+    if not trivial and not (unreached and verdict.status == "inconclusive"):
+        return verdict
+    if unreached:
+        found = f"none of {verdict.instances} draws met what the claim is about"
+    else:
+        found = f"{verdict.instances - verdict.vacuous} of {verdict.instances} draws met what the claim is about, and "
+        found += "there the quantity was 0 throughout"
+    return replace(verdict, status="not exercised", evidence=f"not exercised: {found}", missed="")
 
 
 def heading_of(at: Any) -> str:
