@@ -100,6 +100,26 @@ def test_modes_learned_are_those_that_training_has_learned():
     assert d.shares.sum() == pytest.approx(1)
 
 
+def test_beyond_the_stable_step_nothing_is_said_to_be_learned():
+    d = diagnose("poisson", "tanh", line(3), width=64, step=1000.0, steps=50)
+    row = d.rows()[-1]
+    assert row == ("modes learned in 50 steps", "-", "-")
+    stable = d.initial.stable_step
+    said = f"the step 1000 is beyond the largest stable step {stable:.4g} of H(0): the linearised residual grows"
+    assert any(note.startswith(said) for note in d.notes)
+    assert "of what it was" not in str(d)
+    at_it = diagnose("poisson", "tanh", line(3), width=64, step=stable, steps=50)
+    assert at_it.rows()[-1][2].endswith("of 5")
+    assert "of what it was" in " ".join(at_it.notes)
+
+
+def test_where_the_residual_is_zero_there_is_nothing_to_learn():
+    d = diagnose("burgers", "erf", space_time(3, 2), width=64, state=lambda t, x: 0)
+    assert not d.residuals.any()
+    assert "there is nothing to learn" in " ".join(d.notes)
+    assert "of what it was" not in " ".join(d.notes)
+
+
 @pytest.mark.parametrize(
     ("condition", "columns", "word"),
     [(1e3, 100, "well conditioned"), (1e6, 100, "ill-conditioned"), (np.inf, 100, "ill-posed"), (1e3, 2, "impossible")],
