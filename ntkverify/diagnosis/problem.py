@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -175,13 +176,15 @@ def _points(name: Any, given: Any) -> Array:
 
 
 def _with_boundary(equation: str | Equation, arrays: Mapping[str, Array]) -> dict[str, str | Equation]:
-    """The equation on the block "interior", or the only one; u itself on all others."""
-    interior = "interior" if "interior" in arrays else next(iter(arrays)) if len(arrays) == 1 else ""
-    if not interior:
+    """The equation on the block "interior"; u itself on all others."""
+    if "interior" not in arrays:
+        near = difflib.get_close_matches("interior", arrays, 1, 0.7)
+        remedy = f"did {near[0]!r} mean it? rename it" if near else "rename one"
         raise NtkVerifyError(
-            f"none of the blocks {sorted(arrays)} is called 'interior'; rename one, or give an equation for each."
+            f"none of the blocks {sorted(arrays)} is called 'interior', where the equation holds; {remedy}, or give an "
+            "equation for each as a mapping."
         )
-    return {name: equation if name == interior else identity for name in arrays}
+    return {name: equation if name == "interior" else identity for name in arrays}
 
 
 def _operator(equation: str | Equation, symbols: Sequence[sympy.Symbol]) -> Operator:
