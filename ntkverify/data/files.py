@@ -16,6 +16,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.memory import free_memory
 
 Shapes = Mapping[str, Sequence[str]]
+_FEW = 8  # headings that are listed at most
 #: names that a column of targets has in most files
 ALIASES = {"targets": ("target", "y"), "target": ("targets", "y")}
 
@@ -32,11 +33,26 @@ class Data:
         Where the rows of a block stand, as a sentence says it; blocks given as arrays have none.
     source : str
         Where all of it comes from.
+    columns : dict of str to list of str
+        Headings of the columns that a block was read from; none without a heading.
     """
 
     blocks: dict[str, Array]
     lines: dict[str, list[str]] = field(default_factory=dict)
     source: str = "the data"
+    columns: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def columns_in_words(self) -> str:
+        """What each column was taken for, "coordinates x1, x2; target y"; empty without headings."""
+        points = [name for name in self.columns if self.blocks[name].ndim > 1]
+        parts = []
+        for name, headings in self.columns.items():
+            said = "coordinates" if name in points else name if name not in ALIASES else "target"
+            of = f"{name} " if name in points and len(points) > 1 else ""
+            some = headings if len(headings) <= _FEW else [*headings[: _FEW - 2], "...", headings[-1]]
+            parts.append(f"{of}{said} {', '.join(some)}")
+        return "; ".join(parts)
 
     def place(self, block: str, row: int) -> str:
         """Where a row stands."""
@@ -97,7 +113,7 @@ def _from(given: Any, shapes: Shapes, targets: Any) -> Data:
     arrays = {name: _numbers(value, f"block {name!r}") for name, value in given.items() if name not in files}
     if targets is not None and not files:
         arrays["targets"] = _numbers(targets, "block 'targets'")
-    return Data({**read.blocks, **arrays}, read.lines, read.source)
+    return Data({**read.blocks, **arrays}, read.lines, read.source, read.columns)
 
 
 def _numbers(value: Any, where: str) -> Array:
@@ -210,6 +226,7 @@ def _csv_blocks(files: Mapping[str, Path], shapes: Shapes, targets: Any) -> Data
     """A file a block; columns that are called like a vector beside it are that vector."""
     blocks: dict[str, Array] = {}
     lines: dict[str, list[str]] = {}
+    headings: dict[str, list[str]] = {}
     for name, path in files.items():
         table = _table(path)
         if len(shapes[name]) == 1:
@@ -237,7 +254,10 @@ def _csv_blocks(files: Mapping[str, Path], shapes: Shapes, targets: Any) -> Data
         blocks[name], lines[name] = table.values[:, kept], table.places
         for companion, column in vectors.items():
             blocks[companion], lines[companion] = table.values[:, column], table.places
-    return Data(blocks, lines, ", ".join(str(path) for path in files.values()))
+        if table.names:
+            headings[name] = [table.names[i] for i in kept]
+            headings |= {companion: [table.names[column]] for companion, column in vectors.items()}
+    return Data(blocks, lines, ", ".join(str(path) for path in files.values()), headings)
 
 
 def _column(table: _Table, name: str) -> int | None:
