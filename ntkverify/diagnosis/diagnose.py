@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ntkverify.arrays import Array
+from ntkverify.diagnosis.arguments import positive_number, whole_number
 from ntkverify.diagnosis.problem import Equation, Problem, State, problem_of, state_of
 from ntkverify.diagnosis.spectrum import NaturalGradient, Spectrum
 from ntkverify.display import details_html, table_html, tagged
@@ -288,8 +289,9 @@ def diagnose(
     """
     if points is None:
         raise NtkVerifyError("there are no points; give an array, or a mapping of block name to array.")
-    if width < 1 or steps < 1 or seed < 0 or (step is not None and not step > 0):
-        raise NtkVerifyError("width and steps must be at least 1, the step positive and the seed not negative.")
+    width, steps = whole_number("width", width, least=1), whole_number("steps", steps, least=1)
+    seed = whole_number("seed", seed, least=0)
+    step = None if step is None else positive_number("step", step)
     with _bar(progress, "", 4) as bar, one_blas_thread():
         bar.set_description("equation")
         problem = problem_of(equation, activation, points, targets=targets, trainable=trainable)
@@ -317,7 +319,7 @@ def diagnose(
         initial = Spectrum.of("H(0)", gram)
     name = activation if isinstance(activation, str) else activation.name
     said = "the network that was drawn" if state is None else "the state that was given"
-    chosen = 1 / initial.norm if step is None else float(step)
+    chosen = 1 / initial.norm if step is None else step
     return Diagnosis(problem, name, width, seed, limiting, initial, problem.residuals_at(at), at, said, steps, chosen)
 
 

@@ -183,7 +183,26 @@ def test_vector_equations_and_blocks_with_equations_of_their_own():
         (("poisson", "tanh", {"interior": [[0.5, 1]], "boundary": ENDS}), {}, "need one number of coordinates"),
         (("poisson", "tanh", line(2)), {"targets": {"interior": [1.0]}}, "must be 2 finite numbers"),
         (("poisson", "tanh", line(2)), {"targets": {"bondary": [1, 2]}}, "has no block 'bondary'; did you mean"),
-        (("poisson", "tanh", line(2)), {"width": 0}, "width and steps must be at least 1"),
+        (("poisson", "tanh", line(2)), {"targets": np.ones(2)}, "targets are given by block, not as ndarray; write"),
+        (("poisson", "tanh", line(2)), {"targets": {"interior": "ab"}}, "targets of 'interior' are not a rect"),
+        (("poisson", "tanh", line(2)), {"targets": {"interior": [1j, 0]}}, "targets of 'interior' are complex"),
+        (("poisson", "tanh", line(2)), {"width": 0}, "width must be a whole number, at least 1, not 0."),
+        (("poisson", "tanh", line(2)), {"width": 64.5}, "width must be a whole number, at least 1, not 64.5."),
+        (("poisson", "tanh", line(2)), {"seed": -1}, "seed must be a whole number, at least 0, not -1."),
+        (("poisson", "tanh", line(2)), {"steps": "9"}, "steps must be a finite number, not '9'."),
+        (("poisson", "tanh", line(2)), {"step": "0.1"}, "step must be a finite number, not '0.1'."),
+        (("poisson", "tanh", line(2)), {"step": 0}, "step must be positive, not 0."),
+        (("poisson", "tanh", line(2)), {"trainable": "inner"}, "a sequence of names, not one; write trainable=('in"),
+        (("poisson", "tanh", line(2)), {"trainable": 3}, "trainable is a sequence of names, not 3."),
+        (("poisson", "tanh", [[1j], [2]]), {}, "points of 'interior' are complex; give real numbers"),
+        (("poisson", "tanh", np.ones((2, 2, 2))), {}, "points of 'interior' have the shape (2, 2, 2); give rows of"),
+        (("heat", "tanh", {"interior": [[0.5, 1]], "boundary": [1, 2]}), {}, "'boundary' has 1; a flat array is one"),
+        (("burgers", "erf", space_time(2, 2)), {"state": lambda x: x}, "have 2 coordinates, which the state does not"),
+        (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: np.sin(x)}, "by sympy.sin, not numpy.sin."),
+        (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: sympy.Symbol("z")}, "the state z is no expr"),
+        (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: None}, "returns a sympy expression"),
+        (("burgers", "erf", space_time(2, 2)), {"state": 3}, "a state is a function of the coordinates or a mapping"),
+        (("burgers", "erf", space_time(2, 2)), {"state": {"interor": [1]}}, "no block 'interor'; did you mean 'int"),
         ((lambda xs: 3, "tanh", line(2)), {}, "returns an Operator"),
         (("burgers", "erf", space_time(2, 2)), {"state": {"interior": [[1.0]]}}, "must have the shape (2, 4)"),
         (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: sympy.log(-1 - t)}, "is not finite at a point"),
@@ -193,6 +212,12 @@ def test_mistakes_are_one_sentence(arguments, options, said):
     with pytest.raises(NtkVerifyError) as refusal:
         diagnose(*arguments, **options)
     assert said in str(refusal.value)
+
+
+def test_a_whole_number_may_be_a_float():
+    d = diagnose("poisson", "tanh", line(2), width=64.0, steps=1e3)
+    assert (type(d.width), d.width, d.steps) == (int, 64, 1000)
+    assert "modes learned in 1,000 steps" in str(d)
 
 
 def test_shown_in_a_terminal_and_in_a_notebook(capsys):
