@@ -58,6 +58,8 @@ def check_at(
         raise NtkVerifyError(f"there is no profile {profile!r}; choose one of {', '.join(BUDGETS)}.")
     if draws is not None and draws < 1:
         raise NtkVerifyError(f"draws must be at least 1, not {draws}.")
+    if isinstance(claims, str):
+        raise NtkVerifyError(f"claims is a list of claims, not one; write claims=[{claims!r}].")
     theorem = at.theorem
     names = list(theorem.claims)
     if claims is not None:

@@ -118,9 +118,12 @@ def _from(given: Any, shapes: Shapes, targets: Any) -> Data:
 
 def _numbers(value: Any, where: str) -> Array:
     try:
-        return np.asarray(value, np.float64)
+        read = np.asarray(value)
+        if not np.iscomplexobj(read):
+            return np.asarray(read, np.float64)
     except (TypeError, ValueError):
         raise NtkVerifyError(f"{where} is not a rectangular array of numbers; give one row a sample.") from None
+    raise NtkVerifyError(f"{where} is complex; give real numbers, such as its real part.")
 
 
 def _npz(path: Path, shapes: Shapes, targets: Any) -> Data:
@@ -295,9 +298,13 @@ def _targets(given: Any) -> tuple[Array, list[str]]:
 
 def _refuse_malformed(data: Data, name: str, block: Array, shape: Sequence[str]) -> None:
     if block.ndim != len(shape):
+        remedy = {
+            (1, 2): ", by reshape(-1, 1) where there is one coordinate",
+            (2, 1): " as a flat array, by reshape(-1)",
+        }
         raise NtkVerifyError(
             f"{data.source}: block {name!r} has the shape {block.shape}, but the theorem takes ({', '.join(shape)}); "
-            "give one row a sample."
+            f"give one {'row' if len(shape) > 1 else 'number'} a sample{remedy.get((block.ndim, len(shape)), '')}."
         )
     if block.size == 0:
         raise NtkVerifyError(f"{data.source}: block {name!r} is empty; add at least one sample.")

@@ -199,6 +199,8 @@ def _operator(equation: str | Equation, symbols: Sequence[sympy.Symbol]) -> Oper
         equation = EQUATIONS[name]
     if isinstance(equation, Operator):
         return equation
+    if not callable(equation):
+        raise NtkVerifyError(f"an equation is a name or a function of the coordinates, not {equation!r}.")
     operator = equation(symbols)
     if not isinstance(operator, Operator):
         raise NtkVerifyError(

@@ -84,6 +84,7 @@ def test_the_same_entropy_gives_the_same_verdicts(pinn):
     [
         ({"claims": ["the rate to the sixth power"]}, "is not put to these data: false on purpose"),
         ({"claims": ["nothing of the kind"]}, "has no claim 'nothing of the kind'"),
+        ({"claims": "recursion"}, "claims is a list of claims, not one; write claims=['recursion']."),
         ({"draws": 0}, "draws must be at least 1, not 0."),
         ({"profile": "slow"}, "there is no profile 'slow'"),
     ],

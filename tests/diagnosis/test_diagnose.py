@@ -203,6 +203,7 @@ def test_vector_equations_and_blocks_with_equations_of_their_own():
         (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: None}, "returns a sympy expression"),
         (("burgers", "erf", space_time(2, 2)), {"state": 3}, "a state is a function of the coordinates or a mapping"),
         (("burgers", "erf", space_time(2, 2)), {"state": {"interor": [1]}}, "no block 'interor'; did you mean 'int"),
+        ((3, "tanh", line(2)), {}, "an equation is a name or a function of the coordinates, not 3."),
         ((lambda xs: 3, "tanh", line(2)), {}, "returns an Operator"),
         (("burgers", "erf", space_time(2, 2)), {"state": {"interior": [[1.0]]}}, "must have the shape (2, 4)"),
         (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: sympy.log(-1 - t)}, "is not finite at a point"),
