@@ -21,7 +21,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.glossary import words
 from ntkverify.judging.draws import simplest_instance
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.names import chosen
+from ntkverify.theorem.names import chosen, nearest
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
@@ -120,7 +120,12 @@ class TheoremAt:
             except KeyError:  # read from a block that was left out
                 continue
         known = {name: v for name, v in {**self.drawn.parameters, **read}.items() if name not in self._free}
-        named = {_named(name, sorted(known), "parameter", self.whole): float(value) for name, value in given.items()}
+        # whole names only: t is a part of delta
+        for name in given:
+            if name not in known:
+                of = f"theorem {self.whole.title!r}"
+                raise NtkVerifyError(f"{of} has no parameter {name!r}; {nearest(name, sorted(known))}")
+        named = {name: float(value) for name, value in given.items()}
         return {**known, **named}
 
     @property

@@ -102,6 +102,7 @@ def test_lines_of_a_file_are_named(regression, tmp_path):
     [
         ({"family": "trainin"}, "has no instances 'trainin'"),
         ({"delty": 0.1}, "has no parameter 'delty'; did you mean 'delta'?"),
+        ({"t": 0.5}, "has no parameter 't'; "),  # a part of delta's name is not delta
         ({"relax": ["wdth"]}, "has no assumption 'wdth'"),
         ({"relax": "width"}, "relax is a list of assumptions, not one; write relax=['width']."),
         ({"split": "best"}, "has no split 'best'"),
