@@ -98,6 +98,8 @@ class TheoremAt:
         for name, value in (("width", width), ("step", step), ("steps", steps)):
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise NtkVerifyError(f"{name} must be positive, not {value}.")
+        if isinstance(relax, str):
+            raise NtkVerifyError(f"relax is a list of assumptions, not one; write relax=[{relax!r}].")
         self.relax = tuple(_named(name, list(theorem.assumptions), "assumption", theorem) for name in relax)
         self.given_parameters = self._chosen_parameters(parameters)
         if hasattr(type(self._at_rest), "limit_gram_error"):

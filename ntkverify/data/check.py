@@ -13,6 +13,7 @@ from ntkverify.data.cost import bytes_in_words, count_in_words, seconds_in_words
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BUDGETS
 from ntkverify.judging.check import Check
+from ntkverify.judging.verdict import Verdict
 from ntkverify.report.checked import Report
 from ntkverify.theorem.names import chosen
 
@@ -57,6 +58,8 @@ def check_at(
         raise NtkVerifyError(f"there is no profile {profile!r}; choose one of {', '.join(BUDGETS)}.")
     if draws is not None and draws < 1:
         raise NtkVerifyError(f"draws must be at least 1, not {draws}.")
+    if isinstance(claims, str):
+        raise NtkVerifyError(f"claims is a list of claims, not one; write claims=[{claims!r}].")
     theorem = at.theorem
     names = list(theorem.claims)
     if claims is not None:
@@ -80,7 +83,7 @@ def check_at(
     for name in names:
         progress(name)
         try:
-            verdicts.append(check.verdict(theorem.claims[name]))
+            verdicts.append(unless_idle(check.verdict(theorem.claims[name])))
         except NtkVerifyError as refusal:  # a measure may ask for what these data do not have
             left.append((name, str(refusal)))
     if not claims and names and not verdicts:
@@ -88,10 +91,28 @@ def check_at(
     return Report(at.whole.title, tuple(verdicts), tuple(left), heading_of(at), at.beyond)
 
 
+def unless_idle(verdict: Verdict) -> Verdict:
+    """The verdict, or that its claim was not exercised: no draw reached it, or only where there is nothing to keep.
+
+    An infinite slack is that of 0 <= bound in every entry, as of ||H(k) - H(0)|| where only k = 0 meets the condition.
+    """
+    unreached = verdict.vacuous == verdict.instances and not verdict.unresolved
+    trivial = verdict.status in ("holds", "observed") and verdict.slack == math.inf
+    if not trivial and not (unreached and verdict.status == "inconclusive"):
+        return verdict
+    if unreached:
+        found = f"none of {verdict.instances} draws met what the claim is about"
+    else:
+        found = f"{verdict.instances - verdict.vacuous} of {verdict.instances} draws met what the claim is about, and "
+        found += "there the quantity was 0 throughout"
+    return replace(verdict, status="not exercised", evidence=f"not exercised: {found}", missed="")
+
+
 def heading_of(at: Any) -> str:
     """What was run: data, width, step, steps, and what was not asked for."""
     dropped = f", not asking for {', '.join(map(repr, at.relax))}" if at.relax else ""
     sizes = ", ".join(f"{name} {'x'.join(map(str, np.shape(x)))}" for name, x in at.data.blocks.items())
+    sizes += f"; {at.data.columns_in_words}" if at.data.columns else ""
     return (
         f"{at.data.source} ({sizes}): {count_in_words(at.width)} neurons, step {at.step:.4g}, {at.steps} steps{dropped}"
     )

@@ -16,6 +16,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.memory import free_memory
 
 Shapes = Mapping[str, Sequence[str]]
+_FEW = 8  # headings that are listed at most
 #: names that a column of targets has in most files
 ALIASES = {"targets": ("target", "y"), "target": ("targets", "y")}
 
@@ -32,11 +33,26 @@ class Data:
         Where the rows of a block stand, as a sentence says it; blocks given as arrays have none.
     source : str
         Where all of it comes from.
+    columns : dict of str to list of str
+        Headings of the columns that a block was read from; none without a heading.
     """
 
     blocks: dict[str, Array]
     lines: dict[str, list[str]] = field(default_factory=dict)
     source: str = "the data"
+    columns: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def columns_in_words(self) -> str:
+        """What each column was taken for, "coordinates x1, x2; target y"; empty without headings."""
+        points = [name for name in self.columns if self.blocks[name].ndim > 1]
+        parts = []
+        for name, headings in self.columns.items():
+            said = "coordinates" if name in points else name if name not in ALIASES else "target"
+            of = f"{name} " if name in points and len(points) > 1 else ""
+            some = headings if len(headings) <= _FEW else [*headings[: _FEW - 2], "...", headings[-1]]
+            parts.append(f"{of}{said} {', '.join(some)}")
+        return "; ".join(parts)
 
     def place(self, block: str, row: int) -> str:
         """Where a row stands."""
@@ -97,14 +113,17 @@ def _from(given: Any, shapes: Shapes, targets: Any) -> Data:
     arrays = {name: _numbers(value, f"block {name!r}") for name, value in given.items() if name not in files}
     if targets is not None and not files:
         arrays["targets"] = _numbers(targets, "block 'targets'")
-    return Data({**read.blocks, **arrays}, read.lines, read.source)
+    return Data({**read.blocks, **arrays}, read.lines, read.source, read.columns)
 
 
 def _numbers(value: Any, where: str) -> Array:
     try:
-        return np.asarray(value, np.float64)
+        read = np.asarray(value)
+        if not np.iscomplexobj(read):
+            return np.asarray(read, np.float64)
     except (TypeError, ValueError):
         raise NtkVerifyError(f"{where} is not a rectangular array of numbers; give one row a sample.") from None
+    raise NtkVerifyError(f"{where} is complex; give real numbers, such as its real part.")
 
 
 def _npz(path: Path, shapes: Shapes, targets: Any) -> Data:
@@ -210,6 +229,7 @@ def _csv_blocks(files: Mapping[str, Path], shapes: Shapes, targets: Any) -> Data
     """A file a block; columns that are called like a vector beside it are that vector."""
     blocks: dict[str, Array] = {}
     lines: dict[str, list[str]] = {}
+    headings: dict[str, list[str]] = {}
     for name, path in files.items():
         table = _table(path)
         if len(shapes[name]) == 1:
@@ -237,7 +257,10 @@ def _csv_blocks(files: Mapping[str, Path], shapes: Shapes, targets: Any) -> Data
         blocks[name], lines[name] = table.values[:, kept], table.places
         for companion, column in vectors.items():
             blocks[companion], lines[companion] = table.values[:, column], table.places
-    return Data(blocks, lines, ", ".join(str(path) for path in files.values()))
+        if table.names:
+            headings[name] = [table.names[i] for i in kept]
+            headings |= {companion: [table.names[column]] for companion, column in vectors.items()}
+    return Data(blocks, lines, ", ".join(str(path) for path in files.values()), headings)
 
 
 def _column(table: _Table, name: str) -> int | None:
@@ -275,9 +298,13 @@ def _targets(given: Any) -> tuple[Array, list[str]]:
 
 def _refuse_malformed(data: Data, name: str, block: Array, shape: Sequence[str]) -> None:
     if block.ndim != len(shape):
+        remedy = {
+            (1, 2): ", by reshape(-1, 1) where there is one coordinate",
+            (2, 1): " as a flat array, by reshape(-1)",
+        }
         raise NtkVerifyError(
             f"{data.source}: block {name!r} has the shape {block.shape}, but the theorem takes ({', '.join(shape)}); "
-            "give one row a sample."
+            f"give one {'row' if len(shape) > 1 else 'number'} a sample{remedy.get((block.ndim, len(shape)), '')}."
         )
     if block.size == 0:
         raise NtkVerifyError(f"{data.source}: block {name!r} is empty; add at least one sample.")

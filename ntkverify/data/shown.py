@@ -22,7 +22,8 @@ def head_of(at: Any) -> list[str]:
     blocks = ", ".join(f"{name} {'x'.join(map(str, np.shape(x)))}" for name, x in at.data.blocks.items())
     absent = [name for name in at.shapes if name not in at.data.blocks]
     missing = f"; not given: {', '.join(absent)}" if absent else ""
-    return [at.whole.title, f"({at.whole.source.label})", f"at {at.data.source}: {blocks}{missing}"]
+    columns = [f"columns: {at.data.columns_in_words}"] if at.data.columns else []
+    return [at.whole.title, f"({at.whole.source.label})", f"at {at.data.source}: {blocks}{missing}", *columns]
 
 
 def rows_of(at: Any, *, with_cost: bool = True) -> list[Row]:
@@ -101,6 +102,7 @@ def dict_of(at: Any) -> dict[str, Any]:
         "theorem": at.whole.id or at.whole.title,
         "data": {name: list(np.shape(x)) for name, x in at.data.blocks.items()},
         "source": at.data.source,
+        "columns": at.data.columns,
         "lambda_0": None if limit is None else limit.least,
         "lambda_0_known": None if limit is None else limit.words,
         "limit_norm": None if limit is None else limit.norm,

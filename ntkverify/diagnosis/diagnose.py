@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ntkverify.arrays import Array
+from ntkverify.diagnosis.arguments import positive_number, whole_number
 from ntkverify.diagnosis.problem import Equation, Problem, State, problem_of, state_of
 from ntkverify.diagnosis.spectrum import NaturalGradient, Spectrum
 from ntkverify.display import details_html, table_html, tagged
@@ -142,19 +143,20 @@ class Diagnosis:
             ("condition number", *(f"{s.condition:.3g}" for s in both)),
             ("largest stable step 2/||H||", *(f"{s.stable_step:.4g}" for s in both)),
         ]
-        learned = (s.learned(self.step, self.steps) for s in both)
-        found.append((f"modes learned in {self.steps:,} steps", *(f"{c} of {len(self.residuals)}" for c in learned)))
+        learned = (
+            f"{s.learned(self.step, self.steps)} of {len(self.residuals)}" if s.is_stable(self.step) else "-"
+            for s in both
+        )
+        found.append((f"modes learned in {self.steps:,} steps", *learned))
         return [(a, b, c) for a, b, c in found]
 
     @property
     def notes(self) -> list[str]:
         """What the numbers mean, sentence by sentence."""
-        last = float(self.shares @ self.initial.left(self.step, self.steps) ** 2)
         found = [
             "stable: with a step below 2/||H|| the linearised residual r(k+1) = (I - eta H) r(k) falls along every "
             "eigenvector; at 2/||H|| the largest mode oscillates, beyond it it grows until H itself changes.",
-            f"modes are learned when |1 - eta lambda|^K <= 1/100, at the step eta = {self.step:.4g}; the linearised "
-            f"loss is then {last:.3g} of what it was.",
+            *self._learning,
             f"natural gradient: {self.natural_gradient.words}.",
             f"||H(0) - H^inf||/||H^inf|| = {self.deviation:.2g} at {self.width:,} neurons, falling like m^(-1/2).",
         ]
@@ -163,6 +165,26 @@ class Diagnosis:
                 f"the equation is nonlinear: both kernels are linearised at {self.state_name}; in training they move "
                 "with it."
             )
+        return found
+
+    @property
+    def _learning(self) -> list[str]:
+        """What gradient descent with this step makes of the residuals."""
+        found = []
+        if not self.residuals.any():
+            found.append("every residual is 0 at the start: there is nothing to learn.")
+        for spectrum in (self.limit, self.initial):
+            if not spectrum.is_stable(self.step):
+                found.append(
+                    f"the step {self.step:.4g} is beyond the largest stable step {spectrum.stable_step:.4g} of "
+                    f"{spectrum.name}: the linearised residual grows, and no mode is counted as learned."
+                )
+        if self.limit.is_stable(self.step) or self.initial.is_stable(self.step):
+            learned = f"modes are learned when |1 - eta lambda|^K <= 1/100, at the step eta = {self.step:.4g}"
+            if self.residuals.any() and self.initial.is_stable(self.step):
+                last = float(self.shares @ self.initial.left(self.step, self.steps) ** 2)
+                learned += f"; the linearised loss is then {last:.3g} of what it was"
+            found.append(f"{learned}.")
         return found
 
     @functools.cached_property
@@ -267,8 +289,9 @@ def diagnose(
     """
     if points is None:
         raise NtkVerifyError("there are no points; give an array, or a mapping of block name to array.")
-    if width < 1 or steps < 1 or seed < 0 or (step is not None and not step > 0):
-        raise NtkVerifyError("width and steps must be at least 1, the step positive and the seed not negative.")
+    width, steps = whole_number("width", width, least=1), whole_number("steps", steps, least=1)
+    seed = whole_number("seed", seed, least=0)
+    step = None if step is None else positive_number("step", step)
     with _bar(progress, "", 4) as bar, one_blas_thread():
         bar.set_description("equation")
         problem = problem_of(equation, activation, points, targets=targets, trainable=trainable)
@@ -296,7 +319,7 @@ def diagnose(
         initial = Spectrum.of("H(0)", gram)
     name = activation if isinstance(activation, str) else activation.name
     said = "the network that was drawn" if state is None else "the state that was given"
-    chosen = 1 / initial.norm if step is None else float(step)
+    chosen = 1 / initial.norm if step is None else step
     return Diagnosis(problem, name, width, seed, limiting, initial, problem.residuals_at(at), at, said, steps, chosen)
 
 

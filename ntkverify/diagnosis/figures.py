@@ -34,7 +34,8 @@ def diagnosis_figure(diagnosis: Diagnosis, *, train: bool) -> Any:
         left.axhline(spectrum.error, color="0.8", lw=0.8)
     left.set(xlabel="mode", ylabel="eigenvalue (grey: rounding)", yscale="log", title=diagnosis.problem.name)
     # a mode is learned in K steps where eta lambda K exceeds log 100
-    left.axhline(np.log(100) / (diagnosis.step * diagnosis.steps), color="k", ls=":", label="learned above")
+    if diagnosis.initial.is_stable(diagnosis.step):
+        left.axhline(np.log(100) / (diagnosis.step * diagnosis.steps), color="k", ls=":", label="learned above")
     left.legend(fontsize=8)
     steps = np.unique(np.geomspace(1, diagnosis.steps + 1, 200).astype(int)) - 1
     predicted = diagnosis.predicted_losses()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import sympy
 
 from ntkverify.arrays import Array
+from ntkverify.diagnosis.arguments import by_block, names_of, real_array, solution_of
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples, collect_samples
 from ntkverify.problems.nonlinear.equations import (
@@ -126,10 +128,13 @@ def problem_of(
     arrays = {str(name): _points(name, x) for name, x in named.items()}
     if not arrays:
         raise NtkVerifyError("there are no points; give an array, or a mapping of block name to array.")
-    dimensions = {x.shape[1] for x in arrays.values()}
-    if len(dimensions) > 1:
-        raise NtkVerifyError(f"blocks of points need one number of coordinates, not {sorted(dimensions)}.")
-    (dimension,) = dimensions
+    dimension = next(iter(arrays.values())).shape[1]
+    if any(x.shape[1] != dimension for x in arrays.values()):
+        widths = ", ".join(f"{name!r} has {x.shape[1]}" for name, x in arrays.items())
+        raise NtkVerifyError(
+            f"blocks of points need one number of coordinates, but {widths}; a flat array is one column, as "
+            "reshape(-1, 1) makes it."
+        )
     equations = equation if isinstance(equation, Mapping) else _with_boundary(equation, arrays)
     if set(equations) != set(arrays):
         raise NtkVerifyError(
@@ -137,7 +142,7 @@ def problem_of(
         )
     symbols = coordinates(" ".join(f"x_{i}" for i in range(dimension)))
     operators = {name: _operator(equations[name], symbols) for name in arrays}
-    trained = tuple(trainable)
+    trained = names_of("trainable", trainable)
     neuron = network_neuron(
         activation,
         operators,
@@ -146,24 +151,21 @@ def problem_of(
         outer_bias="outer_bias" in trained,
         outputs=max(operator.components for operator in operators.values()),
     )
-    goals = {name: _target(targets, name, len(x)) for name, x in arrays.items()}
-    for name in targets or {}:
-        chosen(name, arrays, what="block", of="the points")
+    given = by_block("targets", targets, arrays)
+    goals = {name: _target(given, name, len(x)) for name, x in arrays.items()}
     scale = {name: len(x) ** -0.5 for name, x in arrays.items()}
     title = equation if isinstance(equation, str) else getattr(equation, "__name__", "equations")
     return Problem(str(title), neuron, arrays, operators, collect_samples(neuron, arrays, goals, scale))
 
 
 def _points(name: Any, given: Any) -> Array:
-    try:
-        x = np.asarray(given, np.float64)
-    except (TypeError, ValueError):
-        raise NtkVerifyError(
-            f"points of {name!r} are not a rectangular array of numbers; give one row a point."
-        ) from None
+    x = real_array(f"points of {name!r}", given, "give one row a point")
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2 or 0 in x.shape:
-        raise NtkVerifyError(f"points of {name!r} have the shape {x.shape}; give at least one row of coordinates.")
+        raise NtkVerifyError(
+            f"points of {name!r} have the shape {x.shape}; give rows of coordinates, (points, coordinates), by "
+            "reshape(-1, 1) where there is one."
+        )
     if not np.isfinite(x).all():
         row = int(np.argwhere(~np.isfinite(x))[0][0])
         raise NtkVerifyError(f"points of {name!r}: row {row} is {x[row].tolist()}; correct or remove it.")
@@ -175,13 +177,15 @@ def _points(name: Any, given: Any) -> Array:
 
 
 def _with_boundary(equation: str | Equation, arrays: Mapping[str, Array]) -> dict[str, str | Equation]:
-    """The equation on the block "interior", or the only one; u itself on all others."""
-    interior = "interior" if "interior" in arrays else next(iter(arrays)) if len(arrays) == 1 else ""
-    if not interior:
+    """The equation on the block "interior"; u itself on all others."""
+    if "interior" not in arrays:
+        near = difflib.get_close_matches("interior", arrays, 1, 0.7)
+        remedy = f"did {near[0]!r} mean it? rename it" if near else "rename one"
         raise NtkVerifyError(
-            f"none of the blocks {sorted(arrays)} is called 'interior'; rename one, or give an equation for each."
+            f"none of the blocks {sorted(arrays)} is called 'interior', where the equation holds; {remedy}, or give an "
+            "equation for each as a mapping."
         )
-    return {name: equation if name == interior else identity for name in arrays}
+    return {name: equation if name == "interior" else identity for name in arrays}
 
 
 def _operator(equation: str | Equation, symbols: Sequence[sympy.Symbol]) -> Operator:
@@ -195,6 +199,8 @@ def _operator(equation: str | Equation, symbols: Sequence[sympy.Symbol]) -> Oper
         equation = EQUATIONS[name]
     if isinstance(equation, Operator):
         return equation
+    if not callable(equation):
+        raise NtkVerifyError(f"an equation is a name or a function of the coordinates, not {equation!r}.")
     operator = equation(symbols)
     if not isinstance(operator, Operator):
         raise NtkVerifyError(
@@ -204,8 +210,8 @@ def _operator(equation: str | Equation, symbols: Sequence[sympy.Symbol]) -> Oper
     return operator
 
 
-def _target(targets: Mapping[str, Any] | None, name: str, count: int) -> Array:
-    given = np.asarray((targets or {}).get(name, np.zeros(count)), np.float64)
+def _target(targets: Mapping[str, Any], name: str, count: int) -> Array:
+    given = real_array(f"targets of {name!r}", targets.get(name, np.zeros(count)), f"give {count} numbers")
     if given.shape != (count,) or not np.isfinite(given).all():
         raise NtkVerifyError(
             f"targets of {name!r} must be {count} finite numbers, not an array of shape {given.shape}."
@@ -227,16 +233,16 @@ def state_of(problem: Problem, given: State | None, drawn: Sequence[Array]) -> d
     if given is None:
         return {b.name: np.asarray(phi).T for b, phi in zip(problem.neuron.blocks, drawn, strict=True)}
     if isinstance(given, Mapping):
-        found = {}
+        found, given = {}, by_block("state", given, problem.points)
         for block in problem.neuron.blocks:
             shape = (len(problem.points[block.name]), len(block.sums))
-            value = np.asarray(given.get(block.name, np.zeros(shape)), np.float64)
+            value = given.get(block.name, np.zeros(shape))
+            value = real_array(f"sums of {block.name!r} in the state", value, f"give the shape {shape}")
             if value.shape != shape:
                 raise NtkVerifyError(f"the state of {block.name!r} must have the shape {shape}, not {value.shape}.")
             found[block.name] = value
         return found
-    solution = given(*problem.neuron.coordinates)
-    components = tuple(map(sympy.sympify, solution if isinstance(solution, tuple | list) else (solution,)))
+    components = solution_of(given, problem.neuron.coordinates)
     return {block.name: _values_of(problem, block.name, components) for block in problem.neuron.blocks}
 
 

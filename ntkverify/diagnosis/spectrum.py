@@ -67,6 +67,10 @@ class Spectrum:
         """2/||H||: below it the linearised residual r(k+1) = (I - eta H) r(k) falls along every eigenvector."""
         return 2 / self.norm
 
+    def is_stable(self, step: float) -> bool:
+        """Whether no eigenvector's linearised residual grows with this step."""
+        return step <= self.stable_step
+
     def left(self, step: float, steps: int) -> Array:
         """|1 - eta lambda_i|^K: what K linearised steps leave of the residual along each eigenvector, (N,)."""
         with np.errstate(over="ignore"):

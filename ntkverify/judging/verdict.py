@@ -13,7 +13,7 @@ from ntkverify.judging.draws import Draws
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 
-Status = Literal["holds", "violated", "inconclusive", "observed", "not judged"]
+Status = Literal["holds", "violated", "inconclusive", "observed", "not judged", "not exercised"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,8 +24,9 @@ class Verdict:
     ----------
     theorem, claim, kind, quantifier : str
         Which claim.
-    status : {"holds", "violated", "inconclusive", "observed", "not judged"}
-        The verdict proper; a control is refuted when it is violated, and what can't be run is not judged.
+    status : {"holds", "violated", "inconclusive", "observed", "not judged", "not exercised"}
+        The verdict proper; a control is refuted when it is violated, and what can't be run is not judged. At given data
+        a claim of which nothing was measured is not exercised.
     slack : float or None
         Worst slack over all instances; for ``with_probability``, unless refuted early, the factor by which the bound
         could be tightened and still fail no more often than claimed; None where the quantifier has no bound.
@@ -75,8 +76,11 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether all is well: a claim holds or is only to be observed, a control is refuted."""
-        return self.shown in ("holds", "observed", "refuted")
+        """Whether all is well: a claim holds or is only to be observed, a control is refuted; what was met but not
+        exercised fails nothing either."""
+        return self.shown in ("holds", "observed", "refuted") or (
+            self.status == "not exercised" and self.vacuous < self.instances
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready dictionary; an infinite slack (nothing measurable) is null."""

@@ -10,7 +10,7 @@ from typing import Any
 from ntkverify.report import console
 from ntkverify.report.table import format_slack, verdict_table
 
-_WORDS = ("holds", "observed", "violated", "inconclusive", "refuted", "not refuted", "not judged")
+_WORDS = ("holds", "observed", "violated", "inconclusive", "refuted", "not refuted", "not judged", "not exercised")
 _FINE = ("holds", "observed", "refuted")
 
 

@@ -104,6 +104,7 @@ def test_lines_of_a_file_are_named(regression, tmp_path):
         ({"delty": 0.1}, "has no parameter 'delty'; did you mean 'delta'?"),
         ({"t": 0.5}, "has no parameter 't'; "),  # a part of delta's name is not delta
         ({"relax": ["wdth"]}, "has no assumption 'wdth'"),
+        ({"relax": "width"}, "relax is a list of assumptions, not one; write relax=['width']."),
         ({"split": "best"}, "has no split 'best'"),
         ({"width": 0}, "width must be positive, not 0."),
         ({"step": math.nan}, "step must be positive, not nan."),

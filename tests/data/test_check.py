@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from ntkverify import NtkVerifyError
+from ntkverify.data.check import unless_idle
+from ntkverify.judging.verdict import Verdict
 from ntkverify.report.checked import A_CONTROL
 
 TWO = {"inputs": np.eye(2), "targets": [1.0, -1.0]}
@@ -82,6 +84,7 @@ def test_the_same_entropy_gives_the_same_verdicts(pinn):
     [
         ({"claims": ["the rate to the sixth power"]}, "is not put to these data: false on purpose"),
         ({"claims": ["nothing of the kind"]}, "has no claim 'nothing of the kind'"),
+        ({"claims": "recursion"}, "claims is a list of claims, not one; write claims=['recursion']."),
         ({"draws": 0}, "draws must be at least 1, not 0."),
         ({"profile": "slow"}, "there is no profile 'slow'"),
     ],
@@ -98,3 +101,34 @@ def test_a_check_asked_for_data_has_the_same_theorem_for_slack_and_search(regres
     assert all(claim.on == (at.base.name,) for claim in at.theorem.claims.values())
     assert at.family.build() == at.instance
     assert at.theorem.families_of(next(iter(at.theorem.claims.values()))) == (at.family,)
+
+
+def test_what_measured_nothing_but_zeros_is_not_exercised(regression):
+    """A weight leaves the ball R at once here, so that the claim speaks of k = 0, where H(k) = H(0), or of no step."""
+    at = regression.at(TWO, width=64, steps=3, relax=["width"])
+    held = "||H(k) - H(0)||_F <= sigma lambda_0 while"
+    report = at.check(claims=[held, "recursion"], draws=10)
+    assert report[held].shown == "not exercised"
+    assert "0 throughout" in report[held].evidence or "none of 10 draws" in report[held].evidence
+    assert report[held].passed is (report[held].vacuous < 10)
+    assert report["recursion"].shown == "holds"
+    assert "1 not exercised" in report.summary
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "passed"),
+    [
+        ({}, "holds", True),
+        ({"slack": np.inf}, "not exercised", True),
+        ({"slack": np.inf, "status": "violated"}, "violated", False),
+        ({"slack": None}, "holds", True),  # of a quantifier without a bound
+        ({"slack": None, "vacuous": 10, "status": "inconclusive"}, "not exercised", False),
+        ({"slack": None, "vacuous": 10, "unresolved": 7, "status": "inconclusive"}, "inconclusive", False),
+        ({"slack": 0.5, "status": "inconclusive"}, "inconclusive", False),
+    ],
+)
+def test_the_word_for_nothing_measured(changes, word, passed):
+    given = {"theorem": "t", "claim": "c", "kind": "lemma", "quantifier": "always", "status": "holds", "slack": 2.0}
+    given |= {"instances": 10, "vacuous": 7, "seconds": 0.0, "evidence": "within the bound on 3 instances"}
+    found = unless_idle(Verdict(**(given | changes)))
+    assert (found.shown, found.passed) == (word, passed)

@@ -5,6 +5,7 @@ import pytest
 
 from ntkverify import NtkVerifyError
 from ntkverify.data import files
+from ntkverify.data.check import heading_of
 from ntkverify.data.files import read_data, refuse_duplicates, unit_rows
 
 REGRESSION = {"inputs": ("n", "d"), "targets": ("n",)}
@@ -35,6 +36,22 @@ def test_the_targets_are_the_column_of_that_name_or_the_last(tmp_path, text):
     data = read_data(written(tmp_path, text), REGRESSION)
     np.testing.assert_array_equal(data.blocks["inputs"], [[1, 2], [3, 4]])
     np.testing.assert_array_equal(data.blocks["targets"], [5, 6])
+
+
+def test_what_each_column_was_taken_for(tmp_path, regression):
+    path = written(tmp_path, "id,x1,x2,y\n0,1,2,5\n1,3,4,6\n")
+    at = regression.at(path, unit=True, width=16, steps=1, relax=["width"])
+    assert "columns: coordinates id, x1, x2; target y" in at.lines()
+    assert "(inputs 2x4, targets 2; coordinates id, x1, x2; target y)" in heading_of(at)
+    blocks = {
+        "interior": written(tmp_path, "t,x,source\n1,2,7\n", "i.csv"),
+        "boundary": written(tmp_path, "t,x\n0,1\n"),
+    }
+    said = "interior coordinates t, x; source source; boundary coordinates t, x"
+    assert read_data(blocks, PINN).columns_in_words == said
+    many = written(tmp_path, ",".join(f"x{i}" for i in range(20)) + ",y\n" + ",".join("1" * 21) + "\n")
+    assert read_data(many, REGRESSION).columns_in_words.startswith("coordinates x0, x1, x2, x3, x4, x5, ..., x19; ")
+    assert not read_data(written(tmp_path, "1,2\n"), REGRESSION).columns
 
 
 def test_targets_in_a_file_of_their_own(tmp_path):
@@ -96,7 +113,14 @@ def test_one_sentence_with_file_line_and_remedy(tmp_path, text, said):
         ({"inputs": [[1.0], [2.0]], "targets": [1.0]}, REGRESSION, "calls both n, so give the same number."),
         ({"interior": [[1.0, 2.0]]}, PINN, "the block 'boundary' is missing; add it."),
         ({"interior": [[1.0, 2.0]], "boundary": [[1.0]]}, PINN, "'boundary' has 1 columns where 'interior' has 2"),
-        ({"inputs": [1.0], "targets": [1.0]}, REGRESSION, "the theorem takes (n, d); give one row a sample."),
+        (
+            {"inputs": [1.0], "targets": [1.0]},
+            REGRESSION,
+            "takes (n, d); give one row a sample, by reshape(-1, 1) where",
+        ),
+        ({"inputs": [[1.0]], "targets": [[1.0]]}, REGRESSION, "block 'targets' has the shape (1, 1), but the theorem"),
+        ({"inputs": [[1.0]], "targets": [[1.0]]}, REGRESSION, "give one number a sample as a flat array, by reshape(-"),
+        ({"inputs": [[1j]], "targets": [1.0]}, REGRESSION, "block 'inputs' is complex; give real numbers"),
         ({"inputs": [[1.0], [2.0, 3.0]]}, REGRESSION, "block 'inputs' is not a rectangular array of numbers"),
         ({"inputs": np.empty((0, 2))}, REGRESSION, "block 'inputs' is empty; add at least one sample."),
         (3, REGRESSION, "data are a CSV or NPZ file, or a mapping of 'inputs', 'targets' to arrays, not int."),

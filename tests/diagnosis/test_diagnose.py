@@ -100,6 +100,26 @@ def test_modes_learned_are_those_that_training_has_learned():
     assert d.shares.sum() == pytest.approx(1)
 
 
+def test_beyond_the_stable_step_nothing_is_said_to_be_learned():
+    d = diagnose("poisson", "tanh", line(3), width=64, step=1000.0, steps=50)
+    row = d.rows()[-1]
+    assert row == ("modes learned in 50 steps", "-", "-")
+    stable = d.initial.stable_step
+    said = f"the step 1000 is beyond the largest stable step {stable:.4g} of H(0): the linearised residual grows"
+    assert any(note.startswith(said) for note in d.notes)
+    assert "of what it was" not in str(d)
+    at_it = diagnose("poisson", "tanh", line(3), width=64, step=stable, steps=50)
+    assert at_it.rows()[-1][2].endswith("of 5")
+    assert "of what it was" in " ".join(at_it.notes)
+
+
+def test_where_the_residual_is_zero_there_is_nothing_to_learn():
+    d = diagnose("burgers", "erf", space_time(3, 2), width=64, state=lambda t, x: 0)
+    assert not d.residuals.any()
+    assert "there is nothing to learn" in " ".join(d.notes)
+    assert "of what it was" not in " ".join(d.notes)
+
+
 @pytest.mark.parametrize(
     ("condition", "columns", "word"),
     [(1e3, 100, "well conditioned"), (1e6, 100, "ill-conditioned"), (np.inf, 100, "ill-posed"), (1e3, 2, "impossible")],
@@ -156,12 +176,34 @@ def test_vector_equations_and_blocks_with_equations_of_their_own():
         (("poisson", "relu", line(2)), {}, "needs 3 derivatives of the activation"),
         (("poisson", "tanh"), {}, "there are no points"),
         (("poisson", "tanh", {"inside": [[0.5]], "ends": ENDS}), {}, "none of the blocks ['ends', 'inside'] is called"),
+        (("poisson", "tanh", {"boundary": ENDS}), {}, "none of the blocks ['boundary'] is called 'interior', where"),
+        (("poisson", "tanh", {"interor": ENDS}), {}, "did 'interor' mean it? rename it, or give an equation for each"),
         (("poisson", "tanh", [[0.5], [0.1], [0.5]]), {}, "row 2 repeats row 0; remove one of the two."),
         (("poisson", "tanh", [[0.5], [np.nan]]), {}, "row 1 is [nan]; correct or remove it."),
         (("poisson", "tanh", {"interior": [[0.5, 1]], "boundary": ENDS}), {}, "need one number of coordinates"),
         (("poisson", "tanh", line(2)), {"targets": {"interior": [1.0]}}, "must be 2 finite numbers"),
         (("poisson", "tanh", line(2)), {"targets": {"bondary": [1, 2]}}, "has no block 'bondary'; did you mean"),
-        (("poisson", "tanh", line(2)), {"width": 0}, "width and steps must be at least 1"),
+        (("poisson", "tanh", line(2)), {"targets": np.ones(2)}, "targets are given by block, not as ndarray; write"),
+        (("poisson", "tanh", line(2)), {"targets": {"interior": "ab"}}, "targets of 'interior' are not a rect"),
+        (("poisson", "tanh", line(2)), {"targets": {"interior": [1j, 0]}}, "targets of 'interior' are complex"),
+        (("poisson", "tanh", line(2)), {"width": 0}, "width must be a whole number, at least 1, not 0."),
+        (("poisson", "tanh", line(2)), {"width": 64.5}, "width must be a whole number, at least 1, not 64.5."),
+        (("poisson", "tanh", line(2)), {"seed": -1}, "seed must be a whole number, at least 0, not -1."),
+        (("poisson", "tanh", line(2)), {"steps": "9"}, "steps must be a finite number, not '9'."),
+        (("poisson", "tanh", line(2)), {"step": "0.1"}, "step must be a finite number, not '0.1'."),
+        (("poisson", "tanh", line(2)), {"step": 0}, "step must be positive, not 0."),
+        (("poisson", "tanh", line(2)), {"trainable": "inner"}, "a sequence of names, not one; write trainable=('in"),
+        (("poisson", "tanh", line(2)), {"trainable": 3}, "trainable is a sequence of names, not 3."),
+        (("poisson", "tanh", [[1j], [2]]), {}, "points of 'interior' are complex; give real numbers"),
+        (("poisson", "tanh", np.ones((2, 2, 2))), {}, "points of 'interior' have the shape (2, 2, 2); give rows of"),
+        (("heat", "tanh", {"interior": [[0.5, 1]], "boundary": [1, 2]}), {}, "'boundary' has 1; a flat array is one"),
+        (("burgers", "erf", space_time(2, 2)), {"state": lambda x: x}, "have 2 coordinates, which the state does not"),
+        (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: np.sin(x)}, "by sympy.sin, not numpy.sin."),
+        (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: sympy.Symbol("z")}, "the state z is no expr"),
+        (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: None}, "returns a sympy expression"),
+        (("burgers", "erf", space_time(2, 2)), {"state": 3}, "a state is a function of the coordinates or a mapping"),
+        (("burgers", "erf", space_time(2, 2)), {"state": {"interor": [1]}}, "no block 'interor'; did you mean 'int"),
+        ((3, "tanh", line(2)), {}, "an equation is a name or a function of the coordinates, not 3."),
         ((lambda xs: 3, "tanh", line(2)), {}, "returns an Operator"),
         (("burgers", "erf", space_time(2, 2)), {"state": {"interior": [[1.0]]}}, "must have the shape (2, 4)"),
         (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: sympy.log(-1 - t)}, "is not finite at a point"),
@@ -171,6 +213,12 @@ def test_mistakes_are_one_sentence(arguments, options, said):
     with pytest.raises(NtkVerifyError) as refusal:
         diagnose(*arguments, **options)
     assert said in str(refusal.value)
+
+
+def test_a_whole_number_may_be_a_float():
+    d = diagnose("poisson", "tanh", line(2), width=64.0, steps=1e3)
+    assert (type(d.width), d.width, d.steps) == (int, 64, 1000)
+    assert "modes learned in 1,000 steps" in str(d)
 
 
 def test_shown_in_a_terminal_and_in_a_notebook(capsys):

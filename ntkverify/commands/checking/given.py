@@ -45,7 +45,7 @@ def check_given(
         )
     else:
         _show(report, full=full, allow_inconclusive=allow_inconclusive)
-    fine = [v.passed or (allow_inconclusive and v.status == "inconclusive") for v in report.within]
+    fine = [v.passed or (allow_inconclusive and v.status in ("inconclusive", "not exercised")) for v in report.within]
     return 0 if report.verdicts and all(fine) else 1
 
 
@@ -59,7 +59,10 @@ def _show(report: Report, *, full: bool, allow_inconclusive: bool) -> None:
         found = [v for v in report if report.beyond.get(v.claim) == why]
         if found:
             print("\n" + textwrap.fill(f"beyond the theorem, where a failure refutes nothing: {why}", console.width()))
-            rows = [(v.claim, BEYOND.get(v.shown, v.shown), format_slack(v.slack)) for v in found]
-            console.show(rows, ("claim", "here", "slack"), full=full, indent=2)
+            rows = [
+                (v.claim, BEYOND.get(v.shown, v.shown), format_slack(v.slack), str(v.instances - v.vacuous))
+                for v in found
+            ]
+            console.show(rows, ("claim", "here", "slack", "exercised"), full=full, indent=2)
     if report.left_out:
         print("\n" + "\n".join(report.left_out_lines(width=None if full else console.width())))

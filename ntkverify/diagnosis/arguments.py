@@ -1,0 +1,106 @@
+"""What people give to a diagnosis, read or refused in one sentence."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import sympy
+
+from ntkverify.arrays import Array
+from ntkverify.errors import NtkVerifyError
+from ntkverify.theorem.names import chosen
+
+
+def whole_number(name: str, given: Any, *, least: int) -> int:
+    """An integer of at least `least`; 1e3 is one."""
+    number = real_number(name, given)
+    if number != math.floor(number) or number < least:
+        raise NtkVerifyError(f"{name} must be a whole number, at least {least}, not {given!r}.")
+    return int(given)
+
+
+def real_number(name: str, given: Any) -> float:
+    """A finite number."""
+    try:
+        # a string is no number though float takes it; a bool is a mistake
+        number = math.nan if isinstance(given, str | bytes | bool) else float(given)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise NtkVerifyError(f"{name} must be a finite number, not {given!r}.")
+    return number
+
+
+def positive_number(name: str, given: Any) -> float:
+    """A finite number above 0."""
+    if (number := real_number(name, given)) <= 0:
+        raise NtkVerifyError(f"{name} must be positive, not {given!r}.")
+    return number
+
+
+def names_of(what: str, given: Any) -> tuple[str, ...]:
+    """A sequence of names; a single name is a sequence of its letters, and refused."""
+    if isinstance(given, str):
+        raise NtkVerifyError(f"{what} is a sequence of names, not one; write {what}=({given!r},).")
+    if not isinstance(given, Iterable):
+        raise NtkVerifyError(f"{what} is a sequence of names, not {given!r}.")
+    return tuple(given)
+
+
+def real_array(what: str, given: Any, remedy: str) -> Array:
+    """An array of real numbers in float64."""
+    try:
+        read = np.asarray(given)
+        if not np.iscomplexobj(read):
+            return np.asarray(read, np.float64)
+    except (TypeError, ValueError):
+        raise NtkVerifyError(f"{what} are not a rectangular array of numbers; {remedy}.") from None
+    raise NtkVerifyError(f"{what} are complex; give real numbers, such as their real parts.")
+
+
+def by_block(what: str, given: Any, blocks: Collection[str]) -> Mapping[str, Any]:
+    """A mapping of known blocks to arrays."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise NtkVerifyError(
+            f"{what} are given by block, not as {type(given).__name__}; write {what}={{{next(iter(blocks))!r}: ...}}."
+        )
+    for name in given:
+        if name not in blocks:
+            chosen(str(name), blocks, what="block", of="the points")
+    return given
+
+
+def solution_of(given: Callable[..., Any], coordinates: Sequence[sympy.Symbol]) -> tuple[sympy.Expr, ...]:
+    """The components of a state that is a function of the coordinates."""
+    count = len(coordinates)
+    if not callable(given):
+        raise NtkVerifyError(
+            f"a state is a function of the coordinates or a mapping of block name to array, not {given!r}."
+        )
+    try:
+        inspect.signature(given).bind(*coordinates)
+    except TypeError:
+        raise NtkVerifyError(
+            f"the points have {count} coordinate{'s' if count > 1 else ''}, which the state does not take; give a "
+            f"function of {count} argument{'s' if count > 1 else ''}."
+        ) from None
+    except ValueError:  # a built-in function has no signature
+        pass
+    remedy = "give a function of the coordinates that returns a sympy expression of them, by sympy.sin, not numpy.sin"
+    try:
+        solution = given(*coordinates)
+        components = solution if isinstance(solution, tuple | list) else (solution,)
+        read = tuple(sympy.sympify(part, strict=True) for part in components)
+    except (TypeError, AttributeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise NtkVerifyError(f"the state can't be computed in sympy ({reason}); {remedy}.") from None
+    for part in read:
+        if not isinstance(part, sympy.Expr) or part.free_symbols - set(coordinates):
+            raise NtkVerifyError(f"the state {part} is no expression of the coordinates alone; {remedy}.")
+    return read
