@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.judging.budget import LEAST, Budget
+from ntkverify.judging.budget import LEAST, MORE, MOST, Budget
 from ntkverify.judging.case import Case, Trial
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Family
@@ -199,6 +199,12 @@ class FamilyDraws:
         """See to it that a claim which allows failures with probability `delta` can be decided, whatever it costs."""
         if not self.runs.family.observed:
             self.least = max(self.least, math.ceil(LEAST / delta))
+
+    def allow_more(self, delta: float) -> None:
+        """A fresh draw that failed brings further ones, whatever they cost: so many that one failure more decides."""
+        if not self.runs.family.observed:
+            most = math.ceil(MOST / delta)
+            self.least = max(self.least, min(self.least + math.ceil(MORE / delta), most))
 
     @property
     def lasts(self) -> bool:

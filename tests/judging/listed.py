@@ -44,6 +44,9 @@ class _Listed(FamilyDraws):
     def allow(self, delta):
         """Not even to decide a claim."""
 
+    def allow_more(self, delta):
+        """Nor after a failure."""
+
 
 def endless(theorem, claim, make, *, count=1, budget, is_fixed=False, **options):
     """Draws that `make(data, seed)` measures, as many as the budget allows."""

@@ -193,6 +193,25 @@ class TestWithProbability:
         assert result.status == "inconclusive"
         assert "more than claimed" in result.evidence
 
+    def test_a_failure_among_dear_draws_brings_what_decides_the_claim(self):
+        theorem, claim = make(with_probability(0.9))
+
+        def judge_with(failing, **options):
+            def made(data, seed):
+                return algebra(theorem, 2.0 if seed in failing else 0.5)
+
+            # the first draw is on data, and does not count
+            draws = endless(theorem, claim, made, budget=Budget(1, 60, 1.0), is_fixed=True, **options)
+            return judge(theorem, claim, draws)
+
+        clean, two = judge_with(()), judge_with((20, 30, 40))
+        assert (clean.status, two.status) == ("holds", "holds")
+        assert clean.instances <= 60 < two.instances <= 61 + 3 * 13  # 1 - 0.9 is a little less than 0.1
+        # a false claim is not drawn for ever
+        often = judge_with(set(range(1, 10**4, 8)))
+        assert often.status == "inconclusive"
+        assert often.instances <= 241
+
     def test_a_hopeless_claim_stops_early(self):
         result = verdict([[2.0]] * 500, with_probability(0.9))
         assert (result.status, result.instances) == ("violated", 10)

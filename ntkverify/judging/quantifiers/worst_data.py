@@ -192,7 +192,10 @@ class OneFamily:
                 if not seen.slacks and self.draws.made > HOPELESS:
                     break
                 continue
-            seen.add(outcome, self.allowed(trial))
+            delta = self.allowed(trial)
+            seen.add(outcome, delta)
+            if outcome.failed or outcome.doubtful:
+                self.draws.allow_more(delta)
             if evidence.rejects(self.alpha):
                 return self._violated(evidence, "fresh draws of the worst data" if len(self.distinct) > 1 else "draws")
             few = seen.failures <= seen.expected

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ntkverify.errors import NtkVerifyError
@@ -70,8 +72,9 @@ def run(
         context.Process(target=_work, args=(list(theorems), list(cells), str(store.path), rank, processes, wall))
         for rank in range(processes)
     ]
-    for member in members:
-        member.start()
+    with _not_interrupted():  # from their first line on: one that still imports would end in a traceback
+        for member in members:
+            member.start()
     names = [cell_id(cell.settings()) for _, cell in cells]
     try:
         while any(member.is_alive() for member in members):
@@ -83,6 +86,19 @@ def run(
             member.join()
     if any(member.exitcode for member in members):
         raise NtkVerifyError("a process of the campaign died; the same command resumes from the record.")
+
+
+@contextmanager
+def _not_interrupted() -> Iterator[None]:
+    """Processes that are started here do not hear of Ctrl-C, which goes to all; the first process ends the others."""
+    if threading.current_thread() is not threading.main_thread():  # nobody else may say what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _alone(
@@ -121,7 +137,7 @@ def _work(
     paths: list[str], cells: list[tuple[str, Cell]], store: str, rank: int, processes: int, wall: float | None
 ) -> None:
     """One of several processes; starts at another place than its siblings, so that they rarely meet."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the first process ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     theorems = {path: load_theorem(path) for path in paths}
     start = rank * len(cells) // processes
     with Store(Path(store)) as record:
