@@ -75,8 +75,8 @@ def test_versions_agree():
 
 def test_what_the_package_imports_is_required():
     """Of packages that are no part of Python, each is a requirement or belongs to an extra that is named."""
-    # those of CuPy and python-flint have other names on PyPI; mpmath comes with sympy, llvmlite with numba; where pandas or
-    # pyarrow are missing, each use says what to install
+    # those of CuPy and python-flint have other names on PyPI; mpmath comes with sympy, llvmlite with numba; where
+    # pandas or pyarrow are missing, each use says what to install
     names = {"cupy", "cupyx", "flint", "mpmath", "llvmlite", "pandas", "pyarrow"}
     for line in metadata.requires("ntkverify"):
         names.add(re.match(r"[\w-]+", line)[0].replace("-", "_"))
