@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -148,10 +149,8 @@ class Checkpoint:
         for path in older:
             for file in path.glob(f"process-{executor.rank:06d}-*"):
                 file.unlink(missing_ok=True)
-            try:
+            with contextlib.suppress(OSError):  # another process' file is still there, who will do it
                 path.rmdir()
-            except OSError:  # another process' file is still there, who will do it
-                pass
 
     def _at(self, step: int) -> Path:
         return self.folder / f"step-{step:09d}"

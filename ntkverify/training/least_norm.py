@@ -198,7 +198,9 @@ def dense_least_norm(
             if method == "householder":
                 rows = by_householder(jacobian, executor)
             else:
-                gram = executor.added(executor.to_host(jacobian @ jacobian.T)) if gram is None else executor.to_host(gram)
+                gram = (
+                    executor.added(executor.to_host(jacobian @ jacobian.T)) if gram is None else executor.to_host(gram)
+                )
                 if not np.isfinite(gram).all():
                     reason = "J J^T is not finite"
                     continue

@@ -140,9 +140,7 @@ def _state(at: Snapshot, holders: Sequence[Any]) -> dict[str, Any]:
 _GIVEN = frozenset({"executor", "frozen", "_record"})
 
 
-def _resumed(
-    checkpoint: Checkpoint, executor: Any, w: Any, frozen: Any, holders: Sequence[Any]
-) -> Snapshot | None:
+def _resumed(checkpoint: Checkpoint, executor: Any, w: Any, frozen: Any, holders: Sequence[Any]) -> Snapshot | None:
     """The moment that a checkpoint holds, with weights, method, recorder and measures as they were."""
     method, recorder, *observers = holders
     named = [(type(o).__qualname__, sorted(vars(o))) for o in observers]

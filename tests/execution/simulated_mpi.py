@@ -2,8 +2,15 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
+
+from ntkverify.measures.snapshot import Snapshot
+
+# until Python 3.12 a cached property has one lock for all instances, which a rank would hold while others wait for it
+for cached in ("jacobian", "group_grams", "gram"):
+    vars(Snapshot)[cached].lock = nullcontext()
 
 
 class Hub:

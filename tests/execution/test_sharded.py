@@ -1,5 +1,6 @@
 """A network over several processes against the same in one: simulated ranks here, those of MPI in test_mpi."""
 
+import itertools
 import threading
 
 import numpy as np
@@ -20,6 +21,18 @@ SIZES = (3, 2)
 WIDTH = 101
 #: of exp no bound of the rounding error is known
 BOUNDED = sorted(set(KINDS) - {"gaussian"})
+
+
+#: kinds whose kernels are compiled in any run: a linear block, and two with nonlinear residuals of several features
+COMPILED = {"relu", "heat", "advection"}
+
+
+def on_backends(kinds):
+    return [
+        pytest.param(kind, backend, marks=pytest.mark.exhaustive if backend == "cpu" and kind not in COMPILED else ())
+        for backend in ("array", "cpu")
+        for kind in kinds
+    ]
 
 
 def sharded(neuron, problem, communicator, **options):
@@ -46,8 +59,7 @@ def test_no_number_is_the_largest():
         np.testing.assert_array_equal(one, [2.0, np.nan, np.nan])
 
 
-@pytest.mark.parametrize("backend", ["array", "cpu"])
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize(("kind", "backend"), on_backends(sorted(KINDS)))
 def test_every_answer_is_that_of_one_process(kind, backend):
     neuron = KINDS[kind]()
     problem, weights, frozen = draw_problem(neuron, SIZES, WIDTH, 3)
@@ -94,8 +106,7 @@ def test_every_answer_is_that_of_one_process(kind, backend):
                 np.testing.assert_array_equal(part[name], found[0][1][name])
 
 
-@pytest.mark.parametrize("backend", ["array", "cpu"])
-@pytest.mark.parametrize("kind", BOUNDED)
+@pytest.mark.parametrize(("kind", "backend"), on_backends(BOUNDED))
 @pytest.mark.parametrize("given", [False, True])
 def test_a_measured_step_is_what_is_defined(kind, backend, given):
     neuron = KINDS[kind]()
@@ -104,9 +115,7 @@ def test_a_measured_step_is_what_is_defined(kind, backend, given):
     start = weights + 0.1 * rng.standard_normal(weights.shape)
     change = 0.01 * rng.standard_normal(weights.shape) if given else None
     one = executor_of(neuron, problem, backend=backend)
-    alone = one.measured_step(
-        weights.copy(), frozen, one.forward(weights, frozen), 0.01, start=start, change=change
-    )
+    alone = one.measured_step(weights.copy(), frozen, one.forward(weights, frozen), 0.01, start=start, change=change)
 
     def work(communicator):
         executor = sharded(neuron, problem, communicator, width=WIDTH, backend=backend)
@@ -123,9 +132,7 @@ def test_a_measured_step_is_what_is_defined(kind, backend, given):
     for _, step in found:
         assert_defined(defined(neuron, problem, weights, frozen, start, 0.01, change=change), w, step)
         for name, move in alone.moves.items():
-            np.testing.assert_allclose(
-                list(vars(step.moves[name]).values()), list(vars(move).values()), rtol=AGREEMENT
-            )
+            np.testing.assert_allclose(list(vars(step.moves[name]).values()), list(vars(move).values()), rtol=AGREEMENT)
         # the same bound up to how sums are cut
         assert (step.errors > 0).all()
         assert (step.errors < 2 * alone.errors).all()
@@ -137,7 +144,7 @@ def test_shards_are_drawn_as_the_network_is():
     weights, frozen = draw_weights(neuron, 8, width)
     for ranks in (2, 3):
         cuts = [width * r // ranks for r in range(ranks + 1)]
-        parts = [draw_weights(neuron, 8, width, slice(lo, hi)) for lo, hi in zip(cuts, cuts[1:], strict=False)]
+        parts = [draw_weights(neuron, 8, width, slice(lo, hi)) for lo, hi in itertools.pairwise(cuts)]
         np.testing.assert_array_equal(np.concatenate([w for w, _ in parts]), weights)
         np.testing.assert_array_equal(np.concatenate([f for _, f in parts]), frozen)
 

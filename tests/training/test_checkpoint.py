@@ -26,7 +26,7 @@ from ntkverify.training import (
     lbfgs,
 )
 
-STEPS, EVERY, WIDTH = 7, 3, 64
+STEPS, EVERY, WIDTH = 7, 3, 1024
 METHODS = {
     "gradient": lambda: GradientDescent(0.05),
     "natural": lambda: NaturalGradient(0.5),
@@ -93,7 +93,7 @@ def test_what_goes_on_comes_to_the_same_end(method, backend, tmp_path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", ["relu", "burgers"])
+@pytest.mark.parametrize("kind", ["relu", "advection"])
 def test_several_processes_train_as_one(method, kind, tmp_path):
     """Of linear residuals and of others; to 1e-12 of the largest, and going on bit for bit."""
     if kind == "relu":
@@ -101,15 +101,13 @@ def test_several_processes_train_as_one(method, kind, tmp_path):
     else:
         neuron, rng = KINDS["advection"](), np.random.default_rng(2)
         points = {b.name: rng.standard_normal((2, len(neuron.coordinates))) for b in neuron.blocks}
-        targets = {b.name: rng.standard_normal(2) for b in neuron.blocks}
+        targets = {b.name: 0.1 * rng.standard_normal(2) for b in neuron.blocks}
     alone = make_executor(neuron, points, targets, backend="array")
     weights, frozen = draw_weights(neuron, 5, WIDTH)
     whole = trained(alone, weights, frozen, method)
 
     def work(communicator, **options):
-        executor = make_sharded(
-            neuron, points, targets, width=WIDTH, backend="array", communicator=communicator
-        )
+        executor = make_sharded(neuron, points, targets, width=WIDTH, backend="array", communicator=communicator)
         return trained(executor, *executor.draw(5), method, **options)
 
     found = on_ranks(3, work)
@@ -123,7 +121,9 @@ def test_several_processes_train_as_one(method, kind, tmp_path):
         np.testing.assert_allclose(part.linear_error, whole.linear_error, rtol=1e-9)
     with pytest.raises(Ended):
         on_ranks(3, lambda c: work(c, checkpoint=Checkpoint(tmp_path, every=EVERY), end=5))
-    for part, first in zip(on_ranks(3, lambda c: work(c, checkpoint=Checkpoint(tmp_path, every=EVERY))), found, strict=True):
+    for part, first in zip(
+        on_ranks(3, lambda c: work(c, checkpoint=Checkpoint(tmp_path, every=EVERY))), found, strict=True
+    ):
         assert_same(part, first)
 
 
@@ -146,7 +146,7 @@ def test_another_training_s_checkpoint_and_a_lost_or_damaged_file_are_refused(tm
     with pytest.raises(NtkVerifyError, match=r"is damaged .* remove the folder"):
         trained(executor, weights, frozen, "gradient", checkpoint=kept)
     file.unlink()
-    with pytest.raises(NtkVerifyError, match="lacks process-000000-of-1.pickle"):
+    with pytest.raises(NtkVerifyError, match=r"lacks process-000000-of-1\.pickle"):
         trained(executor, weights, frozen, "gradient", checkpoint=kept)
     with pytest.raises(NtkVerifyError, match="at least 1, not 0"):
         Checkpoint(tmp_path, every=0)

@@ -115,7 +115,7 @@ class Ranks:
 
 def _in_order(parts: Array) -> Array:
     """The sum over the first axis; NumPy's own may go pairwise."""
-    total = parts[0].copy()
+    total: Array = parts[0].copy()
     for part in parts[1:]:
         total += part
     return total
@@ -135,6 +135,6 @@ def together(communicator: Any = None) -> Iterator[None]:
         print(f"ntkverify: process {world.Get_rank()} of {world.Get_size()}: {error}", file=sys.stderr, flush=True)
         world.Abort(2)
     except Exception:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
         world.Abort(3)
