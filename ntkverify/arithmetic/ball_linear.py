@@ -52,8 +52,8 @@ def eigenvalue_balls(matrix: Any) -> list[Any]:
 def _eigenvalues_by_rotations(matrix: Any) -> list[Any]:
     """Enclosures by Jacobi rotations, for which multiple eigenvalues are as good as any.
 
-    With Q the product of exact approximate rotations, D = Q^T A Q is congruent to A. Each eigenvalue of A times a factor
-    in [1 - e, 1 + e], e = ||Q^T Q - I||_F, lies within ||D - diag D||_F of the diagonal entry of its rank (Ostrowski's
+    With Q the product of exact approximate rotations, D = Q^T A Q is congruent to A. Each eigenvalue of A times one of
+    [1 - e, 1 + e], e = ||Q^T Q - I||_F, lies within ||D - diag D||_F of the diagonal entry of its rank (Ostrowski's
     theorem and Weyl's inequality).
     """
     import flint
