@@ -182,6 +182,8 @@ class FamilyDraws:
         How much was drawn.
     least : int
         So many draws are made whatever they cost: as many as prescribed, or more.
+    observe : callable, optional
+        Shown every trial.
     """
 
     case: Case
@@ -191,6 +193,7 @@ class FamilyDraws:
     made: int = 0
     spent: float = 0.0
     least: int = 0
+    observe: Callable[[Trial], None] | None = None
 
     def __post_init__(self) -> None:
         self.least = max(self.least, self.count)
@@ -215,7 +218,10 @@ class FamilyDraws:
         run = self.runs.run(data, seed_number)
         self.made += 1
         self.spent += run.work
-        return Trial(self.case, run)
+        trial = Trial(self.case, run)
+        if self.observe is not None:
+            self.observe(trial)
+        return trial
 
     def first(self, start: int = 0, stop: int | None = None) -> Iterator[Trial]:
         """Different data, or different seeds of fixed ones; as many as the family prescribes by default."""

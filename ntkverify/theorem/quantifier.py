@@ -69,6 +69,10 @@ class Quantifier(ABC):
         """The bound of a `ntkverify.judging.case.Trial` and its rounding error; None if one run exceeds nothing."""
         return trial.bound, trial.rounding
 
+    def moved(self, by: Any) -> Quantifier | None:
+        """The same claim with another exponent; None where it claims none."""
+        return None
+
     def allowed_failures(self, trial: Any) -> float:
         """Share of the draws of an instance that may fail."""
         return 0.0
