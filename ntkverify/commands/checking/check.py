@@ -28,6 +28,7 @@ ntkverify check gradient_descent_regression --data points.csv --unit --width 409
 @shared.entropy
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Share the claims.")
 @click.option("--verdicts", metavar="FILE", help="Also write every verdict to FILE, one JSON object a line.")
+@click.option("--proofs", metavar="FOLDER", help="Also write the proofs of what is proved to FOLDER, to be checked.")
 @click.option("--allow-inconclusive", is_flag=True, help="A claim that could not be decided is no failure.")
 @data_options()
 @click.option("--draws", type=click.IntRange(min=1), help="With --data: so many draws of the weights and no more.")
@@ -42,6 +43,7 @@ def command(
     entropy: int,
     processes: int,
     verdicts: str | None,
+    proofs: str | None,
     allow_inconclusive: bool,
     given: Given | None,
     draws: int | None,
@@ -64,8 +66,8 @@ def command(
     if given is not None:
         from ntkverify.commands.checking.given import check_given
 
-        if kind or processes > 1:
-            raise NtkVerifyError("--kind and --processes are not for --data; leave them out.")
+        if kind or processes > 1 or proofs:
+            raise NtkVerifyError("--kind, --processes and --proofs are not for --data; leave them out.")
         at = given.at(only(theorems), relax=relax, backend=backend)
         settings = {"claims": list(claims) or None, "draws": draws, "profile": profile, "entropy": entropy}
         return check_given(
@@ -77,6 +79,7 @@ def command(
     plugin = ["--ntk-profile", profile, "--ntk-entropy", str(entropy)]
     plugin += ["--ntk-backend", backend] if backend else []
     plugin += ["--verdicts", _writable(verdicts)] if verdicts else []
+    plugin += ["--proofs", proofs] if proofs else []
     plugin += ["-m", kind] if kind else []
     plugin += ["--ntk-allow-inconclusive"] if allow_inconclusive else []
     plugin += [word for claim in claims for word in ("--ntk-claim", claim)]
