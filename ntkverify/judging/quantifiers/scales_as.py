@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sympy
 
@@ -35,6 +35,10 @@ class ScalesAs(OfPopulation):
 
     level: ClassVar[str] = "statistics, normal scatter"
     pools_families: ClassVar[bool] = True
+
+    def moved(self, by: Any) -> ScalesAs:
+        """The same tolerance around another exponent."""
+        return scales_as(self.exponent + by, tolerance=self.tolerance)
 
     def decide(
         self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
