@@ -7,11 +7,9 @@ alone, as a theorem module: a top-level ``theorem = Theorem(...)`` in a file tha
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
-import signal
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -87,9 +85,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TEXT",
         help="only claims whose sentence contains TEXT; repeatable (-m control, lemma or conclusion selects a kind)",
     )
-    group.addoption(
-        "--ntk-workers-end-quietly", dest="ntk_workers_end_quietly", action="store_true", help=argparse.SUPPRESS
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,9 +106,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for kind in _KINDS:
         config.addinivalue_line("markers", f"{kind}: every {kind} of a theorem")
     config.pluginmanager.register(_Session(config), "ntkverify-session")
-    if hasattr(config, "workerinput") and config.getoption("ntk_workers_end_quietly"):
-        # Ctrl-C goes to all processes: the first of them says so, the others are just to end
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 
 class _Session:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import sys
@@ -109,7 +108,7 @@ class _Watcher:
         self.session.interrupted = True
 
 
-def run_session(paths: Sequence[Path], options: Sequence[str], *, processes: int = 1, seen: Seen) -> Session:
+def run_session(paths: Sequence[Path], options: Sequence[str], *, seen: Seen) -> Session:
     """Check modules.
 
     Parameters
@@ -118,28 +117,21 @@ def run_session(paths: Sequence[Path], options: Sequence[str], *, processes: int
         The modules.
     options : sequence of str
         Options of the plugin, see `ntkverify.pytest_plugin`.
-    processes : int
-        How many share the claims.
     seen : callable
         Called with each verdict's record as it is reached.
 
     Raises
     ------
     NtkVerifyError
-        If several processes are asked for without pytest-xdist, or pytest refuses an option.
+        If pytest refuses an option.
     """
-    if processes > 1 and importlib.util.find_spec("xdist") is None:
-        raise NtkVerifyError(
-            "several processes need pytest-xdist, which is not installed: pip install 'ntkverify[test]', or leave "
-            "--processes out."
-        )
     session = Session()
     watcher = _Watcher(session, seen)
     arguments = [
         # what other suites configure in the folder that one happens to be in is theirs
         "-c", os.devnull, "--rootdir", os.getcwd(), "--noconftest", "-p", "no:cacheprovider", "-p", "no:faulthandler",
         "-s", "--import-mode=importlib", "--continue-on-collection-errors",
-        *(["-n", str(processes), "--ntk-workers-end-quietly"] if processes > 1 else []), *options, *map(str, paths),
+        *options, *map(str, paths),
     ]  # fmt: skip
     with contextlib.redirect_stdout(sys.stderr):  # what a module prints is no part of a table or of JSON
         status = pytest.main(arguments, plugins=[watcher])
