@@ -8,7 +8,6 @@ alone, as a theorem module: a top-level ``theorem = Theorem(...)`` in a file tha
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import uuid

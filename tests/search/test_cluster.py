@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +64,7 @@ def kill_one(cluster):
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_campaign_s_record_is_that_of_one_process(cluster, module, tmp_path, monkeypatch, killed):
-    theorems, cells = cells_for(module, 200)
+    theorems, cells = cells_for(module, 60)
     with Store(tmp_path / "alone.sqlite") as alone:
         workers.run(theorems, cells, alone)
     windows, gone = [], []
@@ -155,7 +156,9 @@ def test_two_kinds_of_workers_are_refused(module, capsys):
 def started(folder):
     """A scheduler and two workers as anybody starts them, two processes in place of two machines."""
     file = folder / "scheduler.json"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder, "env": environment}
     dask = [sys.executable, "-m", "dask"]
     common = ["--scheduler-file", str(file)]
     processes = [
@@ -163,9 +166,7 @@ def started(folder):
     ]
     try:
         for _ in range(2):
-            processes.append(
-                subprocess.Popen([*dask, "worker", "--nthreads", "1", "--no-dashboard", *common], **quiet)
-            )
+            processes.append(subprocess.Popen([*dask, "worker", "--nthreads", "1", "--no-dashboard", *common], **quiet))
         deadline = time.monotonic() + 60
         while not file.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -184,11 +185,11 @@ def test_all_commands_take_a_scheduler(module, tmp_path, monkeypatch, capsys):
         with Client(address, timeout=30) as client:
             client.wait_for_workers(2, timeout=60)
         commands = {
-            "search": ["--claim", CLAIMS[0], "--plant", PLANT, "--evaluations", "60", "--json"],
-            "necessity": ["--assumption", "scale", "--claim", CLAIMS[1], "--evaluations", "60", "--json"],
-            "frontier": ["--claim", CLAIMS[1], "--over", "scale", "--low", "0.1", "--high", "50", "--draws", "40",
-                         "--json"],
-            "check": ["--json"],
+            "search": ["--claim", CLAIMS[0], "--plant", PLANT, "--engine", "random", "--evaluations", "30", "--json"],
+            "necessity": ["--assumption", "scale", "--claim", CLAIMS[1], "--evaluations", "30", "--json"],
+            "frontier": ["--claim", CLAIMS[1], "--over", "scale", "--low", "0.1", "--high", "50", "--draws", "20",
+                         "--values", "2", "--json"],
+            "check": ["--claim", CLAIMS[0], "--claim", "in probability", "--json"],
         }  # fmt: skip
         for command, words in commands.items():
             found = []

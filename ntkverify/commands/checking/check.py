@@ -107,16 +107,16 @@ def command(
         def seen(record: dict[str, Any]) -> None:
             bar.advance(known.get(f"{record['theorem']}: {record['claim']}", 0.0) if known else 1, record["claim"])
 
-        if apart:
-            from ntkverify.commands.checking.spread import spread_session
+        with workers_at(workers=workers, scheduler=scheduler) as cluster:
+            if cluster is None:
+                session = run_session(theorems, plugin, seen=seen)
+            else:
+                from ntkverify.commands.checking.spread import spread_session
 
-            with workers_at(workers=workers, scheduler=scheduler) as cluster:
                 session = spread_session(
                     theorems, cluster, profile=profile, backend=backend, entropy=entropy, kind=kind, claims=claims,
                     verdicts=_writable(verdicts) if verdicts else None, seen=seen,
                 )  # fmt: skip
-        else:
-            session = run_session(theorems, plugin, seen=seen)
     session.refused += passed_over
     if not session.records and not session.refused and not session.interrupted and not session.crash:
         raise NtkVerifyError(_nothing(theorems, claims, kind))

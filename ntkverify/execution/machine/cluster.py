@@ -37,7 +37,8 @@ class Cluster:
     @property
     def size(self) -> int:
         """Number of threads of all workers, each of which runs one task at a time."""
-        return max(1, sum(self.client.nthreads().values()))
+        threads: dict[str, int] = self.client.nthreads()
+        return max(1, sum(threads.values()))
 
     def run(self, function: Callable[..., Any], tasks: deque[tuple[Any, ...]]) -> Iterator[tuple[tuple[Any, ...], Any]]:
         """Each task's arguments with the function's result, as they are finished; tasks may be added meanwhile."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.cluster import Cluster
@@ -27,6 +27,7 @@ from ntkverify.theorem.theorem import Theorem
 #: seconds for which a worker climbs before it reports
 WINDOW = 4.0
 
+Value = TypeVar("Value")
 Vector = tuple[int, ...]
 Record = tuple[dict[Vector, Score], dict[Vector, float], dict[Vector, tuple[str, dict[str, Any]]]]
 
@@ -67,12 +68,16 @@ def climb_on(
         for vector, (status, content) in findings.items():
             store.add_finding(name, vector, status, content)
         search_cell(theorem, cell, store, path=path, until=until, began=began, pause=time.monotonic() + WINDOW)
-        found = store.evaluations(name), store.seconds(name), store.findings(name)
-        scores, spent, findings = (
-            {vector: value for vector, value in now.items() if vector not in old}
-            for now, old in zip(found, record, strict=True)
-        )
-        return (scores, spent, findings), store.is_finished(name)
+        return (
+            _beyond(store.evaluations(name), scores),
+            _beyond(store.seconds(name), spent),
+            _beyond(store.findings(name), findings),
+        ), store.is_finished(name)
+
+
+def _beyond(now: dict[Vector, Value], before: dict[Vector, Value]) -> dict[Vector, Value]:
+    """What has come to be known."""
+    return {vector: value for vector, value in now.items() if vector not in before}
 
 
 def spread(
