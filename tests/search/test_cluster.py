@@ -18,7 +18,8 @@ from ntkverify.execution.machine.cluster import workers_at
 from ntkverify.judging.case import Case
 from ntkverify.search.campaign import spread, workers
 from ntkverify.search.campaign.cells import cells_of
-from ntkverify.search.campaign.store import Store
+from ntkverify.search.campaign.store import Store, cell_id
+from ntkverify.search.evidence.settle import VIOLATED
 from ntkverify.search.frontier.bisection import outcomes
 from ntkverify.search.frontier.frontier import frontier
 from ntkverify.search.frontier.setting import Setting
@@ -27,6 +28,7 @@ from ntkverify.search.frontier.spread import spread_outcomes
 pytest.importorskip("distributed", reason="Dask distributed is not installed: pip install 'ntkverify[distributed]'")
 
 CLAIMS = ("squares sum to n at most", "the scaled largest entry")
+CLAIM_NEEDS = {CLAIMS[0]: "entries at most 1", CLAIMS[1]: "scale at most 2"}
 PLANT = f"{CLAIMS[0]} * 1/2"
 
 
@@ -99,6 +101,29 @@ def test_a_frontier_is_that_of_one_process_when_a_worker_is_killed(cluster, modu
     assert frontier(case, setting, draws=40, values=[2, 5], outcomes=watched) == alone
     assert gone
     assert list(outcomes(case, [])) == []
+
+
+def test_what_is_answered_is_left_out_as_in_one_process(cluster, module, tmp_path):
+    """A question's cells wait for each other, and what the first has found answers the rest."""
+    theorem = load_theorem(module)
+    cells = [
+        (str(module), cell)
+        for engine in ("random", "mutation")
+        for claim in CLAIMS
+        for cell in cells_of(
+            theorem, path=module, claims=[claim], relax=[CLAIM_NEEDS[claim]], engines=[engine], evaluations=30
+        )
+    ]
+    for name, given in (("alone", None), ("shared", cluster)):
+        with Store(tmp_path / f"{name}.sqlite") as store:
+
+            def answered(cell, store=store):
+                alike = [cell_id(c.settings()) for _, c in cells if c.relax == cell.relax and c != cell]
+                return any(status in VIOLATED for one in alike for status, _ in store.findings(one).values())
+
+            workers.run({str(module): theorem}, cells, store, cluster=given, answered=answered)
+    assert contents(tmp_path / "shared.sqlite") == contents(tmp_path / "alone.sqlite")
+    assert 0 < len(contents(tmp_path / "shared.sqlite")[0]) < len(cells)
 
 
 def test_an_error_of_a_task_is_the_client_s_and_cancels_the_rest(cluster, module, tmp_path):
@@ -177,7 +202,7 @@ def started(folder):
             process.wait(timeout=30)
 
 
-def test_all_commands_take_a_scheduler(module, tmp_path, monkeypatch, capsys):
+def test_commands_take_a_scheduler(module, tmp_path, monkeypatch, capsys):
     from distributed import Client
 
     monkeypatch.chdir(tmp_path)
@@ -186,16 +211,14 @@ def test_all_commands_take_a_scheduler(module, tmp_path, monkeypatch, capsys):
             client.wait_for_workers(2, timeout=60)
         commands = {
             "search": ["--claim", CLAIMS[0], "--plant", PLANT, "--engine", "random", "--evaluations", "30", "--json"],
-            "necessity": ["--assumption", "scale", "--claim", CLAIMS[1], "--evaluations", "30", "--json"],
             "frontier": ["--claim", CLAIMS[1], "--over", "scale", "--low", "0.1", "--high", "50", "--draws", "20",
                          "--values", "2", "--json"],
-            "check": ["--claim", CLAIMS[0], "--claim", "in probability", "--json"],
         }  # fmt: skip
         for command, words in commands.items():
             found = []
             for name, option in (("alone", []), ("shared", ["--scheduler", address])):
-                store = [] if command in ("frontier", "check") else ["--store", f"{name}.sqlite"]
-                out = [] if command == "check" else ["--out", f"{command}-{name}"]
+                store = [] if command == "frontier" else ["--store", f"{name}.sqlite"]
+                out = ["--out", f"{command}-{name}"]
                 status, said, err = run(capsys, command, str(module), *words, *option, *store, *out)
                 found.append((status, timeless(json.loads(said)), err))
             assert found[0] == found[1], command

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from ntkverify.errors import NtkVerifyError
@@ -124,28 +124,33 @@ def workers_at(*, workers: int, scheduler: str | None) -> Iterator[Cluster | Non
     if scheduler is None and workers == 1:
         yield None
         return
+    with local_workers(workers) if scheduler is None else _remote(scheduler) as found:
+        yield found
+
+
+def _quiet() -> None:
+    """What a user is to know of workers is said in a sentence."""
     for name in ("distributed", "tornado", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what the user is to know is said in a sentence
-    with ExitStack() as stack:
-        client = stack.enter_context(_local(workers) if scheduler is None else _remote(scheduler))
-        yield Cluster(client)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager
-def _local(workers: int) -> Iterator[Any]:
+def local_workers(count: int) -> Iterator[Cluster]:
+    """So many workers on this machine, of one thread each; they end with the block."""
     from distributed import Client, LocalCluster
 
+    _quiet()
     with _not_interrupted():  # from their first line on: one that still imports would end in a traceback
         cluster = LocalCluster(
-            n_workers=workers,
+            n_workers=count,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
         client = Client(cluster)
     try:
-        yield client
+        yield Cluster(client)
     finally:  # an interrupted command leaves no process behind
         with _not_interrupted():
             client.close()
@@ -153,11 +158,12 @@ def _local(workers: int) -> Iterator[Any]:
 
 
 @contextmanager
-def _remote(address: str) -> Iterator[Any]:
+def _remote(address: str) -> Iterator[Cluster]:
     from distributed import Client
 
     import ntkverify
 
+    _quiet()
     try:
         client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError, TimeoutError) as error:
@@ -180,7 +186,7 @@ def _remote(address: str) -> Iterator[Any]:
                 raise NtkVerifyError(
                     f"the worker {worker} has ntkverify {found} and this is {ntkverify.__version__}; install the same."
                 )
-        yield client
+        yield Cluster(client)
     finally:
         client.close()
 
