@@ -11,9 +11,8 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expression.functions import PositivePower, Z
 from ntkverify.symbolic.expression.linear import linear_parts, ratio_of
 from ntkverify.symbolic.expression.pieces import pieces_of
+from ntkverify.symbolic.expression.squares import SQUARES
 
-SQUARES = sympy.Symbol("|w|^2", nonnegative=True)
-"""The sum of the squares of all weights that stand in linear forms; as an index, the number of weights."""
 # weights up to which a part that is not written linearly is differentiated to find out
 _FEW = 16
 

@@ -51,7 +51,7 @@ def _source_digest() -> str:
     """Digest of the modules that derive, so that a changed working copy of one version never reads stale results."""
     folder = Path(__file__).parents[1]
     names = ("expression/functions", "expression/linear", "expectation/terms", "network/activations", "network/laws")
-    names += ("limit/isotropy", "limit/pairs", "limit/splitting")
+    names += ("expression/squares", "limit/pairs", "limit/splitting")
     return _DIGEST(b"".join((folder / f"{name}.py").read_bytes() for name in names)).hexdigest()
 
 

@@ -9,19 +9,38 @@ from functools import cached_property
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.expectation.terms import SQUARES, Groups, Splitter, Term
+from ntkverify.symbolic.expectation.terms import Groups, Splitter, Term
 from ntkverify.symbolic.expression.cache import cached
 from ntkverify.symbolic.expression.functions import PositivePower
-from ntkverify.symbolic.limit.isotropy import Isotropy, isotropy
 from ntkverify.symbolic.limit.pairs import Component, IsotropicPart, pair_terms
 from ntkverify.symbolic.network.laws import FairSign, Law, Normal, Uniform, completed_laws
 from ntkverify.symbolic.network.neuron import Neuron
+from ntkverify.symbolic.expression.squares import SQUARES, in_squares
 
 __all__ = ["Derivation", "Law", "Slot", "Uniform", "derive"]
 
 #: the laws that have names of their own
 NAMED: Mapping[str, Law] = {"normal": Normal(), "sign": FairSign()}
 Slot = tuple[str, int]
+# weights in the form besides those whose squares are summed, such as a bias and that of time
+_MOST_OTHERS = 4
+
+
+@dataclass(frozen=True)
+class Isotropy:
+    """Features that depend on many weights through one form and the sum of squares of all weights in it only.
+
+    Parameters
+    ----------
+    features : tuple of sympy.Expr
+        In the symbol of the form, `SQUARES`, and the other weights.
+    members, others : tuple of int
+        These weights, and the others of the form.
+    """
+
+    features: tuple[sympy.Expr, ...]
+    members: tuple[int, ...]
+    others: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -139,10 +158,16 @@ def _isotropy(
     inside = [i for i, c in enumerate(splitter.forms[0]) if c != 0]
     if not all(isinstance(laws[splitter.weights[i]], Normal) for i in inside):
         return None
-    found = isotropy(features, splitter.weights, inside)
-    if found is None or len({scales[i] for i in found.members}) > 1:
+    found = in_squares(features, [splitter.weights[i] for i in inside])
+    if found is None:
         return None
-    return found if len({i < trained for i in found.members}) == 1 else None
+    members = tuple(i for i in inside if splitter.weights[i] in found.members)
+    others = tuple(i for i in inside if i not in members)
+    if len(others) > _MOST_OTHERS or len({scales[i] for i in members}) > 1 or len({i < trained for i in members}) > 1:
+        return None
+    # the sum over all weights of the form is the one that no rotation changes
+    whole = SQUARES - sympy.Add(*(splitter.weights[i] ** 2 for i in others))
+    return Isotropy(tuple(f.xreplace({SQUARES: whole}) for f in found.expressions), members, others)
 
 
 def _gradient(

@@ -45,9 +45,13 @@ class InForms:
 
 
 def in_forms(
-    expressions: Sequence[sympy.Expr], weights: Collection[sympy.Symbol], coordinates: Collection[sympy.Symbol]
+    expressions: Sequence[sympy.Expr],
+    weights: Collection[sympy.Symbol],
+    coordinates: Collection[sympy.Symbol],
+    *,
+    first: int = 0,
 ) -> InForms:
-    """Expressions with symbols ``z_0, ..`` for the linear forms of the weights that meet coordinates.
+    """Expressions with symbols ``z_first, ..`` for the linear forms of the weights that meet coordinates.
 
     A form stands inside a function or a power, or is a factor by itself. Multiples of a form that is there already,
     also as part of a longer sum, are written by its symbol.
@@ -72,7 +76,7 @@ def in_forms(
     def register(e: sympy.Expr, part: Linear) -> sympy.Expr:
         found = known(part)
         if found is None:
-            found = forms[e] = sympy.Symbol(f"z_{len(forms)}", real=True)
+            found = forms[e] = sympy.Symbol(f"z_{first + len(forms)}", real=True)
             parts[found] = part
         return found
 
