@@ -426,8 +426,8 @@ def search_table(entropies: list[int], record: Path | None) -> str:
         [
             SEARCHED,
             "",
-            f"`python scripts/false_twins.py --search {names}`: `ntkverify search` in its budget of 2000 evaluations. A claim",
-            "is found where the search would end with status 1; seconds are of processor time.",
+            f"`python scripts/false_twins.py --search {names}`: `ntkverify search` in its budget of 2000 evaluations.",
+            "A claim is found where the search would end with status 1; seconds are of processor time.",
             "",
             *lines,
             "",
