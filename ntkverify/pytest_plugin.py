@@ -62,6 +62,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--verdicts", dest="ntk_verdicts", metavar="FILE", help="write every verdict to FILE, one JSON object a line"
     )
     group.addoption(
+        "--observe",
+        dest="ntk_observe",
+        metavar="FILE",
+        help="write every claim put to one run to FILE, one JSON object a line as Hypothesis' observability has them",
+    )
+    group.addoption(
+        "--proofs",
+        dest="ntk_proofs",
+        metavar="FOLDER",
+        help="write what proves each claim that is proved for all numbers to FOLDER, for another solver to check",
+    )
+    group.addoption(
         "--ntk-allow-inconclusive",
         dest="ntk_allow_inconclusive",
         action="store_true",
@@ -82,15 +94,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the per-session state and refuse a verdict file that can't be written."""
-    path = config.getoption("ntk_verdicts")
-    if path and not hasattr(config, "workerinput"):
-        # resolved now: a test may change the working directory; collecting alone empties nothing
-        config.option.ntk_verdicts = path = str(Path(path).resolve())
-        try:
-            with open(path, "a" if config.option.collectonly else "w", encoding="utf-8"):
-                pass
-        except OSError as error:
-            raise pytest.UsageError(f"--verdicts {path}: the file can't be written ({error.strerror}).") from None
+    for option, name in (("--verdicts", "ntk_verdicts"), ("--observe", "ntk_observe")):
+        path = config.getoption(name)
+        if path and not hasattr(config, "workerinput"):
+            # resolved now: a test may change the working directory; collecting alone empties nothing
+            setattr(config.option, name, str(Path(path).resolve()))
+            try:
+                with open(path, "a" if config.option.collectonly else "w", encoding="utf-8"):
+                    pass
+            except OSError as error:
+                raise pytest.UsageError(f"{option} {path}: the file can't be written ({error.strerror}).") from None
+    if config.getoption("ntk_proofs"):
+        config.option.ntk_proofs = str(Path(config.getoption("ntk_proofs")).resolve())
     if config.getoption("ntk_entropy") < 0:
         raise pytest.UsageError("--ntk-entropy must not be negative.")
     for kind in _KINDS:
@@ -113,6 +128,14 @@ class _Session:
         self.distributed = self.is_worker
         self.records: list[tuple[int, dict[str, Any]]] = []
         self.order: dict[str, int] = {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """With what the verdicts are reached, for who reads the file later."""
+        from ntkverify.report.files.schema import settings_of
+
+        get = self.config.getoption
+        return settings_of(profile=get("ntk_profile"), entropy=get("ntk_entropy"), backend=get("ntk_backend"))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -137,8 +160,10 @@ class _Session:
                 self.records.append((index, record))
                 path = self.config.getoption("ntk_verdicts")
                 if path and key == _RECORD:
+                    from ntkverify.report.files.schema import line
+
                     with open(path, "a", encoding="utf-8") as stream:
-                        stream.write(json.dumps(record) + "\n")
+                        stream.write(line(record, self.settings))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The table of verdicts."""
@@ -183,10 +208,12 @@ class TheoremModule(pytest.File):
         from ntkverify.errors import NtkVerifyError
         from ntkverify.judging.check import Check
         from ntkverify.problems.records import RecordStore
+        from ntkverify.report.files.observations import writer
         from ntkverify.theorem.loading import load_theorem
 
         session = self.config.pluginmanager.get_plugin("ntkverify-session")
         assert isinstance(session, _Session)
+        observed = self.config.getoption("ntk_observe")
         try:
             theorem = load_theorem(self.path)
             check = Check(
@@ -195,6 +222,7 @@ class TheoremModule(pytest.File):
                 backend=self.config.getoption("ntk_backend"),
                 entropy=self.config.getoption("ntk_entropy"),
                 store=RecordStore(session.folder if session.distributed else None),
+                observe=writer(observed) if observed else None,
             )
             check.refuse_unknown_symbols()
         except NtkVerifyError as error:
@@ -226,9 +254,19 @@ class ClaimItem(pytest.Item):
             self._note_as_open(session, error)
             raise
         self._note(session, _RECORD, verdict.record())
+        if folder := self.config.getoption("ntk_proofs"):
+            self._write_proof(Path(folder))
         allowed = verdict.status == "inconclusive" and self.config.getoption("ntk_allow_inconclusive")
         if not (verdict.passed or allowed):
             raise ClaimFailed(verdict)
+
+    def _write_proof(self, folder: Path) -> None:
+        """SMT-LIB text, steps or boxes, in a folder a theorem."""
+        proof = self.check.proof(self.claim)
+        if proof is not None:
+            from ntkverify.proving.files import write_proof
+
+            write_proof(proof, folder / self.check.theorem.id, self.claim.name)
 
     def _note(self, session: _Session, key: str, record: dict[str, Any]) -> None:
         self.user_properties.append((key, json.dumps([session.order[self.nodeid], record])))

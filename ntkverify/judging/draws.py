@@ -21,6 +21,7 @@ from ntkverify.judging.budget import LEAST, MORE, MOST, Budget
 from ntkverify.judging.case import Case, Trial
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Family
+from ntkverify.theorem.theorem import Theorem
 
 
 class _SameEverywhere(HypothesisProvider):
@@ -182,6 +183,8 @@ class FamilyDraws:
         How much was drawn.
     least : int
         So many draws are made whatever they cost: as many as prescribed, or more.
+    observe : callable, optional
+        Shown every trial.
     """
 
     case: Case
@@ -191,6 +194,7 @@ class FamilyDraws:
     made: int = 0
     spent: float = 0.0
     least: int = 0
+    observe: Callable[[Trial], None] | None = None
 
     def __post_init__(self) -> None:
         self.least = max(self.least, self.count)
@@ -215,7 +219,10 @@ class FamilyDraws:
         run = self.runs.run(data, seed_number)
         self.made += 1
         self.spent += run.work
-        return Trial(self.case, run)
+        trial = Trial(self.case, run)
+        if self.observe is not None:
+            self.observe(trial)
+        return trial
 
     def first(self, start: int = 0, stop: int | None = None) -> Iterator[Trial]:
         """Different data, or different seeds of fixed ones; as many as the family prescribes by default."""
@@ -256,10 +263,13 @@ class Draws:
         One for each family of the claim.
     is_control : bool
         Whether the claim is a control, which is looked at until it is refuted.
+    theorem : Theorem, optional
+        Whose claim; what is decided without a run asks for it.
     """
 
     families: Sequence[FamilyDraws]
     is_control: bool = False
+    theorem: Theorem | None = None
 
     def __iter__(self) -> Iterator[Trial]:
         for family in self.families:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import difflib
 import fnmatch
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +17,10 @@ from ntkverify.errors import NtkVerifyError
 
 #: where theorems are looked for by name, from the folder that a command is started in
 HOME = "theorems"
-_SKIPPED = {"build", "dist", "node_modules", "venv", "__pycache__"}
+#: the theorems that ntkverify brings: below the package where it was installed, beside it in a clone
+_PACKAGE = Path(__file__).parents[1]
+BROUGHT = _PACKAGE / HOME if (_PACKAGE / HOME).is_dir() else _PACKAGE.parent / HOME
+_SKIPPED = {"build", "dist", "node_modules", "site-packages", "venv", "__pycache__"}
 _TESTS = ("test_*.py", "*_test.py")
 
 
@@ -80,12 +84,12 @@ def id_of(path: Path) -> str:
 def modules_in(folder: Path) -> list[Path]:
     """The theorem modules in a folder and below, as pytest finds them."""
     found = []
-    for path in sorted(folder.rglob("*.py")):
-        inside = path.relative_to(folder).parts[:-1]
-        hidden = any(part.startswith(".") or part in _SKIPPED for part in inside)
-        if not hidden and not is_named_like_a_test(path) and is_theorem_module(path):
-            found.append(path)
-    return found
+    for where, folders, files in os.walk(folder):
+        # whole environments are not walked: a command without names may be started in somebody's home folder
+        folders[:] = [f for f in folders if not f.startswith(".") and f not in _SKIPPED]
+        paths = (Path(where) / file for file in files if file.endswith(".py"))
+        found += [path for path in paths if not is_named_like_a_test(path) and is_theorem_module(path)]
+    return sorted(found)
 
 
 def find_modules(names: Iterable[str] = ()) -> list[Path]:
@@ -94,8 +98,9 @@ def find_modules(names: Iterable[str] = ()) -> list[Path]:
     Parameters
     ----------
     names : iterable of str
-        A file, a folder, or what a theorem below ``theorems/`` (else below the current folder) is called:
-        ``folder/file`` or ``file`` without ``.py``. Without any: all that are there.
+        A file, a folder, or what a theorem below ``theorems/`` (else below the current folder, else among those that
+        ntkverify brings) is called: ``folder/file`` or ``file`` without ``.py``. Without any: all that are there, or
+        all that ntkverify brings where there is none.
 
     Raises
     ------
@@ -103,7 +108,7 @@ def find_modules(names: Iterable[str] = ()) -> list[Path]:
         If a name stands for nothing, with those that are near.
     """
     found: list[Path] = []
-    for name in tuple(names) or (HOME if Path(HOME).is_dir() else ".",):
+    for name in tuple(names) or _where():
         path = Path(name)
         if path.is_dir():
             inside = modules_in(path)
@@ -119,9 +124,22 @@ def find_modules(names: Iterable[str] = ()) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def _here() -> Path:
+    return Path(HOME) if Path(HOME).is_dir() else Path()
+
+
+def _where() -> tuple[str, ...]:
+    """The folder whose theorems are meant where none is named."""
+    return (str(_here() if modules_in(_here()) or not BROUGHT.is_dir() else BROUGHT),)
+
+
 def _named(name: str) -> Path:
-    known = modules_in(Path(HOME) if Path(HOME).is_dir() else Path())
-    exact = [path for path in known if name in (id_of(path), path.stem)]
+    here = modules_in(_here())
+    exact = [path for path in here if name in (id_of(path), path.stem)]
+    # a theorem of the reader's own hides one of the same name that ntkverify brings
+    brought = modules_in(BROUGHT) if BROUGHT.is_dir() and BROUGHT.resolve() != Path(HOME).resolve() else []
+    exact = exact or [path for path in brought if name in (id_of(path), path.stem)]
+    known = here + brought
     if len(exact) == 1:
         return exact[0]
     if exact:
