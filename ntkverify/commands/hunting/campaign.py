@@ -63,10 +63,10 @@ def _meant(name: str, known: Mapping[str, object]) -> list[str]:
     return [name] if name in known else [other for other in known if name.lower() in other.lower()]
 
 
-def with_minutes(cells: Cells, minutes: float | None, processes: int = 1) -> Cells:
+def with_minutes(cells: Cells, minutes: float | None, processes: int = 1, *, endless: bool = False) -> Cells:
     """Give each claim (with what is dropped for it) an even share of the minutes of all processes.
 
-    A claim's families share it as they do its evaluations.
+    A claim's families share it as they do its evaluations. An `endless` search counts no evaluations.
     """
     if minutes is None:
         return cells
@@ -75,7 +75,7 @@ def with_minutes(cells: Cells, minutes: float | None, processes: int = 1) -> Cel
         claims[path, cell.claim, cell.relax] += cell.evaluations
     whole = 60 * minutes * processes / max(len(claims), 1)
     return [
-        (path, replace(cell, seconds=whole * cell.evaluations / claims[path, cell.claim, cell.relax]))
+        (path, replace(cell, seconds=whole * cell.evaluations / claims[path, cell.claim, cell.relax], endless=endless))
         for path, cell in cells
     ]
 
