@@ -1,8 +1,8 @@
 """The README's table of theorems and its picture, and the gallery of the pages, from a file of verdicts.
 
-`pytest theorems/ --ntk-profile ci --verdicts FILE` writes such a file; `python scripts/theorem_pages.py FILE` keeps it as
-docs/verdicts.jsonl, without the instances, and writes table and picture anew. Without FILE these are made of what is kept.
-The gallery is made of it whenever the pages are built.
+`pytest theorems/ --ntk-profile ci --verdicts FILE` writes such a file; `python scripts/theorem_pages.py FILE` keeps it
+as docs/verdicts.jsonl, without the instances, and writes table and picture anew. Without FILE these are made of what is
+kept. The gallery is made of it whenever the pages are built.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Every block of code of the tutorials runs, in order, and prints what the page shows."""
+"""Every block of code of README and tutorials runs, in order, and prints what the page shows."""
 
 import re
 
@@ -11,7 +11,7 @@ from shown import ROOT, examples
 import ntkverify.symbolic.network.activations as activations
 from ntkverify.commands.reading.templates import rendered
 
-TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
 PINN = ROOT / "docs" / "tutorials" / "your_own_pinn"
 
 
@@ -30,8 +30,8 @@ def desk(tmp_path, monkeypatch):
 
 
 # the last is a notebook
-@pytest.mark.parametrize("page", [page for page in TUTORIALS if page.stem != PINN.stem], ids=lambda page: page.stem)
-def test_what_a_tutorial_shows_is_what_happens(page, desk):
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem != PINN.stem], ids=lambda page: page.stem)
+def test_what_a_page_shows_is_what_happens(page, desk):
     found = list(examples(page))
     assert len(found) >= 3
     for example in found:
