@@ -68,6 +68,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write every claim put to one run to FILE, one JSON object a line as Hypothesis' observability has them",
     )
     group.addoption(
+        "--proofs",
+        dest="ntk_proofs",
+        metavar="FOLDER",
+        help="write what proves each claim that is proved for all numbers to FOLDER, for another solver to check",
+    )
+    group.addoption(
         "--ntk-allow-inconclusive",
         dest="ntk_allow_inconclusive",
         action="store_true",
@@ -98,6 +104,8 @@ def pytest_configure(config: pytest.Config) -> None:
                     pass
             except OSError as error:
                 raise pytest.UsageError(f"{option} {path}: the file can't be written ({error.strerror}).") from None
+    if config.getoption("ntk_proofs"):
+        config.option.ntk_proofs = str(Path(config.getoption("ntk_proofs")).resolve())
     if config.getoption("ntk_entropy") < 0:
         raise pytest.UsageError("--ntk-entropy must not be negative.")
     for kind in _KINDS:
@@ -246,9 +254,19 @@ class ClaimItem(pytest.Item):
             self._note_as_open(session, error)
             raise
         self._note(session, _RECORD, verdict.record())
+        if folder := self.config.getoption("ntk_proofs"):
+            self._write_proof(Path(folder))
         allowed = verdict.status == "inconclusive" and self.config.getoption("ntk_allow_inconclusive")
         if not (verdict.passed or allowed):
             raise ClaimFailed(verdict)
+
+    def _write_proof(self, folder: Path) -> None:
+        """SMT-LIB text, steps or boxes, in a folder a theorem."""
+        proof = self.check.proof(self.claim)
+        if proof is not None:
+            from ntkverify.proving.files import write_proof
+
+            write_proof(proof, folder / self.check.theorem.id, self.claim.name)
 
     def _note(self, session: _Session, key: str, record: dict[str, Any]) -> None:
         self.user_properties.append((key, json.dumps([session.order[self.nodeid], record])))

@@ -15,6 +15,7 @@ from ntkverify.judging.case import Case, Trial
 from ntkverify.judging.draws import Draws, FamilyDraws, Runs
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
+from ntkverify.proving.prove import Proof
 from ntkverify.theorem.loading import authors_line
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.symbols import refuse_unknown
@@ -112,7 +113,14 @@ class Check:
                 for family in families
             ],
             is_control=claim.kind == "control",
+            theorem=self.theorem,
         )
+
+    def proof(self, claim: Claim) -> Proof | None:
+        """The proof of a claim over ranges, to be checked by somebody else; None of one that runs decide."""
+        with authors_errors():
+            found: Proof | None = claim.quantifier.proof(self.theorem, claim)
+            return found
 
     def verdict(self, claim: Claim) -> Verdict:
         """Judge one claim.

@@ -21,6 +21,7 @@ from ntkverify.judging.budget import LEAST, MORE, MOST, Budget
 from ntkverify.judging.case import Case, Trial
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Family
+from ntkverify.theorem.theorem import Theorem
 
 
 class _SameEverywhere(HypothesisProvider):
@@ -262,10 +263,13 @@ class Draws:
         One for each family of the claim.
     is_control : bool
         Whether the claim is a control, which is looked at until it is refuted.
+    theorem : Theorem, optional
+        Whose claim; what is decided without a run asks for it.
     """
 
     families: Sequence[FamilyDraws]
     is_control: bool = False
+    theorem: Theorem | None = None
 
     def __iter__(self) -> Iterator[Trial]:
         for family in self.families:

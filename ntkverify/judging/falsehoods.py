@@ -2,8 +2,8 @@
 
 A plant is written as text, so that cells and violation files carry it: ``NAME * 1/2`` scales a constant or the bound of
 a claim, ``NAME with m**2`` gives a symbol of a constant or of a claim's bound a wrong exponent, ``NAME, requirement 2 *
-1/2`` scales one of the terms whose largest (or least) a constant is, and ``NAME, exponent + 3/10`` moves the exponent that
-a claim of a power law claims. A dropped assumption is no plant but ``relax``.
+1/2`` scales one of the terms whose largest (or least) a constant is, and ``NAME, exponent + 3/10`` moves the exponent
+that a power law claims. A dropped assumption is no plant but ``relax``.
 """
 
 from __future__ import annotations

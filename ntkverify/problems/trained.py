@@ -80,6 +80,17 @@ class TrainedRun(Run):
         return str([b.block.features for b in self.samples.blocks])
 
     @property
+    def alpha(self) -> Any:
+        """Scale of the output, a parameter of the instance; 1 where it has none."""
+        scale = self.instance.parameters.get("alpha", 1.0)
+        if scale <= 0:
+            raise NtkVerifyError(
+                f"instance of {self.instance.theorem or 'a theorem'}: the output has scale alpha = {scale}; "
+                "let it be > 0."
+            )
+        return self.number(scale)
+
+    @property
     def n(self) -> Any:
         """Number of residuals."""
         return self.number(self.samples.total)

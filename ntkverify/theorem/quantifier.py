@@ -11,6 +11,7 @@ from ntkverify.arrays import Difference
 
 if TYPE_CHECKING:
     from ntkverify.theorem.parts import Claim
+    from ntkverify.theorem.theorem import Theorem
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Quantifier(ABC):
     takes_event: ClassVar[bool] = True
     #: whether a claim may be about expressions, without a run
     takes_expressions: ClassVar[bool] = False
+    #: whether a claim may be about all numbers in the ranges ``over=``
+    takes_ranges: ClassVar[bool] = False
 
     @abstractmethod
     def judge(self, claim: Claim, draws: Any) -> Any:
@@ -57,7 +60,9 @@ class Quantifier(ABC):
             return f"holds {self.name}, which takes no bound; remove it."
         if not self.takes_event and claim.given is not None:
             return f"holds {self.name}, which can't condition on an event; remove given=...."
-        if not self.takes_expressions and claim.is_symbolic:
+        if claim.over is not None and not self.takes_ranges:
+            return f"holds {self.name}, which is not for all numbers of a range; remove over=...."
+        if not self.takes_expressions and claim.is_symbolic and claim.over is None:
             return f"holds {self.name} and measures no run; give its function the parameter run."
         return ""
 
@@ -71,6 +76,10 @@ class Quantifier(ABC):
 
     def moved(self, by: Any) -> Quantifier | None:
         """The same claim with another exponent; None where it claims none."""
+        return None
+
+    def proof(self, theorem: Theorem, claim: Claim) -> Any:
+        """The `ntkverify.proving.prove.Proof` of a claim over ranges; None of another."""
         return None
 
     def allowed_failures(self, trial: Any) -> float:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.proving.question import Question, question
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
 from ntkverify.theorem.latex import latex_of
 from ntkverify.theorem.names import refuse_keywords
@@ -193,6 +194,11 @@ class Theorem:
             Where this statement comes from; like the theorem by default.
         uses : str or sequence of str, optional
             What its proof rests on, see `ntkverify.theorem.proof`.
+        over : dict of sympy.Symbol to sympy.Interval, optional
+            Makes ``always`` a claim about all numbers in these ranges, which is proved (`ntkverify.proving.prove`) and
+            needs no instances: what is measured is an expression, from ``of=`` or from a function without parameters,
+            ``given=`` a sympy relation or several, and ends may contain the theorem's constants. Empty where both sides
+            are numbers.
         of : str, sympy.Expr or callable, optional
             The measured quantity, where it is something that a run answers for by name (``"drift"``,
             ``"trajectory.gradients"``) or an expression; then there is nothing to decorate.
@@ -241,7 +247,7 @@ class Theorem:
         holds: Quantifier,
         bound: sympy.Expr | float | None = None,
         from_below: bool = False,
-        given: Callable[[Any], Any] | None = None,
+        given: Any = None,
         error: Callable[[Any], Any] | None = None,
         assumes: str | Sequence[str] | None = None,
         on: str | Sequence[str] | None = None,
@@ -249,8 +255,19 @@ class Theorem:
         provenance: Provenance | None = None,
         uses: str | Sequence[str] = (),
         part: str = "",
+        over: Mapping[sympy.Symbol, sympy.Interval] | None = None,
         of: str | sympy.Expr | Callable[[Any], Any] | None = None,
     ) -> Callable[[Function], Function]:
+        where: tuple[sympy.Basic, ...] = ()
+        if over is not None:
+            if any(option is not None for option in (error, assumes, on)):
+                raise NtkVerifyError(
+                    f"claim {name!r} of theorem {self.title!r} is about all numbers in the ranges over=...; leave out "
+                    "on=, assumes= and error=, and say what the numbers satisfy with given=."
+                )
+            where = () if given is None else (given,) if isinstance(given, sympy.Basic) else tuple(given)
+            given, assumes, on = None, (), ()
+
         def register(function: Function) -> Function:
             self._once(name, self.claims, "claim")
             self.claims[name] = Claim(
@@ -268,6 +285,8 @@ class Theorem:
                 provenance=provenance,
                 uses=(uses,) if isinstance(uses, str) else tuple(uses),
                 part=part,
+                over=None if over is None else dict(over),
+                where=where,
             )
             return function
 
@@ -356,6 +375,32 @@ class Theorem:
         if claim.bound is None:
             raise NtkVerifyError(f"claim {claim.name!r} of theorem {self.title!r} has no bound; give it one.")
         return self.expand(claim.bound) * self._factor(claim.name)
+
+    def question_of(self, claim: Claim) -> Question:
+        """What a claim over ranges asks, its constants written out.
+
+        Raises
+        ------
+        NtkVerifyError
+            If it measures no expression, or a symbol has no range.
+        """
+        measured_side = claim.measured_expression
+        if measured_side is None:
+            raise NtkVerifyError(
+                f"claim {claim.name!r} of theorem {self.title!r} has over=... but measures a run; measure an "
+                "expression with of=..., or with a function without parameters."
+            )
+        sides = self.expand(measured_side), self.bound_of(claim)
+        left, right = sides[::-1] if claim.from_below else sides
+        ranges = {
+            symbol: sympy.Interval(self.expand(span.start), self.expand(span.end), span.left_open, span.right_open)
+            for symbol, span in (claim.over or {}).items()
+        }
+        conditions = [condition.func(*map(self.expand, condition.args)) for condition in claim.where]
+        try:
+            return question(sympy.Le(left, right, evaluate=False), ranges, conditions)
+        except NtkVerifyError as error:
+            raise NtkVerifyError(f"claim {claim.name!r} of theorem {self.title!r}: {error}") from None
 
     @contextmanager
     def mutated(self, name: str, factor: sympy.Expr | float) -> Iterator[None]:
@@ -463,3 +508,5 @@ class Theorem:
             )
         if objection := claim.quantifier.objection(claim):
             raise NtkVerifyError(f"{who} {objection}")
+        if claim.over is not None:
+            self.question_of(claim)

@@ -55,10 +55,10 @@ def command(
 ) -> int:
     """Scale every constant, tighten every bound, make every exponent wrong in turn: which does the check refute?
 
-    A constant that is the largest of several requirements has each of them halved, too. A mutant that survives is still true, its slack says by how much, or shows where the check is blind. With
-    --survivors, "missed" is one that the search violates and the check does not; the exit status is 1 then. With
-    --past-slack every bound is tightened by its measured slack and a little more, until the check refutes it; the exit
-    status is 1 where it never does.
+    Of a constant that is the largest of several requirements each is halved, too. A mutant that survives is still
+    true, its slack says by how much, or shows where the check is blind. With --survivors, "missed" is one that the
+    search violates and the check does not; the exit status is 1 then. With --past-slack every bound is tightened by its
+    measured slack and a little more, until the check refutes it; the exit status is 1 where it never does.
     """
     if past_slack and (survivors or draws is not None):
         raise NtkVerifyError("--past-slack goes by the profile's own draws; leave out --survivors and --draws.")

@@ -7,10 +7,13 @@ from typing import ClassVar
 
 from ntkverify.judging.budget import CONFIRM
 from ntkverify.judging.draws import Draws
+from ntkverify.judging.quantifiers.ranges import judge_ranges, proof_of
 from ntkverify.judging.rates import upwards
 from ntkverify.judging.verdict import LESS_ROUNDING, Tally
+from ntkverify.proving.prove import Proof
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.quantifier import Quantifier
+from ntkverify.theorem.theorem import Theorem
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,16 @@ class Always(Quantifier):
     """Every instance inside the assumptions satisfies the bound."""
 
     is_decided_by_one_run: ClassVar[bool] = True
+    takes_ranges: ClassVar[bool] = True
+
+    def proof(self, theorem: Theorem, claim: Claim) -> Proof | None:
+        """Of a claim over ranges."""
+        return None if claim.over is None else proof_of(theorem, claim)
 
     def judge(self, claim: Claim, draws: Draws) -> Tally:
         """Look for an excess, to the first; one that rounding may explain refutes nothing and confirms nothing."""
+        if claim.over is not None:
+            return judge_ranges(draws.theorem, claim)
         tally = Tally()
         doubtful = 0
         exercised: dict[str, int] = {}

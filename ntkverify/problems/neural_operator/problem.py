@@ -87,10 +87,7 @@ class OperatorProblem(TrainedRun):
         units = instance.parameters.get("p", 1)
         if units < 1 or units != int(units):
             raise NtkVerifyError(f"{where}: the branch has p = {units} units; give a whole number of at least 1.")
-        if instance.parameters.get("alpha", 1) <= 0:
-            raise NtkVerifyError(
-                f"{where}: the output has scale alpha = {instance.parameters['alpha']}; let it be > 0."
-            )
+        _ = self.alpha  # refused before anything is computed
         self._units = int(units)
         self._targets = self._checked_targets(where)
 
@@ -149,11 +146,6 @@ class OperatorProblem(TrainedRun):
     def p(self) -> Any:
         """Units of a neuron's branch."""
         return self.number(self._units)
-
-    @property
-    def alpha(self) -> Any:
-        """Scale of the output."""
-        return self.number(self.instance.parameters.get("alpha", 1.0))
 
     @property
     def n_1(self) -> Any:

@@ -23,7 +23,9 @@ from ntkverify.symbolic.expectation.quadrature import plane_expectations
 from ntkverify.symbolic.expectation.terms import GroupKey, Groups
 from ntkverify.symbolic.expectation.wick import PlanePolynomials
 from ntkverify.symbolic.expression.pieces import pieces_of
-from ntkverify.symbolic.expression.scalars import Arithmetic, evaluate, guard_bits
+from ntkverify.symbolic.expression.running_error import UNIT
+from ntkverify.symbolic.expression.scalars import Arithmetic, BallArithmetic, evaluate, guard_bits
+from ntkverify.symbolic.limit.analytic import gaussian_moment, is_analytic
 from ntkverify.symbolic.limit.splitting import Derivation
 
 
@@ -42,9 +44,10 @@ class ArrayMoments:
     _tables: HermiteTables = field(default_factory=HermiteTables)
 
     def kernel(self, groups: Groups, x: Array, y: Array) -> tuple[Array, Array]:
-        """Sum over the groups for the points x (n, d) and y (n', d), and the error estimate of what was integrated.
+        """Sum over the groups for the points x (n, d) and y (n', d), and its error; both have shape (n, n').
 
-        Both have shape (n, n'); closed forms, which are good to rounding, add nothing to the estimate.
+        The error is estimated where a quadrature was taken, and bounded by a running analysis for the closed forms of
+        erf, sin and cos, in which large terms cancel far out. Those of half-spaces are good to rounding: theirs is 0.
         """
         total, error = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
         by_forms: dict[tuple[int, int], list[tuple[GroupKey, Array]]] = {}
@@ -69,7 +72,7 @@ class ArrayMoments:
         return total, error
 
     def _smooth(self, members: list[tuple[GroupKey, Array]], u: Array, v: Array) -> tuple[Array, Array]:
-        """Groups with other functions: by closed form where there is one, else by quadrature."""
+        """Groups with other functions: by closed form where there is one, else by quadrature; and the error."""
         total, error = np.zeros((len(u), len(v))), np.zeros((len(u), len(v)))
         closed = [m for m in members if has_smooth_form(m[0])]
         rest = [m for m in members if not has_smooth_form(m[0])]
@@ -83,10 +86,13 @@ class ArrayMoments:
                     request = (key[1], key[3], powers)
                     if request not in known:
                         known[request] = smooth_moment(geometry.tokens(*powers), key[1], key[3], geometry)
-                    total += coefficient * c * known[request]
+                    found, scale = known[request], coefficient * c
+                    total += scale * found.value
+                    error += np.abs(scale) * (found.error + 4 * UNIT * np.abs(found.value))
         if rest:
-            value, error = quadrature_sum(rest, u, v, self._tables)
+            value, uncertain = quadrature_sum(rest, u, v, self._tables)
             total += value
+            error += uncertain
         return total, error
 
     def columns(self, expressions: Sequence[sympy.Expr], points: Array) -> Array:
@@ -205,6 +211,9 @@ class ScalarMoments:
 
     def _smooth(self, key: GroupKey, u: tuple[Fraction, ...], v: tuple[Fraction, ...]) -> Any:
         if not has_smooth_form(key):
+            if isinstance(self.arithmetic, BallArithmetic) and is_analytic(key[1]) and is_analytic(key[3]):
+                with self.arithmetic.precision(0):
+                    return gaussian_moment(key[0], key[1], key[3], u, v)
             raise NtkVerifyError(
                 f"no closed form is known for the Gaussian expectation of {key[1]} times {key[3]}, so it has no "
                 "enclosure; use the float64 matrix, whose quadrature carries an error estimate."
