@@ -126,7 +126,9 @@ descent.contraction(on=("training", "orthonormal", "narrow"))
 descent.spectral_step(on=TRAINED, assumes=DATA)
 
 
-theorem.lemma("a fifth of Lambda is below the threshold", of=Rational(1, 5), holds=always, bound=descent.epsilon, over={})
+theorem.lemma(
+    "a fifth of Lambda is below the threshold", of=Rational(1, 5), holds=always, bound=descent.epsilon, over={}
+)
 
 # ---- how far weights move -----------------------------------------------------------------------------------------
 

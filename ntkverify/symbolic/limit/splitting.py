@@ -12,10 +12,10 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation.terms import Groups, Splitter, Term
 from ntkverify.symbolic.expression.cache import cached
 from ntkverify.symbolic.expression.functions import PositivePower
+from ntkverify.symbolic.expression.squares import SQUARES, in_squares
 from ntkverify.symbolic.limit.pairs import Component, IsotropicPart, pair_terms
 from ntkverify.symbolic.network.laws import FairSign, Law, Normal, Uniform, completed_laws
 from ntkverify.symbolic.network.neuron import Neuron
-from ntkverify.symbolic.expression.squares import SQUARES, in_squares
 
 __all__ = ["Derivation", "Law", "Slot", "Uniform", "derive"]
 
