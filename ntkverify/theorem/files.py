@@ -129,16 +129,20 @@ def _made_by(makers: Collection[str], body: Iterable[ast.stmt]) -> list[Creation
                 title = words[0].value if words and isinstance(words[0], ast.Constant) else ""
                 found.append(Creation(node.lineno, ast.unparse(targets[0]), ast.unparse(call.func), str(title)))
         elif isinstance(node, ast.If):
-            found += max(_made_by(makers, node.body), _made_by(makers, node.orelse), key=len)
+            found += _most([_made_by(makers, node.body), _made_by(makers, node.orelse)])
         elif isinstance(node, ast.Try):
             handled = [_made_by(makers, handler.body) for handler in node.handlers]
-            found += max([_made_by(makers, [*node.body, *node.orelse]), *handled], key=len)
+            found += _most([_made_by(makers, [*node.body, *node.orelse]), *handled])
             found += _made_by(makers, node.finalbody)
         elif isinstance(node, ast.For | ast.While):
             found += 2 * _made_by(makers, node.body) + _made_by(makers, node.orelse)
         elif isinstance(node, ast.With):
             found += _made_by(makers, node.body)
     return found
+
+
+def _most(branches: Iterable[list[Creation]]) -> list[Creation]:
+    return max(branches, key=lambda branch: len(branch))
 
 
 def _is_call_of(makers: Collection[str], node: ast.AST) -> bool:
@@ -164,7 +168,7 @@ def ids_of(paths: Iterable[Path]) -> dict[Path, str]:
     alike: dict[str, list[Path]] = {}
     for path in found:
         alike.setdefault(id_of(path), []).append(path)
-    ids = {}
+    ids: dict[Path, str] = {}
     for same in alike.values():
         whole = {parts[path] for path in same}  # one file by two names is one theorem
         length = next(n for n in range(2, 1000) if len({p[-n:] for p in whole}) == len(whole))
