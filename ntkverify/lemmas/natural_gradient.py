@@ -106,10 +106,11 @@ class NaturalGradient(Part):
 
     # -- A5: one step -------------------------------------------------------------------------------------------------
 
-    def contraction(self) -> None:
-        """The contraction where E is along r, and 1% beyond its threshold."""
+    def contraction(self, *, assumes: Names = None) -> None:
+        """The contraction where E is along r, and 1% beyond its threshold; `assumes` as for a claim."""
         self.theorem.instances("worst step", run=AlgebraRun, quick=100, thorough=2000)(_worst_step)
-        worst: dict[str, Any] = {"holds": always, "bound": 1 - eta, "on": "worst step", "error": _one_step_error}
+        shared: dict[str, Any] = {"holds": always, "on": "worst step", "assumes": assumes}
+        worst: dict[str, Any] = {**shared, "bound": 1 - eta, "error": _one_step_error}
 
         @self.lemma(
             "contraction: E up to the threshold leaves ||r||^2 shrinking by 1 - eta, worst case",
@@ -128,11 +129,10 @@ class NaturalGradient(Part):
 
         @self.lemma(
             "sqrt(1 - eta)/2 is below the threshold",
-            holds=always,
             bound=self.epsilon,
-            on="worst step",
             attained=True,
             uses="epsilon_forms",
+            **shared,
         )
         def simple_threshold(run: Any) -> Any:
             return np.sqrt(1 - run.eta) / 2 * (1 - 16 * ULP)
@@ -221,9 +221,9 @@ class StableJacobian(Part):
         start = run.eigenvalues[0, 0] >= 3 / 4 * run.lambda_0
         return so_far(visited(run) <= run.evaluate(self.allowed)) & start
 
-    def thresholds(self) -> None:
+    def thresholds(self, *, assumes: Names = None) -> None:
         """gamma is below both of its thresholds, and the second one makes E half of what it may be."""
-        step = {"holds": always, "on": "worst step"}
+        step: dict[str, Any] = {"holds": always, "on": "worst step", "assumes": assumes}
         self.lemma("gamma leaves the eigenvalue", of=self.gamma, bound=self.gamma_eigenvalue, **step)
         self.lemma("gamma leaves the contraction", of=self.gamma, bound=self.gamma_contraction, **step)
 
@@ -238,10 +238,10 @@ class StableJacobian(Part):
             """2 g/sqrt(lambda_min(J J^T)/lambda_0) with lambda_min(J J^T) = lambda_0/2."""
             return 2 * run.gamma_contraction / np.sqrt(1 / 2)
 
-    def worst_case(self) -> None:
+    def worst_case(self, *, assumes: Names = None) -> None:
         """J(0) with its least singular value at sqrt(3 lambda_0)/2, J and a step's mean J at the largest change."""
         self.theorem.instances("worst Jacobians", run=AlgebraRun, quick=100, thorough=2000)(_worst_jacobians)
-        worst: dict[str, Any] = {"holds": always, "on": "worst Jacobians"}
+        worst: dict[str, Any] = {"holds": always, "on": "worst Jacobians", "assumes": assumes}
         step: dict[str, Any] = {**worst, "bound": 1 - eta, "error": worst_error}
 
         @self.lemma(
