@@ -6,7 +6,7 @@ import pytest
 from shown import ROOT
 
 sys.path.append(str(ROOT / "scripts"))
-import theorem_pages as pages  # noqa: E402
+import theorem_pages as pages
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
