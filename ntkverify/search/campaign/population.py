@@ -1,12 +1,13 @@
 """Claims about a population of runs: a search draws on until the sample refutes them.
 
 No single instance violates such a claim, so there is nothing to climb. The check looks at as many draws as a module
-prescribes and at a few times more; here they are doubled to the end of the budget, the levels of all looks together
-being `ALPHA`.
+prescribes and at a few times more; here there are half as many again at each look, to the end of the budget, the levels
+of all looks together being `ALPHA`.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,8 +29,9 @@ from ntkverify.theorem.instance import Instance
 #: draws for each evaluation of a budget, and what they may cost in neurons times residuals times sweeps
 DRAWS_EACH, WORK_EACH = 16, 2e4
 _FIRST = 500  # draws at the first look, if the family prescribes no more
+_GROWTH = 1.5  # from a look to the next
 _PROFILE = "quick"
-_SURE = 0.9999  # with which a deviation is excluded before a search ends early
+_SURE = 0.999  # with which a deviation is excluded before a search ends early
 
 
 @dataclass
@@ -132,7 +134,7 @@ def sampled(
                 break
             if decision.status == "violated" or _is_settled(quantifier, sample):
                 break
-        look, goal = look + 1, 2 * goal
+        look, goal = look + 1, math.ceil(_GROWTH * goal)
     if decision is None or sample.first is None:
         return Score(VACUOUS, reason=sample.reason), None
     past = decision.past
