@@ -147,10 +147,13 @@ def _by_balls(asked: Question, so_far: str, text: str = "") -> Proof:
                 enclosure = f"right - left = {asked.gap.evalf(30)}"
                 return Proof(asked.text, "proved", f"{so_far}one number, {balls.version()}", text=enclosure)
             return Proof(asked.text, "open", f"{so_far}the sign of one number is undecided")
-        if steps := by_signs(asked):
+        # of a bounded box bisection makes short work; what has no end needs signs, and bisection may still refute it
+        bounded = all(end.is_finite for _, interval in asked.box for end in interval.args[:2])
+        found = bisect(asked) if bounded else None
+        if (found is None or found.left) and (steps := by_signs(asked)):
             how = f"{so_far}{len(steps)} steps by signs and derivatives, numbers by {balls.version()}"
             return Proof(asked.text, "proved", how, text="\n".join([asked.text, *steps, ""]))
-        found = bisect(asked)
+        found = found or bisect(asked)
     except NotForBalls as error:
         return Proof(asked.text, "open", f"{so_far}no enclosure of {error} is known", text=text)
     how = f"{so_far}{len(found.done)} boxes, halved {found.depth} times at most, {balls.version()}"

@@ -228,7 +228,7 @@ descent.recursion(on=ANY, assumes=DATA, error=regression_error)
 descent.contraction(on=ANY, assumes=STEP)
 descent.beyond_stability()
 descent.spectrum(theorem.lemma, on=OWN, uses=("H(0) is within", "gram_in_ball", "eta ||H(k)|| <= 1 at"))
-descent.largest_step((tau + sigma) * lambda_0, on=ANY, assumes=STEP, split=("split admissible",))
+descent.largest_step((tau + sigma) * lambda_0)
 
 GRADIENT = {"of": "largest_gradient", "holds": always, "assumes": DATA}
 theorem.lemma(
@@ -248,7 +248,7 @@ descent.drift(
     uses="max_r ||dL/dw_r||",
 )
 descent.shrinks("the drift", lambda run: run.drift.max() / run.residual_0, uses="max_r ||w_r(k) - w_r(0)||", **LADDER)
-descent.sums("sums: eta sum_k sqrt(1 - eta lambda_0/2)^k <= 4 / lambda_0", on=ANY, assumes=STEP)
+descent.sums("sums: eta sum_k sqrt(1 - eta lambda_0/2)^k <= 4 / lambda_0")
 
 # ---- the initial outputs, and closing the chain ---------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from ntkverify.report import console
 from ntkverify.search.campaign import workers
 from ntkverify.search.campaign.cells import Cell
 from ntkverify.search.campaign.store import Store
-from ntkverify.theorem.loading import load_theorem
+from ntkverify.theorem.loading import load_theorems
 from ntkverify.theorem.names import chosen, nearest
 from ntkverify.theorem.theorem import Theorem
 
@@ -27,7 +27,7 @@ Cells = list[tuple[str, Cell]]
 
 def loaded(paths: Sequence[Path]) -> dict[str, Theorem]:
     """Theorems by the path of their modules."""
-    return {str(path): load_theorem(path) for path in paths}
+    return load_theorems(paths)
 
 
 def named(theorems: Mapping[str, Theorem], names: Sequence[str], *, what: str, kind: str) -> dict[str, list[str]]:

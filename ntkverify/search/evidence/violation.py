@@ -13,6 +13,7 @@ from typing import Any
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.case import Case
+from ntkverify.theorem.files import is_called
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
@@ -155,7 +156,7 @@ class Violation:
         NtkVerifyError
             If the theorem is another one, or lacks the claim, the family or a relaxed assumption.
         """
-        if self.theorem != theorem.id:
+        if not is_called(self.theorem, theorem.id):
             raise NtkVerifyError(
                 f"the violation is of theorem {self.theorem!r}, not of {theorem.id!r}; give --theorem its own module."
             )

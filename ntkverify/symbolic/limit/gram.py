@@ -16,8 +16,9 @@ from ntkverify.display import details_html, formula_html, tagged
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation.gaussian import half_space_power
 from ntkverify.symbolic.expression.scalars import Arithmetic, BallArithmetic, MpmathArithmetic, exact_rows
+from ntkverify.symbolic.limit.exact_moments import ScalarMoments
 from ntkverify.symbolic.limit.kernels import closed_form_kernel, invariant_kernel
-from ntkverify.symbolic.limit.moments import ArrayMoments, ScalarMoments, has_smooth_form
+from ntkverify.symbolic.limit.moments import ArrayMoments, has_smooth_form
 from ntkverify.symbolic.limit.splitting import Derivation, Slot
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
@@ -231,6 +232,8 @@ class LimitGram:
 
     def _has_closed_form(self, name: str) -> bool:
         slot = self._linear_slot(name)
+        if self.derivation.is_isotropic:
+            return False  # written out in the coordinates it would be a sum over pairs of them
         if self.derivation.box is not None:
             return False  # its closed forms divide by the coordinates, which the matrix does not
         return all(
