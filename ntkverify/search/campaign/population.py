@@ -20,7 +20,6 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BLUNT, CONFIRM
 from ntkverify.judging.case import Case, Trial
 from ntkverify.judging.draws import Stream
-from ntkverify.judging.quantifiers.population import Decision, OfPopulation
 from ntkverify.search.evidence.settle import ALPHA
 from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import NOT_RUN, VACUOUS, Score
@@ -106,8 +105,7 @@ def sampled(
         How far past the claim the sample is, and what was found: "confirmed" where it is refuted, "open" where the
         sample is past what is claimed and the draws do not suffice to refute it.
     """
-    quantifier = cases[0].claim.quantifier
-    assert isinstance(quantifier, OfPopulation)
+    quantifier: Any = cases[0].claim.quantifier  # one that is decided by sampling
     began = time.process_time()
     sample = Sample(cases, entropy)
     prescribed = max(case.family.counts.get(_PROFILE, 1) for case in cases)
@@ -150,15 +148,15 @@ def sampled(
     return score, (status, suspect.with_evidence(**evidence))
 
 
-def _is_settled(quantifier: OfPopulation, sample: Sample) -> bool:
+def _is_settled(quantifier: Any, sample: Sample) -> bool:
     """Whether a deviation beyond what is claimed is excluded, so that more draws would find none."""
     if not quantifier.is_exact_about_tolerance:
         return False
     values = quantifier.sample_of(sample.trials)
     found = quantifier.decide(values, sample.trials, refute=ALPHA, confirm=_SURE, tolerated=1.0)
-    return found.status == "holds"
+    return bool(found.status == "holds")
 
 
-def _decided(quantifier: OfPopulation, sample: Sample, *, refute: float) -> Decision:
+def _decided(quantifier: Any, sample: Sample, *, refute: float) -> Any:
     values = quantifier.sample_of(sample.trials)
     return quantifier.decide(values, sample.trials, refute=refute, confirm=CONFIRM, tolerated=BLUNT)
