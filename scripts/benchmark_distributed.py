@@ -86,7 +86,7 @@ def campaign(given: argparse.Namespace) -> None:
         for workers in (1, 2):
             file = folder / f"{workers}-{repeat}.sqlite"
             with local_workers(workers) as cluster, Store(file) as store:
-                cluster.everywhere(_warm, str(path))
+                cluster.everywhere(_warm, str(path), theorem.id)
                 began = time.perf_counter()
                 run({str(path): theorem}, cells, store, cluster=cluster)
                 seconds[workers].append(time.perf_counter() - began)
@@ -101,7 +101,7 @@ def campaign(given: argparse.Namespace) -> None:
     sys.exit(0 if kept[1] == kept[2] and one / two >= MARK else 1)
 
 
-def _warm(path: str, dask_worker: Any = None) -> None:
+def _warm(path: str, called: str, dask_worker: Any = None) -> None:
     from ntkverify.search.campaign.spread import theorem_at
     from ntkverify.search.evidence.violation import digest
 
@@ -109,7 +109,7 @@ def _warm(path: str, dask_worker: Any = None) -> None:
     if hasattr(os, "sched_setaffinity"):
         mine = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {mine[int(dask_worker.name) % len(mine)]})
-    theorem_at(path, digest(path))
+    theorem_at(path, digest(path), called)
 
 
 def contents(file: Path) -> list[Any]:

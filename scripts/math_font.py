@@ -2,7 +2,8 @@
 
     python scripts/math_font.py STIXTwoMath-Regular.otf ntkverify/report/page/assets/math.woff2
 
-needs fonttools and brotli. The font is in fonts/static_otf at https://github.com/stipub/stixfonts, tag v2.13. Without a MATH table brackets and roots would not stretch, and no system is sure to have such a font.
+needs fonttools and brotli. The font is in fonts/static_otf at https://github.com/stipub/stixfonts, tag v2.13. Without a
+MATH table brackets and roots would not stretch, and no system is sure to have a font with one.
 """
 
 import sys

@@ -1,38 +1,49 @@
-"""The table of theorems in the README, and the gallery of the pages, from a file of verdicts.
+"""The README's table of theorems and its picture, and the gallery of the pages, from a file of verdicts.
 
-`pytest theorems/ --ntk-profile ci --verdicts FILE` writes such a file; `python scripts/theorem_pages.py FILE` keeps of
-it, in docs/verdicts.jsonl, what pages show, and writes the README's table anew. Without FILE the table alone is
-written. The gallery is made of the same file whenever the pages are built.
+`pytest theorems/ --ntk-profile ci --verdicts FILE` writes such a file; `python scripts/theorem_pages.py FILE` keeps it
+as docs/verdicts.jsonl, without the instances, and writes table and picture anew. Without FILE these are made of what is
+kept. The gallery is made of it whenever the pages are built.
 """
 
 import argparse
 import ast
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from ntkverify.report.files.schema import SCHEMA, Record, read_verdicts
+from ntkverify.report.table import format_slack
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "docs" / "verdicts.jsonl"
+PICTURE, PICTURED = ROOT / "docs" / "proof.svg", "natural_gradient/gradient_descent_regression"
 BEGIN, END = "<!-- table of theorems: python scripts/theorem_pages.py -->", "<!-- end of the table -->"
-#: what of a verdict the pages show
-FIELDS = ("theorem", "claim", "kind", "quantifier", "verdict", "slack", "instances", "level", "missed", "source")
-Verdict = Mapping[str, Any]
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Verdicts, one JSON object a line."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def keep(verdicts: Iterable[Verdict]) -> None:
-    """Write what the pages show of them, sorted, slacks to three digits."""
-    rows = [{field: verdict[field] for field in FIELDS} for verdict in verdicts]
-    for row in rows:
-        row["slack"] = None if row["slack"] is None else float(f"{row['slack']:.3g}")
+def keep(file: Path) -> None:
+    """Keep the verdicts of a file, theorem by theorem, without instances and times."""
+    dropped = {"witness": None, "seconds": 0, "unmet": {}}
     place = {name: number for number, name in enumerate(modules())}
+    rows = [{**record, **dropped} for record in read_verdicts(file).records]
     rows.sort(key=lambda row: place.get(row["theorem"], len(place)))
-    KEPT.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    lines = [json.dumps({k: v for k, v in row.items() if v != SCHEMA[k].default}) for row in rows]
+    KEPT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def by_theorem() -> dict[str, tuple[Record, ...]]:
+    """Verdicts that are kept, of each theorem that is still there."""
+    kept = read_verdicts(KEPT)
+    return {name: kept.of(name) for name in modules() if name in kept.theorems}
+
+
+def picture() -> str:
+    """The proof of one theorem with verdicts and slacks, in SVG."""
+    from ntkverify import load_theorem
+    from ntkverify.report.graph.drawing import standalone
+    from ntkverify.report.graph.model import proof_graph
+
+    theorem = load_theorem(modules()[PICTURED])
+    return standalone(proof_graph(theorem, by_theorem()[PICTURED]), "proof", title=theorem.title)
 
 
 def modules() -> dict[str, Path]:
@@ -46,15 +57,7 @@ def docstring(name: str) -> str:
     return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
 
 
-def by_theorem(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
-    """Verdicts of each theorem."""
-    found: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
-        found.setdefault(verdict["theorem"], []).append(verdict)
-    return found
-
-
-def counted(verdicts: list[Verdict]) -> str:
+def counted(verdicts: Sequence[Record]) -> str:
     """'9 of 9 hold, 3 of 3 refuted'."""
     claims = [v["verdict"] for v in verdicts if v["kind"] != "control"]
     controls = [v["verdict"] for v in verdicts if v["kind"] == "control"]
@@ -63,16 +66,11 @@ def counted(verdicts: list[Verdict]) -> str:
     return ", ".join([*words, f"{controls.count('refuted')} of {len(controls)} refuted"])
 
 
-def shown(slack: float | None) -> str:
-    """A slack to three digits."""
-    return "-" if slack is None else f"{slack:.3g}"
-
-
-def conclusions(verdicts: list[Verdict]) -> str:
+def conclusions(verdicts: Sequence[Record]) -> str:
     """Slack of the conclusions from the tightest to the loosest; equations have none."""
     slacks = [v["slack"] for v in verdicts if v["kind"] == "conclusion" and v["quantifier"] != "identity"]
     found = sorted(slack for slack in slacks if slack is not None)
-    return " to ".join(dict.fromkeys(shown(slack) for slack in (found[:1] + found[-1:]))) or "-"
+    return " to ".join(dict.fromkeys(format_slack(slack) for slack in (found[:1] + found[-1:]))) or "-"
 
 
 def cell(text: str) -> str:
@@ -80,13 +78,11 @@ def cell(text: str) -> str:
     return "".join("\\" + sign if sign in "\\|*_`<>[]$^~#" else sign for sign in text)
 
 
-def table(verdicts: list[Verdict]) -> str:
+def table() -> str:
     """The README's table, paper by paper."""
     lines: list[str] = []
     folder = ""
-    for name, found in by_theorem(verdicts).items():
-        if name not in modules():
-            continue
+    for name, found in by_theorem().items():
         if (own := name.partition("/")[0]) != folder:
             folder = own
             lines += ["", f"**`theorems/{folder}/`**", ""]
@@ -96,16 +92,21 @@ def table(verdicts: list[Verdict]) -> str:
     return "\n".join(lines).strip() + "\n"
 
 
-def with_table(text: str, verdicts: list[Verdict]) -> str:
+def with_table(text: str) -> str:
     """A page with its table written anew."""
     before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{table(verdicts)}\n{END}{rest.partition(END)[2]}"
+    return f"{before}{BEGIN}\n\n{table()}\n{END}{rest.partition(END)[2]}"
 
 
-def page(name: str, verdicts: list[Verdict]) -> str:
+def page(name: str, verdicts: Sequence[Record]) -> str:
     """The page of one theorem: what its module says, and what became of its claims."""
     first, _, rest = docstring(name).partition("\n")
-    lines = [f"# {cell(first)}", "", f"`theorems/{name}.py`; {cell(verdicts[0]['source'])}; {counted(verdicts)}.", ""]
+    lines = [
+        f"# {cell(first.rstrip('.'))}",
+        "",
+        f"`theorems/{name}.py`; {cell(verdicts[0]['source'])}; {counted(verdicts)}.",
+        "",
+    ]
     if rest.strip():
         lines += ["```text", rest.strip("\n"), "```", ""]
     lines += ["| claim | quantifier | verdict | slack | instances | rests on |", "|---|---|---|---|---|---|"]
@@ -113,14 +114,14 @@ def page(name: str, verdicts: list[Verdict]) -> str:
         claim = ("control: " if v["kind"] == "control" else "") + v["claim"]
         rests = "; ".join(cell(v[part]) for part in ("level", "missed") if v[part])
         quantifier = v["quantifier"].replace("_", " ")
-        row = [cell(claim), cell(quantifier), v["verdict"], shown(v["slack"]), f"{v['instances']:,}", rests]
+        row = [cell(claim), cell(quantifier), v["verdict"], format_slack(v["slack"]), f"{v['instances']:,}", rests]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join([*lines, "", f"    ntkverify check {name}", "    " + f"ntkverify show {name}", ""])
 
 
 def gallery(folder: Path) -> None:
     """Write the gallery, a page for each theorem and one that lists them, into a folder of pages."""
-    verdicts = by_theorem(read(KEPT))
+    verdicts = by_theorem()
     folder.mkdir(exist_ok=True)
     for path in folder.glob("*.md"):
         path.unlink()
@@ -147,14 +148,15 @@ def gallery(folder: Path) -> None:
 
 
 def main() -> None:
-    """Write the table, and before that keep what FILE says."""
+    """Write table and picture, and before that keep what FILE says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="verdicts, as --verdicts writes them")
     given = parser.parse_args()
     if given.file:
-        keep(read(given.file))
+        keep(given.file)
+    PICTURE.write_text(picture(), encoding="utf-8")
     readme = ROOT / "README.md"
-    readme.write_text(with_table(readme.read_text(encoding="utf-8"), read(KEPT)), encoding="utf-8")
+    readme.write_text(with_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

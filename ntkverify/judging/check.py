@@ -87,6 +87,12 @@ class Check:
         self.observe = observe
         self._families: dict[str, Runs] = {}
 
+    def call(self, name: str) -> None:
+        """Give the theorem another id, where one is taken; runs that were made are made anew."""
+        if self.theorem.id != name:
+            self.theorem.id = name
+            self._families.clear()
+
     def runs(self, family: Family) -> Runs:
         """The runs of one family; nothing is trained before a claim asks for it."""
         if family.name not in self._families:

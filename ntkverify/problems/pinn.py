@@ -286,5 +286,6 @@ def pinn(
     coupled: bool = False,
 ) -> Callable[..., PinnRun]:
     """What ``run=`` of a family of instances takes: a `PinnRun`, or a subclass as `kind`, with these options."""
-    options = {"activation": activation, "equation": equation, "method": method, "relative": relative}
-    return functools.partial(kind, **options, coupled=coupled)
+    return functools.partial(
+        kind, activation=activation, equation=equation, method=method, relative=relative, coupled=coupled
+    )

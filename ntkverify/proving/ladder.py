@@ -19,6 +19,8 @@ from ntkverify.proving.question import Question
 
 #: how many derivatives may follow each other, and how many questions may be asked in all
 DEEPEST, MOST = 7, 120
+#: operations of a function whose derivatives are looked at
+LONGEST = 150
 _SMOOTH = (
     *(sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.sinh, sympy.cosh),
     *(sympy.tanh, sympy.atan, sympy.erf, sympy.erfc),
@@ -149,7 +151,8 @@ def algebraic(f: sympy.Expr, box: Box, *, strict: bool = False) -> bool | None:
 
 def by_signs(asked: Question) -> list[str] | None:
     """The steps that show a question without side conditions, last one last; None if there are none."""
-    if asked.given or asked.strict or not defined(asked.gap, asked.box):
+    too_long = sympy.count_ops(asked.gap) > LONGEST
+    if asked.given or asked.strict or too_long or not defined(asked.gap, asked.box):
         return None
     ladder = _Ladder()
     return ladder.steps if ladder.nonnegative(asked.gap, asked.box) else None

@@ -35,6 +35,8 @@ class Quantifier(ABC):
     is_decided_by_one_run: ClassVar[bool] = False
     #: whether draws of a single instance refute it: searches select instances, and fresh seeds decide
     is_decided_by_redrawing: ClassVar[bool] = False
+    #: whether a sample of runs refutes it and no run alone: searches draw on, and climb nothing
+    is_decided_by_sampling: ClassVar[bool] = False
     #: whether the measured quantity is compared with a bound
     takes_bound: ClassVar[bool] = True
     #: whether a claim may condition on an event

@@ -160,6 +160,13 @@ class Theorem:
 
         def register(function: Function) -> Function:
             self._once(name, self.families, "family of instances")
+            taken = inspect.signature(function).parameters.values()
+            if sum(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in taken) > 1:
+                names = ", ".join(p.name for p in taken)
+                raise NtkVerifyError(
+                    f"instances {name!r} of theorem {self.title!r}: the function takes {names}; give it one parameter, "
+                    "draw, or none, and the others defaults."
+                )
             self.families[name] = Family(name, function, run, counts, observed)
             return function
 

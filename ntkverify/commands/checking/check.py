@@ -159,22 +159,22 @@ def _nothing(theorems: list[Path], claims: tuple[str, ...], kind: str | None) ->
 def _expected(theorems: list[Path], profile: str, claims: tuple[str, ...], kind: str | None) -> dict[str, float] | None:
     """Seconds that each claim took the last time; None unless all modules are known."""
     from ntkverify.commands.checking.kept import seconds_of
-    from ntkverify.theorem.files import id_of
+    from ntkverify.theorem.files import ids_of
 
     found: dict[str, float] = {}
-    for path in theorems:
+    for path, name in ids_of(theorems).items():
         seconds = seconds_of(path, profile=profile, claims=claims, kind=kind)
         if not seconds and not claims:
             return None
-        found.update({f"{id_of(path)}: {claim}": value for claim, value in seconds.items()})
+        found.update({f"{name}: {claim}": value for claim, value in seconds.items()})
     return found
 
 
 def _keep(theorems: list[Path], records: list[dict[str, Any]], settings: dict[str, Any]) -> None:
     from ntkverify.commands.checking.kept import keep
-    from ntkverify.theorem.files import id_of
+    from ntkverify.theorem.files import ids_of
 
-    for path in theorems:
-        mine = [r for r in records if r["theorem"] == id_of(path) and r["verdict"] != "not judged"]
+    for path, name in ids_of(theorems).items():
+        mine = [r for r in records if r["theorem"] == name and r["verdict"] != "not judged"]
         if mine:
             keep(path, mine, settings=settings)

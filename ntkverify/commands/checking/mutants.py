@@ -72,12 +72,13 @@ def command(
     from ntkverify.judging.mutation import check_original, fate, mutants
     from ntkverify.problems.records import RecordStore
     from ntkverify.report import console
+    from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
 
     everything: list[dict[str, Any]] = []
     try:
-        for path in theorems:
-            theorem = load_theorem(path)
+        for path, name in ids_of(theorems).items():
+            theorem = load_theorem(path, called=name)
             if draws is not None:
                 counts = dict.fromkeys(shared.PROFILES, draws)
                 theorem.families.update({name: replace(f, counts=counts) for name, f in theorem.families.items()})
@@ -117,12 +118,13 @@ def _past_slack(
     from ntkverify.judging.check import Check
     from ntkverify.judging.mutation import Margin, past_slack
     from ntkverify.report import console
+    from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
 
     everything: list[dict[str, Any]] = []
     blunt = 0
-    for path in theorems:
-        theorem = load_theorem(path)
+    for path, name in ids_of(theorems).items():
+        theorem = load_theorem(path, called=name)
         check = Check(theorem, profile=profile, entropy=entropy)
         claims = [c for c in theorem.claims.values() if c.kind != "control" and (only or "") in c.name]
         margins: list[Margin] = []

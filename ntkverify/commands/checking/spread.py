@@ -21,13 +21,14 @@ from ntkverify.problems.records import RecordStore
 from ntkverify.report.files.schema import line, settings_of
 from ntkverify.search.campaign.spread import theorem_at
 from ntkverify.search.evidence.violation import digest
+from ntkverify.theorem.files import ids_of
 from ntkverify.theorem.loading import load_theorem
 
 
 @functools.lru_cache(maxsize=2)
-def _check(path: str, sha256: str, profile: str, backend: str | None, entropy: int, shared: str) -> Check:
+def _check(path: str, sha256: str, called: str, profile: str, backend: str | None, entropy: int, shared: str) -> Check:
     store = RecordStore(_folder(shared))
-    return Check(theorem_at(path, sha256), profile=profile, backend=backend, entropy=entropy, store=store)
+    return Check(theorem_at(path, sha256, called), profile=profile, backend=backend, entropy=entropy, store=store)
 
 
 def _folder(name: str) -> Path:
@@ -35,9 +36,9 @@ def _folder(name: str) -> Path:
     return Path(tempfile.gettempdir()) / name
 
 
-def judged(path: str, sha256: str, claim: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def judged(path: str, sha256: str, called: str, claim: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """A claim's verdict, or why there is none, and an error of ours with its traceback. Runs on a worker."""
-    check = _check(path, sha256, **settings)
+    check = _check(path, sha256, called, **settings)
     asked = check.theorem.claims[claim]
     try:
         return check.verdict(asked).record(), ""
@@ -81,23 +82,23 @@ def spread_session(
     written = settings_of(profile=profile, entropy=entropy, backend=backend)
     settings = {"profile": profile, "backend": backend, "entropy": entropy, "shared": shared}
     tasks: deque[tuple[Any, ...]] = deque()
-    for path in paths:
+    for path, called in ids_of(paths).items():
         try:
-            theorem = load_theorem(path)
+            theorem = load_theorem(path, called=called)
             Check(theorem, profile=profile, backend=backend, entropy=entropy).refuse_unknown_symbols()
         except NtkVerifyError as error:
             session.refused.append(str(error))
             continue
         for name, claim in theorem.claims.items():
             if (not kind or claim.kind == kind) and (not claims or any(c.lower() in name.lower() for c in claims)):
-                tasks.append((str(path), digest(path), name, settings))
-    order = {(path, name): number for number, (path, _, name, _) in enumerate(tasks)}
+                tasks.append((str(path), digest(path), called, name, settings))
+    order = {(path, name): number for number, (path, _, _, name, _) in enumerate(tasks)}
     session.selected = len(order)
     found: dict[int, dict[str, Any]] = {}
     if verdicts:
         Path(verdicts).write_text("", encoding="utf-8")
     try:
-        for (path, _, name, _), (record, crash) in cluster.run(judged, tasks):
+        for (path, _, _, name, _), (record, crash) in cluster.run(judged, tasks):
             session.crash = session.crash or crash
             found[order[path, name]] = record
             seen(record)

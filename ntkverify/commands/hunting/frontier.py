@@ -95,6 +95,7 @@ def command(
 
     from ntkverify.execution.machine.cluster import workers_at
     from ntkverify.report import console
+    from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
 
     if shared.shared_out(workers, scheduler) and given is not None:
@@ -106,8 +107,8 @@ def command(
     records, failures = [], []
     at = None if given is None else given.at(only(theorems), family=family, **_steps(options))
     with workers_at(workers=workers, scheduler=scheduler) as cluster:
-        for path in theorems:
-            theorem = load_theorem(path) if at is None else at.whole.restricted(at.assumed.families)
+        for path, name in ids_of(theorems).items():
+            theorem = load_theorem(path, called=name) if at is None else at.whole.restricted(at.assumed.families)
             try:
                 cases = _cases(theorem, claims, every, family if at is None else at.base.name, options)
                 for case in cases:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ntkverify.report.files.changes import Change
 from ntkverify.report.files.schema import GOOD, Record, Verdicts, counts
-from ntkverify.report.table import format_slack, mostly_vacuous
+from ntkverify.report.table import format_slack, mostly_vacuous, verdict_table
 from ntkverify.symbolic.constants.derived import plain_latex
 
 HEADINGS = ("claim", "quantifier", "verdict", "slack", "exercised", "would have missed", "rests on")
@@ -76,6 +76,19 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _marked(text: str) -> str:
     r"""Text in which Markdown sees nothing but text; a bar would end a cell."""
     return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)
+
+
+def text_of(verdicts: Verdicts, changed: Sequence[Change] = (), against: str = "") -> str:
+    """The table that ends a check, with nothing cut off."""
+    lines = []
+    if against:
+        lines += [f"since {against}: {len(changed)} differences"]
+        lines += [f"  {c.theorem}: {c.claim!r}: {c.what}: {c.before or '-'} -> {c.after or '-'}" for c in changed] + [
+            ""
+        ]
+    widest = max((len(record["claim"]) for record in verdicts.records), default=0) + 200
+    lines += verdict_table(verdicts.records, width=widest)
+    return "\n".join([*lines, "", _summary(verdicts.records)]) + "\n"
 
 
 def latex_of(verdicts: Verdicts, changed: Sequence[Change] = (), against: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The graph of a theorem's proof, coloured: premises, constants, lemmas, conclusions, and controls hung on what they test.
+"""The graph of a theorem's proof: premises, constants, lemmas, conclusions, and controls hung on what they falsify.
 
 Edges are those of `ntkverify.theorem.proof`, and those of symbols: a constant in a bound, and in another constant. An
 edge that a longer way implies is not drawn. Premises would cross everything, since most claims share them: they are

@@ -33,8 +33,8 @@ Record = tuple[dict[Vector, Score], dict[Vector, float], dict[Vector, tuple[str,
 
 
 @functools.lru_cache(maxsize=32)
-def theorem_at(path: str, sha256: str) -> Theorem:
-    """The theorem of a module that is to lie at the same place on every machine.
+def theorem_at(path: str, sha256: str, called: str) -> Theorem:
+    """The theorem, by its id, of a module that is to lie at the same place on every machine.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def theorem_at(path: str, sha256: str) -> Theorem:
     """
     if not Path(path).is_file() or digest(path) != sha256:
         raise NtkVerifyError(f"a worker has not the same {path}; put the same file there on every machine.")
-    return load_theorem(path)
+    return load_theorem(path, called=called)
 
 
 def climb_on(
@@ -58,7 +58,7 @@ def climb_on(
     time_of : (float, float), optional
         Seconds since the cell was begun, and seconds that are left to it: clocks of machines differ.
     """
-    theorem, (scores, spent, findings) = theorem_at(path, sha256), record
+    theorem, (scores, spent, findings) = theorem_at(path, sha256, cell.theorem), record
     now = time.time()
     began, until = (None, None) if time_of is None else (now - time_of[0], now + time_of[1])
     with Store(None) as store:
@@ -77,7 +77,7 @@ def climb_on(
 
 def _beyond(now: dict[Vector, Value], before: dict[Vector, Value]) -> dict[Vector, Value]:
     """What has come to be known."""
-    return {vector: value for vector, value in now.items() if vector not in before}
+    return {vector: value for vector, value in now.items() if before.get(vector) != value}
 
 
 def spread(

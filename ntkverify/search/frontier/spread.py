@@ -17,9 +17,11 @@ from ntkverify.theorem.instance import Instance
 TOGETHER = 5
 
 
-def put(path: str, sha256: str, claim: str, family: str, relaxed: tuple[str, ...], drawn: list[str]) -> list[str]:
+def put(
+    path: str, sha256: str, called: str, claim: str, family: str, relaxed: tuple[str, ...], drawn: list[str]
+) -> list[str]:
     """What some instances say of a case; runs on a worker."""
-    theorem = theorem_at(path, sha256)
+    theorem = theorem_at(path, sha256, called)
     case = Case(theorem, theorem.claims[claim], theorem.families[family], relaxed)
     return list(outcomes(case, map(Instance.from_json, drawn)))
 
@@ -31,7 +33,15 @@ def spread_outcomes(path: str | Path, cluster: Cluster) -> Outcomes:
     def spread(case: Case, instances: Iterable[Instance]) -> Iterator[str]:
         left = iter(instances)
         tasks = (
-            (str(path), sha256, case.claim.name, case.family.name, case.relaxed, [i.to_json() for i in drawn])
+            (
+                str(path),
+                sha256,
+                case.theorem.id,
+                case.claim.name,
+                case.family.name,
+                case.relaxed,
+                [i.to_json() for i in drawn],
+            )
             for drawn in iter(lambda: list(itertools.islice(left, TOGETHER)), [])
         )
         for found in cluster.in_order(put, tasks):
