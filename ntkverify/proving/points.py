@@ -74,7 +74,7 @@ def corners(asked: Question) -> Iterator[Point]:
 
 
 def next_to_corners(asked: Question) -> Iterator[Point]:
-    """Combinations of a middle and of what is next to the ends: there a bound that is attained in a limit fails first."""
+    """Combinations of middles and of what is next to ends: there a bound that is attained in a limit fails first."""
     places = []
     for _, interval in asked.box:
         start, end = interval.start, interval.end
