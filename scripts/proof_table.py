@@ -1,6 +1,6 @@
-"""Every deterministic claim of every module with its level, as `docs/trust.md` has it.
+"""Every deterministic claim of every module with its level: writes the end of `docs/trust.md`.
 
-    python scripts/proof_table.py > docs/trust.md
+    python scripts/proof_table.py
 
 Nothing is trained: a claim over ranges is put to the solvers, and what else a claim rests on is read from its module.
 """
@@ -17,10 +17,10 @@ from ntkverify.proving.prove import Proof
 from ntkverify.theorem.parts import Claim
 
 MODULES = sorted((Path(__file__).parents[1] / "theorems").rglob("*.py"))
-HEAD = """# What is proved, and what is not
-
-Written by `python scripts/proof_table.py > docs/trust.md`; a test keeps it up to date. `docs/concepts.md` says what a
-verdict means.
+PAGE = Path(__file__).parents[1] / "docs" / "trust.md"
+MARK = "<!-- what follows is written by scripts/proof_table.py; a test keeps it up to date -->"
+HEAD = """
+## What is proved
 
 A claim of `always` about numbers alone has ranges (`over=`) and no instances. It is decided for all numbers in them, by
 
@@ -84,15 +84,15 @@ def rows() -> Iterator[tuple[str, str, str, str]]:
                 yield path.stem, claim.name, "proved" if why == "expressions" else "float64", why
 
 
-def page() -> str:
-    """The whole page."""
+def section() -> str:
+    """The end of the page."""
     found = list(rows())
     ranges = [row for row in found if row[3] not in WHY]
     others = [row for row in found if row[3] in WHY]
     counts = Counter((row[2], row[3]) for row in others)
     proved = sum(row[2] == "proved" for row in ranges)
-    lines = [HEAD, f"## For all numbers: {proved} proved of {len(ranges)}", "", *_table("by", ranges), ""]
-    lines += ["## The others", ""]
+    lines = [HEAD, f"### For all numbers: {proved} proved of {len(ranges)}", "", *_table("by", ranges), ""]
+    lines += ["### The others", ""]
     lines += [f"- {count} {level}, *{why}*: {WHY[why]}" for (level, why), count in counts.most_common()]
     lines += ["", *_table("why", others)]
     return "\n".join(lines)
@@ -107,5 +107,11 @@ def _cell(text: str) -> str:
     return text.replace("|", r"\|")
 
 
+def page() -> str:
+    """The page with its end written anew."""
+    above = PAGE.read_text(encoding="utf-8").partition(MARK)[0].rstrip()
+    return f"{above}\n\n{MARK}\n{section()}\n"
+
+
 if __name__ == "__main__":
-    print(page())
+    PAGE.write_text(page(), encoding="utf-8")

@@ -26,9 +26,9 @@ from ntkverify.theorem.theorem import Theorem
 _HALF_LINE = sympy.Interval.open(0, sympy.oo)
 
 
-def hoeffding(count: sympy.Expr, deviation: sympy.Expr) -> sympy.Expr:
-    """Probability that one of `count` means over m neurons is off by more than `deviation`."""
-    return 2 * count * exp(-2 * m * deviation**2)
+def hoeffding(count: sympy.Expr, deviation: sympy.Expr, *, draws: sympy.Expr = m) -> sympy.Expr:
+    """Probability that one of `count` means over `draws` neurons is off by more than `deviation`."""
+    return 2 * count * exp(-2 * draws * deviation**2)
 
 
 def chebyshev(second_moment: sympy.Expr) -> sympy.Expr:

@@ -42,9 +42,12 @@ class Flips(Part):
             "P(|w . x| <= R |x|) <= kappa R",
         )
 
-    def failure(self, count: sympy.Expr, radius: sympy.Expr, zeta: sympy.Expr) -> sympy.Expr:
-        """Probability that for one of `count` samples more than (1 + zeta) times the expected share is near."""
-        return count * exp(-(zeta**2) / (2 + zeta) * self.kappa * m * radius)
+    def failure(self, count: sympy.Expr, radius: sympy.Expr, zeta: sympy.Expr, *, draws: sympy.Expr = m) -> sympy.Expr:
+        """Probability that for one of `count` samples more than (1 + zeta) times the expected share is near.
+
+        Of `draws` independent neurons; pairs are near together, and count once.
+        """
+        return count * exp(-(zeta**2) / (2 + zeta) * self.kappa * draws * radius)
 
     def width(self, count: int, radius: sympy.Rational, share: sympy.Rational) -> int:
         """The lemma's own width: at most twice the expected share but for a probability of `share`."""

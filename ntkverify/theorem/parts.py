@@ -213,6 +213,11 @@ class Family:
     counts: Mapping[str, int]
     observed: str = ""
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws data, rather than having the same every time."""
+        return bool(inspect.signature(self.build).parameters)
+
 
 def measured(of: str | sympy.Expr | Callable[[Any], Any]) -> Callable[[Any], Any]:
     """What a run answers for under a name, or an expression at its numbers, as a function of the run."""

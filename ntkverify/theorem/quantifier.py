@@ -35,6 +35,8 @@ class Quantifier(ABC):
     is_decided_by_one_run: ClassVar[bool] = False
     #: whether draws of a single instance refute it: searches select instances, and fresh seeds decide
     is_decided_by_redrawing: ClassVar[bool] = False
+    #: whether a sample of runs refutes it and no run alone: searches draw on, and climb nothing
+    is_decided_by_sampling: ClassVar[bool] = False
     #: whether the measured quantity is compared with a bound
     takes_bound: ClassVar[bool] = True
     #: whether a claim may condition on an event
@@ -73,6 +75,10 @@ class Quantifier(ABC):
     def limits(self, trial: Any) -> tuple[Any, Any] | None:
         """The bound of a `ntkverify.judging.case.Trial` and its rounding error; None if one run exceeds nothing."""
         return trial.bound, trial.rounding
+
+    def moved(self, by: Any) -> Quantifier | None:
+        """The same claim with another exponent; None where it claims none."""
+        return None
 
     def proof(self, theorem: Theorem, claim: Claim) -> Any:
         """The `ntkverify.proving.prove.Proof` of a claim over ranges; None of another."""

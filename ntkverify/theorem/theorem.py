@@ -7,6 +7,7 @@ A theorem module creates one `Theorem` and fills it from top to bottom, like the
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,11 @@ from ntkverify.theorem.symbols import refuse_homonyms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")
+
+
+@functools.lru_cache(maxsize=1024)
+def _text(expression: sympy.Expr) -> str:
+    return str(expression)
 
 
 @dataclass(eq=False, repr=False)
@@ -154,6 +160,13 @@ class Theorem:
 
         def register(function: Function) -> Function:
             self._once(name, self.families, "family of instances")
+            taken = inspect.signature(function).parameters.values()
+            if sum(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in taken) > 1:
+                names = ", ".join(p.name for p in taken)
+                raise NtkVerifyError(
+                    f"instances {name!r} of theorem {self.title!r}: the function takes {names}; give it one parameter, "
+                    "draw, or none, and the others defaults."
+                )
             self.families[name] = Family(name, function, run, counts, observed)
             return function
 
@@ -406,6 +419,24 @@ class Theorem:
             yield
         finally:
             del self._factors[name]
+
+    @contextmanager
+    def replaced(self, name: str, part: Constant | Claim) -> Iterator[None]:
+        """Put another constant or claim in the place of `name` for the length of a ``with`` block."""
+        parts: dict[str, Any] = self.constants if name in self.constants else self.claims
+        if name not in parts:
+            raise NtkVerifyError(f"theorem {self.title!r} has neither a constant nor a claim called {name!r}.")
+        before, written = parts[name], self._expansions
+        parts[name], self._expansions = part, {}
+        try:
+            yield
+        finally:
+            parts[name], self._expansions = before, written
+
+    @property
+    def fingerprint(self) -> str:
+        """What the constants are, those of a mutant as it has them: a run may train with any of them."""
+        return " ".join(f"{name}={self._factor(name)}*({_text(c.expression)})" for name, c in self.constants.items())
 
     def _factor(self, name: str) -> sympy.Expr:
         return sympy.nsimplify(self._factors.get(name, 1), rational=True)

@@ -34,11 +34,16 @@ class Always(Quantifier):
         tally = Tally()
         doubtful = 0
         exercised: dict[str, int] = {}
+        different: dict[str, set[str]] = {}
+        without_network: set[str] = set()
         for trial in draws.until_refuted():
             tally.add(trial)
             outcome = trial.outcome
             family = trial.case.family.name
             exercised[family] = exercised.get(family, 0) + (not outcome.vacuous)
+            if not outcome.vacuous and trial.case.family.draws:
+                different.setdefault(family, set()).add(trial.run.instance.content)
+                without_network |= {family} if not trial.run.instance.width else set()
             doubtful += outcome.doubtful
             if outcome.failed:
                 tally.status, tally.slack, tally.witness = "violated", outcome.slack, trial.run.recorded.to_json()
@@ -52,7 +57,14 @@ class Always(Quantifier):
             tally.remedy = LESS_ROUNDING
         elif tally.tried > tally.vacuous:
             tally.evidence = f"within the bound on {tally.tried - tally.vacuous} instances"
-            fewest = min(count for count in exercised.values() if count)
+            alike = {name: len(found) for name, found in different.items() if len(found) < exercised[name]}
+            for name, count in alike.items():
+                same = "one and the same" if count == 1 else f"only {count} different ones"
+                tally.evidence += f", the {exercised[name]} of {name!r} being {same} with fresh seeds"
+            # where no weights are drawn the same data with fresh seeds are the same instance
+            told = {name: alike[name] if name in alike and name in without_network else exercised[name]
+                    for name in exercised}  # fmt: skip
+            fewest = min(count for count in told.values() if count)
             tally.missed = f"draws < {upwards(1 - (1 - CONFIRM) ** (1 / fewest))}" if fewest > 1 else ""
             if idle := [family for family, count in exercised.items() if not count]:
                 tally.evidence += f", none of {', '.join(map(repr, idle))}"
