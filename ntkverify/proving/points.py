@@ -54,6 +54,8 @@ def first_refutation(asked: Question, candidates: Iterable[Point]) -> Refutation
 def _is_within(asked: Question, point: Point) -> bool:
     for symbol, interval in asked.box:
         value = point[symbol]
+        if symbol.is_integer and not value.is_integer:
+            return False
         for end, is_open, inside in (
             (interval.start, interval.left_open, 1),
             (interval.end, interval.right_open, -1),
