@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import sympy
 from sympy import exp, sqrt
 
-from ntkverify import always, with_probability
+from ntkverify import always, identity, with_probability
 from ntkverify.glossary import delta, m
 from ntkverify.lemmas.part import Part
 from ntkverify.symbolic.constants.derived import derived, solve_for
@@ -75,20 +76,18 @@ class Flips(Part):
         """kappa bounds P(|g| <= R)/R for a standard normal g, and is its limit."""
 
         @self.lemma(
-            "kappa is the limit of P(|g| <= R)/R as R -> 0",
-            holds=always,
-            bound=self.kappa * radius * (1 - radius**2 / 6),
-            from_below=True,
-            on=on,
-            attained=True,
-            uses="P(|g| <= R) <= kappa R",
-        )
-        @self.lemma(
-            "P(|g| <= R) <= kappa R",
+            "P(|g| <= R) <= kappa R, for radii from R/100 to 1000 R",
             holds=always,
             bound=self.kappa * radius,
             on=on,
             attained=True,  # as R -> 0
         )
         def density(run: Any) -> Any:
-            return math.erf(getattr(run, str(radius)) / math.sqrt(2))
+            times = [10.0**power for power in range(-2, 4)]
+            return np.array([math.erf(getattr(run, str(radius)) * t / math.sqrt(2)) / t for t in times])
+
+        @self.lemma(
+            "kappa is the limit of P(|g| <= R)/R as R -> 0", holds=identity, uses="P(|g| <= R) <= kappa R, for radii"
+        )
+        def density_limit() -> Any:
+            return sympy.limit(sympy.erf(radius_ / sqrt(2)) / radius_, radius_, 0), self.theorem.expand(self.kappa)

@@ -258,7 +258,7 @@ class GradientDescent(Part):
         """The step keeps eta ||H|| <= 1 while H is within `moved` of its limit; a is within what epsilon allows."""
         premises = (*(assumes or ()), *(split or ()))
         self.lemma(
-            "eta ||H(k)|| <= 1 at the largest step",
+            "eta ||H(k)|| <= 1 at the largest step, by the triangle inequality",
             of=self.eta_max * (self.norm + moved),
             holds=always,
             bound=1,
@@ -267,7 +267,7 @@ class GradientDescent(Part):
             **where,
         )
         self.lemma(
-            f"eta {self.rate_words}/2 stays within the range that epsilon was derived for",
+            f"eta {self.rate_words}/2 stays within the range that epsilon was derived for, by arithmetic",
             of=eta * self.rate / 2,
             holds=always,
             bound=self.largest_a,

@@ -224,11 +224,11 @@ class StableJacobian(Part):
     def thresholds(self, *, assumes: Names = None) -> None:
         """gamma is below both of its thresholds, and the second one makes E half of what it may be."""
         step: dict[str, Any] = {"holds": always, "on": "worst step", "assumes": assumes}
-        self.lemma("gamma leaves the eigenvalue", of=self.gamma, bound=self.gamma_eigenvalue, **step)
-        self.lemma("gamma leaves the contraction", of=self.gamma, bound=self.gamma_contraction, **step)
+        self.lemma("gamma leaves the eigenvalue, by arithmetic", of=self.gamma, bound=self.gamma_eigenvalue, **step)
+        self.lemma("gamma leaves the contraction, by arithmetic", of=self.gamma, bound=self.gamma_contraction, **step)
 
         @self.lemma(
-            "E is at most half of eta sqrt(1 - eta) ||r|| at gamma_contraction",
+            "E is at most half of eta sqrt(1 - eta) ||r|| at gamma_contraction, as it is solved for",
             bound=Rational(1, 2),
             attained=True,
             uses="simple_threshold",
@@ -251,7 +251,7 @@ class StableJacobian(Part):
             given=_least_is_kept,
             error=lambda run: 64 * ULP * run.singular.max() ** 2,
             attained=True,
-            uses="gamma leaves the eigenvalue",
+            uses="gamma leaves the eigenvalue, by arithmetic",
             **worst,
         )
         def eigenvalue_kept(run: Any) -> Any:
@@ -261,7 +261,12 @@ class StableJacobian(Part):
         @self.lemma(
             "one step contracts the loss when J changes by gamma sqrt((1 - eta) lambda_0), worst case",
             given=_least_is_kept,
-            uses=("gamma leaves the contraction", "contraction_constant", "contraction", "eigenvalue_kept"),
+            uses=(
+                "gamma leaves the contraction, by arithmetic",
+                "contraction_constant",
+                "contraction",
+                "eigenvalue_kept",
+            ),
             **step,
         )
         def run_step(run: Any) -> Any:

@@ -104,6 +104,8 @@ class RegressionRun(TrainedRun):
         As for `Run`.
     coupled : bool
         Neurons come in pairs that cancel, so that f = 0 at the start.
+    method : {"gradient", "natural gradient"}, optional
+        The class's own by default.
     """
 
     activation = "relu"
@@ -115,11 +117,12 @@ class RegressionRun(TrainedRun):
         theorem: Theorem,
         *,
         coupled: bool = False,
+        method: MethodName | None = None,
         backend: str = "auto",
         store: RecordStore | None = None,
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
-        self.coupled = coupled
+        self.coupled, self.method = coupled, method or self.method
         _ = self.alpha  # refused before anything is computed
         inputs, targets = np.atleast_2d(instance.array("inputs")), instance.array("targets")
         self._given = inputs, targets
@@ -239,9 +242,9 @@ class RegressionRun(TrainedRun):
         return r - self.eta * np.einsum("kij,kj->ki", grams, r)
 
 
-def regression(*, coupled: bool = False) -> Callable[..., RegressionRun]:
+def regression(*, coupled: bool = False, method: MethodName = "gradient") -> Callable[..., RegressionRun]:
     """What ``run=`` of a family of instances takes: a `RegressionRun` with these options."""
-    return functools.partial(RegressionRun, coupled=coupled)
+    return functools.partial(RegressionRun, coupled=coupled, method=method)
 
 
 class NaturalRegressionRun(TrainedRun):

@@ -176,7 +176,7 @@ def two_samples(draw: Any, *, width: int, steps: int, step: Any = None) -> Insta
 
 def few_pairs(draw: Any, **options: Any) -> Instance:
     """Where what bounds the changes of J is met at less than its rounding: few neurons start near a hyperplane."""
-    found = two_samples(draw, width=2 ** draw(st.integers(2, 5)), **options)
+    found = two_samples(draw, width=2 ** draw(st.integers(5, 6)), **options)
     return replace(found, parameters={**found.parameters, "alpha": 30.0})
 
 
