@@ -19,15 +19,15 @@ FOLDER = Path(__file__).parents[1] / "theorems" / "beyond"
 @pytest.mark.parametrize(
     ("name", "claims"),
     [
-        ("coupled_regression", ["no weight moves further than R", "H(0) is within tau lambda_0 of its limit"]),
-        ("coupled_natural_regression", ["||J(w) - J(0)|| <= alpha sqrt(n near): only neurons within reach of switching count"]),
-        ("coupled_gradient_descent", ["(|w_r(0)| + 1)^2 <= B_2 for all r", "||I_1(k)|| <= alpha C_L B eta ||r(k)||^2/(2 sqrt(m)) while no sign changes and eta ||H(k)|| <= 1"]),
+        ("coupled_regression", ["no weight moves further than R", "H(0) is within tau lambda_0"]),
+        ("coupled_natural_regression", ["||J(w) - J(0)|| <= alpha"]),
+        ("coupled_gradient_descent", ["(|w_r(0)| + 1)^2 <= B_2", "||I_1(k)|| <= alpha C_L B"]),
     ],
 )  # fmt: skip
 def test_bounds_are_refuted_past_their_slack(name, claims):
     theorem = load_theorem(FOLDER / f"{name}.py")
     check = Check(theorem)
-    for claim in (theorem.claims[name] for name in claims):
+    for claim in [c for c in theorem.claims.values() if c.kind != "control" and c.name.startswith(tuple(claims))]:
         beyond = sympy.Rational(101, 100) if isinstance(claim.quantifier, Always) else 4
         factor = sympy.Rational(check.verdict(claim).slack) * beyond
         with theorem.mutated(claim.name, factor if claim.from_below else 1 / factor):

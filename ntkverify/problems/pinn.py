@@ -283,5 +283,6 @@ def pinn(
     coupled: bool = False,
 ) -> Callable[..., PinnRun]:
     """What ``run=`` of a family of instances takes: a `PinnRun` with these options."""
-    options = {"activation": activation, "equation": equation, "method": method, "relative": relative}
-    return functools.partial(PinnRun, **options, coupled=coupled)
+    return functools.partial(
+        PinnRun, activation=activation, equation=equation, method=method, relative=relative, coupled=coupled
+    )

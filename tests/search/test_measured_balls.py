@@ -35,7 +35,8 @@ CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, u
     ("family", "anywhere", "mended"),
     [
         ("merging samples beside a third, erf",
-         "smooth: halving the distance quarters lambda_0 up to sqrt(h) as chosen wherever the other samples are", SMOOTH),
+         "smooth: halving the distance quarters lambda_0 up to sqrt(h) as chosen wherever the other samples are",
+         SMOOTH),
         ("two pairs, ReLU^3",
          "ReLU^3: halving the distance halves lambda_0 up to sqrt(h) as chosen wherever the other samples are", CUBED),
     ],
