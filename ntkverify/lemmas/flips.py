@@ -10,11 +10,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import sympy
 from sympy import exp, sqrt
 
-from ntkverify import always, identity, with_probability
+from ntkverify import always, with_probability
 from ntkverify.glossary import delta, m
 from ntkverify.lemmas.part import Part
 from ntkverify.symbolic.constants.derived import derived, solve_for
@@ -67,27 +66,43 @@ class Flips(Part):
         **where: Any,
     ) -> None:
         """At the lemma's own width at most twice the expected share is near; `half` of it names a control."""
+        self.tail()
         claim = {"holds": with_probability(1 - delta), "of": of, **where}
+        uses = ((uses,) if isinstance(uses, str) else uses) + ("Chernoff: from",)
         self.lemma(sentence, bound=2 * self.kappa * radius, uses=uses, **claim)
         if half is not None:
             self.control(half, bound=self.kappa * radius / 2, **claim)
 
-    def density(self, radius: sympy.Expr, *, on: str) -> None:
+    def density(self, radius: sympy.Symbol) -> None:
         """kappa bounds P(|g| <= R)/R for a standard normal g, and is its limit."""
+        every: dict[str, Any] = {"holds": always, "over": {radius: sympy.Interval.open(0, sympy.oo)}}
+        inside = sympy.erf(radius / sqrt(2))
+        self.lemma("P(|g| <= R) <= kappa R", of=inside, bound=self.kappa * radius, **every)
+        self.lemma(
+            "kappa is the limit of P(|g| <= R)/R as R -> 0",
+            of=inside,
+            bound=self.kappa * radius * (1 - radius**2 / 6),
+            from_below=True,
+            uses="P(|g| <= R) <= kappa R",
+            **every,
+        )
 
-        @self.lemma(
-            "P(|g| <= R) <= kappa R, for radii from R/100 to 1000 R",
+    def tail(self) -> None:
+        """Chernoff's tail for `samples` counts is delta from the derived width on, and smaller beyond it."""
+        beyond, zeta = sympy.symbols("beyond zeta", positive=True)
+        failure = self.failure(samples, radius_, zeta)
+        width = solve_for(m, sympy.Le(failure, delta)).expression
+        half_line = sympy.Interval.open(0, sympy.oo)
+        self.lemma(
+            "Chernoff: from its width on more than (1 + zeta) times the expected share is near with probability delta",
+            of=failure.subs(m, width + beyond),
             holds=always,
-            bound=self.kappa * radius,
-            on=on,
-            attained=True,  # as R -> 0
+            bound=delta,
+            over={
+                samples: sympy.Interval(1, sympy.oo),
+                radius_: half_line,
+                zeta: half_line,
+                delta: sympy.Interval.open(0, 1),
+                beyond: half_line,
+            },
         )
-        def density(run: Any) -> Any:
-            times = [10.0**power for power in range(-2, 4)]
-            return np.array([math.erf(getattr(run, str(radius)) * t / math.sqrt(2)) / t for t in times])
-
-        @self.lemma(
-            "kappa is the limit of P(|g| <= R)/R as R -> 0", holds=identity, uses="P(|g| <= R) <= kappa R, for radii"
-        )
-        def density_limit() -> Any:
-            return sympy.limit(sympy.erf(radius_ / sqrt(2)) / radius_, radius_, 0), self.theorem.expand(self.kappa)

@@ -29,6 +29,8 @@ from ntkverify.theorem.theorem import Theorem
 #: what writes the operator of a problem over its coordinates
 Equation = Callable[[Sequence[sympy.Symbol]], Operator]
 BLOCKS = ("interior", "boundary")
+#: what the residuals of each block are compared with
+TARGETS = {"source": "interior", "values": "boundary"}
 #: working precision of what is proved of a limit Gram matrix
 CERTIFIED_BITS = 256
 
@@ -122,7 +124,7 @@ class PinnRun(TrainedRun):
         self.relative, self.coupled = relative, coupled
         _ = self.alpha  # refused before anything is computed
         where = f"instance of {instance.theorem or 'a theorem'}"
-        self._points: dict[str, Array] = {name: np.atleast_2d(instance.array(name)) for name in BLOCKS}
+        self._points = self.read_points(*BLOCKS, beside=TARGETS)
         widths = {x.shape[1] for x in self._points.values()}
         if len(widths) > 1 or any(x.size == 0 for x in self._points.values()):
             raise NtkVerifyError(f"{where}: interior and boundary need points with the same number of coordinates.")
@@ -188,7 +190,7 @@ class PinnRun(TrainedRun):
         """The instance's ``source`` and ``values`` by block; zero where it has none."""
         return {
             block: self.instance.array(name) if name in self.instance.data else np.zeros(len(self._points[block]))
-            for block, name in zip(BLOCKS, ("source", "values"), strict=True)
+            for name, block in TARGETS.items()
         }
 
     @property
@@ -280,9 +282,10 @@ def pinn(
     equation: Equation = heat_equation,
     method: MethodName = "gradient",
     relative: bool = False,
+    kind: type[PinnRun] = PinnRun,
     coupled: bool = False,
 ) -> Callable[..., PinnRun]:
-    """What ``run=`` of a family of instances takes: a `PinnRun` with these options."""
+    """What ``run=`` of a family of instances takes: a `PinnRun`, or a subclass as `kind`, with these options."""
     return functools.partial(
-        PinnRun, activation=activation, equation=equation, method=method, relative=relative, coupled=coupled
+        kind, activation=activation, equation=equation, method=method, relative=relative, coupled=coupled
     )

@@ -50,6 +50,11 @@ def limit_gram_matrix(inputs: Any, *, activation: str = "relu") -> Array:
         If there is no sample or a value is not finite.
     """
     points = np.asarray(inputs, np.float64)
+    if points.ndim == 1 and points.size:
+        raise NtkVerifyError(
+            f"inputs have the shape {points.shape}, but are (samples, dimensions); give one row a sample, by "
+            "reshape(-1, 1) where there is one dimension."
+        )
     if points.ndim != 2 or 0 in points.shape:
         raise NtkVerifyError(
             f"regression needs at least one input row, data of shape {points.shape} has none; add samples."
@@ -124,13 +129,12 @@ class RegressionRun(TrainedRun):
         super().__init__(instance, theorem, backend=backend, store=store)
         self.coupled, self.method = coupled, method or self.method
         _ = self.alpha  # refused before anything is computed
-        inputs, targets = np.atleast_2d(instance.array("inputs")), instance.array("targets")
+        inputs = self.read_points("inputs", beside={"targets": "inputs"})["inputs"]
+        targets = instance.array("targets")
         self._given = inputs, targets
         where = f"instance of {instance.theorem or 'a theorem'}"
         if inputs.size == 0:
             raise NtkVerifyError(f"{where}: there are no inputs (n = 0); add at least one sample.")
-        if targets.shape != (len(inputs),):
-            raise NtkVerifyError(f"{where}: {len(inputs)} inputs but targets of shape {targets.shape}; give one each.")
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
 
@@ -255,7 +259,7 @@ class NaturalRegressionRun(TrainedRun):
     @functools.cached_property
     def samples(self) -> Samples:
         """Inputs, and targets at the given residuals from the initial outputs."""
-        inputs = self.instance.array("inputs")
+        inputs = self.read_points("inputs", beside={"start": "inputs"})["inputs"]
         neuron = regression_neuron("relu", dimension=inputs.shape[1])
         start = initial_sweep(
             as_samples(neuron, inputs), seed=self.instance.weight_seed, width=self.instance.width, radius=0.0

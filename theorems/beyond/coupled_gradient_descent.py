@@ -144,7 +144,7 @@ theorem.lemma(
     uses="sums",
 )
 GAMMA = ("gamma leaves 1/2 of 3/4 of lambda_0, by arithmetic", "gamma leaves 3/2 of 5/4 of ||H^inf||, by arithmetic")
-LEFT = {"of": gamma, "holds": always, "assumes": (), "on": "perturbed linear recursion"}
+LEFT = {"of": gamma, "holds": always, "over": {}}
 theorem.lemma(GAMMA[0], bound=(sqrt(3) - sqrt(2)) / 2, **LEFT)
 theorem.lemma(GAMMA[1], bound=(sqrt(6) - sqrt(5)) / 2, **LEFT)
 

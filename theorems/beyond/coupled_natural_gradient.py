@@ -91,9 +91,9 @@ theorem.lemma(
 signs.events(starts=SCALED, on=OWN, narrow=NARROW)
 signs.lipschitz(on=(OWN, SCALED, FEW))
 natural.recursion(on=EVERY, assumes=())
-natural.contraction(assumes="step below 1")
+natural.contraction()
 natural.epsilon_forms()
-jacobian.thresholds(assumes="step below 1")
+jacobian.thresholds()
 jacobian.worst_case(assumes="step below 1")
 natural.one_step("one step contracts the loss by 1 - eta whenever E(k) is below the threshold", on=EVERY, assumes=())
 natural.rate(

@@ -158,9 +158,9 @@ theorem.control(
     **SWITCHED,
 )
 natural.recursion(on=OWN, assumes=STEP)
-natural.contraction(assumes="step below 1")
+natural.contraction()
 natural.epsilon_forms()
-jacobian.thresholds(assumes="step below 1")
+jacobian.thresholds()
 jacobian.worst_case(assumes="step below 1")
 natural.rate(
     "implication: L(k) <= (1 - eta)^k L(0) while J stays within gamma sqrt((1 - eta) lambda_0) of J(0)",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 from ntkverify.report import console
 from ntkverify.report.checked import Report
+from ntkverify.report.files.schema import line
 from ntkverify.report.table import format_slack
 from ntkverify.report.verdicts import show_verdicts
 
@@ -33,7 +33,8 @@ def check_given(
         report: Report = at.check(progress=lambda claim: bar.advance(1, claim), **settings)
     if verdicts:
         with open(verdicts, "a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(row) + "\n" for row in report.to_dicts())
+            said = {"data": report.heading, **{name: settings[name] for name in ("profile", "entropy")}}
+            stream.writelines(line(row, said) for row in report.to_dicts())
     if as_json:
         console.show_json(
             {

@@ -74,8 +74,10 @@ class OperatorProblem(TrainedRun):
         self.trunk, self.equation, self.coupled = trunk, equation, coupled
         where = f"instance of {instance.theorem or 'a theorem'}"
         names = ["data"] if equation is None else ["interior", "boundary"]
-        self._functions = np.atleast_2d(instance.array("functions"))
-        self._queries = {name: np.atleast_2d(instance.array(QUERIES[name])) for name in names}
+        targets = ["values"] if equation is None else ["source", "values"]
+        points = self.read_points("functions", *(QUERIES[b] for b in names), beside=dict.fromkeys(targets, ""))
+        self._functions = points["functions"]
+        self._queries = {name: points[QUERIES[name]] for name in names}
         if self._functions.size == 0 or any(y.size == 0 for y in self._queries.values()):
             raise NtkVerifyError(f"{where}: an operator needs at least one input function and one query point a block.")
         if len({y.shape[1] for y in self._queries.values()}) > 1:
