@@ -38,7 +38,7 @@ FAMILIES = [
     ("coupled_regression", "two orthonormal inputs"),
     ("coupled_gradient_descent", "few pairs"),
     ("coupled_natural_gradient", "four samples, 1000 neurons, alpha = 100"),
-    ("coupled_natural_regression", "16 neurons, alpha = 1"),
+    ("coupled_natural_regression", "64 neurons, alpha = 1"),
 ]
 
 

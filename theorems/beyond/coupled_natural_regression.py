@@ -115,12 +115,12 @@ def even(build):
 
 
 TWO, ANY = "two orthonormal inputs", "any data"
-HUNDREDTH, UNSCALED = "a hundredth of the width", "16 neurons, alpha = 1"
+HUNDREDTH, UNSCALED = "a hundredth of the width", "64 neurons, alpha = 1"
 OWN = (TWO, ANY)
 theorem.instances(TWO, run=RUN, quick=40)(even(orthonormal))
 theorem.instances(ANY, run=RUN, quick=20)(even(any_data))
 theorem.instances(HUNDREDTH, run=RUN, quick=60)(lambda draw: families.hundredth(even(orthonormal)(draw)))
-theorem.instances(UNSCALED, run=RUN, quick=60)(lambda draw: orthonormal(draw, width=16, scale=1.0))
+theorem.instances(UNSCALED, run=RUN, quick=60)(lambda draw: orthonormal(draw, width=64, scale=1.0))
 
 # ---- the chain ----------------------------------------------------------------------------------------------------
 
@@ -194,6 +194,6 @@ theorem.conclusion(
 )
 NARROW = {"holds": SURE["holds"], "assumes": STEP}
 theorem.control("a hundredth of the width: no weight moves further than R", of="drift", bound=R, on=HUNDREDTH, **NARROW)
-theorem.control("16 neurons, alpha = 1: J stays", of=farthest, bound=jacobian.allowed, on=UNSCALED, **NARROW)
+theorem.control("64 neurons, alpha = 1: J stays", of=farthest, bound=jacobian.allowed, on=UNSCALED, **NARROW)
 theorem.control("drift falls like 1/alpha^2: no weight moves further than R/alpha", of="drift", bound=R / alpha, **SURE)
 natural.too_fast("L(k) <= (1 - eta)^(3k) L(0) for all k", on=TWO, holds=SURE["holds"], error=loss_error, given=started)
