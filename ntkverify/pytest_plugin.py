@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ntkverify.theorem.files import is_theorem_module
+from ntkverify.theorem.files import holds_tests, ids_of, is_theorem_module, names_the_library, why_not_collected
 
 if TYPE_CHECKING:
     from ntkverify.judging.check import Check
@@ -68,6 +68,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write every claim put to one run to FILE, one JSON object a line as Hypothesis' observability has them",
     )
     group.addoption(
+        "--proofs",
+        dest="ntk_proofs",
+        metavar="FOLDER",
+        help="write what proves each claim that is proved for all numbers to FOLDER, for another solver to check",
+    )
+    group.addoption(
         "--ntk-allow-inconclusive",
         dest="ntk_allow_inconclusive",
         action="store_true",
@@ -98,6 +104,8 @@ def pytest_configure(config: pytest.Config) -> None:
                     pass
             except OSError as error:
                 raise pytest.UsageError(f"{option} {path}: the file can't be written ({error.strerror}).") from None
+    if config.getoption("ntk_proofs"):
+        config.option.ntk_proofs = str(Path(config.getoption("ntk_proofs")).resolve())
     if config.getoption("ntk_entropy") < 0:
         raise pytest.UsageError("--ntk-entropy must not be negative.")
     for kind in _KINDS:
@@ -120,6 +128,7 @@ class _Session:
         self.distributed = self.is_worker
         self.records: list[tuple[int, dict[str, Any]]] = []
         self.order: dict[str, int] = {}
+        self.modules: list[Path] = []
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -142,6 +151,10 @@ class _Session:
         if left_out:
             items[:] = [item for item in items if item not in left_out]
             self.config.hook.pytest_deselected(items=left_out)
+        ids = ids_of(self.modules)
+        for item in items:
+            if isinstance(item, ClaimItem):
+                item.check.call(ids[item.path])
         self.order = {item.nodeid: index for index, item in enumerate(items)}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -182,13 +195,32 @@ _WORDS = ("holds", "observed", "violated", "inconclusive", "refuted", "not refut
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect theorem modules; test files of other suites are never touched."""
-    if file_path.suffix != ".py":
+    if file_path.suffix != ".py" or _is_of_tests(file_path, parent) or not is_theorem_module(file_path):
         return None
-    if any(file_path.match(pattern) for pattern in parent.config.getini("python_files")):
+    if parent.session.isinitpath(file_path) and not holds_tests(file_path):
+        return None  # pytest asks for a module of what was named, and would import it a second time
+    return _module(file_path, parent)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A file that was named is a theorem module even where only its import can tell, and says so if it is none."""
+    if _is_of_tests(module_path, parent) or holds_tests(module_path) or module_path.name in _NEVER:
         return None
-    if not is_theorem_module(file_path):
-        return None
-    module: pytest.Collector = TheoremModule.from_parent(parent, path=file_path)
+    # what is named for its docstrings, or has nothing to do with theorems, is somebody else's
+    theirs = not names_the_library(module_path) or getattr(parent.config.option, "doctestmodules", False)
+    return None if theirs and not is_theorem_module(module_path) else _module(module_path, parent)
+
+
+_NEVER = ("__init__.py", "conftest.py", "setup.py")
+
+
+def _is_of_tests(path: Path, parent: pytest.Collector) -> bool:
+    return any(path.match(pattern) for pattern in parent.config.getini("python_files"))
+
+
+def _module(path: Path, parent: pytest.Collector) -> pytest.Collector:
+    module: pytest.Collector = TheoremModule.from_parent(parent, path=path)
     return module
 
 
@@ -205,6 +237,9 @@ class TheoremModule(pytest.File):
 
         session = self.config.pluginmanager.get_plugin("ntkverify-session")
         assert isinstance(session, _Session)
+        if reason := why_not_collected(self.path):
+            raise self.CollectError(reason)
+        session.modules.append(self.path)
         observed = self.config.getoption("ntk_observe")
         try:
             theorem = load_theorem(self.path)
@@ -246,9 +281,19 @@ class ClaimItem(pytest.Item):
             self._note_as_open(session, error)
             raise
         self._note(session, _RECORD, verdict.record())
+        if folder := self.config.getoption("ntk_proofs"):
+            self._write_proof(Path(folder))
         allowed = verdict.status == "inconclusive" and self.config.getoption("ntk_allow_inconclusive")
         if not (verdict.passed or allowed):
             raise ClaimFailed(verdict)
+
+    def _write_proof(self, folder: Path) -> None:
+        """SMT-LIB text, steps or boxes, in a folder a theorem."""
+        proof = self.check.proof(self.claim)
+        if proof is not None:
+            from ntkverify.proving.files import write_proof
+
+            write_proof(proof, folder / self.check.theorem.id, self.claim.name)
 
     def _note(self, session: _Session, key: str, record: dict[str, Any]) -> None:
         self.user_properties.append((key, json.dumps([session.order[self.nodeid], record])))

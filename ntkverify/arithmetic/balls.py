@@ -111,6 +111,8 @@ class BallAlgebra:
             sympy.cosh: each(lambda z: z.cosh()),
             sympy.tanh: each(lambda z: z.tanh()),
             sympy.atan: each(lambda z: z.atan()),
+            sympy.asin: each(lambda z: z.asin()),
+            sympy.acos: each(lambda z: z.acos()),
             sympy.Abs: each(abs),
             sympy.erf: each(lambda z: z.erf()),
             sympy.sign: each(self._sign),
@@ -148,6 +150,9 @@ class BallAlgebra:
         if k == 0:
             return np.frompyfunc(self._step, 1, 1)(z)
         return integer_power(np.frompyfunc(lambda b: b.max(0), 1, 1)(z), k)
+
+    def choose(self, test: Any, yes: Any, no: Any) -> Any:
+        return np.frompyfunc(lambda t, a, b: a if self._step(t) == 1 else b, 3, 1)(test, yes, no)
 
     def _step(self, z: Any) -> Any:
         if z >= 0:

@@ -17,10 +17,17 @@ PACKAGES = {
     "flint": ("ball arithmetic", "pip install 'ntkverify[certify]'"),
     "pyarrow": ("Parquet", "pip install pyarrow"),
     "cupy": ("the backend 'gpu'", "pip install 'ntkverify[cuda12]' or 'ntkverify[cuda13]'"),
+    "distributed": ("--workers or --scheduler", "pip install 'ntkverify[distributed]'"),
     "xdist": ("several processes", "pip install 'ntkverify[test]'"),
 }
 #: their names where they differ from what is imported
-CALLED = {"flint": "python-flint", "cupy": "CuPy", "jinja2": "Jinja2", "xdist": "pytest-xdist"}
+CALLED = {
+    "flint": "python-flint",
+    "cupy": "CuPy",
+    "jinja2": "Jinja2",
+    "xdist": "pytest-xdist",
+    "distributed": "Dask distributed",
+}
 
 
 def package(name: str, otherwise: str) -> None:

@@ -15,6 +15,7 @@ from ntkverify.judging.case import Case, Trial
 from ntkverify.judging.draws import Draws, FamilyDraws, Runs
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
+from ntkverify.proving.prove import Proof
 from ntkverify.theorem.loading import authors_line
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.symbols import refuse_unknown
@@ -86,6 +87,12 @@ class Check:
         self.observe = observe
         self._families: dict[str, Runs] = {}
 
+    def call(self, name: str) -> None:
+        """Give the theorem another id, where one is taken; runs that were made are made anew."""
+        if self.theorem.id != name:
+            self.theorem.id = name
+            self._families.clear()
+
     def runs(self, family: Family) -> Runs:
         """The runs of one family; nothing is trained before a claim asks for it."""
         if family.name not in self._families:
@@ -112,7 +119,14 @@ class Check:
                 for family in families
             ],
             is_control=claim.kind == "control",
+            theorem=self.theorem,
         )
+
+    def proof(self, claim: Claim) -> Proof | None:
+        """The proof of a claim over ranges, to be checked by somebody else; None of one that runs decide."""
+        with authors_errors():
+            found: Proof | None = claim.quantifier.proof(self.theorem, claim)
+            return found
 
     def verdict(self, claim: Claim) -> Verdict:
         """Judge one claim.

@@ -147,8 +147,11 @@ def _premises(theorem: Theorem, claim: Claim) -> tuple[str, ...]:
 
 def _bounds_by(theorem: Theorem, claim: Claim) -> str | None:
     """The constant that a claim bounds a measured quantity by, a factor or a power of it included."""
-    if claim.bound is None or claim.from_below or hasattr(claim.measure, "expression"):
+    if claim.bound is None or claim.from_below:
         return None
+    expression = claim.measured_expression
+    if expression is not None and (claim.over is None or _names(expression) & set(theorem.constants)):
+        return None  # an inequality between constants bounds nothing by one
     symbols = [str(s) for s in claim.bound.free_symbols]
     if len(symbols) != 1 or symbols[0] not in theorem.constants:
         return None
@@ -156,9 +159,13 @@ def _bounds_by(theorem: Theorem, claim: Claim) -> str | None:
     return symbols[0] if isinstance(base, sympy.Symbol) else None
 
 
+def _names(expression: sympy.Basic) -> set[str]:
+    return {str(symbol) for symbol in expression.free_symbols}
+
+
 def _says(theorem: Theorem, claim: Claim) -> set[str]:
     """Names of the constants that a claim's bound and measured expression contain, directly or through others."""
-    written = [claim.bound, getattr(claim.measure, "expression", None), getattr(claim.quantifier, "probability", None)]
+    written = [claim.bound, claim.measured_expression, getattr(claim.quantifier, "probability", None)]
     waiting = [str(s) for e in written if isinstance(e, sympy.Basic) for s in e.free_symbols]
     found: set[str] = set()
     while waiting:

@@ -82,7 +82,7 @@ def test_what_prints_a_table_prints_json_and_whole_names(name):
     [
         (["serch"], "Did you mean 'search'"),
         (["necesity"], "Did you mean 'necessity'"),
-        (["check", "--profil", "quick"], "Did you mean '--profile'"),
+        (["check", "--profil", "quick"], "Did you mean one of: '--profile'"),
         (["search", "x", "--evaluation", "3"], "Did you mean '--evaluations'"),
         (["check", "--profile", "quik"], "'quick'"),
         (["frontier"], "Missing argument 'THEOREM...'"),

@@ -12,7 +12,7 @@ from ntkverify.execution.fused.cpu import CpuExecutor
 from ntkverify.execution.fused.gemm import GemmExecutor, reduction, worthwhile
 from ntkverify.symbolic.network.neuron import Block, Neuron, operator_neuron, pinn_neuron, regression_neuron
 from ntkverify.symbolic.network.operators import Operator as Op
-from ntkverify.symbolic.network.operators import coordinates, identity, laplacian, unknown
+from ntkverify.symbolic.network.operators import coordinates, heat, identity, laplacian, unknown
 
 EVERYTHING = {"trainable": ("inner", "inner_bias", "outer"), "inner_bias": True}
 
@@ -32,7 +32,15 @@ KINDS = {
         "tanh", "sin", {"data": identity(coordinates(" ".join(f"y_{i}" for i in range(26))))}, sensors=3
     ),
     "squared": lambda: squared_two_blocks(26),
-}
+    "leaky ReLU": lambda: regression_neuron("leaky_relu", dimension=24),
+    "GELU": lambda: regression_neuron("gelu", dimension=24, trainable=("inner", "outer")),
+    "no function": lambda: regression_neuron("identity", dimension=24, trainable=("inner", "outer")),
+    "Laplacian": lambda: pinn_neuron("tanh", laplacian(coordinates(" ".join(f"x_{i}" for i in range(20))))),
+    "heat": lambda: pinn_neuron(
+        "tanh", heat(*(lambda t, *x: (t, x))(*coordinates(" ".join(f"x_{i}" for i in range(20))))),
+        trainable=EVERYTHING["trainable"],
+    ),
+}  # fmt: skip
 
 
 def problem_of(kind, m=700):
@@ -158,16 +166,12 @@ def test_chosen_where_it_wins_and_can_run():
     assert worthwhile(regression_neuron("relu", dimension=65), 2)
     assert not worthwhile(regression_neuron("relu", dimension=11), 1000)
     points = coordinates(" ".join(f"x_{i}" for i in range(30)))
-    # the Laplacian meets the inner weights outside the form as well
-    assert reduction(pinn_neuron("tanh", laplacian(points))) is None
-    # a form outside any function
-    assert reduction(regression_neuron("identity", dimension=30)) is None
     w, v, x, p = sympy.symbols("w v x p", real=True)
     assert reduction(Neuron((w,), (v,), (x,), (Block("data", (v * sympy.tanh(w * x),), (p,), p),))) is None
 
 
 def test_what_cannot_be_reduced_is_said():
-    neuron = regression_neuron("identity", dimension=30)
+    neuron = regression_neuron("relu", dimension=1)
     problem, _, _ = draw_problem(neuron, (3,), 5, 0)
     with pytest.raises(NtkVerifyError, match="one sum only"):
         GemmExecutor(executor_of(neuron, problem, backend="array").samples)

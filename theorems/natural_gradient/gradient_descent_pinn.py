@@ -109,15 +109,9 @@ descent.contraction(on=("training", "separated", "narrow"))
 descent.spectral_step(on=TRAINED, assumes=DATA)
 
 
-@theorem.lemma(
-    "a fifth of lambda_0 is below the threshold",
-    holds=always,
-    bound=descent.epsilon,
-    assumes=(),
-    on=gradient_descent.WORST,
+theorem.lemma(
+    "a fifth of lambda_0 is below the threshold", of=Rational(1, 5), holds=always, bound=descent.epsilon, over={}
 )
-def fifth(run):
-    return 1 / 5
 
 
 @theorem.lemma(

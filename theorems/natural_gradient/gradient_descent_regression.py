@@ -200,6 +200,7 @@ gram.within(
 gram.within("Gram lemma at its own width for clustered inputs, whose entries deviate together", tolerance, on=CLUSTERED)
 gram.false("the Gram lemma at a width that forgets n", tolerance, on=FORGETFUL)
 gram.shrinks("||H(0) - H^inf||_F shrinks like m^(-1/2)", on="ladder of widths")
+gram.hoeffding_tail()
 # a share of delta, below 1e-3, is for the thousands of draws at the lemma's own width
 theorem.lemma(
     "H(0) is within tau lambda_0 of its limit",
@@ -228,7 +229,7 @@ descent.recursion(on=ANY, assumes=DATA, error=regression_error)
 descent.contraction(on=ANY, assumes=STEP)
 descent.beyond_stability()
 descent.spectrum(theorem.lemma, on=OWN, uses=("H(0) is within", "gram_in_ball", "eta ||H(k)|| <= 1 at"))
-descent.largest_step((tau + sigma) * lambda_0, on=ANY, assumes=STEP, split=("split admissible",))
+descent.largest_step((tau + sigma) * lambda_0)
 
 GRADIENT = {"of": "largest_gradient", "holds": always, "assumes": DATA}
 theorem.lemma(
@@ -248,7 +249,7 @@ descent.drift(
     uses="max_r ||dL/dw_r||",
 )
 descent.shrinks("the drift", lambda run: run.drift.max() / run.residual_0, uses="max_r ||w_r(k) - w_r(0)||", **LADDER)
-descent.sums("sums: eta sum_k sqrt(1 - eta lambda_0/2)^k <= 4 / lambda_0", on=ANY, assumes=STEP)
+descent.sums("sums: eta sum_k sqrt(1 - eta lambda_0/2)^k <= 4 / lambda_0")
 
 # ---- the initial outputs, and closing the chain ---------------------------------------------------------------------
 
@@ -257,9 +258,8 @@ outputs.bounded(
 )
 outputs.law(assumes=DATA, on="one input")
 
-FITS = {"holds": always, "on": OWN}
+FITS, NEAR = {"holds": always, "on": OWN}, (1 + zeta) * flips.kappa * n * R
 theorem.lemma("the drift allowed by the width fits into the radius", of=DRIFT, bound=R, uses="max_r ||w_r(k)", **FITS)
-NEAR = (1 + zeta) * flips.kappa * n * R
 theorem.lemma("the radius leaves the contraction intact", of=NEAR, bound=descent.epsilon * lambda_0, **FITS)
 theorem.lemma(
     "the three events fail with probability at most delta together",

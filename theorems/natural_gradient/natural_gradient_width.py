@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 from hypothesis import strategies as st
-from sympy import Rational, log, sqrt
+from sympy import Interval, Rational, log, oo, sqrt
 
 from ntkverify import Instance, Source, Theorem, always, with_probability
 from ntkverify.glossary import d, delta, eta, k, lambda_0, loss_0, m, residual_0
@@ -97,20 +97,19 @@ SURE, CHAIN = {"holds": with_probability(1 - delta), "on": OWN}, {"holds": alway
 
 # ---- the chain ----------------------------------------------------------------------------------------------------
 
-theorem.lemma("gamma leaves the eigenvalue", of=gamma, bound=(sqrt(3) - sqrt(2)) / 2, **CHAIN)
+theorem.lemma("gamma leaves the eigenvalue", of=gamma, holds=always, bound=(sqrt(3) - sqrt(2)) / 2, over={})
+POSITIVE = Interval.open(0, oo)
 
 
 @theorem.lemma(
-    "path is the sum of the steps as eta -> 0, up to 1e-6",
+    "the steps add up to path at the most, whatever eta",
+    holds=always,
     bound=path,
-    attained=True,
-    error=lambda run: 1e-6 * run.path,
-    **CHAIN,
+    over={eta: Interval.open(0, 1), residual_0: POSITIVE, lambda_0: POSITIVE},
 )
-def series(run):
-    """eta sum_k ||r(k)||/sqrt(lambda_min(H(k))) with ||r(k)|| = sqrt(1 - eta)^k ||r(0)||, by expm1 and log1p."""
-    step = 2.0**-22
-    return step / -math.expm1(math.log1p(-step) / 2) * run.residual_0 / math.sqrt(run.lambda_0 / 2)
+def series():
+    """eta sum_k ||r(k)||/sqrt(lambda_min(H(k))) with ||r(k)|| = sqrt(1 - eta)^k ||r(0)||."""
+    return eta / (1 - sqrt(1 - eta)) * residual_0 / sqrt(lambda_0 / 2)
 
 
 @theorem.lemma("at the width the change of J fits into what is allowed", bound=ALLOWED, attained=True, **CHAIN)

@@ -29,6 +29,7 @@ ntkverify check gradient_descent_regression --data points.csv --unit --width 409
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Share the claims.")
 @click.option("--verdicts", metavar="FILE", help="Also write every verdict to FILE, one JSON object a line.")
 @click.option("--observe", metavar="FILE", help="Write every claim put to one run to FILE, one JSON object a line.")
+@click.option("--proofs", metavar="FOLDER", help="Also write the proofs of what is proved to FOLDER, to be checked.")
 @click.option("--allow-inconclusive", is_flag=True, help="A claim that could not be decided is no failure.")
 @data_options()
 @click.option("--draws", type=click.IntRange(min=1), help="With --data: so many draws of the weights and no more.")
@@ -44,6 +45,7 @@ def command(
     processes: int,
     verdicts: str | None,
     observe: str | None,
+    proofs: str | None,
     allow_inconclusive: bool,
     given: Given | None,
     draws: int | None,
@@ -67,8 +69,8 @@ def command(
     if given is not None:
         from ntkverify.commands.checking.given import check_given
 
-        if kind or processes > 1 or observe:
-            raise NtkVerifyError("--kind, --processes and --observe are not for --data; leave them out.")
+        if kind or processes > 1 or observe or proofs:
+            raise NtkVerifyError("--kind, --processes, --observe and --proofs are not for --data; leave them out.")
         at = given.at(only(theorems), relax=relax, backend=backend)
         settings = {"claims": list(claims) or None, "draws": draws, "profile": profile, "entropy": entropy}
         return check_given(
@@ -81,6 +83,7 @@ def command(
     plugin += ["--ntk-backend", backend] if backend else []
     plugin += ["--verdicts", _writable(verdicts)] if verdicts else []
     plugin += ["--observe", _writable(observe, "--observe")] if observe else []
+    plugin += ["--proofs", proofs] if proofs else []
     plugin += ["-m", kind] if kind else []
     plugin += ["--ntk-allow-inconclusive"] if allow_inconclusive else []
     plugin += [word for claim in claims for word in ("--ntk-claim", claim)]
@@ -140,22 +143,22 @@ def _nothing(theorems: list[Path], claims: tuple[str, ...], kind: str | None) ->
 def _expected(theorems: list[Path], profile: str, claims: tuple[str, ...], kind: str | None) -> dict[str, float] | None:
     """Seconds that each claim took the last time; None unless all modules are known."""
     from ntkverify.commands.checking.kept import seconds_of
-    from ntkverify.theorem.files import id_of
+    from ntkverify.theorem.files import ids_of
 
     found: dict[str, float] = {}
-    for path in theorems:
+    for path, name in ids_of(theorems).items():
         seconds = seconds_of(path, profile=profile, claims=claims, kind=kind)
         if not seconds and not claims:
             return None
-        found.update({f"{id_of(path)}: {claim}": value for claim, value in seconds.items()})
+        found.update({f"{name}: {claim}": value for claim, value in seconds.items()})
     return found
 
 
 def _keep(theorems: list[Path], records: list[dict[str, Any]], settings: dict[str, Any]) -> None:
     from ntkverify.commands.checking.kept import keep
-    from ntkverify.theorem.files import id_of
+    from ntkverify.theorem.files import ids_of
 
-    for path in theorems:
-        mine = [r for r in records if r["theorem"] == id_of(path) and r["verdict"] != "not judged"]
+    for path, name in ids_of(theorems).items():
+        mine = [r for r in records if r["theorem"] == name and r["verdict"] != "not judged"]
         if mine:
             keep(path, mine, settings=settings)

@@ -18,7 +18,7 @@ from ntkverify.report import console
 from ntkverify.search.campaign import workers
 from ntkverify.search.campaign.cells import Cell
 from ntkverify.search.campaign.store import Store
-from ntkverify.theorem.loading import load_theorem
+from ntkverify.theorem.loading import load_theorems
 from ntkverify.theorem.names import chosen, nearest
 from ntkverify.theorem.theorem import Theorem
 
@@ -27,7 +27,7 @@ Cells = list[tuple[str, Cell]]
 
 def loaded(paths: Sequence[Path]) -> dict[str, Theorem]:
     """Theorems by the path of their modules."""
-    return {str(path): load_theorem(path) for path in paths}
+    return load_theorems(paths)
 
 
 def named(theorems: Mapping[str, Theorem], names: Sequence[str], *, what: str, kind: str) -> dict[str, list[str]]:
@@ -63,10 +63,10 @@ def _meant(name: str, known: Mapping[str, object]) -> list[str]:
     return [name] if name in known else [other for other in known if name.lower() in other.lower()]
 
 
-def with_minutes(cells: Cells, minutes: float | None, processes: int = 1) -> Cells:
+def with_minutes(cells: Cells, minutes: float | None, processes: int = 1, *, endless: bool = False) -> Cells:
     """Give each claim (with what is dropped for it) an even share of the minutes of all processes.
 
-    A claim's families share it as they do its evaluations.
+    A claim's families share it as they do its evaluations. An `endless` search counts no evaluations.
     """
     if minutes is None:
         return cells
@@ -75,7 +75,7 @@ def with_minutes(cells: Cells, minutes: float | None, processes: int = 1) -> Cel
         claims[path, cell.claim, cell.relax] += cell.evaluations
     whole = 60 * minutes * processes / max(len(claims), 1)
     return [
-        (path, replace(cell, seconds=whole * cell.evaluations / claims[path, cell.claim, cell.relax]))
+        (path, replace(cell, seconds=whole * cell.evaluations / claims[path, cell.claim, cell.relax], endless=endless))
         for path, cell in cells
     ]
 

@@ -90,6 +90,7 @@ def command(
     import sys
 
     from ntkverify.report import console
+    from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
 
     if png:
@@ -98,8 +99,8 @@ def command(
     options = Options(**settings)
     records, failures = [], []
     at = None if given is None else given.at(only(theorems), family=family, **_steps(options))
-    for path in theorems:
-        theorem = load_theorem(path) if at is None else at.whole.restricted(at.assumed.families)
+    for path, name in ids_of(theorems).items():
+        theorem = load_theorem(path, called=name) if at is None else at.whole.restricted(at.assumed.families)
         try:
             cases = _cases(theorem, claims, every, family if at is None else at.base.name, options)
             for case in cases:

@@ -38,11 +38,12 @@ ntkverify search gradient_descent_regression --data points.csv --unit --width 40
     "mutation or random; repeatable.  [default: portfolio]",
 )  # fmt: skip
 @click.option(
-    "--evaluations", type=click.IntRange(min=1), default=2000, show_default=True, help="Budget of each claim."
+    "--evaluations", type=click.IntRange(min=1), help="Budget of each claim.  [default: 2000, none with --minutes]"
 )
 @click.option(
-    "--minutes", type=float, callback=shared.positive, help="Budget of the whole search, shared evenly by its claims."
-)
+    "--minutes", type=float, callback=shared.positive,
+    help="Budget of the whole search, shared evenly by its claims; all of it is used.",
+)  # fmt: skip
 @click.option(
     "--max-width", type=click.IntRange(min=1), default=2**20, show_default=True, help="Wider instances are not run."
 )
@@ -61,7 +62,7 @@ def command(
     relax: tuple[str, ...],
     plant: tuple[str, ...],
     engines: tuple[str, ...],
-    evaluations: int,
+    evaluations: int | None,
     minutes: float | None,
     max_width: int,
     entropy: int,
@@ -80,7 +81,7 @@ def command(
     from ntkverify.commands.hunting import campaign
     from ntkverify.judging.falsehoods import planted
     from ntkverify.report.campaign import summarise
-    from ntkverify.search.campaign.cells import cells_of
+    from ntkverify.search.campaign.cells import EVALUATIONS, cells_of
     from ntkverify.search.campaign.store import Store
     from ntkverify.search.climb.engines import DEFAULT_ENGINES
 
@@ -102,14 +103,14 @@ def command(
                 relax=dropped[path],
                 plants=plant,
                 engines=engines or DEFAULT_ENGINES,
-                evaluations=evaluations,
+                evaluations=evaluations or EVALUATIONS,
                 entropy=entropy,
                 max_width=max_width,
             )
         if given is not None:  # a record of other data is another record
             found = [replace(cell, sha256=f"{cell.sha256}+{_digest(theorem)}") for cell in found]
         cells += [(path, cell) for cell in found]
-    cells = campaign.with_minutes(cells, minutes, processes)
+    cells = campaign.with_minutes(cells, minutes, processes, endless=evaluations is None)
     if not cells:
         raise NtkVerifyError("there is nothing to search: no claim is checked on what was asked for.")
     campaign.require_balls(loaded, cells)

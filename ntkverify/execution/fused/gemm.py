@@ -81,19 +81,21 @@ class GemmExecutor(Executor):
         self._features = max(len(b.block.features) for b in samples.blocks)
         self._module: ModuleType = load_generated(gemm_source(found))
         self._sizes = np.array([b.size for b in samples.blocks], dtype=np.int64)
-        self._grouped, self._others = (np.array(c, dtype=np.int64) for c in (found.grouped, found.others))
+        places = (found.grouped, found.others, found.own, found.squared)
+        self._places = tuple(np.array(c, dtype=np.int64) for c in places)
         self._gather(samples)
 
     def operations_per_step(self, m: int) -> int:
         """Arithmetic operations of one step of gradient descent at width m: three products and what lies between."""
-        products = 6 * len(self.reduction.grouped)
-        codes = zip(self.samples.blocks, self.reduction.neuron.blocks, strict=True)
+        found = self.reduction
+        products = 6 * len(found.grouped)
+        codes = zip(self.samples.blocks, found.neuron.blocks, strict=True)
         each = sum(
             b.size
             * (
                 products
-                + backward(self.reduction.neuron, block).operations
-                + live(forward_statements(self.reduction.neuron, block), frozenset({FORM})).operations
+                + backward(found, block).operations
+                + live(forward_statements(found.neuron, block, found.given), frozenset({FORM})).operations
             )
             for b, block in codes
         )
@@ -165,8 +167,8 @@ class GemmExecutor(Executor):
         def work(i: int) -> None:
             rows = slice(starts[i], min(starts[i] + chunk, m))
             self._module.advance(
-                weights[rows], frozen[rows], self._vectors, self._points, self._grouped, self._others,
-                slopes, self._sizes, eta, kept[rows], sums[i],
+                weights[rows], frozen[rows], self._vectors, self._points, *self._places, slopes,
+                self._sizes, eta, kept[rows], sums[i],
             )  # fmt: skip
 
         with one_blas_thread():
@@ -193,13 +195,35 @@ class GemmExecutor(Executor):
 
         def panel(start: int, stop: int) -> tuple[Array, Array]:
             w, f = weights[start:stop], np.ascontiguousarray(frozen[start:stop].T)
-            rest = np.ascontiguousarray(w[:, list(self.reduction.others)].T)
+            rest = self._rest(w)
             z = self._vectors @ w[:, self._columns()].T
             each = np.empty((self.samples.total, *rest.shape))
             self._module.panels(z, rest, f, self._points, cotangents, self._sizes, each)
             return z, each.transpose(1, 0, 2)
 
         return panel, len(weights)
+
+    def _rest(self, weights: Array) -> Array:
+        """What features hold besides the form, (p', L): other weights, own appearances, the sum of squares."""
+        found, shared = self.reduction, weights[:, self._columns()]
+        rows = [weights[:, list(found.others)].T, shared[:, list(found.own)].T]
+        if found.squared:
+            rows.append(np.sum(shared[:, list(found.squared)] ** 2, axis=1)[None, :])
+        return np.ascontiguousarray(np.concatenate(rows))
+
+    def _whole(self, slopes: Array, each: Array, weights: Array) -> Array:
+        """The gradient (N, L, p) of some neurons from the shared slopes and those in what else features hold."""
+        found, count = self.reduction, len(self.reduction.others)
+        result = np.empty((self.samples.total, len(weights), len(self.neuron.weights)))
+        shared = slopes[:, :, None] * self._vectors[:, None, :]
+        for k, place in enumerate(found.own):
+            shared[:, :, place] += each[count + k]
+        if found.squared:
+            places = list(found.squared)
+            shared[:, :, places] += 2 * each[-1][:, :, None] * weights[:, self._columns()][:, places]
+        result[:, :, self._columns()] = shared
+        result[:, :, list(found.others)] = each[:count].transpose(1, 2, 0)
+        return result
 
     def jacobian(self, weights: Array, frozen: Array | None = None) -> Array:
         needed = 8 * self.samples.total * weights.size
@@ -208,15 +232,15 @@ class GemmExecutor(Executor):
         result = np.empty((self.samples.total, m, len(self.neuron.weights)))
         for start in range(0, m, self._chunk()):
             stop = min(start + self._chunk(), m)
-            slopes, each = panel(start, stop)
-            result[:, start:stop, self._columns()] = slopes[:, :, None] * self._vectors[:, None, :]
-            result[:, start:stop, list(self.reduction.others)] = each.transpose(1, 2, 0)
+            result[:, start:stop] = self._whole(*panel(start, stop), weights[start:stop])
         return result.reshape(self.samples.total, -1)
 
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:
         """``J J^T = (S S^T) * (V V^T)`` plus the products of the other weights' gradients."""
         panel, m = self._panels(weights, frozen)
         n, components = self.samples.total, 1 + len(self.reduction.others)
+        if self.reduction.own or self.reduction.squared:
+            return self._gram_of_gradients(panel, weights)
         products = np.zeros((n, n))
 
         def fill(out: Array, start: int, stop: int) -> None:
@@ -225,3 +249,13 @@ class GemmExecutor(Executor):
         shared, dense = sum_of_products(fill, components, n, m, strip=self._chunk(), threads=self.threads)
         add_product(products, self._vectors, self.threads)
         return symmetric(shared * products + dense)
+
+    def _gram_of_gradients(self, panel: Any, weights: Array) -> Array:
+        """``J J^T`` where gradients are no multiples of one vector per sample."""
+        n, (m, p) = self.samples.total, weights.shape
+
+        def fill(out: Array, start: int, stop: int) -> None:
+            out[:] = self._whole(*panel(start, stop), weights[start:stop]).transpose(2, 0, 1)
+
+        one, others = sum_of_products(fill, p, n, m, strip=self._chunk(), threads=self.threads)
+        return symmetric(one + others)

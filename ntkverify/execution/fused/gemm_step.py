@@ -52,19 +52,23 @@ class _Expressions:
 def _expressions(found: Reduction) -> tuple[_Expressions, ...]:
     """Per block; the other weights' derivatives feature by feature."""
     neuron = found.neuron
-    weight, *others = neuron.weights
+    _, *others = neuron.weights
+    given = frozenset(neuron.coordinates)
     # the form written out: any order of its sum, and what multiplies the weights, is counted
-    form = sympy.Add(*(sympy.Symbol(f"v_{i}", real=True) * v for i, v in enumerate(found.vectors)))
+    vs = [sympy.Symbol(f"v_{i}", real=True) for i in range(len(found.vectors))]
+    sums = {FORM: sympy.Add(*(s * v for s, v in zip(vs, found.vectors, strict=True)))}
+    if found.squared:
+        sums[others[-1]] = sympy.Add(*(vs[i] ** 2 for i in found.squared))
     result = []
     for b in neuron.blocks:
-        features = tuple(f.xreplace({weight: FORM, neuron.coordinates[-1]: sympy.S.One}) for f in b.features)
+        features = b.features
         result.append(
             _Expressions(
                 features,
                 tuple(sympy.diff(f, FORM) for f in features),
                 tuple(sympy.diff(f, w) for f in features for w in others),
-                tuple(majorant(f) for f in features),
-                max(roundings(f.xreplace({FORM: form})) for f in features),
+                tuple(majorant(f, given) for f in features),
+                max(roundings(f.xreplace(sums), given) for f in features),
             )
         )
     return tuple(result)
@@ -100,7 +104,7 @@ def measured_step(executor: GemmExecutor, step: Step) -> MeasuredStep:
     own = max(e.roundings for e in walk.expressions)
     return finished(
         executor,
-        forward,
+        step,
         *([summed[kind, : len(b.block.features), b.rows] for b in blocks] for kind in range(KINDS)),
         moves=moves_of(executor.neuron.groups, squares, m),
         gram=matrix,
@@ -119,13 +123,14 @@ class _Walk:
         self.columns = executor._columns()
         self.vectors = executor._vectors
         values = {s: executor._points[:, i] for i, s in enumerate(self.reduced.coordinates[:-1])}
-        sizes = evaluate_all([majorant(v) for v in found.vectors], values, executor.algebra)
+        sizes = evaluate_all([majorant(v, frozenset(self.reduced.coordinates)) for v in found.vectors], values, executor.algebra)
         self.sizes = np.stack([np.broadcast_to(c, len(executor._points)) for c in sizes], axis=1)
 
     def _evaluated(self, b: BlockSamples, wanted: Sequence[Any], form: Array, w: Array, frozen: Array) -> list[Array]:
         """Arrays (n_b, c) of expressions, neurons last in memory too, so that NumPy adds them pairwise."""
         values = {FORM: form[b.rows]}
-        values |= {s: w[:, i][None, :] for s, i in zip(self.reduced.weights[1:], self.others, strict=True)}
+        rest = self.executor._rest(w)
+        values |= {s: row[None, :] for s, row in zip(self.reduced.weights[1:], rest, strict=True)}
         values |= {s: frozen[:, i][None, :] for i, s in enumerate(self.reduced.frozen)}
         values |= {s: b.points[:, i][:, None] for i, s in enumerate(self.reduced.coordinates[:-1])}
         found = evaluate_all(list(wanted), values, self.executor.algebra)
@@ -139,21 +144,22 @@ class _Walk:
             self._evaluated(b, (*e.features, *e.slopes, *e.others), z, w, frozen)
             for b, e in zip(blocks, self.expressions, strict=True)
         ]
-        steep = self._steepest(before, z)
+        steep = self._steepest(before, z, w)
         moved = -self.eta * steep if change is None else change
         new = w + moved
         along = self.vectors @ moved[:, self.columns].T
         z = self.vectors @ new[:, self.columns].T
         most = self.sizes @ np.abs(new[:, self.columns]).T
-        q = len(self.others)
+        directions = self._directions(w, moved)
+        q = len(directions)
         for b, e, old in zip(blocks, self.expressions, before, strict=True):
             count = len(e.features)
             after = self._evaluated(b, e.features, z, new, frozen)
             bounds = self._evaluated(b, e.majorants, most, new, frozen)
             for k in range(count):
                 line = old[count + k] * along[b.rows]
-                for i, derivative in zip(self.others, old[2 * count + k * q :][:q], strict=True):
-                    line += derivative * moved[:, i]
+                for direction, derivative in zip(directions, old[2 * count + k * q :][:q], strict=True):
+                    line += derivative * direction
                 missed = (after[k] - old[k]) - line
                 for kind, array in enumerate((after[k], bounds[k], line, missed)):
                     rows[kind, k, b.rows] = array.sum(axis=1)
@@ -164,16 +170,33 @@ class _Walk:
             squares[index] = drift.max(), drift.sum(), norm.max(), gradient.max(), length.sum()
         return new
 
-    def _steepest(self, before: list[list[Array]], z: Array) -> Array:
+    def _directions(self, w: Array, moved: Array) -> list[Array]:
+        """How far what features hold besides the form moves with the weights, to first order."""
+        found, own, shared = self.executor.reduction, w[:, self.columns], moved[:, self.columns]
+        result = [moved[:, i] for i in self.others] + [shared[:, k] for k in found.own]
+        if found.squared:
+            places = list(found.squared)
+            result.append(2 * np.einsum("lk,lk->l", own[:, places], shared[:, places]))
+        return result
+
+    def _steepest(self, before: list[list[Array]], z: Array, w: Array) -> Array:
         """J^T r of these neurons, (c, p)."""
-        shared = np.empty_like(z)
+        shared, found = np.empty_like(z), self.executor.reduction
         result = np.zeros((z.shape[1], len(self.executor.neuron.weights)))
-        q = len(self.others)
+        q = len(self.reduced.weights) - 1
+        outside = np.zeros((q, len(result)))
         for b, e, old in zip(self.executor.samples.blocks, self.expressions, before, strict=True):
             count, cotangents = len(e.features), self.cotangents[:, b.rows]
             shared[b.rows] = sum(c[:, None] * s for c, s in zip(cotangents, old[count : 2 * count], strict=False))
             for k in range(count):
-                for i, derivative in zip(self.others, old[2 * count + k * q :][:q], strict=True):
-                    result[:, i] += cotangents[k] @ derivative
-        result[:, self.columns] = shared.T @ self.vectors
+                for i, derivative in enumerate(old[2 * count + k * q :][:q]):
+                    outside[i] += cotangents[k] @ derivative
+        grouped, count = shared.T @ self.vectors, len(self.others)
+        for k, place in enumerate(found.own):
+            grouped[:, place] += outside[count + k]
+        if found.squared:
+            places = list(found.squared)
+            grouped[:, places] += 2 * outside[-1][:, None] * w[:, self.columns][:, places]
+        result[:, self.columns] = grouped
+        result[:, self.others] = outside[:count].T
         return result

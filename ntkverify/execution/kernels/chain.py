@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import sympy
 
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus
+from ntkverify.symbolic.expression.linear import linear_parts
+from ntkverify.symbolic.network.forms import InForms, in_forms
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
 Assignment = tuple[sympy.Symbol, sympy.Expr]
@@ -76,44 +78,28 @@ def canonical(neuron: Neuron) -> Neuron:
     return Neuron(tuple(w.values()), tuple(f.values()), tuple(x.values()), tuple(blocks))
 
 
-def forms(block: Block, neuron: Neuron) -> dict[sympy.Expr, sympy.Symbol]:
-    """The affine forms of the weights inside a block's functions and powers, each with a symbol z_l."""
-    weights, coordinates = {*neuron.weights, *neuron.frozen}, set(neuron.coordinates)
-    found: dict[sympy.Expr, sympy.Symbol] = {}
+Given = tuple[tuple[sympy.Expr, sympy.Symbol], ...]
+"""Forms that features hold as symbols already, with their symbols."""
 
-    def mixed(e: sympy.Basic) -> bool:
-        return bool(e.free_symbols & weights) and bool(e.free_symbols & coordinates)
 
-    def affine(e: sympy.Expr) -> bool:
-        ws = [w for w in (*neuron.weights, *neuron.frozen) if w in e.free_symbols]
-        return not e.atoms(sympy.Function) and all(sympy.diff(e, v, w) == 0 for v in ws for w in ws)
-
-    def walk(e: sympy.Basic, inside: bool) -> None:
-        if not mixed(e):
-            return
-        if inside and e.args and affine(e):
-            found.setdefault(e, sympy.Symbol(f"z_{len(found)}", real=True))
-            return
-        holds = isinstance(e, sympy.Function | sympy.Pow)
-        for a in e.args:
-            walk(a, inside or holds)
-
-    for f in block.features:
-        walk(f, False)
-    return found
+def _in_forms(block: Block, neuron: Neuron, given: Given) -> InForms:
+    """A block's features with symbols for the linear forms of the weights, those that are given before all others."""
+    weights = (*neuron.weights, *neuron.frozen)
+    found = in_forms(block.features, weights, neuron.coordinates, first=len(given))
+    parts = {s: (linear_parts(form, set(weights)) or ({}, form))[0] for form, s in given}
+    return InForms(found.expressions, {**dict(given), **found.forms}, {**parts, **found.coefficients})
 
 
 @functools.lru_cache(maxsize=256)
-def forward_statements(neuron: Neuron, block: Block) -> Statements:
+def forward_statements(neuron: Neuron, block: Block, given: Given = ()) -> Statements:
     """Code for the features of one neuron at one sample."""
-    z = forms(block, neuron)
-    features = [_arrange(f.xreplace(z)) for f in block.features]
-    return _sort(neuron, z, features, ())
+    found = _in_forms(block, neuron, given)
+    return _sort(neuron, found.forms, [_arrange(f) for f in found.expressions], ())
 
 
 @functools.lru_cache(maxsize=256)
 def gradient_statements(
-    neuron: Neuron, block: Block, cotangents: tuple[sympy.Symbol, ...], *, spread: bool = False
+    neuron: Neuron, block: Block, cotangents: tuple[sympy.Symbol, ...], given: Given = (), *, spread: bool = False
 ) -> Statements:
     """Code for the gradient of ``sum_k c_k feature_k`` in the trainable weights, c_k given per sample.
 
@@ -121,8 +107,8 @@ def gradient_statements(
     its terms (such as the cotangent, where there is one feature), go to what they are multiplied by, and are not
     paid m * n times.
     """
-    z = forms(block, neuron)
-    features = [f.xreplace(z) for f in block.features]
+    found = _in_forms(block, neuron, given)
+    z, features = found.forms, found.expressions
     # dT/dz_l is arranged per feature, so that c_k stays one factor of it
     by_form = [
         sympy.Add(*(c * _arrange(sympy.diff(f, s)) for c, f in zip(cotangents, features, strict=True)))
@@ -135,10 +121,18 @@ def gradient_statements(
     shared = [sympy.Symbol(f"s_{i}") for i in range(len(by_form))]
     outputs = []
     for w in neuron.weights:
-        through = [s * a * sympy.diff(form, w) for s, a, form in zip(shared, factors, z, strict=True)]
-        direct = [c * _arrange(sympy.diff(f, w)) for c, f in zip(cotangents, features, strict=True)]
+        through = [
+            s * a * found.coefficients[form].get(w, sympy.S.Zero)
+            for s, a, form in zip(shared, factors, z.values(), strict=True)
+        ]
+        direct = [c * _partial(f, w) for c, f in zip(cotangents, features, strict=True)]
         outputs.append(sympy.Add(*through, *direct))
     return _sort(neuron, z, outputs, cotangents, tuple(zip(shared, by_form, strict=True)), apart=spread)
+
+
+def _partial(f: sympy.Expr, w: sympy.Symbol) -> sympy.Expr:
+    """What a feature owes to a weight outside the forms."""
+    return _arrange(sympy.diff(f, w)) if w in f.free_symbols else sympy.S.Zero
 
 
 def _apart(e: sympy.Expr, both: Iterable[sympy.Symbol]) -> tuple[sympy.Expr, sympy.Expr]:
@@ -154,16 +148,18 @@ def _apart(e: sympy.Expr, both: Iterable[sympy.Symbol]) -> tuple[sympy.Expr, sym
 @functools.lru_cache(maxsize=256)
 def values_and_gradients_statements(neuron: Neuron, block: Block) -> Statements:
     """Code for a block's features with their gradients: all values first, then the gradients feature by feature."""
-    z = forms(block, neuron)
-    features = [f.xreplace(z) for f in block.features]
+    found = _in_forms(block, neuron, ())
+    z, features = found.forms, found.expressions
     slopes = [_arrange(sympy.diff(f, s)) for f in features for s in z.values()]
     shared = [sympy.Symbol(f"s_{i}") for i in range(len(slopes))]
     outputs = [_arrange(f) for f in features]
     for k, f in enumerate(features):
         own = shared[k * len(z) : (k + 1) * len(z)]
         for w in neuron.weights:
-            through = [s * sympy.diff(form, w) for s, form in zip(own, z, strict=True)]
-            outputs.append(sympy.Add(*through, _arrange(sympy.diff(f, w))))
+            through = [
+                s * found.coefficients[form].get(w, sympy.S.Zero) for s, form in zip(own, z.values(), strict=True)
+            ]
+            outputs.append(sympy.Add(*through, _partial(f, w)))
     return _sort(neuron, z, outputs, (), tuple(zip(shared, slopes, strict=True)))
 
 

@@ -7,11 +7,23 @@ from functools import cache
 
 import sympy
 
-from ntkverify.execution.kernels.chain import Statements, canonical, forward_statements, gradient_statements, live
+from ntkverify.execution.kernels.chain import (
+    Given,
+    Statements,
+    canonical,
+    forward_statements,
+    gradient_statements,
+    live,
+)
 from ntkverify.execution.kernels.printer import ScalarPrinter
 from ntkverify.execution.kernels.sweep_source import HEADER
+from ntkverify.symbolic.expression.linear import linear_parts
+from ntkverify.symbolic.expression.squares import SQUARES, in_squares
+from ntkverify.symbolic.network.forms import in_forms
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
+# weights that may stand outside the form as well
+MOST_OWN = 4
 FORM, SHARED = sympy.Symbol("z_0", real=True), sympy.Symbol("s_0")
 
 
@@ -22,80 +34,114 @@ class Reduction:
     Parameters
     ----------
     neuron : Neuron
-        In canonical names, with one weight in place of all those of the form, and the others after it.
+        In canonical names, with one weight in place of all those of the form, and after it what else its features
+        hold: the other weights, weights of the form that stand outside it as well, and the sum of squares if there
+        is one. Its features hold the symbol `FORM` for the form.
     grouped : tuple of int
         Weights in the form.
     others : tuple of int
         The other trainable weights.
     vectors : tuple of sympy.Expr
         What multiplies each grouped weight in the form, in the coordinates.
+    own : tuple of int, optional
+        Places among the grouped weights of those that stand outside the form as well, such as that of time in u_t.
+    squared : tuple of int, optional
+        Places among the grouped weights of those whose squares are summed, as in a Laplacian.
     """
 
     neuron: Neuron
     grouped: tuple[int, ...]
     others: tuple[int, ...]
     vectors: tuple[sympy.Expr, ...]
+    own: tuple[int, ...] = ()
+    squared: tuple[int, ...] = ()
+
+    @property
+    def given(self) -> Given:
+        """The form of the reduced neuron and its symbol."""
+        return ((self.neuron.weights[0] * self.neuron.coordinates[-1], FORM),)
 
 
 @cache
 def reduction(neuron: Neuron) -> Reduction | None:
     """The neuron with its one form as a single weight, or None if it has none."""
     neuron = canonical(neuron)
-    points = set(neuron.coordinates)
-    found = {
-        e for b in neuron.blocks for f in b.features for e in f.atoms(sympy.Add) if _vectors(e, neuron) is not None
-    }
+    features = [f for b in neuron.blocks for f in b.features]
     # where there are several, the longest; further forms stay in the generated text
-    form = max(found, key=lambda e: (len(e.args), sympy.default_sort_key(e)), default=None)
+    found = in_forms(features, (*neuron.weights, *neuron.frozen), neuron.coordinates)
+    products = {s: v for form, s in found.forms.items() if (v := _vectors(form, neuron)) is not None}
+    form = max(products, key=lambda s: len(products[s]), default=None)
     if form is None:
         return None
-    vectors = _vectors(form, neuron)
-    assert vectors is not None
-    weight, coordinate = sympy.symbols("z_weight z_coordinate", real=True)
-    blocks = tuple(
-        Block(b.name, tuple(f.xreplace({form: weight * coordinate}) for f in b.features), b.sums, b.residual)
-        for b in neuron.blocks
-    )
-    if any(f.free_symbols & set(vectors) for b in blocks for f in b.features):
+    vectors, back = products[form], {s: e for e, s in found.forms.items() if s != form}
+    written = [e.xreplace(back).xreplace({form: FORM}) for e in found.expressions]
+    members: tuple[sympy.Symbol, ...] = ()
+    sums = in_squares(written, [w for w in neuron.weights if w in vectors])
+    if sums is not None:
+        written, members = list(sums.expressions), sums.members
+    outside = set().union(*(e.free_symbols for e in written))
+    own = [w for w in neuron.weights if w in vectors and w in outside]
+    if len(own) > MOST_OWN or set(own) & set(members):
         return None
-    others = tuple(i for i, w in enumerate(neuron.weights) if w not in vectors)
-    reduced = Neuron(
-        (weight, *(neuron.weights[i] for i in others)), neuron.frozen, (*neuron.coordinates, coordinate), blocks
+    weight, coordinate = sympy.symbols("z_weight z_coordinate", real=True)
+    features_of, others = iter(written), tuple(i for i, w in enumerate(neuron.weights) if w not in vectors)
+    blocks = tuple(
+        Block(b.name, tuple(next(features_of) for _ in b.features), b.sums, b.residual) for b in neuron.blocks
     )
-    for b in reduced.blocks:
-        code = forward_statements(reduced, b)
-        # the form must be inside a function: otherwise there is no slope to share
-        if [s for s, e in code.mixed if e == weight * coordinate] != [FORM]:
-            return None
-        if any(weight in e.free_symbols or coordinate in e.free_symbols for e in live(code, frozenset({FORM})).outputs):
-            return None
-    assert all(v.free_symbols <= points for v in vectors.values())
     grouped = tuple(i for i, w in enumerate(neuron.weights) if w in vectors)
-    return Reduction(reduced, grouped, others, tuple(vectors[neuron.weights[i]] for i in grouped))
+    names = {SQUARES: sympy.Symbol("w_squares", real=True)} if members else {}
+    blocks = tuple(Block(b.name, tuple(f.xreplace(names) for f in b.features), b.sums, b.residual) for b in blocks)
+    reduced = Neuron(
+        (weight, *(neuron.weights[i] for i in others), *own, *names.values()),
+        neuron.frozen,
+        (*neuron.coordinates, coordinate),
+        blocks,
+    )
+    places = {neuron.weights[i]: k for k, i in enumerate(grouped)}
+    return Reduction(
+        reduced,
+        grouped,
+        others,
+        tuple(vectors[neuron.weights[i]] for i in grouped),
+        tuple(places[w] for w in own),
+        tuple(places[w] for w in members),
+    )
 
 
-def _vectors(e: sympy.Add, neuron: Neuron) -> dict[sympy.Symbol, sympy.Expr] | None:
-    """What multiplies each trainable weight in a sum of single weights times functions of the sample."""
-    weights, points = set(neuron.weights), set(neuron.coordinates)
-    result: dict[sympy.Symbol, sympy.Expr] = {}
-    for term in e.args:
-        factors = term.args if isinstance(term, sympy.Mul) else (term,)
-        own = [f for f in factors if f in weights]
-        rest = sympy.Mul(*(f for f in factors if f not in weights))
-        if len(own) != 1 or own[0] in result or not rest.free_symbols <= points:
-            return None
-        result[own[0]] = rest
-    return result
+def _vectors(form: sympy.Expr, neuron: Neuron) -> dict[sympy.Symbol, sympy.Expr] | None:
+    """What multiplies each weight in a form of two or more trainable weights, each times a function of the sample."""
+    written = linear_parts(form, {*neuron.weights, *neuron.frozen})
+    if written is None or written[1] != 0 or len(written[0]) < 2 or not set(written[0]) <= set(neuron.weights):
+        return None
+    return written[0] if all(v.free_symbols <= set(neuron.coordinates) for v in written[0].values()) else None
 
 
 # One chunk: products by BLAS, called from compiled code so that no thread waits for the interpreter in between.
 # Without cotangents only the sums are asked for; with room for a gradient, it and no sums.
 ADVANCE = """
 
+@njit(void(MATRIX, INTEGERS, INTEGERS, int64, MATRIX), **OPTIONS)
+def outside(w, own, squared, first, rest):
+    for k in range(own.shape[0]):
+        for l in range(w.shape[0]):
+            rest[first + k, l] = w[l, own[k]]
+    if squared.shape[0] > 0:
+        for l in range(w.shape[0]):
+            total = 0.0
+            for k in range(squared.shape[0]):
+                total += w[l, squared[k]] ** 2
+            rest[first + own.shape[0], l] = total
+
+
 @njit(
-    void(MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, INTEGERS, MATRIX, INTEGERS, float64, MATRIX, MATRIX), **OPTIONS
+    void(
+        MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, INTEGERS, INTEGERS, INTEGERS, MATRIX, INTEGERS, float64, MATRIX, MATRIX
+    ),
+    **OPTIONS
 )
-def advance(weights, frozen, vectors, points, grouped, others, cotangents, sizes, eta, gradient, sums):
+def advance(
+    weights, frozen, vectors, points, grouped, others, own, squared, cotangents, sizes, eta, gradient, sums
+):
     m = weights.shape[0]
     w = weights
     if others.shape[0] > 0:
@@ -107,16 +153,25 @@ def advance(weights, frozen, vectors, points, grouped, others, cotangents, sizes
     for k in range(frozen.shape[1]):
         for l in range(m):
             f[k, l] = frozen[l, k]
-    rest = np.empty((others.shape[0], m))
+    count = others.shape[0] + own.shape[0]
+    rest = np.empty((count + min(squared.shape[0], 1), m))
     for k in range(others.shape[0]):
         for l in range(m):
             rest[k, l] = weights[l, others[k]]
+    outside(w, own, squared, others.shape[0], rest)
     z = np.empty((vectors.shape[0], m))
     np.dot(vectors, w.T, z)
     if cotangents.shape[0] > 0:
-        g = np.zeros((others.shape[0], m))
+        g = np.zeros(rest.shape)
         slopes(z, rest, f, points, cotangents, sizes, g)
         change = np.dot(z.T, vectors)
+        for k in range(own.shape[0]):
+            for l in range(m):
+                change[l, own[k]] += g[others.shape[0] + k, l]
+        if squared.shape[0] > 0:
+            for l in range(m):
+                for k in range(squared.shape[0]):
+                    change[l, squared[k]] += 2.0 * g[count, l] * w[l, squared[k]]
         if gradient.shape[0] > 0:
             for l in range(m):
                 for k in range(grouped.shape[0]):
@@ -135,6 +190,7 @@ def advance(weights, frozen, vectors, points, grouped, others, cotangents, sizes
             for l in range(m):
                 for k in range(grouped.shape[0]):
                     weights[l, grouped[k]] = w[l, k]
+        outside(w, own, squared, others.shape[0], rest)
         np.dot(vectors, w.T, z)
     values(z, rest, f, points, sizes, sums)
 """
@@ -153,7 +209,7 @@ def gemm_source(found: Reduction) -> str:
             "    row = 0",
         ]
         for index, b in enumerate(neuron.blocks):
-            code = backward(neuron, b)
+            code = backward(found, b)
             target = "g[{}, l] +=" if name == "slopes" else "g[i, {}, l] ="
             finish = [f"{target.format(o)} {ScalarPrinter()(e)}" for o, e in enumerate(code.outputs[1:])]
             names = [f"c{k} = cotangents[{k}, i]" for k in range(len(b.features))]
@@ -166,7 +222,7 @@ def gemm_source(found: Reduction) -> str:
         "    row = 0",
     ]
     for index, b in enumerate(neuron.blocks):
-        code = live(forward_statements(neuron, b), frozenset({FORM}))
+        code = live(forward_statements(neuron, b, found.given), frozenset({FORM}))
         finish = [f"y{k} += {ScalarPrinter()(e)}" for k, e in enumerate(code.outputs)]
         before = [f"y{k} = 0.0" for k in range(len(b.features))]
         after = [f"sums[{k}, i] += y{k}" for k in range(len(b.features))]
@@ -174,10 +230,10 @@ def gemm_source(found: Reduction) -> str:
     return "\n".join(lines) + "\n" + ADVANCE
 
 
-def backward(neuron: Neuron, block: Block) -> Statements:
+def backward(found: Reduction, block: Block) -> Statements:
     """Code for the shared slope, itself and not times the form's coordinate, and for the other gradients."""
     cotangents = tuple(sympy.Symbol(f"c{k}", real=True) for k in range(len(block.features)))
-    code = gradient_statements(neuron, block, cotangents)
+    code = gradient_statements(found.neuron, block, cotangents, found.given)
     return live(Statements(code.neuron, code.sample, code.mixed, (SHARED, *code.outputs[1:])), frozenset({FORM}))
 
 

@@ -15,7 +15,7 @@ from ntkverify.search.campaign.campaign import Progress, search_cell
 from ntkverify.search.campaign.cells import Cell
 from ntkverify.search.campaign.store import Store, cell_id
 from ntkverify.search.score import Score
-from ntkverify.theorem.loading import load_theorem
+from ntkverify.theorem.loading import load_theorems
 from ntkverify.theorem.theorem import Theorem
 
 Answered = Callable[[Cell], bool]
@@ -138,7 +138,7 @@ def _work(
 ) -> None:
     """One of several processes; starts at another place than its siblings, so that they rarely meet."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    theorems = {path: load_theorem(path) for path in paths}
+    theorems = load_theorems(paths)
     start = rank * len(cells) // processes
     with Store(Path(store)) as record:
         order = cells[start:] + cells[:start]

@@ -16,10 +16,12 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation.closed_forms import LEFT, RIGHT, Geometry, SymbolicFunctions, smooth_moment
 from ntkverify.symbolic.expectation.halfspace import plane_moment, theta_symbol
 from ntkverify.symbolic.expectation.terms import Splitter
-from ntkverify.symbolic.expectation.wick import PlanePolynomials
+from ntkverify.symbolic.expectation.wick import PlanePolynomials, Squares
 from ntkverify.symbolic.expression.functions import PositivePower, Z
 
 Gram = tuple[sympy.Expr, sympy.Expr, sympy.Expr]
+# variables up to which a product of two inner products is multiplied out
+_SHORT = 12
 
 
 def half_space_power(atom: sympy.Expr) -> int | None:
@@ -41,14 +43,28 @@ class Directions:
         (l.Sigma l, l.Sigma l', l'.Sigma l').
     left, right : sequences of sympy.Expr
         Sigma l and Sigma l'.
-    covariance : sympy.Matrix
-        Sigma.
+    covariance : sympy.Matrix, optional
+        Sigma; the identity by default.
+    squares : int, optional
+        The index of the sum of squares of all variables in products, if Sigma is the identity.
     """
 
     gram: Gram
     left: tuple[sympy.Expr, ...]
     right: tuple[sympy.Expr, ...]
-    covariance: sympy.Matrix
+    covariance: sympy.Matrix | None = None
+    squares: int | None = None
+
+    def entry(self, i: int, k: int) -> sympy.Expr:
+        """An entry of Sigma."""
+        return sympy.Integer(int(i == k)) if self.covariance is None else self.covariance[i, k]
+
+    @property
+    def gap(self) -> sympy.Expr:
+        """The determinant of `gram`; multiplied out only where that is short."""
+        q11, q12, q22 = self.gram
+        determinant = q11 * q22 - q12**2
+        return sympy.expand(determinant) if len(self.left) <= _SHORT else determinant
 
     def geometry(self) -> Geometry:
         """The same for `smooth_moment`."""
@@ -57,14 +73,24 @@ class Directions:
 
         def covariance(a: int, b: int) -> sympy.Expr:
             if a >= 0:
-                return self.covariance[a, b]
+                return self.entry(a, b)
             return forms[a, b] if b < 0 else (self.left if a == LEFT else self.right)[b]
 
-        return Geometry(SymbolicFunctions(), covariance, sympy.expand(q11 * q22 - q12**2))
+        return Geometry(SymbolicFunctions(), covariance, self.gap)
 
     @classmethod
-    def of(cls, left: Sequence[sympy.Expr], right: Sequence[sympy.Expr], covariance: sympy.Matrix) -> Directions:
+    def of(
+        cls,
+        left: Sequence[sympy.Expr],
+        right: Sequence[sympy.Expr],
+        covariance: sympy.Matrix | None = None,
+        squares: int | None = None,
+    ) -> Directions:
         """From the coefficients of the two forms."""
+        if covariance is None:
+            products = (((left, left), (left, right), (right, right)),)
+            gram = (sympy.Add(*(a * b for a, b in zip(*pair, strict=True))) for pair in products[0])
+            return cls(tuple(map(sympy.expand, gram)), tuple(left), tuple(right), None, squares)
         u, v = sympy.Matrix(list(left)), sympy.Matrix(list(right))
         su, sv = covariance * u, covariance * v
         gram = (u.dot(su), u.dot(sv), v.dot(sv))
@@ -82,7 +108,24 @@ def moment_of_forms(monomial: Sequence[int], left: sympy.Expr, right: sympy.Expr
     i, j = half_space_power(left), half_space_power(right)
     if i is not None and j is not None and not (left == 1 and right == 1):
         return _half_space_moment(monomial, left, right, directions)
-    return smooth_moment(monomial, left, right, directions.geometry())
+    total, geometry = sympy.S.Zero, directions.geometry()
+    for product in _without_squares(tuple(monomial), directions):
+        total += smooth_moment(product, left, right, geometry)
+    return total
+
+
+def _without_squares(monomial: tuple[int, ...], directions: Directions) -> list[tuple[int, ...]]:
+    """A product with sums of squares as the sum of products of weights."""
+    if directions.squares not in monomial:
+        return [monomial]
+    rest = list(monomial)
+    rest.remove(directions.squares)
+    return [
+        (i, i, *product)
+        for i in range(len(directions.left))
+        if directions.left[i] != 0 or directions.right[i] != 0
+        for product in _without_squares(tuple(rest), directions)
+    ]
 
 
 def _half_space_moment(
@@ -96,10 +139,8 @@ def _half_space_moment(
         q11, q12, su = q22, q22, sv
     if right == 1:
         q22, q12, sv = q11, q11, su
-    gap = sympy.expand(q11 * q22 - q12**2)
-
-    def covariance(k: int, m: int) -> sympy.Expr:
-        return directions.covariance[k, m]
+    gap = Directions((q11, q12, q22), su, sv).gap
+    covariance = directions.entry
 
     def first(k: int) -> sympy.Expr:
         return su[k] / sympy.sqrt(q11)
@@ -113,7 +154,8 @@ def _half_space_moment(
         scale = ratio**j
         # all terms hold powers of the norm of one parity; taking it out leaves a rational function of the coordinates
         parity = (len(monomial) + i + j) % 2
-        polynomial = PlanePolynomials(first, lambda k: sympy.S.Zero, sympy.S.One, covariance)(monomial)
+        squares = _squares(directions, sympy.S.Zero)
+        polynomial = PlanePolynomials(first, lambda k: sympy.S.Zero, sympy.S.One, covariance, squares)(monomial)
         total = sum((c * _half_line_moment(a + i + j) for (a, _), c in polynomial.items()), sympy.S.Zero)
         rational = sympy.cancel(sympy.expand(total * scale * sympy.sqrt(q11) ** (i + j - parity)))
         return rational * sympy.sqrt(q11) ** parity
@@ -122,11 +164,19 @@ def _half_space_moment(
         return (q11 * sv[k] - q12 * su[k]) / sympy.sqrt(q11 * gap)
 
     angle = sympy.atan2(sympy.sqrt(gap), q12)
-    polynomial = PlanePolynomials(first, second, sympy.S.One, covariance)(monomial)
+    squares = _squares(directions, sympy.S.One)
+    polynomial = PlanePolynomials(first, second, sympy.S.One, covariance, squares)(monomial)
     total = sum((c * plane_moment(a, b, i, j) for (a, b), c in polynomial.items()), sympy.S.Zero)
     cosine, sine = q12 / sympy.sqrt(q11 * q22), sympy.sqrt(gap / (q11 * q22))
     total = total.subs({sympy.sin(theta_symbol): sine, sympy.cos(theta_symbol): cosine}).subs(theta_symbol, angle)
     return total * sympy.sqrt(q11) ** i * sympy.sqrt(q22) ** j
+
+
+def _squares(directions: Directions, second: sympy.Expr) -> Squares | None:
+    if directions.squares is None:
+        return None
+    size = sum(a != 0 or b != 0 for a, b in zip(directions.left, directions.right, strict=True))
+    return Squares(directions.squares, size, sympy.S.One, second)
 
 
 def _half_line_moment(n: int) -> sympy.Expr:

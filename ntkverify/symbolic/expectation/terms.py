@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expression.functions import PositivePower, Z
+from ntkverify.symbolic.expression.linear import linear_parts, ratio_of
 from ntkverify.symbolic.expression.pieces import pieces_of
+from ntkverify.symbolic.expression.squares import SQUARES
+
+# weights up to which a part that is not written linearly is differentiated to find out
+_FEW = 16
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,20 @@ class Splitter:
     ----------
     weights : sequence of sympy.Symbol
         The random variables.
+    forms : list of tuple of sympy.Expr, optional
+        Linear forms: one coefficient per weight.
+    sums_as_forms : bool, optional
+        Write sums outside functions, such as w.x in w.x (1 + tanh(w.x)), by forms as well, not by single weights.
+    in_half_lines : bool, optional
+        Write powers of a form as z^p = z_+^p + (-1)^p (-z)_+^p, which have moments in closed form together with other
+        positive parts.
     """
 
     weights: Sequence[sympy.Symbol]
     forms: list[tuple[sympy.Expr, ...]] = field(default_factory=list)
+    sums_as_forms: bool = False
+    in_half_lines: bool = False
+    _stand_ins: dict[sympy.Symbol, int] = field(default_factory=dict)
 
     def split(self, expression: sympy.Expr) -> tuple[Term, ...]:
         """All terms of an expression with one linear form each, like terms collected.
@@ -56,14 +71,35 @@ class Splitter:
             If a function's argument is not built from linear forms of the weights (plus numbers), or a term
             multiplies functions of two different ones.
         """
+        return self.split_forms(self.in_forms(expression))
+
+    def split_forms(self, expression: sympy.Expr) -> tuple[Term, ...]:
+        """The same for an expression of `in_forms`."""
         collected: dict[tuple[tuple[int, ...], sympy.Expr, int], list[sympy.Expr]] = {}
-        for coefficient, monomial, atoms in self._products(expression):
+        for coefficient, monomial, atoms in self._terms(expression):
             if len(atoms) > 1:
                 raise NtkVerifyError(f"{expression} multiplies functions of two different linear forms of the weights.")
             form, atom = next(iter(atoms.items()), (-1, sympy.S.One))
             collected.setdefault((monomial, atom, form), []).append(coefficient)
+        if self.in_half_lines:
+            collected = self._halved(collected)
         summed = ((key, sympy.Add(*parts)) for key, parts in collected.items())
         return _with_whole_functions([Term(c, monomial, atom, form) for (monomial, atom, form), c in summed if c != 0])
+
+    def _halved(
+        self, collected: dict[tuple[tuple[int, ...], sympy.Expr, int], list[sympy.Expr]]
+    ) -> dict[tuple[tuple[int, ...], sympy.Expr, int], list[sympy.Expr]]:
+        result: dict[tuple[tuple[int, ...], sympy.Expr, int], list[sympy.Expr]] = {}
+        for (monomial, atom, form), parts in collected.items():
+            base, power = atom.as_base_exp()
+            if base != Z or not power.is_Integer:
+                result.setdefault((monomial, atom, form), []).extend(parts)
+                continue
+            opposite, _ = self._register(tuple(-c for c in self.forms[form]))
+            half = PositivePower(Z, power)
+            result.setdefault((monomial, half, form), []).extend(parts)
+            result.setdefault((monomial, half, opposite), []).extend((-1) ** power * c for c in parts)
+        return result
 
     def split_products(
         self, expression: sympy.Expr
@@ -81,12 +117,60 @@ class Splitter:
             yield coefficient, monomial, [(atom, self.forms[form]) for form, atom in atoms.items()]
 
     def _products(self, expression: sympy.Expr) -> Iterator[tuple[sympy.Expr, tuple[int, ...], dict[int, sympy.Expr]]]:
-        positions = {w: i for i, w in enumerate(self.weights)}
-        stand_ins: dict[sympy.Symbol, int] = {}
-        functions = {f for f in expression.atoms(sympy.Function, sympy.Pow) if _is_opaque(f) and f.has(*self.weights)}
+        return self._terms(self.in_forms(expression))
+
+    def in_forms(self, expression: sympy.Expr) -> sympy.Expr:
+        """The expression with a symbol for every linear form in its functions, and for its multiples elsewhere."""
+        weights = set(self.weights)
+        functions = {
+            f for f in expression.atoms(sympy.Function, sympy.Pow) if _is_opaque(f) and f.free_symbols & weights
+        }
         # xreplace goes from the outside in, so that a function inside another is replaced where it stands alone
-        renamed = {f: self._rename(f, stand_ins) for f in functions}
-        for term in sympy.Add.make_args(sympy.expand(expression.xreplace(renamed))):
+        renamed = {f: self._rename(f, self._stand_ins) for f in sorted(functions, key=sympy.default_sort_key)}
+        replaced = expression.xreplace(renamed)
+        return self._with_known_forms(replaced, weights) if self.sums_as_forms else replaced
+
+    def _with_known_forms(self, e: sympy.Expr, weights: set[sympy.Symbol]) -> sympy.Expr:
+        """Sums that are multiples of a known form, such as w . x in z (1 + tanh(z/2)), by its symbol."""
+        if not e.args or not e.free_symbols & weights:
+            return e
+        if e.is_Add:
+            linear = [a for a in e.args if a.free_symbols & weights and linear_parts(a, weights) is not None]
+            found = self._known(sympy.Add(*linear), weights) if len(linear) > 1 else None
+            if found is not None:
+                return sympy.Add(found, *(self._with_known_forms(a, weights) for a in e.args if a not in linear))
+        if not (e.is_Add or e.is_Mul or e.is_Pow):
+            return e
+        return e.func(*(self._with_known_forms(a, weights) for a in e.args))
+
+    def _known(self, part: sympy.Expr, weights: set[sympy.Symbol]) -> sympy.Expr | None:
+        written = linear_parts(part, weights)
+        if written is None or len(written[0]) < 2:
+            return None
+        for symbol, index in list(self._stand_ins.items()):
+            form = {w: c for w, c in zip(self.weights, self.forms[index], strict=True) if c != 0}
+            ratio = ratio_of(written[0], form)
+            if ratio is not None:
+                return ratio * symbol + written[1]
+        if sum(bool(c.free_symbols) for c in written[0].values()) < 2:
+            return None
+        # a form that stands in no function, as in a network without activation
+        return self._stand_in(part, self._stand_ins) if written[1].is_number else None
+
+    def symbol(self, form: int) -> sympy.Symbol:
+        """What stands for a form in expressions of `in_forms`."""
+        return _symbol_of(form, self._stand_ins)
+
+    def slopes(self, expression: sympy.Expr) -> dict[int, sympy.Expr]:
+        """The derivatives of an expression of `in_forms` in its forms, by their index."""
+        present = expression.free_symbols
+        return {i: sympy.diff(expression, s) for s, i in self._stand_ins.items() if s in present}
+
+    def _terms(self, expression: sympy.Expr) -> Iterator[tuple[sympy.Expr, tuple[int, ...], dict[int, sympy.Expr]]]:
+        """The terms of an expression of `in_forms`."""
+        positions = {w: i for i, w in enumerate((*self.weights, SQUARES))}
+        stand_ins = self._stand_ins
+        for term in sympy.Add.make_args(sympy.expand(expression)):
             coefficient, monomial = sympy.S.One, list[int]()
             atoms: dict[int, sympy.Expr] = {}
             for factor in sympy.Mul.make_args(term):
@@ -99,7 +183,9 @@ class Splitter:
                 elif base in positions and power.is_Integer and power > 0:
                     monomial += [positions[base]] * int(power)
                 elif factor.free_symbols & (positions.keys() | stand_ins.keys()):
-                    raise NtkVerifyError(f"{factor} is neither a power of a weight nor a function of a linear form.")
+                    raise NtkVerifyError(
+                        f"{_shortened(factor)} is neither a power of a weight nor a function of a linear form."
+                    )
                 else:
                     coefficient *= factor
             for form, atom in atoms.items():
@@ -132,9 +218,13 @@ class Splitter:
 
     def _stand_in(self, part: sympy.Expr, stand_ins: dict[sympy.Symbol, int]) -> sympy.Expr:
         """A linear part by the symbol of its form."""
-        coefficients = tuple(sympy.diff(part, w) for w in self.weights)
-        linear = sum((c * w for c, w in zip(coefficients, self.weights, strict=True)), sympy.S.Zero)
-        offset = sympy.expand(part - linear)
+        written = linear_parts(part, set(self.weights))
+        if written is None:
+            coefficients = tuple(sympy.diff(part, w) for w in self.weights)
+            offset = sympy.expand(part - sympy.Add(*(c * w for c, w in zip(coefficients, self.weights, strict=True))))
+        else:
+            coefficients = tuple(written[0].get(w, sympy.S.Zero) for w in self.weights)
+            offset = sympy.expand(written[1])
         if not offset.is_number:
             raise NtkVerifyError(f"the argument {part} has a part without weights, but a linear form is needed.")
         index, scale = self._register(coefficients)
@@ -168,7 +258,9 @@ class Splitter:
         for index, known in enumerate(self.forms):
             pairs = list(zip(form, known, strict=True))
             scale = next((sympy.cancel(f / k) for f, k in pairs if k != 0), sympy.S.One)
-            if scale.is_positive and scale.is_number and all(sympy.expand(f - scale * k) == 0 for f, k in pairs):
+            if not (scale.is_positive and scale.is_number):
+                continue
+            if all(f == scale * k or sympy.expand(f - scale * k) == 0 for f, k in pairs):
                 return index, scale
         # an irrational factor such as 1/sqrt(2) goes into the function, so that rational points give rational forms
         content = next(c.as_independent(*c.free_symbols, as_Add=False)[0] for c in form if c != 0)
@@ -214,6 +306,11 @@ def _symbol_of(index: int, stand_ins: dict[sympy.Symbol, int]) -> sympy.Symbol:
     return symbol
 
 
+def _shortened(part: sympy.Expr) -> str:
+    text = str(part)
+    return text if len(text) <= 200 else f"{text[:200]} ..."
+
+
 def _is_monomial(factor: sympy.Expr, weights: set[sympy.Symbol]) -> bool:
     """Whether a factor is without weights, or a power of one."""
     return not factor.free_symbols & weights or factor.as_base_exp()[0] in weights
@@ -221,7 +318,11 @@ def _is_monomial(factor: sympy.Expr, weights: set[sympy.Symbol]) -> bool:
 
 def _is_linear(part: sympy.Expr, weights: set[sympy.Symbol]) -> bool:
     """Whether a part is affine in the weights; one without them is."""
+    if linear_parts(part, weights) is not None:
+        return True
     present = part.free_symbols & weights
+    if len(present) > _FEW:
+        return False  # written as something else, and too long to be multiplied out
     return bool(part.is_polynomial(*present)) and all(not sympy.diff(part, w).free_symbols & weights for w in present)
 
 
@@ -236,43 +337,12 @@ def _canonical_positive(atom: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
             power = (power or 0) + base.args[1] * exponent
         else:
             rest *= factor
+    if power is not None:
+        base, exponent = rest.as_base_exp()
+        if base == Z and exponent.is_Integer and exponent > 0:  # z z_+^k = z_+^(k+1)
+            rest, power = sympy.S.One, power + exponent
     return scale, rest if power is None else rest * PositivePower(Z, power)
 
 
 GroupKey = tuple[tuple[int, ...], sympy.Expr, int, sympy.Expr, int]
 Groups = dict[GroupKey, list[tuple[sympy.Expr, sympy.Expr]]]
-
-
-def pair_terms(
-    left: Sequence[Sequence[Term]],
-    right: Sequence[Sequence[Term]],
-    polynomial_weights: Mapping[int, Sequence[sympy.Expr]],
-) -> Groups:
-    """Products of terms, grouped by the Gaussian moment that they need.
-
-    Parameters
-    ----------
-    left, right : sequences of sequences of Term
-        One inner sequence per component; components are multiplied in pairs and summed.
-    polynomial_weights : mapping of int to sequence of sympy.Expr
-        Moments 0, 1, 2, .. of the weights that enter no linear form; they are taken out here.
-
-    Returns
-    -------
-    dict
-        (monomial, left atom, left form, right atom, right form) to the pairs of coefficients whose products add up.
-    """
-    groups: Groups = {}
-    for left_terms, right_terms in zip(left, right, strict=True):
-        for s in left_terms:
-            for t in right_terms:
-                joint = sorted(s.monomial + t.monomial)
-                factor = sympy.S.One
-                for index in set(joint) & polynomial_weights.keys():
-                    factor *= polynomial_weights[index][joint.count(index)]
-                if factor == 0:
-                    continue
-                kept = tuple(i for i in joint if i not in polynomial_weights)
-                key = (kept, s.atom, s.form, t.atom, t.form)
-                groups.setdefault(key, []).append((factor * s.coefficient, t.coefficient))
-    return groups

@@ -50,7 +50,8 @@ def cached(kind: str, source: str, derive: Callable[[], T]) -> T:
 def _source_digest() -> str:
     """Digest of the modules that derive, so that a changed working copy of one version never reads stale results."""
     folder = Path(__file__).parents[1]
-    names = ("network/activations", "network/laws", "limit/splitting", "expression/functions", "expectation/terms")
+    names = ("expression/functions", "expression/linear", "expectation/terms", "network/activations", "network/laws")
+    names += ("expression/squares", "limit/pairs", "limit/splitting")
     return _DIGEST(b"".join((folder / f"{name}.py").read_bytes() for name in names)).hexdigest()
 
 

@@ -36,6 +36,9 @@ class PositivePower(sympy.Function):  # type: ignore[misc]
     def eval(cls, z: sympy.Expr, k: sympy.Expr) -> sympy.Expr | None:
         if not (k.is_Integer and k >= 0):
             raise ValueError(f"PositivePower needs an integer power k >= 0, not {k}")
+        if z.is_Add and any(a.is_extended_nonnegative is None and a.is_extended_nonpositive is None for a in z.args):
+            if len(z.free_symbols) > 1:
+                return None  # sympy would look long at a form of many weights, and find no sign
         if z.is_nonnegative:
             return z**k
         if z.is_negative:

@@ -50,7 +50,7 @@ def closed_form_kernel(
             key = (monomial, a, form_a, b, form_b)
             moment = _uniform_moment(key, u, v, derivation.box, same_point=same_point)
         else:
-            moment = moment_of_forms(monomial, a, b, Directions.of(u, v, sympy.eye(size)))
+            moment = moment_of_forms(monomial, a, b, Directions.of(u, v, squares=size))
         total.append(_coefficient(pairs, shift) * moment)
     return sympy.expand(sympy.Add(*total)) if same_point else sympy.Add(*total)
 
@@ -78,7 +78,7 @@ def invariant_kernel(
         other = tuple(c.xreplace(shift) for c in form)
         if monomial:
             u, v = (form, other)
-            directions = Directions.of(u, v, sympy.eye(len(derivation.weights)))
+            directions = Directions.of(u, v, squares=len(derivation.weights))
             total += _coefficient(pairs, shift) * moment_of_forms(monomial, a, b, directions)
             continue
         product = sympy.expand(sum((p * q for p, q in zip(form, other, strict=True)), sympy.S.Zero))
@@ -89,7 +89,7 @@ def invariant_kernel(
             moment = rho_left**i * rho_right**j * plane_moment(0, 0, i, j).subs(theta_symbol, angle)
         else:
             gram = (rho_left**2, inner_product, rho_right**2)
-            moment = moment_of_forms((), a, b, Directions(gram, (), (), sympy.eye(0)))
+            moment = moment_of_forms((), a, b, Directions(gram, (), ()))
         total += coefficient * moment
     return total
 

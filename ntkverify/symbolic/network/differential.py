@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import sympy
 from sympy.core.function import AppliedUndef
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expression.choices import normal_form
 from ntkverify.symbolic.expression.functions import exact_number
+from ntkverify.symbolic.expression.linear import linear_parts
 
 Coordinates = tuple[sympy.Symbol, ...]
 
@@ -81,7 +84,7 @@ class Operator:
         ------
         NtkVerifyError
             If a derivative is in a variable that is no coordinate, a symbol or function is unknown, or the equation
-            complex.
+            complex, or a coefficient has no normal form.
         """
         coordinates, unknowns = tuple(coordinates), tuple(unknowns)
         if len(set(coordinates)) < len(coordinates):
@@ -123,6 +126,7 @@ class Operator:
                 f"the equation holds the symbols {_listed(sorted(stray, key=str))}, which are neither coordinates "
                 f"({_listed(coordinates)}) nor unknowns; give parameters as numbers."
             )
+        residual = normal_form(residual, symbols)
         return cls(coordinates, tuple(s for _, s in ordered), symbols, residual)
 
     @property
@@ -143,12 +147,18 @@ class Operator:
     @property
     def is_linear(self) -> bool:
         """Whether the residual is linear (not merely affine) in the slots."""
-        return self._coefficients() is not None
+        return self.coefficients is not None
 
-    def _coefficients(self) -> tuple[sympy.Expr, ...] | None:
+    @cached_property
+    def coefficients(self) -> tuple[sympy.Expr, ...] | None:
+        """What multiplies each slot of a linear operator; None if it is not linear."""
+        slots = set(self.symbols)
+        written = linear_parts(self.residual, slots)
+        if written is not None and written[1] == 0:
+            return tuple(sympy.expand(written[0].get(s, sympy.S.Zero)) for s in self.symbols)
         partial = tuple(sympy.expand(sympy.diff(self.residual, s)) for s in self.symbols)
-        rebuilt = sum((c * s for c, s in zip(partial, self.symbols, strict=True)), sympy.S.Zero)
-        if any(c.has(*self.symbols) for c in partial) or sympy.expand(self.residual - rebuilt) != 0:
+        rebuilt = sympy.Add(*(c * s for c, s in zip(partial, self.symbols, strict=True)))
+        if any(c.free_symbols & slots for c in partial) or sympy.expand(self.residual - rebuilt) != 0:
             return None
         return partial
 
@@ -177,10 +187,9 @@ class Operator:
 
     def linear_combination(self, values: Sequence[sympy.Expr]) -> sympy.Expr:
         """For a linear operator: the residual with `values` in place of the slots, expanded coefficients first."""
-        coefficients = self._coefficients()
-        if coefficients is None:
+        if self.coefficients is None:
             raise NtkVerifyError(f"the operator {self.residual} is not linear, but a linear one is needed here.")
-        return sum((c * v for c, v in zip(coefficients, values, strict=True)), sympy.S.Zero)
+        return sympy.Add(*(c * v for c, v in zip(self.coefficients, values, strict=True)))
 
 
 def coordinates(names: str) -> Coordinates:
@@ -211,6 +220,7 @@ def _suffix(slot: Slot, variables: Coordinates) -> str:
 
 
 def differentiate(function: sympy.Expr, variables: Coordinates, orders: tuple[int, ...]) -> sympy.Expr:
+    """The partial derivative of these orders, one for each variable."""
     for variable, order in zip(variables, orders, strict=True):
         if order:
             function = sympy.diff(function, variable, order)

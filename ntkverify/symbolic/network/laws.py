@@ -113,7 +113,7 @@ def completed_laws(
     NtkVerifyError
         For a law that is none, or of a weight that is none.
     """
-    every = tuple(weights)
+    every = dict.fromkeys(weights)
     for weight, law in given.items():
         if not isinstance(law, Law):
             raise NtkVerifyError(

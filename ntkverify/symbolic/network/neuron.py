@@ -15,6 +15,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.network.activations import Activation, get_activation
+from ntkverify.symbolic.network.forms import in_forms
 from ntkverify.symbolic.network.laws import (
     FairSign,
     FrozenMapping,
@@ -25,6 +26,7 @@ from ntkverify.symbolic.network.laws import (
     usual_laws,
 )
 from ntkverify.symbolic.network.operators import Operator, coordinates, identity
+from ntkverify.symbolic.network.plane_waves import LinearForm
 from ntkverify.symbolic.network.stencils import difference_features
 
 PARTS = ("inner", "inner_bias", "outer", "outer_bias")
@@ -123,7 +125,11 @@ class Neuron:
     @cached_property
     def gradients(self) -> dict[str, tuple[tuple[sympy.Expr, ...], ...]]:
         """Per block, per feature: the gradient in the trainable weights."""
-        return {b.name: tuple(tuple(sympy.diff(f, w) for w in self.weights) for f in b.features) for b in self.blocks}
+        result = {}
+        for b in self.blocks:
+            found = in_forms(b.features, (*self.weights, *self.frozen), self.coordinates)
+            result[b.name] = tuple(found.gradient(k, self.weights) for k in range(len(b.features)))
+        return result
 
     @cached_property
     def hessians(self) -> dict[str, tuple[sympy.Matrix, ...]]:
@@ -237,10 +243,10 @@ def network_neuron(
             raise NtkVerifyError(
                 f"the unknowns of block {name!r} have the names of weights, {', '.join(map(str, twice))}; rename them."
             )
-    argument = sum((w * x for w, x in zip(parts["inner"], points, strict=True)), sympy.S.Zero)
-    argument += sum(parts["inner_bias"], sympy.S.Zero)
+    # functions of one form: differentiating them costs the same at every number of inputs
+    form = LinearForm(sympy.Dummy("z", real=True), points, parts["inner"], parts["inner_bias"])
     biases = parts["outer_bias"] or (sympy.S.Zero,) * outputs
-    network = [alpha * (a * sigma(argument) + c) for a, c in zip(parts["outer"], biases, strict=True)]
+    network = [alpha * (a * sigma(form.symbol) + c) for a, c in zip(parts["outer"], biases, strict=True)]
     inner_trained = "inner" in chosen or "inner_bias" in chosen
     blocks = []
     for name, operator in operators.items():
@@ -250,11 +256,13 @@ def network_neuron(
                 f"but the network has {outputs} outputs."
             )
         _check_smoothness(sigma, name, 0 if spacings is not None else operator.order, inner_trained=inner_trained)
-        if spacings is None:
-            values = operator.features(*network)
+        if spacings is not None:
+            written = [form.written_out(u) for u in network]
+            blocks.append(_block(name, operator, difference_features(operator, written, spacings, accuracy=accuracy)))
+        elif operator.is_linear:
+            blocks.append(_linear_block(name, form.combination(operator, network)))
         else:
-            values = difference_features(operator, network, spacings, accuracy=accuracy)
-        blocks.append(_block(name, operator, values))
+            blocks.append(Block(name, form.features(operator, network), operator.symbols, operator.residual))
     return Neuron(
         weights=tuple(s for p in PARTS if p in chosen for s in parts[p]),
         frozen=tuple(s for p in PARTS if p not in chosen for s in parts[p]),
@@ -278,9 +286,13 @@ def _laws_of(
 
 def _block(name: str, operator: Operator, values: tuple[sympy.Expr, ...]) -> Block:
     if operator.is_linear:
-        (total,) = sympy.symbols("Phi_1,", real=True)
-        return Block(name, (operator.linear_combination(values),), (total,), total)
+        return _linear_block(name, operator.linear_combination(values))
     return Block(name, values, operator.symbols, operator.residual)
+
+
+def _linear_block(name: str, feature: sympy.Expr) -> Block:
+    (total,) = sympy.symbols("Phi_1,", real=True)
+    return Block(name, (feature,), (total,), total)
 
 
 def _common_coordinates(operators: Mapping[str, Operator]) -> tuple[sympy.Symbol, ...]:
@@ -383,13 +395,8 @@ def operator_neuron(
     inputs = coordinates(" ".join(f"u_{i}" for i in range(sensors)))
     signs = tuple(sympy.Symbol(f"s_{k}", real=True) for k in range(branch_width))
     weights = [tuple(sympy.Symbol(f"v_{k}_{i}", real=True) for i in range(sensors)) for k in range(branch_width)]
-    coefficient = sum(
-        (
-            s * sigma(sum((v * u for v, u in zip(vs, inputs, strict=True)), sympy.S.Zero))
-            for s, vs in zip(signs, weights, strict=True)
-        ),
-        sympy.S.Zero,
-    ) / sympy.sqrt(branch_width)
+    forms = [sympy.Add(*(v * u for v, u in zip(vs, inputs, strict=True))) for vs in weights]
+    coefficient = sympy.Add(*(s * sigma(z) for s, z in zip(signs, forms, strict=True))) / sympy.sqrt(branch_width)
     blocks = tuple(
         Block(b.name, tuple(f.subs(outer, coefficient) for f in b.features), b.sums, b.residual) for b in query.blocks
     )

@@ -36,7 +36,7 @@ def _scalar(variables: Sequence[sympy.Symbol]) -> tuple[Coordinates, sympy.Expr]
 
 
 def _sum_of_second(u: sympy.Expr, space: Sequence[sympy.Symbol]) -> sympy.Expr:
-    return sum((u.diff(s, 2) for s in space), sympy.S.Zero)
+    return sympy.Add(*(u.diff(s, 2) for s in space))
 
 
 def identity(variables: Sequence[sympy.Symbol]) -> Operator:

@@ -1,0 +1,124 @@
+"""The linear forms through which weights meet a sample, each written as one symbol: z = w . x + b.
+
+Many inputs are cheap where a form stays one thing: a derivative in a weight is the derivative in z times what
+multiplies the weight, and no sum of hundreds of terms is differentiated, sorted or multiplied out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import sympy
+
+from ntkverify.symbolic.expression.linear import Linear, linear_parts, ratio_of
+
+
+@dataclass(frozen=True)
+class InForms:
+    """Expressions with a symbol for each linear form.
+
+    Parameters
+    ----------
+    expressions : tuple of sympy.Expr
+    forms : dict of sympy.Expr to sympy.Symbol
+        What each symbol stands for, in the weights and the coordinates.
+    coefficients : dict of sympy.Symbol to dict of sympy.Symbol to sympy.Expr
+        Per form's symbol: what multiplies each weight.
+    """
+
+    expressions: tuple[sympy.Expr, ...]
+    forms: dict[sympy.Expr, sympy.Symbol]
+    coefficients: dict[sympy.Symbol, dict[sympy.Symbol, sympy.Expr]]
+
+    def gradient(self, k: int, weights: Sequence[sympy.Symbol]) -> tuple[sympy.Expr, ...]:
+        """The derivatives of an expression in the weights, with the forms written out again."""
+        e, back = self.expressions[k], {s: form for form, s in self.forms.items()}
+        slopes = {s: sympy.diff(e, s).xreplace(back) for s in back if s in e.free_symbols}
+        own = e.free_symbols
+        parts = []
+        for w in weights:
+            through = [slope * self.coefficients[s].get(w, sympy.S.Zero) for s, slope in slopes.items()]
+            direct = [sympy.diff(e, w).xreplace(back)] if w in own else []
+            parts.append(sympy.Add(*through, *direct))
+        return tuple(parts)
+
+
+def in_forms(
+    expressions: Sequence[sympy.Expr],
+    weights: Collection[sympy.Symbol],
+    coordinates: Collection[sympy.Symbol],
+    *,
+    first: int = 0,
+) -> InForms:
+    """Expressions with symbols ``z_first, ..`` for the linear forms of the weights that meet coordinates.
+
+    A form stands inside a function or a power, or is a factor by itself. Multiples of a form that is there already,
+    also as part of a longer sum, are written by its symbol.
+    """
+    of_weights, of_samples = frozenset(weights), frozenset(coordinates)
+    forms: dict[sympy.Expr, sympy.Symbol] = {}
+    parts: dict[sympy.Symbol, Linear] = {}
+    written: dict[sympy.Expr, sympy.Expr] = {}
+
+    def mixed(e: sympy.Basic) -> bool:
+        free = e.free_symbols
+        return not free.isdisjoint(of_weights) and not free.isdisjoint(of_samples)
+
+    def known(part: Linear) -> sympy.Expr | None:
+        """A linear part as a multiple of a form that is there, plus what stands without weights."""
+        for symbol, (coefficients, offset) in parts.items():
+            ratio = ratio_of(part[0], coefficients)
+            if ratio is not None:
+                return ratio * symbol + sympy.expand(part[1] - ratio * offset)
+        return None
+
+    def register(e: sympy.Expr, part: Linear) -> sympy.Expr:
+        found = known(part)
+        if found is None:
+            found = forms[e] = sympy.Symbol(f"z_{first + len(forms)}", real=True)
+            parts[found] = part
+        return found
+
+    def find(e: sympy.Basic, inside: bool) -> None:
+        """The forms inside functions and powers, in the order in which they stand there."""
+        if not mixed(e):
+            return
+        if inside and e.args:
+            part = linear_parts(e, of_weights)
+            if part is not None:
+                written.setdefault(e, register(e, part))
+                return
+        inside = inside or isinstance(e, sympy.Function | sympy.Pow)
+        linear = [a for a in e.args if linear_parts(a, of_weights) is not None] if inside and e.is_Add else []
+        for a in e.args:
+            if a not in linear:
+                find(a, inside)
+        together = sympy.Add(*linear)
+        if mixed(together):  # w . x + (w . x)^3 holds the terms of w . x one by one
+            register(together, linear_parts(together, of_weights) or ({}, together))
+
+    def rewritten(e: sympy.Expr) -> sympy.Expr:
+        if e in written:
+            return written[e]
+        if not e.args or not mixed(e):
+            return e
+        if e.is_Add:
+            linear = [a for a in e.args if mixed(a) and linear_parts(a, of_weights) is not None]
+            part = linear_parts(sympy.Add(*linear), of_weights) if len(linear) > 1 or parts else None
+            if part and part[0]:
+                whole = len(linear) > 1 and all(a in linear or linear_parts(a, of_weights) is not None for a in e.args)
+                if whole:
+                    return register(e, linear_parts(e, of_weights) or part)
+                # a weight without a coordinate, such as a bias, may belong to the form as well
+                bare = [a for a in e.args if a not in linear and linear_parts(a, of_weights) is not None]
+                for chosen in ([*linear, *bare], linear) if bare else (linear,):
+                    found = known(linear_parts(sympy.Add(*chosen), of_weights) or part)
+                    if found is not None:
+                        return sympy.Add(found, *(rewritten(a) for a in e.args if a not in chosen))
+        return e.func(*(rewritten(a) if isinstance(a, sympy.Expr) else a for a in e.args))
+
+    for e in expressions:
+        find(e, False)
+    results = tuple(rewritten(e) for e in expressions)
+    return InForms(results, forms, {s: coefficients for s, (coefficients, _) in parts.items()})
