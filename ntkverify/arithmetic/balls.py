@@ -151,6 +151,9 @@ class BallAlgebra:
             return np.frompyfunc(self._step, 1, 1)(z)
         return integer_power(np.frompyfunc(lambda b: b.max(0), 1, 1)(z), k)
 
+    def choose(self, test: Any, yes: Any, no: Any) -> Any:
+        return np.frompyfunc(lambda t, a, b: a if self._step(t) == 1 else b, 3, 1)(test, yes, no)
+
     def _step(self, z: Any) -> Any:
         if z >= 0:
             return self._flint.arb(1)

@@ -14,6 +14,7 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expression.choices import Where
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus
 
 
@@ -32,6 +33,10 @@ class Algebra(Protocol):
 
     def positive_power(self, z: Any, k: int) -> Any:
         """z_+^k, the step 1{z >= 0} for k = 0."""
+        ...
+
+    def choose(self, test: Any, yes: Any, no: Any) -> Any:
+        """`yes` where test >= 0, else `no`."""
         ...
 
 
@@ -88,6 +93,10 @@ def _walk(e: sympy.Basic, known: dict[sympy.Basic, Any], algebra: Algebra) -> An
         result = algebra.power(_walk(e.base, known, algebra), e.exp)
     elif isinstance(e, PositivePower):
         result = algebra.positive_power(_walk(e.args[0], known, algebra), int(e.args[1]))
+    elif isinstance(e, Where):
+        with np.errstate(all="ignore"):  # the branch that is not taken may be anything
+            test, yes, no = (_walk(a, known, algebra) for a in e.args)
+            result = algebra.choose(test, yes, no)
     elif isinstance(e, sympy.Heaviside) and e.args[1] == 1:
         result = algebra.positive_power(_walk(e.args[0], known, algebra), 0)
     elif e.func in algebra.functions:
@@ -153,6 +162,9 @@ class ArrayAlgebra:
         if k == 0:
             return self.xp.astype(z >= 0, self.dtype)
         return integer_power(self.xp.maximum(z, self.xp.asarray(0, dtype=z.dtype)), k)
+
+    def choose(self, test: Any, yes: Any, no: Any) -> Any:
+        return self.xp.where(test >= 0, yes, no)
 
     def _softplus(self, z: Any) -> Any:
         # log(1 + e^z) = max(z, 0) + log(1 + e^-|z|) never overflows

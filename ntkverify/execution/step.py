@@ -161,10 +161,10 @@ def _rounding(executor: Executor, b: BlockSamples, sums: Any, majorants: Any, ro
     if b.block.is_linear:
         return size * relative_error(roundings + 5) * (majorants[0, :] + target)
     e = relative_error(roundings + 2) * majorants
-    values = {s: abs(v) for s, v in executor._values(b).items()}
+    values, given = executor._values(b), frozenset(executor.neuron.coordinates)
     at = values | {s: abs(sums[k, :]) for k, s in enumerate(b.block.sums)}
     near = values | {s: abs(sums[k, :]) + e[k, :] for k, s in enumerate(b.block.sums)}
-    own = relative_error(count_roundings(b.block.residual) + 3)
-    (value,) = evaluate_all([majorant(b.block.residual)], at, executor.algebra)
-    slopes = evaluate_all([majorant(s) for s in residual_slopes(b.block)], near, executor.algebra)
+    own = relative_error(count_roundings(b.block.residual, given) + 3)
+    (value,) = evaluate_all([majorant(b.block.residual, given)], at, executor.algebra)
+    slopes = evaluate_all([majorant(s, given) for s in residual_slopes(b.block)], near, executor.algebra)
     return size * (own * (value + target) + _combined(slopes, e))

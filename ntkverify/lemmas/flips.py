@@ -66,7 +66,9 @@ class Flips(Part):
         **where: Any,
     ) -> None:
         """At the lemma's own width at most twice the expected share is near; `half` of it names a control."""
+        self.tail()
         claim = {"holds": with_probability(1 - delta), "of": of, **where}
+        uses = ((uses,) if isinstance(uses, str) else uses) + ("Chernoff: from",)
         self.lemma(sentence, bound=2 * self.kappa * radius, uses=uses, **claim)
         if half is not None:
             self.control(half, bound=self.kappa * radius / 2, **claim)

@@ -240,7 +240,7 @@ class GradientDescent(Part):
             return squared(sympy.Integer(1))
 
         self.control(
-            f"(1 - eta lambda + 1.01 epsilon {self.rate_words} eta)^2 <= 1 - eta {self.rate_words}/2 for every eigenvalue",
+            f"the same with 1.01 epsilon: (1 - eta lambda + 1.01 epsilon {self.rate_words} eta)^2",
             of=squared(Rational(101, 100)),
             given=(*spectrum, steps),
             **claim,

@@ -258,11 +258,11 @@ class StableJacobian(Part):
         def one_direction() -> Any:
             return ((1 - eta) + 2 * eta * moved / (share - moved)) ** 2
 
-    def worst_case(self) -> None:
+    def worst_case(self, *, assumes: Names = None) -> None:
         """J(0) with its least singular value at sqrt(3 lambda_0)/2, J and a step's mean J at the largest change."""
         self._in_one_direction()
         self.theorem.instances("worst Jacobians", run=AlgebraRun, quick=100, thorough=2000)(_worst_jacobians)
-        worst: dict[str, Any] = {"holds": always, "on": "worst Jacobians"}
+        worst: dict[str, Any] = {"holds": always, "on": "worst Jacobians", "assumes": assumes}
         step: dict[str, Any] = {**worst, "bound": 1 - eta, "error": worst_error}
 
         @self.lemma(

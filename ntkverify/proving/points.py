@@ -15,6 +15,7 @@ from ntkverify.proving.question import Point, Question
 
 _SIGNS = {sympy.Le: (-1, 0), sympy.Lt: (-1,), sympy.Ge: (0, 1), sympy.Gt: (1,), sympy.Eq: (0,)}
 _DIGITS = 50
+_NEAR, _COMBINATIONS = sympy.Rational(1, 10**8), 128
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,19 @@ def corners(asked: Question) -> Iterator[Point]:
         for _, i in asked.box
     ]
     for values in itertools.product(*ends):
+        yield dict(zip(asked.symbols, values, strict=True))
+
+
+def next_to_corners(asked: Question) -> Iterator[Point]:
+    """Combinations of a middle and of what is next to the ends: there a bound that is attained in a limit fails first."""
+    places = []
+    for _, interval in asked.box:
+        start, end = interval.start, interval.end
+        scale = end - start if start.is_finite and end.is_finite else sympy.Integer(1)
+        near = [end_ + side * scale * _NEAR for end_, side in ((start, 1), (end, -1)) if end_.is_finite]
+        middle = (start + end) / 2 if len(near) == 2 else start + 1 if start.is_finite else sympy.Min(end - 1, 0)
+        places.append([middle, *near, *(1 / _NEAR for _ in range(end is sympy.oo))])
+    for values in itertools.islice(itertools.product(*places), _COMBINATIONS):
         yield dict(zip(asked.symbols, values, strict=True))
 
 

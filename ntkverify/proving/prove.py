@@ -15,7 +15,7 @@ from ntkverify.proving import balls, smt
 from ntkverify.proving.balls import NotForBalls, sign_of
 from ntkverify.proving.boxes import bisect
 from ntkverify.proving.ladder import by_signs
-from ntkverify.proving.points import Refutation, corners, first_refutation
+from ntkverify.proving.points import Refutation, corners, first_refutation, next_to_corners
 from ntkverify.proving.question import Question, question
 from ntkverify.symbolic.expression.cache import cached
 
@@ -118,7 +118,7 @@ def _proved(asked: Question) -> Proof:
     try:
         text = smt.text_of(asked)
     except smt.NotAlgebraic:
-        return _by_balls(asked, "")
+        return _by_ranges(asked) or _by_balls(asked, "")
     if not smt.is_there():
         return _by_balls(asked, "z3 is not installed; ")
     answer = smt.ask(text, asked.symbols)
@@ -129,6 +129,19 @@ def _proved(asked: Question) -> Proof:
             return Proof(asked.text, "refuted", f"{smt.version()}, certified in balls", refutation, text)
         return _by_balls(asked, f"{smt.version()} names a point that could not be certified; ", text)
     return _by_balls(asked, f"{smt.version()} gave up after {smt.RLIMIT} units; ", text)
+
+
+def _by_ranges(asked: Question) -> Proof | None:
+    """Proved where of exp, log, ... no more is needed than their range and sign."""
+    if not smt.is_there():
+        return None
+    try:
+        text = smt.text_of(asked, abstract=True)
+    except smt.NotAlgebraic:
+        return None
+    if smt.ask(text, (), limit=smt.RLIMIT // 8).word != "unsat":
+        return None
+    return Proof(asked.text, "proved", f"{smt.version()}, from the range and sign of exp, log, ...", text=text)
 
 
 def _certified(asked: Question, candidates: Iterable[Mapping[sympy.Symbol, sympy.Expr]]) -> Refutation | None:
@@ -153,6 +166,8 @@ def _by_balls(asked: Question, so_far: str, text: str = "") -> Proof:
         if (found is None or found.left) and (steps := by_signs(asked)):
             how = f"{so_far}{len(steps)} steps by signs and derivatives, numbers by {balls.version()}"
             return Proof(asked.text, "proved", how, text="\n".join([asked.text, *steps, ""]))
+        if refutation := first_refutation(asked, next_to_corners(asked)):
+            return Proof(asked.text, "refuted", f"{so_far}next to a corner, {balls.version()}", refutation)
         found = found or bisect(asked)
     except NotForBalls as error:
         return Proof(asked.text, "open", f"{so_far}no enclosure of {error} is known", text=text)

@@ -20,6 +20,19 @@ from ntkverify.proving.question import Question
 #: z3's own count of its work, the same on every machine; about half of it is done in a second
 RLIMIT = 4_000_000
 _DIGITS = 40
+#: powers and roots that are written out, and operations of a number whose polynomial is looked for
+_HIGHEST, _LONG = 24, 80
+_SIGN = "(or (and (> X 0) (> Y 0)) (and (< X 0) (< Y 0)) (and (= X 0) (= Y 0)))"
+#: what holds of Y = f(X) for every X
+_KNOWN = {
+    sympy.exp: "(and (> Y 0) (>= Y (+ 1 X)))",
+    sympy.log: "(and (<= Y (- X 1)) (or (and (> X 1) (> Y 0)) (and (< X 1) (< Y 0)) (and (= X 1) (= Y 0))))",
+    sympy.tanh: f"(and (< (- 1) Y) (< Y 1) {_SIGN})",
+    sympy.erf: f"(and (< (- 1) Y) (< Y 1) {_SIGN})",
+    sympy.atan: _SIGN,
+    sympy.sin: "(and (<= (- 1) Y) (<= Y 1))",
+    sympy.cos: "(and (<= (- 1) Y) (<= Y 1))",
+}
 
 
 class NotAlgebraic(ValueError):
@@ -46,6 +59,7 @@ class _Writer:
     constraints: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     known: dict[sympy.Basic, str] = field(default_factory=dict)
+    abstract: bool = False
 
     def symbol(self, symbol: sympy.Symbol) -> str:
         self.declared.append(f"|{symbol}|")
@@ -66,7 +80,7 @@ class _Writer:
         if isinstance(e, sympy.Add | sympy.Mul):
             sign = "+" if isinstance(e, sympy.Add) else "*"
             return f"({sign} {' '.join(map(self.term, e.args))})"
-        if isinstance(e, sympy.Pow) and e.exp.is_Rational:
+        if isinstance(e, sympy.Pow) and e.exp.is_Rational and max(abs(e.exp.p), e.exp.q) <= _HIGHEST:
             return self._power(e.base, e.exp)
         if isinstance(e, sympy.Abs):
             inner = self.term(e.args[0])
@@ -76,6 +90,8 @@ class _Writer:
             return functools.reduce(lambda a, b: f"(ite ({sign} {a} {b}) {a} {b})", map(self.term, e.args))
         if e.is_number and e.is_extended_real and e.is_finite:
             return self._constant(e)
+        if self.abstract and e.func in _KNOWN and len(e.args) == 1:
+            return self._function(e)
         raise NotAlgebraic(str(e))
 
     def _power(self, base: sympy.Expr, exponent: sympy.Rational) -> str:
@@ -113,6 +129,14 @@ class _Writer:
         self.constraints.append(f"(and {between} (= (+ {' '.join(powers)}) 0))")
         return name
 
+    def _function(self, e: sympy.Expr) -> str:
+        """A value of which nothing is known but what holds of the function everywhere."""
+        inner, name = self.term(e.args[0]), self._fresh()
+        facts = _KNOWN[e.func].replace("X", inner).replace("Y", name)
+        domain = isinstance(e, sympy.log) and not e.args[0].is_positive
+        self._where(facts, sure=not domain, fails=f"(<= {inner} 0)")
+        return name
+
     def _constant(self, e: sympy.Expr) -> str:
         name, half = self._fresh(), sympy.Rational(1, 10**_DIGITS)
         middle = sympy.Rational(e.evalf(_DIGITS + 20))  # off by much less than half
@@ -122,7 +146,7 @@ class _Writer:
         return name
 
     def _fresh(self) -> str:
-        self.declared.append(f"|.{len(self.declared)}|")
+        self.declared.append(f"|y!{len(self.declared)}|")
         return self.declared[-1]
 
     def relation(self, relation: Relational) -> str:
@@ -136,7 +160,9 @@ def _minimal(number: sympy.Expr) -> tuple[tuple[int, ...], sympy.Rational, sympy
 
     One variable instead of one for every root in it.
     """
-    if not number.is_algebraic or not number.is_extended_real:
+    if not number.is_algebraic or not number.is_extended_real or sympy.count_ops(number) > _LONG:
+        return None
+    if any(max(abs(p.exp.p), p.exp.q) > _HIGHEST for p in number.atoms(sympy.Pow) if p.exp.is_Rational):
         return None
     z = sympy.Dummy("z")
     polynomial = sympy.Poly(sympy.minimal_polynomial(number, z), z)
@@ -147,15 +173,18 @@ def _minimal(number: sympy.Expr) -> tuple[tuple[int, ...], sympy.Rational, sympy
     return None
 
 
-def text_of(asked: Question) -> str:
+def text_of(asked: Question, *, abstract: bool = False) -> str:
     """A search for a counterexample as SMT-LIB text; unsatisfiable where the answer is yes.
+
+    With `abstract` values of exp, log, ... are variables with the function's range and sign: what is unsatisfiable is
+    still true, and what is satisfiable says nothing.
 
     Raises
     ------
     NotAlgebraic
         If the question has functions that are no roots.
     """
-    write, ranges = _Writer(), []
+    write, ranges = _Writer(abstract=abstract), []
     for symbol in asked.symbols:
         write.symbol(symbol)
     for symbol, interval in asked.box:

@@ -21,21 +21,21 @@ _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _DOWN = dict(zip("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _UP = dict(zip("0123456789kmnpt-∞", "⁰¹²³⁴⁵⁶⁷⁸⁹ᵏᵐⁿᵖᵗ⁻∞", strict=True))
 #: what stands after _ and ^: a sign, a word or number, or what is in parentheses
-_BELOW = re.compile(r"_(\w+?)(?=_|\b|\^)|_\(([^()]*)\)")
+_BELOW = re.compile(r"(?<![a-zA-Z]{4})_(?:(\w+?)(?=_|\b|\^)|\(([^()]*)\)|(&lt;|&gt;|[<>+*∗]))")
 _ABOVE = re.compile(r"\^(\((?:[^()]|\([^()]*\))*\)|-?\w+|[∞∗])")
 
 
 def plain(sentence: str) -> str:
     """A sentence in Unicode, for a drawing: what has no raised or lowered sign stays as it was typed."""
     text = _signs(sentence)
-    text = _BELOW.sub(lambda m: _moved(m[1] or m[2], _DOWN) or m[0], text)
+    text = _BELOW.sub(lambda m: _moved(m[1] or m[2] or "", _DOWN) or m[0], text)
     return _ABOVE.sub(lambda m: _moved(m[1].strip("()"), _UP) or m[0], text)
 
 
 def marked(sentence: str) -> str:
     """A sentence in HTML, with raised and lowered parts."""
     text = html.escape(_signs(sentence), quote=False)
-    text = _BELOW.sub(lambda m: f"<sub>{m[1] or m[2]}</sub>", text)
+    text = _BELOW.sub(lambda m: f"<sub>{m[1] or m[2] or m[3]}</sub>", text)
     return _ABOVE.sub(lambda m: f"<sup>{_bare(m[1])}</sup>", text)
 
 

@@ -155,7 +155,8 @@ class Claim:
         """What is measured, where that is an expression."""
         if hasattr(self.measure, "expression"):
             return self.measure.expression
-        return sympy.sympify(self.measure()) if self.over is not None else None
+        alone = self.over is not None and not inspect.signature(self.measure).parameters
+        return sympy.sympify(self.measure()) if alone else None
 
 
 #: values of a theorem's free parameters, or what chooses them once everything else has a value

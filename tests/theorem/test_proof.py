@@ -29,6 +29,8 @@ LEAVES = {
         "E||psi||^2 grows like 18 rho^2 d^2",
         "tr H^inf does not change when every interior sample comes three times and every boundary sample twice",
         "||H^inf|| is at most the largest E||psi||^2 plus the largest E||chi||^2, whatever n_1 and n_2",
+        "Chebyshev's bound falls as the width grows",
+        "both terms of Bernstein's and the tail fall as the width grows",
         "||H(0) - H^inf|| >= t is likelier than 2 exp(-c m t^2) from the derived width on, for every c",
     ],
     "jacobian_stability": ["kappa is the limit of P(|g| <= R)/R as R -> 0"]

@@ -200,6 +200,7 @@ gram.within(
 gram.within("Gram lemma at its own width for clustered inputs, whose entries deviate together", tolerance, on=CLUSTERED)
 gram.false("the Gram lemma at a width that forgets n", tolerance, on=FORGETFUL)
 gram.shrinks("||H(0) - H^inf||_F shrinks like m^(-1/2)", on="ladder of widths")
+gram.hoeffding_tail()
 # a share of delta, below 1e-3, is for the thousands of draws at the lemma's own width
 theorem.lemma(
     "H(0) is within tau lambda_0 of its limit",
@@ -257,9 +258,8 @@ outputs.bounded(
 )
 outputs.law(assumes=DATA, on="one input")
 
-FITS = {"holds": always, "on": OWN}
+FITS, NEAR = {"holds": always, "on": OWN}, (1 + zeta) * flips.kappa * n * R
 theorem.lemma("the drift allowed by the width fits into the radius", of=DRIFT, bound=R, uses="max_r ||w_r(k)", **FITS)
-NEAR = (1 + zeta) * flips.kappa * n * R
 theorem.lemma("the radius leaves the contraction intact", of=NEAR, bound=descent.epsilon * lambda_0, **FITS)
 theorem.lemma(
     "the three events fail with probability at most delta together",

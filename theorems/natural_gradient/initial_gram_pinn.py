@@ -234,6 +234,8 @@ theorem.conclusion(
     uses="Lemma 3.3 at Chebyshev's width: ||H(0)",
 )
 gram.within("||H(0) - H^inf||_F <= sqrt(V/(m delta))", chebyshev(V), on=ANY, **concludes)
+gram.falls("Chebyshev's bound falls as the width grows", chebyshev, "second_moment")
+gram.falls("both terms of Bernstein's and the tail fall as the width grows", bernstein, "second_moment", "largest")
 gram.false("||H(0) - H^inf||_F <= a hundredth of sqrt(V/(m delta))", chebyshev(V) / 100, on=ANY)
 gram.within(
     "||H(0) - H^inf||_F within both terms of Bernstein's inequality and the tail", bernstein(V, M), on=ANY, **concludes

@@ -18,13 +18,13 @@ import math
 import numpy as np
 import sympy
 from hypothesis import strategies as st
-from sympy import Rational, sqrt
+from sympy import Interval, Rational, cos, pi, sin, sqrt
 
 from ntkverify import Instance, Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta
 from ntkverify.instances import CORNER, space_time_points
 from ntkverify.lemmas.flips import Flips
-from ntkverify.lemmas.neuron_bounds import neuron_sizes, relu_cubed_interior, rho
+from ntkverify.lemmas.neuron_bounds import interior_gradient, neuron_sizes, relu_cubed_interior, rho
 from ntkverify.lemmas.premises import PINN_POINTS
 from ntkverify.lemmas.suprema import Suprema
 from ntkverify.problems.jacobians import PerturbedRun, perturbed
@@ -133,6 +133,21 @@ def boundary_slope_reached():
     return (chi[0] - chi[1]) / (share * B)
 
 
+w, x = sympy.symbols("w_0:3"), (*sympy.symbols("x_0 x_1", real=True), 1)
+turn, roll = sympy.symbols("turn roll", real=True)
+UNIT = dict(zip(w, (cos(turn), sin(turn) * cos(roll), sin(turn) * sin(roll)), strict=True))  # psi is homogeneous in w
+
+
+@theorem.lemma(
+    "|psi(w)|^2 <= K^2 for every w of length 1 and every sample of the unit square, one space dimension",
+    holds=always,
+    bound=theorem.expand(K).subs(rho, sqrt(x[0] ** 2 + x[1] ** 2 + 1)) ** 2,
+    over={turn: Interval(0, pi), roll: Interval(0, 2 * pi), x[0]: Interval(0, 1), x[1]: Interval(0, 1)},
+)
+def interior_bounded():
+    return sum(part**2 for part in interior_gradient(w, x)).subs(UNIT)
+
+
 flips.few(
     "flips: at most twice the expected share of neurons is within R of a sign change, at the lemma's own width",
     of="near",
@@ -143,7 +158,13 @@ flips.few(
 )
 
 
-@theorem.lemma("|psi(w)| <= K |w|^2, every neuron of 1e5", holds=always, bound=K, on=("ReLU^3", "corner sample"))
+@theorem.lemma(
+    "|psi(w)| <= K |w|^2, every neuron of 1e5",
+    holds=always,
+    bound=K,
+    on=("ReLU^3", "corner sample"),
+    uses="interior_bounded",
+)
 def one_neuron(run):
     interior = run.start[: run.n_1] * math.sqrt(run.m * run.n_1)
     return (np.linalg.norm(interior, axis=2) / neuron_sizes(run)).max()

@@ -18,6 +18,7 @@ import functools
 from dataclasses import replace
 
 import numpy as np
+from sympy import Rational
 
 from ntkverify import Source, Theorem, always, identity
 from ntkverify.glossary import eta, k, loss_0, residual

@@ -36,7 +36,7 @@ FORMS: dict[str, tuple[str, ...]] = {
 @shared.command(
     "report",
     examples="""
-pytest theorems/ --verdicts verdicts.jsonl; ntkverify report --verdicts verdicts.jsonl
+ntkverify report --verdicts verdicts.jsonl
 ntkverify report gradient_descent_regression -o review.html
 ntkverify report --verdicts new.jsonl --against old.jsonl -o changes.md
 ntkverify report gradient_descent_regression --data points.csv --unit --width 4096 --relax width""",

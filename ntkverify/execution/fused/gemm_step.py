@@ -53,6 +53,7 @@ def _expressions(found: Reduction) -> tuple[_Expressions, ...]:
     """Per block; the other weights' derivatives feature by feature."""
     neuron = found.neuron
     _, *others = neuron.weights
+    given = frozenset(neuron.coordinates)
     # the form written out: any order of its sum, and what multiplies the weights, is counted
     vs = [sympy.Symbol(f"v_{i}", real=True) for i in range(len(found.vectors))]
     sums = {FORM: sympy.Add(*(s * v for s, v in zip(vs, found.vectors, strict=True)))}
@@ -66,8 +67,8 @@ def _expressions(found: Reduction) -> tuple[_Expressions, ...]:
                 features,
                 tuple(sympy.diff(f, FORM) for f in features),
                 tuple(sympy.diff(f, w) for f in features for w in others),
-                tuple(majorant(f) for f in features),
-                max(roundings(f.xreplace(sums)) for f in features),
+                tuple(majorant(f, given) for f in features),
+                max(roundings(f.xreplace(sums), given) for f in features),
             )
         )
     return tuple(result)
@@ -122,7 +123,7 @@ class _Walk:
         self.columns = executor._columns()
         self.vectors = executor._vectors
         values = {s: executor._points[:, i] for i, s in enumerate(self.reduced.coordinates[:-1])}
-        sizes = evaluate_all([majorant(v) for v in found.vectors], values, executor.algebra)
+        sizes = evaluate_all([majorant(v, frozenset(self.reduced.coordinates)) for v in found.vectors], values, executor.algebra)
         self.sizes = np.stack([np.broadcast_to(c, len(executor._points)) for c in sizes], axis=1)
 
     def _evaluated(self, b: BlockSamples, wanted: Sequence[Any], form: Array, w: Array, frozen: Array) -> list[Array]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expression.choices import Where
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus
 
 NUMBA_FUNCTIONS: Mapping[type, str] = {
@@ -71,6 +72,9 @@ class ScalarPrinter:
                 return self.conditional.format(test=f"{z} >= 0.0", yes="1.0", no="0.0")
             # 0 > z and not z <= 0: one instruction that lets a NaN through, so that a run that diverged shows it
             return self._repeat(self.conditional.format(test=f"0.0 > {z}", yes="0.0", no=z), k)
+        if isinstance(e, Where):
+            test, yes, no = map(self, e.args)
+            return self.conditional.format(test=f"{test} >= 0.0", yes=yes, no=no)
         if isinstance(e, sympy.Heaviside) and e.args[1] == 1:
             return self.conditional.format(test=f"{self(e.args[0])} >= 0.0", yes="1.0", no="0.0")
         if isinstance(e, sympy.Max | sympy.Min):

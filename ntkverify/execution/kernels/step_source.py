@@ -78,16 +78,17 @@ def _step_source(neuron: Neuron, lanes: int, forms_gram: bool) -> StepSource:
     neuron = canonical(neuron)
     writer = _Writer(neuron, groups, lanes, forms_gram)
     text = HEADER + "\n".join(writer.lines()) + "\n"
-    return StepSource(text, lanes, max(map(roundings_of, writer.after, neuron.blocks)), forms_gram)
+    most = max(roundings_of(c, b, writer.given) for c, b in zip(writer.after, neuron.blocks, strict=True))
+    return StepSource(text, lanes, most, forms_gram)
 
 
-def roundings_of(code: Statements, block: Block) -> int:
+def roundings_of(code: Statements, block: Block, given: frozenset[sympy.Symbol]) -> int:
     """Most roundings of a feature as the statements evaluate it."""
     found = []
     for value in code.outputs[: len(block.features)]:
         for symbol, expression in reversed((*code.neuron, *code.sample, *code.mixed)):
             value = value.xreplace({symbol: expression})
-        found.append(roundings(value))
+        found.append(roundings(value, given))
     return max(found)
 
 
@@ -96,11 +97,11 @@ class _Writer:
 
     def __init__(self, neuron: Neuron, groups: Mapping[str, tuple[int, ...]], lanes: int, forms_gram: bool) -> None:
         self.neuron, self.groups, self.lanes, self.forms_gram = neuron, groups, lanes, forms_gram
-        self.printer = ScalarPrinter()
+        self.printer, self.given = ScalarPrinter(), frozenset(neuron.coordinates)
         self.p, self.q = len(neuron.weights), len(neuron.frozen)
         self.before = [values_and_gradients_statements(neuron, b) for b in neuron.blocks]
         self.after = [
-            forward_statements(neuron, replace(b, features=(*b.features, *map(majorant, b.features))))
+            forward_statements(neuron, replace(b, features=(*b.features, *(majorant(f, self.given) for f in b.features))))
             for b in neuron.blocks
         ]
         self.widest = max(len(b.features) for b in neuron.blocks)

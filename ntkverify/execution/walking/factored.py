@@ -71,6 +71,7 @@ class FactoredExecutor(ArrayExecutor):
         self.product = samples.product
         self._u = xp.asarray(samples.functions)
         self._y = [xp.asarray(samples.queries[b.block.name]) for b in samples.blocks]
+        self._given = frozenset(self.product.trunk.coordinates)
         self._trunks = [b.features[0] for b in self.product.trunk.blocks]
         gradients = self.product.trunk.gradients
         self._trunk_gradients = [list(gradients[b.name][0]) for b in self.product.trunk.blocks]
@@ -339,7 +340,7 @@ class FactoredExecutor(ArrayExecutor):
         """Most roundings of a product of both factors on its way into the sums, dot products in whatever order."""
         unit = roundings(self.product.unit.subs(Z, sum(_symbols(self.product.sensors))))
         own = self.product.sensors + unit + self.product.units + 4
-        return own + max(map(roundings, self._trunks)) + min(self._chunk, m) + len(self._chunks(m))
+        return own + max(roundings(t, self._given) for t in self._trunks) + min(self._chunk, m) + len(self._chunks(m))
 
     def _seen(self, before: Factors, after: Factors, moved: Any, new: Any, signs: Any) -> list[Any]:
         """Sums over the chunk, one table (n_1, n_b) a block each: features, majorants, linear parts, what they miss."""
@@ -355,7 +356,7 @@ class FactoredExecutor(ArrayExecutor):
             for i, g in enumerate(ds):
                 term = g * moved[:, i][:, None]
                 slope = term if slope is None else slope + term
-            (bound,) = self._trunk(new, [majorant(value)], y)
+            (bound,) = self._trunk(new, [majorant(value, self._given)], y)
             features.append(self._transposed(after.branch) @ after_t)
             majorants.append(self._transposed(size) @ bound)
             linear.append(self._transposed(before.branch) @ slope + self._transposed(line) @ t)

@@ -101,15 +101,16 @@ class _Walk:
         self.executor, self.slopes, self.cotangents, self.eta = executor, slopes, cotangents, eta
         self.with_gram = with_gram
         neuron = executor.neuron
-        blocks = [b.block for b in executor.samples.blocks]
+        blocks, given = [b.block for b in executor.samples.blocks], frozenset(neuron.coordinates)
         self._both = [[*b.features, *(g for gs in neuron.gradients[b.name] for g in gs)] for b in blocks]
-        self._after = [[*b.features, *(() if executor.is_exact else map(majorant, b.features))] for b in blocks]
+        self._after = [[*b.features, *(() if executor.is_exact else (majorant(f, given) for f in b.features))] for b in blocks]
         self.chunk = max(1, min(CHUNK, CHUNK_NUMBERS // (executor.samples.total * (len(neuron.weights) + 2))))
 
     @property
     def roundings(self) -> int:
         """Most roundings within one neuron's features."""
-        return max(roundings(f) for b in self.executor.samples.blocks for f in b.block.features)
+        given = frozenset(self.executor.neuron.coordinates)
+        return max(roundings(f, given) for b in self.executor.samples.blocks for f in b.block.features)
 
     def _values(self, b: BlockSamples, weights: Any, frozen: Any) -> dict[Any, Any]:
         neuron = self.executor.neuron

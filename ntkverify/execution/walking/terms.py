@@ -56,12 +56,13 @@ class Terms:
             raise NtkVerifyError("sweeps over neurons need linear blocks, and the neuron has a nonlinear one.")
         neuron = samples.neuron
         self.samples = samples
+        given = frozenset(neuron.coordinates)
         self._values = [b.block.features[0] for b in samples.blocks]
         self._gradients = [neuron.gradients[b.block.name][0] for b in samples.blocks]
-        self._majorants = [majorant(value) for value in self._values]
+        self._majorants = [majorant(value, given) for value in self._values]
         self._algebra = ArrayAlgebra(np)
         # the scale is one more factor, itself the rounding of a square root
-        self.roundings = max(roundings(value) for value in self._values) + 2
+        self.roundings = max(roundings(value, given) for value in self._values) + 2
 
     @property
     def dimension(self) -> int:

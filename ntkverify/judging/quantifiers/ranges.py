@@ -22,7 +22,8 @@ TOOLS = "z3-solver and python-flint are not both installed (pip install 'ntkveri
 
 
 #: factors by which a bound is tightened to find a point where it is as tight
-PAST = (sympy.Rational(1001, 1000), sympy.Rational(11, 10), sympy.Integer(2))
+PAST = (sympy.Rational(1001, 1000), sympy.Rational(11, 10))
+LOOSE = 3.0  #: where samples leave more than that there is no need to
 
 
 def proof_of(theorem: Theorem, claim: Claim) -> Proof:
@@ -42,7 +43,7 @@ def judge_ranges(theorem: Theorem | None, claim: Claim) -> Tally:
     if proof.refutation is not None:
         return Tally("violated", tried=1, level="certified", evidence=f"{proof.refutation.text} ({proof.how})")
     tried, failing, ratio = worst_of_samples(asked)
-    ratio = min(ratio, *(_ratio_past(asked, past) for past in PAST if past < ratio), math.inf)
+    ratio = _tightest(asked, ratio)
     slack = ratio if math.isfinite(ratio) else None
     if proof.status == "proved":
         return Tally(slack=slack, tried=1, level="proved", evidence=f"for all numbers in the ranges: {proof.how}")
@@ -55,10 +56,10 @@ def judge_ranges(theorem: Theorem | None, claim: Claim) -> Tally:
     return Tally("holds", slack, tried, level=level, evidence=why, missed=missed)
 
 
-def _ratio_past(asked: Question, past: sympy.Rational) -> float:
-    """The ratio of both sides at a point that refutes the larger one over `past`."""
-    refutation = decide(replace(asked, right=asked.right / past)).refutation
-    if refutation is None:
-        return math.inf
-    left, right = (float(side.subs(refutation.point)) for side in (asked.left, asked.right))
-    return right / left if left > 0 and right > 0 else math.inf
+def _tightest(asked: Question, ratio: float) -> float:
+    """The ratio of both sides at a point that refutes the larger one over the first of `PAST` that can be, if less."""
+    for past in PAST if ratio < LOOSE else ():
+        if past < ratio and (refutation := decide(replace(asked, right=asked.right / past)).refutation):
+            left, right = (float(side.subs(refutation.point)) for side in (asked.left, asked.right))
+            return min(ratio, right / left) if left > 0 and right > 0 else ratio
+    return ratio

@@ -57,7 +57,7 @@ def page_of(parts: Sequence[Part], *, changed: Sequence[Change] = (), against: s
     environment.filters["marked"] = marked
     records = [row for part in parts for row in (*part.rows, *part.controls)]
     said: dict[str, Any] = {
-        "title": parts[0].theorem.title if len(parts) == 1 else f"{len(parts)} theorems",
+        "title": parts[0].theorem.title if len(parts) == 1 else f"Verdicts on {len(parts)} theorems",
         "counts": counts([{"verdict": row.verdict} for row in records]),
         "lemmas": sum(row.kind != "control" for row in records),
         "controls": sum(row.kind == "control" for row in records),

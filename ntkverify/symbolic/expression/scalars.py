@@ -13,6 +13,8 @@ import mpmath
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expression.choices import Where
+from ntkverify.symbolic.expression.functions import PositivePower
 
 
 def _flint() -> Any:
@@ -153,7 +155,21 @@ def evaluate(expression: sympy.Expr, values: dict[sympy.Symbol, Any], arithmetic
         return base ** int(power) if power >= 0 else 1 / base ** int(-power)
     if expression.is_Float:
         return arithmetic.rational(Fraction(int(sympy.Rational(expression).p), int(sympy.Rational(expression).q)))
+    if isinstance(expression, Where):
+        test, yes, no = expression.args
+        return evaluate(yes if _at_least_zero(evaluate(test, values, arithmetic), test) else no, values, arithmetic)
+    if isinstance(expression, PositivePower):
+        base = evaluate(expression.args[0], values, arithmetic)
+        power = int(expression.args[1])
+        if not _at_least_zero(base, expression.args[0]):
+            return arithmetic.rational(Fraction(0))
+        return base**power if power else arithmetic.rational(Fraction(1))
     arguments = [evaluate(a, values, arithmetic) for a in expression.args]
+    if isinstance(expression, sympy.Max | sympy.Min):
+        result, sign = arguments[0], 1 if isinstance(expression, sympy.Max) else -1
+        for value in arguments[1:]:
+            result = value if _at_least_zero(sign * (value - result), expression) else result
+        return result
     if expression.is_Add:
         return sum(arguments[1:], arguments[0])
     if expression.is_Mul:
@@ -163,6 +179,14 @@ def evaluate(expression: sympy.Expr, values: dict[sympy.Symbol, Any], arithmetic
     if not expression.args or not arithmetic.knows(type(expression).__name__):
         raise NtkVerifyError(f"{expression} can't be evaluated exactly; use the float64 matrix.")
     return arithmetic.call(type(expression).__name__, *arguments)
+
+
+def _at_least_zero(value: Any, part: sympy.Expr) -> bool:
+    if value >= 0:
+        return True
+    if value < 0:
+        return False
+    raise NtkVerifyError(f"the sign of {part} is not decided at this precision; ask for more bits.")
 
 
 def exact_rows(points: Any, columns: int, block: str) -> list[tuple[Fraction, ...]]:

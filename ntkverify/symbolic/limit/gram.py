@@ -15,11 +15,13 @@ from ntkverify.arrays import Array
 from ntkverify.display import details_html, formula_html, tagged
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expectation.gaussian import half_space_power
+from ntkverify.symbolic.expression.choices import ARRAY_FUNCTIONS
 from ntkverify.symbolic.expression.scalars import Arithmetic, BallArithmetic, MpmathArithmetic, exact_rows
 from ntkverify.symbolic.limit.exact_moments import ScalarMoments
 from ntkverify.symbolic.limit.kernels import closed_form_kernel, invariant_kernel
 from ntkverify.symbolic.limit.moments import ArrayMoments, has_smooth_form
 from ntkverify.symbolic.limit.splitting import Derivation, Slot
+from ntkverify.symbolic.network.coefficients import check_coefficients
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
 Points = ArrayLike | Mapping[str, ArrayLike]
@@ -199,6 +201,8 @@ class LimitGram:
         named = dict(points) if isinstance(points, Mapping) else {self._only_block().name: points}
         width = len(self.neuron.coordinates)
         exact = {name: exact_rows(rows, width, self.neuron.block(name).name) for name, rows in named.items()}
+        for name, rows in exact.items():
+            check_coefficients(self.neuron.block(name), self.neuron.coordinates, rows)
         slots = [(self._linear_slot(b.name), p) for b in self._present(exact) for p in exact[b.name]]
         moments = ScalarMoments(self.derivation, self.neuron.coordinates, arithmetic)
         groups = {}
@@ -225,8 +229,11 @@ class LimitGram:
             if not self._has_closed_form(name):
                 total += float(np.trace(self.matrix({name: x}, normalise=normalise)))
                 continue
-            diagonal = sympy.lambdify(self.neuron.coordinates, self.trace_expression(name), "numpy", cse=True)
-            values = np.broadcast_to(np.asarray(diagonal(*x.T), dtype=float), (len(x),))
+            modules = [ARRAY_FUNCTIONS, "scipy", "numpy"]
+            diagonal = sympy.lambdify(self.neuron.coordinates, self.trace_expression(name), modules, cse=True)
+            with np.errstate(all="ignore"):
+                found = diagonal(*x.T)
+            values = np.broadcast_to(np.asarray(found, dtype=float), (len(x),))
             total += float(np.mean(values) if normalise else np.sum(values))
         return total
 
@@ -286,6 +293,7 @@ class LimitGram:
             if not np.all(np.isfinite(array)):
                 row = int(np.argmin(np.all(np.isfinite(array), axis=1)))
                 raise NtkVerifyError(f"points of block {name!r} must be finite, but row {row} is {array[row]}.")
+            check_coefficients(self.neuron.block(name), self.neuron.coordinates, array)
             arrays[name] = array
         return {b.name: arrays[b.name] for b in self._present(arrays)}
 
@@ -303,7 +311,10 @@ class LimitGram:
                 f"sums[{block.name!r}] must have shape {(len(points), len(block.sums))}, not {state.shape}."
             )
         function = sympy.lambdify(
-            (*self.neuron.coordinates, *block.sums), self.neuron.linearisations[block.name], "numpy"
+            (*self.neuron.coordinates, *block.sums),
+            self.neuron.linearisations[block.name],
+            [ARRAY_FUNCTIONS, "scipy", "numpy"],
         )
-        values = function(*points.T, *state.T)
+        with np.errstate(all="ignore"):
+            values = function(*points.T, *state.T)
         return [np.broadcast_to(np.asarray(v, dtype=float), (len(points),)) for v in values]

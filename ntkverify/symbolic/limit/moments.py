@@ -20,6 +20,7 @@ from ntkverify.symbolic.expectation.hermite import HermiteTables
 from ntkverify.symbolic.expectation.quadrature import plane_expectations
 from ntkverify.symbolic.expectation.terms import GroupKey, Groups
 from ntkverify.symbolic.expectation.wick import PlanePolynomials, Squares
+from ntkverify.symbolic.expression.choices import ARRAY_FUNCTIONS
 from ntkverify.symbolic.expression.pieces import pieces_of
 from ntkverify.symbolic.expression.running_error import UNIT
 from ntkverify.symbolic.limit.splitting import Derivation
@@ -103,7 +104,9 @@ class ArrayMoments:
     def columns(self, expressions: Sequence[sympy.Expr], points: Array) -> Array:
         """Values (n, k) of k expressions in the coordinates."""
         result = np.empty((len(points), len(expressions)))
-        for k, value in enumerate(_compiled(tuple(expressions), self.coordinates)(*points.T)):
+        with np.errstate(all="ignore"):  # of what is not chosen; the points are checked
+            values = _compiled(tuple(expressions), self.coordinates)(*points.T)
+        for k, value in enumerate(values):
             result[:, k] = value
         return result
 
@@ -116,7 +119,7 @@ class ArrayMoments:
 
 @lru_cache(maxsize=4096)
 def _compiled(expressions: tuple[sympy.Expr, ...], arguments: tuple[sympy.Symbol, ...]) -> Callable[..., Any]:
-    return sympy.lambdify(arguments, expressions, "numpy", cse=True)  # type: ignore[no-any-return]
+    return sympy.lambdify(arguments, expressions, [ARRAY_FUNCTIONS, "scipy", "numpy"], cse=True)  # type: ignore[no-any-return]
 
 
 def has_smooth_form(key: GroupKey) -> bool:

@@ -16,6 +16,7 @@ import sympy
 from sympy.core.function import AppliedUndef
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expression.choices import normal_form
 from ntkverify.symbolic.expression.functions import exact_number
 from ntkverify.symbolic.expression.linear import linear_parts
 
@@ -83,7 +84,7 @@ class Operator:
         ------
         NtkVerifyError
             If a derivative is in a variable that is no coordinate, a symbol or function is unknown, or the equation
-            complex.
+            complex, or a coefficient has no normal form.
         """
         coordinates, unknowns = tuple(coordinates), tuple(unknowns)
         if len(set(coordinates)) < len(coordinates):
@@ -125,6 +126,7 @@ class Operator:
                 f"the equation holds the symbols {_listed(sorted(stray, key=str))}, which are neither coordinates "
                 f"({_listed(coordinates)}) nor unknowns; give parameters as numbers."
             )
+        residual = normal_form(residual, symbols)
         return cls(coordinates, tuple(s for _, s in ordered), symbols, residual)
 
     @property

@@ -47,7 +47,7 @@ def cuda_step_source(neuron: Neuron) -> CudaStep:
     size = tile_size(neuron, KINDS)
     tiles = Tiles(canonical(neuron), size, KINDS)
     neuron, p = tiles.neuron, len(tiles.neuron.weights)
-    after = [_after(neuron, b) for b in neuron.blocks]
+    after, given = [_after(neuron, b) for b in neuron.blocks], frozenset(neuron.coordinates)
     lines = [
         HELPERS,
         'extern "C" __global__ void measure(double* weights, const double* frozen, const double* change,',
@@ -66,12 +66,13 @@ def cuda_step_source(neuron: Neuron) -> CudaStep:
     for index, (b, code) in enumerate(zip(neuron.blocks, after, strict=True)):
         lines += _second_pass(tiles, index, b, code)
     text = "\n".join([*lines, "  }", "}"]) + "\n"
-    return CudaStep(text, max(map(roundings_of, after, neuron.blocks)))
+    return CudaStep(text, max(roundings_of(c, b, given) for c, b in zip(after, neuron.blocks, strict=True)))
 
 
 def _after(neuron: Neuron, block: Block) -> Statements:
     """Features and majorants at the new weights, in names of their own for all that these change."""
-    features = (*block.features, *map(majorant, block.features))
+    given = frozenset(neuron.coordinates)
+    features = (*block.features, *(majorant(f, given) for f in block.features))
     code = forward_statements(neuron, dataclasses.replace(block, features=features))
     own = [*neuron.weights, *(s for part in (code.neuron, code.sample, code.mixed) for s, _ in part)]
     names = {s: sympy.Symbol(_AFTER + s.name, real=s.is_real) for s in own}
