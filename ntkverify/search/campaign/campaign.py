@@ -46,6 +46,8 @@ def search_cell(
     path: str | Path,
     progress: Progress = lambda cell, score, seconds: None,
     until: float | None = None,
+    pause: float | None = None,
+    began: float | None = None,
 ) -> bool:
     """Search one cell to its end, or from where a killed process left it.
 
@@ -58,6 +60,10 @@ def search_cell(
     until : float, optional
         When it ends at the latest, as `time.time` counts, whatever is left of its budget. One instance is evaluated all
         the same, and a suspect is followed up.
+    pause : float, optional
+        When the search is left unfinished, as `time.monotonic` counts; something new is evaluated all the same.
+    began : float, optional
+        When others began with it, as `time.time` counts; now, by default.
 
     Returns
     -------
@@ -76,7 +82,10 @@ def search_cell(
             if cell.engine == SAMPLING:
                 _sample(theorem, cell, store, path, progress, until)
             else:
-                _Search(theorem, cell, store, Path(path), progress, until).run()
+                search = _Search(theorem, cell, store, Path(path), progress, until, pause, began)
+                search.run()
+                if search.paused:
+                    return True
         store.finish_cell(name)
     return True
 
@@ -106,9 +115,10 @@ class _Search:
     """The objective of one cell: answers from the record or evaluates, and follows up suspects."""
 
     def __init__(
-        self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress, until: float | None
-    ) -> None:
-        self.began, self.until = time.time(), until
+        self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress, until: float | None,
+        pause: float | None, began: float | None,
+    ) -> None:  # fmt: skip
+        self.began, self.until = time.time() if began is None else began, until
         self.case, self.cell, self.store, self.path, self.progress = cell.case(theorem), cell, store, path, progress
         self.name = name = store.open_cell(cell.settings())
         self.space = space_of(theorem, cell)
@@ -132,12 +142,15 @@ class _Search:
         self.suspects = SUSPECTS * (NOISY if self.noisy else 1)
         self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
+        self.pause, self.paused, self.new = pause, False, 0
 
     def run(self) -> None:
         """Climb to the end of the budget or to a violation, then follow up the suspects that are left."""
         try:
             with one_blas_thread():  # an engine's matrices are small, and the threads of several processes collide
                 self._climb()
+            if self.paused:
+                return
             if self.cell.goal is None:
                 self._follow_up()
         except _Closed:
@@ -254,7 +267,9 @@ class _Search:
 
     def _evaluate(self, key: tuple[int, ...]) -> None:
         is_spent = self.cell.seconds is not None and self.spent >= self.cell.seconds
-        if is_spent or (self.until is not None and self.seen and time.time() >= self._climbs_until):
+        is_late = is_spent or (self.until is not None and self.seen and time.time() >= self._climbs_until)
+        self.paused |= bool(self.pause is not None and self.new and time.monotonic() >= self.pause)
+        if is_late or self.paused:
             self.is_late = True
             raise Finished
         started = time.process_time()  # a loaded machine searches no less
@@ -272,6 +287,7 @@ class _Search:
         self.spent += seconds
         self.store.add(self.name, key, result, seconds)
         self.known[key] = result
+        self.new += 1
 
     def _instance(self, key: tuple[int, ...]) -> tuple[Instance | None, str]:
         try:
