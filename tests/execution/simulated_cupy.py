@@ -151,8 +151,8 @@ def simulated_cupy(folder):
     FOLDER[:] = [folder]
     module = types.ModuleType("cupy")
     alike = (
-        "exp log sin cos tan sinh cosh tanh arctan abs sign greater less sqrt log1p maximum where concatenate "
-        "transpose broadcast_to stack reshape sum max"
+        "exp log sin cos tan sinh cosh tanh arctan atan asin acos abs sign greater less sqrt log1p maximum where "
+        "concatenate transpose broadcast_to stack reshape sum max"
     )
     for name in alike.split():
         setattr(module, name, _on_device(getattr(np, name)))
