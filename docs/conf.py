@@ -29,6 +29,8 @@ html_static_path = ["_static"]
 html_css_files = ["narrow.css"]
 html_show_copyright = False
 html_show_sourcelink = False
+# pages that stand alone have nothing to list beside them
+html_sidebars = {page: [] for page in ("index", "concepts", "trust", "search", "genindex")}
 html_theme_options = {"navbar_align": "left", "show_toc_level": 2, "header_links_before_dropdown": 6}
 html_math_renderer = "mathml"
 myst_enable_extensions = ["dollarmath"]

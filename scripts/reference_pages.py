@@ -9,6 +9,8 @@ import inspect
 import re
 from pathlib import Path
 
+from theorem_pages import cell
+
 ROOT = Path(__file__).parents[1]
 #: package or module, and the title of its page
 PLACES = {
@@ -77,12 +79,17 @@ def says(module: str, name: str) -> str:
 
 def table(package: str) -> list[str]:
     """What a package hands on, a name a row."""
-    from theorem_pages import cell
-
     lines = ["| name | what it is |", "|---|---|"]
     for name, module in handed_on(package).items():
-        lines.append(f"| {{py:obj}}`{name} <{module}.{name}>` | {cell(says(module, name))} |")
+        lines.append(f"| {{py:obj}}`{name} <{module}.{name}>` | {_marked(says(module, name))} |")
     return [*lines, ""]
+
+
+def _marked(text: str) -> str:
+    """A sentence of a docstring in Markdown: code stays code, and nothing else is markup."""
+    parts = re.split(r"``(.*?)``|`(.*?)`", text)
+    code = [(one or other or "").replace("|", "\\|") for one, other in zip(parts[1::3], parts[2::3], strict=True)]
+    return "".join(cell(plain) + (f"`{code[i]}`" if i < len(code) else "") for i, plain in enumerate(parts[::3]))
 
 
 def page(place: str, title: str) -> list[str]:

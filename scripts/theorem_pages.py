@@ -101,7 +101,12 @@ def with_table(text: str) -> str:
 def page(name: str, verdicts: Sequence[Record]) -> str:
     """The page of one theorem: what its module says, and what became of its claims."""
     first, _, rest = docstring(name).partition("\n")
-    lines = [f"# {cell(first)}", "", f"`theorems/{name}.py`; {cell(verdicts[0]['source'])}; {counted(verdicts)}.", ""]
+    lines = [
+        f"# {cell(first.rstrip('.'))}",
+        "",
+        f"`theorems/{name}.py`; {cell(verdicts[0]['source'])}; {counted(verdicts)}.",
+        "",
+    ]
     if rest.strip():
         lines += ["```text", rest.strip("\n"), "```", ""]
     lines += ["| claim | quantifier | verdict | slack | instances | rests on |", "|---|---|---|---|---|---|"]

@@ -25,7 +25,7 @@ from ntkverify.training.orthonormal_rows import EPS, NumPy, Rows, by_gram_matric
 CHOLESKY_LIMIT = 1e8
 # for a Jacobian at hand; where one fails, the next is tried
 DENSE_SOLVERS = ("qr", "householder")
-SOLVERS = ("auto", "cholesky", *DENSE_SOLVERS)
+SOLVERS = ("auto", "cholesky", *DENSE_SOLVERS)  #: ways to a least-norm solution, to choose from by name
 # with fewer columns per row, eigenvectors take longer than Householder's QR: measured at 100 to 1000 rows, one thread
 LEAST_COLUMNS = 8
 # a round of refinement gains digits, or there are none left to gain

@@ -1,12 +1,13 @@
 """Claims about a population of runs: a search draws on until the sample refutes them.
 
 No single instance violates such a claim, so there is nothing to climb. The check looks at as many draws as a module
-prescribes and at a few times more; here they are doubled to the end of the budget, the levels of all looks together
-being `ALPHA`.
+prescribes and at a few times more; here there are half as many again at each look, to the end of the budget, the levels
+of all looks together being `ALPHA`.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,6 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BLUNT, CONFIRM
 from ntkverify.judging.case import Case, Trial
 from ntkverify.judging.draws import Stream
-from ntkverify.judging.quantifiers.population import Decision, OfPopulation
 from ntkverify.search.evidence.settle import ALPHA
 from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import NOT_RUN, VACUOUS, Score
@@ -28,8 +28,9 @@ from ntkverify.theorem.instance import Instance
 #: draws for each evaluation of a budget, and what they may cost in neurons times residuals times sweeps
 DRAWS_EACH, WORK_EACH = 16, 2e4
 _FIRST = 500  # draws at the first look, if the family prescribes no more
+_GROWTH = 1.5  # from a look to the next
 _PROFILE = "quick"
-_SURE = 0.9999  # with which a deviation is excluded before a search ends early
+_SURE = 0.999  # with which a deviation is excluded before a search ends early
 
 
 @dataclass
@@ -104,8 +105,7 @@ def sampled(
         How far past the claim the sample is, and what was found: "confirmed" where it is refuted, "open" where the
         sample is past what is claimed and the draws do not suffice to refute it.
     """
-    quantifier = cases[0].claim.quantifier
-    assert isinstance(quantifier, OfPopulation)
+    quantifier: Any = cases[0].claim.quantifier  # one that is decided by sampling
     began = time.process_time()
     sample = Sample(cases, entropy)
     prescribed = max(case.family.counts.get(_PROFILE, 1) for case in cases)
@@ -132,7 +132,7 @@ def sampled(
                 break
             if decision.status == "violated" or _is_settled(quantifier, sample):
                 break
-        look, goal = look + 1, 2 * goal
+        look, goal = look + 1, math.ceil(_GROWTH * goal)
     if decision is None or sample.first is None:
         return Score(VACUOUS, reason=sample.reason), None
     past = decision.past
@@ -148,15 +148,15 @@ def sampled(
     return score, (status, suspect.with_evidence(**evidence))
 
 
-def _is_settled(quantifier: OfPopulation, sample: Sample) -> bool:
+def _is_settled(quantifier: Any, sample: Sample) -> bool:
     """Whether a deviation beyond what is claimed is excluded, so that more draws would find none."""
     if not quantifier.is_exact_about_tolerance:
         return False
     values = quantifier.sample_of(sample.trials)
     found = quantifier.decide(values, sample.trials, refute=ALPHA, confirm=_SURE, tolerated=1.0)
-    return found.status == "holds"
+    return bool(found.status == "holds")
 
 
-def _decided(quantifier: OfPopulation, sample: Sample, *, refute: float) -> Decision:
+def _decided(quantifier: Any, sample: Sample, *, refute: float) -> Any:
     values = quantifier.sample_of(sample.trials)
     return quantifier.decide(values, sample.trials, refute=refute, confirm=CONFIRM, tolerated=BLUNT)
