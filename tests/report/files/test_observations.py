@@ -35,7 +35,7 @@ def control(run):
 def test_every_evaluation_is_a_line(pytester):
     pytester.makeini("[pytest]\n")
     (pytester.path / "mine.py").write_text(MODULE, encoding="utf-8")
-    done = pytester.runpytest_subprocess("--observe", "o.jsonl", "--verdicts", "v.jsonl")
+    done = pytester.runpytest_inprocess("--observe", "o.jsonl", "--verdicts", "v.jsonl")
     conclusion, control = map(json.loads, (pytester.path / "v.jsonl").read_text().splitlines())
     lines = [json.loads(text) for text in (pytester.path / "o.jsonl").read_text().splitlines()]
     mine = [one for one in lines if one["property"].endswith("x is at most one")]
@@ -55,13 +55,13 @@ def test_every_evaluation_is_a_line(pytester):
     share = 100 * conclusion["unmet"]["x is at most 2"] / conclusion["instances"]
     done.stdout.fnmatch_lines([f"*'x is at most one' is vacuous because of 'x is at most 2' in {share:.0f}%*"])
     # what is observed changes nothing
-    pytester.runpytest_subprocess("--verdicts", "w.jsonl")
+    pytester.runpytest_inprocess("--verdicts", "w.jsonl")
     again = [json.loads(text) for text in (pytester.path / "w.jsonl").read_text().splitlines()]
     assert [{**row, "seconds": 0} for row in again] == [{**row, "seconds": 0} for row in (conclusion, control)]
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_anything_is_drawn(pytester):
-    result = pytester.runpytest_subprocess("--observe", "nowhere/o.jsonl")
+    result = pytester.runpytest_inprocess("--observe", "nowhere/o.jsonl")
     result.stderr.fnmatch_lines(
         ["*--observe *nowhere/o.jsonl: the file can't be written (No such file or directory).*"]
     )
