@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sympy
 from scipy.stats import qmc
 
-from ntkverify.proving.balls import sign_of
+from ntkverify.proving.balls import NotForBalls, compiled, enclosed, sign_of
 from ntkverify.proving.question import Point, Question
 
 _SIGNS = {sympy.Le: (-1, 0), sympy.Lt: (-1,), sympy.Ge: (0, 1), sympy.Gt: (1,), sympy.Eq: (0,)}
@@ -43,7 +43,18 @@ class Refutation:
 
 def first_refutation(asked: Question, candidates: Iterable[Point]) -> Refutation | None:
     """The first candidate that certainly refutes; None if none does."""
+    try:
+        enclosure = compiled([asked.gap], asked.symbols)
+    except NotForBalls:
+        return None
     for point in candidates:
+        # most keep the bound, which is soon seen; the exact number is written out for the others only
+        try:
+            keeps = bool(asked.box) and enclosure(*(enclosed(value) for value in point.values()))[0] > 0
+        except NotForBalls:
+            keeps = False
+        if keeps:
+            continue
         sign = sign_of(asked.gap.subs(point)) if _is_within(asked, point) else None
         if sign == -1 or (sign == 0 and asked.strict):
             excess = sympy.Integer(0) if sign == 0 else -asked.gap.subs(point).evalf(15)

@@ -120,7 +120,7 @@ def test_a_whole_number_is_refuted_by_whole_numbers_alone():
         (sympy.Eq(A, 1), {A: HALF_LINE}, "needs an inequality"),
         (A <= 1, {A: sympy.FiniteSet(1)}, "must be a sympy.Interval"),
         (A + Symbol("a") <= 1, {A: HALF_LINE, Symbol("a"): Interval(0, 1)}, "two symbols"),
-        (Symbol("n", negative=True) <= 1, {Symbol("n", negative=True): Interval(-1, 0)}, "declared negative"),
+        (le(Symbol("n", negative=True), 1), {Symbol("n", negative=True): Interval(-1, 0)}, "declared negative"),
     ],
 )
 def test_bad_input_is_one_sentence(inequality, box, said):
