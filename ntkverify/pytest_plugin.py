@@ -120,6 +120,7 @@ class _Session:
         self.records: list[tuple[int, dict[str, Any]]] = []
         self.order: dict[str, int] = {}
         self.modules: list[Path] = []
+        self.unwritten = ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -155,14 +156,27 @@ class _Session:
                 index, record = json.loads(str(value))
                 self.records.append((index, record))
                 path = self.config.getoption("ntk_verdicts")
-                if path and key == _RECORD:
+                if path and key == _RECORD and not self.unwritten:
                     from ntkverify.report.files.schema import line
 
-                    with open(path, "a", encoding="utf-8") as stream:
-                        stream.write(line(record, self.settings))
+                    try:
+                        with open(path, "a", encoding="utf-8") as stream:
+                            stream.write(line(record, self.settings))
+                    except OSError as error:
+                        self.unwritten = (
+                            f"--verdicts {path}: {error.strerror}, verdicts are missing there; make room, or choose "
+                            "another file."
+                        )
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """A file of verdicts that lacks some is a failure, whatever they are."""
+        if self.unwritten:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The table of verdicts."""
+        if self.unwritten:
+            terminalreporter.write_line(self.unwritten, red=True)
         if not self.records:
             return
         from ntkverify.report.table import verdict_table

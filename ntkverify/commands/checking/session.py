@@ -68,6 +68,7 @@ class _Watcher:
     def __init__(self, session: Session, seen: Seen) -> None:
         self.session, self.seen = session, seen
         self.found: list[tuple[int, dict[str, Any]]] = []
+        self.unwritten = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -97,6 +98,11 @@ class _Watcher:
                     self.session.crash = self.session.crash or str(report.longrepr)
                 self.found.append((index, record))
                 self.seen(record)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Whether the file of verdicts is whole."""
+        self.unwritten = session.config.pluginmanager.get_plugin("ntkverify-session").unwritten
 
     def pytest_internalerror(self, excrepr: Any) -> bool:
         """An error of pytest's, or of ours outside a claim."""
@@ -135,7 +141,8 @@ def run_session(paths: Sequence[Path], options: Sequence[str], *, seen: Seen) ->
     ]  # fmt: skip
     with contextlib.redirect_stdout(sys.stderr):  # what a module prints is no part of a table or of JSON
         status = pytest.main(arguments, plugins=[watcher])
-    if status == pytest.ExitCode.USAGE_ERROR:
+    session.refused += [watcher.unwritten] if watcher.unwritten else []
+    if status == pytest.ExitCode.USAGE_ERROR and not watcher.unwritten:
         raise NtkVerifyError("pytest refused these options; its reason stands above.")
     session.records = [record for _, record in sorted(watcher.found, key=lambda entry: entry[0])]
     return session

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.judging.falsehoods import planted
 from ntkverify.search.campaign.cells import SAMPLING, Cell
 from ntkverify.search.campaign.population import sampled
+from ntkverify.search.campaign.spaces import entropy_of, space_of
 from ntkverify.search.campaign.store import Store, cell_id
 from ntkverify.search.climb.engines import Finished, climb
 from ntkverify.search.evidence.settle import CLOSING, Draws, Place, settle
 from ntkverify.search.evidence.violation import Violation
-from ntkverify.search.score import VACUOUS, Score, draws_weights, score
-from ntkverify.search.space.coordinates import GRID, Space, weight_seed
-from ntkverify.search.space.deformations import useful
+from ntkverify.search.score import VACUOUS, Score, score
+from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
@@ -101,7 +98,7 @@ def _sample(
     result, found = sampled(
         cell.cases(theorem),
         evaluations=None if cell.endless else cell.evaluations,
-        entropy=_entropy(cell.entropy, cell.claim, cell.family, cell.engine),
+        entropy=entropy_of(cell.entropy, cell.claim, cell.family, cell.engine),
         path=path,
         plants=cell.plants,
         seconds=cell.seconds,
@@ -127,7 +124,7 @@ class _Search:
         self.space = space_of(theorem, cell)
         self.entropy = self.space.entropy
         # another cell that ends at the same instance draws others
-        self.fresh = _entropy(cell.entropy, cell.claim, cell.family, cell.engine)
+        self.fresh = entropy_of(cell.entropy, cell.claim, cell.family, cell.engine)
         self.seeds = tuple(weight_seed(self.entropy, j, salt=5) for j in range(DRAWS))
         self.known = store.evaluations(name)
         self.findings = store.findings(name)
@@ -341,36 +338,6 @@ class _Search:
 
 class _Closed(Finished):
     """The question that the cell asks is answered."""
-
-
-def _entropy(*names: object) -> int:
-    return int.from_bytes(hashlib.sha256(" ".join(map(str, names)).encode()).digest()[:4], "little")
-
-
-def space_of(theorem: Theorem, cell: Cell) -> Space:
-    """The vectors that a cell searches, and the instances that they stand for."""
-    case, entropy = cell.case(theorem), _entropy(cell.entropy, cell.claim)
-    plain = Space(case.family, theorem.id, entropy=entropy)
-    drawn = _drawn(plain, entropy)
-    stretches = useful(case, drawn) if cell.relax else ()
-    # a claim of probability is scored by several draws of one instance; beyond an assumption anything may be asked for
-    weights = not case.claim.quantifier.is_decided_by_redrawing and plain.seeded
-    weights = weights and (bool(cell.relax) or draws_weights(case, [i for i in drawn if i.width <= cell.max_width]))
-    return Space(case.family, theorem.id, entropy=entropy, stretches=stretches, weights=weights)
-
-
-def _drawn(space: Space, entropy: int) -> list[Instance]:
-    """A few instances of a family."""
-    rng = np.random.default_rng([entropy, 4])
-    drawn: list[Instance] = []
-    for _ in range(6):
-        try:
-            instance = space.instance(rng.integers(0, GRID, max(space.dimension, 1)).tolist())
-        except NtkVerifyError:
-            continue
-        if instance is not None:
-            drawn.append(instance)
-    return drawn
 
 
 #: the row of a cell that was never begun, what it is for being known
