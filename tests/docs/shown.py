@@ -18,8 +18,8 @@ from ntkverify.cli import main
 ROOT = Path(__file__).parents[2]
 #: lines that depend on the machine
 HERE = re.compile(r"^(memory|time) |^ *(on 'cpu' here|neurons on)| in [\d.:]+s|^(platform|rootdir|plugins|cachedir)")
-#: figures of verdicts that rounding or processors may move
-FIGURES = re.compile(r"[-\d.e+]+")
+#: figures of verdicts that rounding or processors may move, and names that are made of them
+FIGURES = re.compile(r"-[0-9a-f]{10}(?=\.json)|[-\d.e+]+")
 #: a Python block that begins with a name is a file of that name
 FILE = re.compile(r"# (\w+\.py)\n")
 

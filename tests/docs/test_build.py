@@ -1,6 +1,7 @@
 """The pages are built without a warning, their links lead somewhere, and every public name is on one of them."""
 
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -49,3 +50,10 @@ def test_every_theorem_with_verdicts_has_a_page(environment):
     pages = {page for page in environment.found_docs if page.startswith("gallery/")}
     assert "gallery/natural_gradient-gradient_descent_regression" in pages
     assert len(pages) > len(list((ROOT / "theorems").glob("*/*.py"))) // 2
+
+
+def test_links_of_the_readme_lead_somewhere():
+    targets = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    local = [target for target in targets if "://" not in target]
+    assert len(local) >= 10
+    assert [target for target in local if not (ROOT / target).exists()] == []

@@ -30,7 +30,9 @@ def desk(tmp_path, monkeypatch):
 
 
 # the last is a notebook
-@pytest.mark.parametrize("page", [page for page in PAGES if page.stem != PINN.stem], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.stem not in (PINN.stem, "index")], ids=lambda page: page.stem
+)
 def test_what_a_page_shows_is_what_happens(page, desk):
     found = list(examples(page))
     assert len(found) >= 3
