@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,18 @@ ETA = 0.1
 #: the least that two workers are to bring
 MARK = 1.7
 #: whose evaluations are networks that are trained
-THEOREM = "gradient_descent_regression"
+THEOREM = "jacobian_stability"
+#: a margin that none reaches, since they are cut off before
+NEVER = 1e9
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     campaign = commands.add_parser("campaign")
-    campaign.add_argument("--evaluations", type=int, default=400)
+    campaign.add_argument("--evaluations", type=int, default=1000)
     campaign.add_argument("--theorem", default=THEOREM)
-    campaign.add_argument("--max-width", type=int, default=2**16)
+    campaign.add_argument("--max-width", type=int, default=2**14)
     campaign.add_argument("--repeats", type=int, default=3)
     for name in ("network", "model"):
         chosen = commands.add_parser(name)
@@ -73,11 +76,13 @@ def campaign(given: argparse.Namespace) -> None:
 
     (path,) = find_modules((given.theorem,))
     theorem = load_theorem(path)
+    # evaluations alone: a suspect that is followed up is one long piece of work, which nobody shares
     cells = [
-        (str(path), cell)
+        (str(path), replace(cell, goal=NEVER))
         for cell in cells_of(
             theorem, path=path, engines=["random"], evaluations=given.evaluations, max_width=given.max_width
         )
+        if cell.engine == "random"
     ]
     seconds: dict[int, list[float]] = {1: [], 2: []}
     kept: dict[int, Any] = {}

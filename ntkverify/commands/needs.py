@@ -18,14 +18,12 @@ PACKAGES = {
     "pyarrow": ("Parquet", "pip install pyarrow"),
     "cupy": ("the backend 'gpu'", "pip install 'ntkverify[cuda12]' or 'ntkverify[cuda13]'"),
     "distributed": ("sharing work out", "pip install 'ntkverify[distributed]'"),
-    "xdist": ("several processes", "pip install 'ntkverify[test]'"),
 }
 #: their names where they differ from what is imported
 CALLED = {
     "flint": "python-flint",
     "cupy": "CuPy",
     "jinja2": "Jinja2",
-    "xdist": "pytest-xdist",
     "distributed": "Dask distributed",
 }
 
