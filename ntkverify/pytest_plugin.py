@@ -7,11 +7,8 @@ alone, as a theorem module: a top-level ``theorem = Theorem(...)`` in a file tha
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import shutil
-import signal
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -87,9 +84,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TEXT",
         help="only claims whose sentence contains TEXT; repeatable (-m control, lemma or conclusion selects a kind)",
     )
-    group.addoption(
-        "--ntk-workers-end-quietly", dest="ntk_workers_end_quietly", action="store_true", help=argparse.SUPPRESS
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,9 +105,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for kind in _KINDS:
         config.addinivalue_line("markers", f"{kind}: every {kind} of a theorem")
     config.pluginmanager.register(_Session(config), "ntkverify-session")
-    if hasattr(config, "workerinput") and config.getoption("ntk_workers_end_quietly"):
-        # Ctrl-C goes to all processes: the first of them says so, the others are just to end
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 
 class _Session:
@@ -129,6 +120,7 @@ class _Session:
         self.records: list[tuple[int, dict[str, Any]]] = []
         self.order: dict[str, int] = {}
         self.modules: list[Path] = []
+        self.unwritten = ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -164,14 +156,27 @@ class _Session:
                 index, record = json.loads(str(value))
                 self.records.append((index, record))
                 path = self.config.getoption("ntk_verdicts")
-                if path and key == _RECORD:
+                if path and key == _RECORD and not self.unwritten:
                     from ntkverify.report.files.schema import line
 
-                    with open(path, "a", encoding="utf-8") as stream:
-                        stream.write(line(record, self.settings))
+                    try:
+                        with open(path, "a", encoding="utf-8") as stream:
+                            stream.write(line(record, self.settings))
+                    except OSError as error:
+                        self.unwritten = (
+                            f"--verdicts {path}: {error.strerror}, verdicts are missing there; make room, or choose "
+                            "another file."
+                        )
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """A file of verdicts that lacks some is a failure, whatever they are."""
+        if self.unwritten:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The table of verdicts."""
+        if self.unwritten:
+            terminalreporter.write_line(self.unwritten, red=True)
         if not self.records:
             return
         from ntkverify.report.table import verdict_table

@@ -5,7 +5,7 @@
 
 Each pair is one statement with a mistake that papers make, and without it. A false one may be inconclusive, and may
 hold where a verdict rests on instances in float64; a true one must not be violated. With --search it is said what
-`ntkverify search` finds of them in half of its default budget, a minute of processor time at the most.
+`ntkverify search` finds of them in a quarter of its default budget, seconds of processor time.
 """
 
 from __future__ import annotations
@@ -372,8 +372,8 @@ def table(entropy: int) -> tuple[list[str], Counter[str]]:
 # ---- what a search finds --------------------------------------------------------------------------------------------
 
 
-#: budget of each claim: half of what a search has by default, and less than a minute for each of these
-EVALUATIONS = 1000
+#: budget of each claim: a quarter of what a search has by default, and seconds for each of these
+EVALUATIONS = 500
 
 
 @dataclass(frozen=True)

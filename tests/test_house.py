@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[1] / "ntkverify"
 
 #: the floors from the ground up; a package imports from its own floor's own files and from the floors below
 FLOORS = (
-    ("errors", "arrays", "cache", "seeds"),
+    ("errors",),
+    ("arrays", "cache", "seeds"),
     ("display",),
     ("symbolic",),
     ("glossary", "arithmetic"),

@@ -17,7 +17,7 @@ PACKAGES = {
     "flint": ("ball arithmetic", "pip install 'ntkverify[certify]'"),
     "pyarrow": ("Parquet", "pip install pyarrow"),
     "cupy": ("the backend 'gpu'", "pip install 'ntkverify[cuda12]' or 'ntkverify[cuda13]'"),
-    "distributed": ("--workers or --scheduler", "pip install 'ntkverify[distributed]'"),
+    "distributed": ("sharing work out", "pip install 'ntkverify[distributed]'"),
     "xdist": ("several processes", "pip install 'ntkverify[test]'"),
 }
 #: their names where they differ from what is imported

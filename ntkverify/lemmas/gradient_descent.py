@@ -317,7 +317,7 @@ class GradientDescent(Part):
         norms = dict.fromkeys(sorted(self.norm.free_symbols, key=str), sympy.Interval.open(0, sympy.oo))
         over, fits = {**self.ranges, **norms}, sympy.Le(self.rate, self.norm)
         self.lemma(
-            "eta ||H(k)|| <= 1 at the largest step",
+            "eta ||H(k)|| <= 1 at the largest step, by the triangle inequality",
             of=self.eta_max * (self.norm + moved),
             holds=always,
             bound=1,
@@ -325,7 +325,7 @@ class GradientDescent(Part):
             given=(fits, sympy.Le(moved, self.norm / 2)),
         )
         self.lemma(
-            f"eta {self.rate_words}/2 stays within the range that epsilon was derived for",
+            f"eta {self.rate_words}/2 stays within the range that epsilon was derived for, by arithmetic",
             of=eta * self.rate / 2,
             holds=always,
             bound=self.largest_a,

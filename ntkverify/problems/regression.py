@@ -109,6 +109,8 @@ class RegressionRun(TrainedRun):
         As for `Run`.
     coupled : bool
         Neurons come in pairs that cancel, so that f = 0 at the start.
+    method : {"gradient", "natural gradient"}, optional
+        The class's own by default.
     """
 
     activation = "relu"
@@ -120,11 +122,12 @@ class RegressionRun(TrainedRun):
         theorem: Theorem,
         *,
         coupled: bool = False,
+        method: MethodName | None = None,
         backend: str = "auto",
         store: RecordStore | None = None,
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
-        self.coupled = coupled
+        self.coupled, self.method = coupled, method or self.method
         _ = self.alpha  # refused before anything is computed
         inputs = self.read_points("inputs", beside={"targets": "inputs"})["inputs"]
         targets = instance.array("targets")
@@ -243,9 +246,9 @@ class RegressionRun(TrainedRun):
         return r - self.eta * np.einsum("kij,kj->ki", grams, r)
 
 
-def regression(*, coupled: bool = False) -> Callable[..., RegressionRun]:
+def regression(*, coupled: bool = False, method: MethodName = "gradient") -> Callable[..., RegressionRun]:
     """What ``run=`` of a family of instances takes: a `RegressionRun` with these options."""
-    return functools.partial(RegressionRun, coupled=coupled)
+    return functools.partial(RegressionRun, coupled=coupled, method=method)
 
 
 class NaturalRegressionRun(TrainedRun):

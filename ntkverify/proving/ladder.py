@@ -25,6 +25,7 @@ _SMOOTH = (
     *(sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.sinh, sympy.cosh),
     *(sympy.tanh, sympy.atan, sympy.erf, sympy.erfc),
 )
+_KNOWN = (sympy.Symbol, sympy.Number, sympy.NumberSymbol, sympy.Add, sympy.Mul, sympy.Pow, *_SMOOTH)
 
 Box = tuple[tuple[sympy.Symbol, sympy.Interval], ...]
 
@@ -117,13 +118,12 @@ def _ways(f: sympy.Expr, box: Box) -> Iterator[tuple[sympy.Symbol, sympy.Expr, i
 def defined(f: sympy.Expr, box: Box, at: Mapping[sympy.Symbol, sympy.Expr] = MappingProxyType({})) -> bool:
     """Whether f is smooth on the box, and on the side of it that is named: no root or quotient of what may vanish."""
     for part in sympy.preorder_traversal(f):
+        if not isinstance(part, _KNOWN):
+            return False
         if isinstance(part, sympy.Pow) and not isinstance(part, sympy.exp):
             if not (part.exp.is_Integer and part.exp > 0) and not _positive(part.base, box, at):
                 return False
-        elif isinstance(part, sympy.log):
-            if not _positive(part.args[0], box, at):
-                return False
-        elif isinstance(part, sympy.Function | sympy.Max | sympy.Min) and not isinstance(part, _SMOOTH):
+        elif isinstance(part, sympy.log) and not _positive(part.args[0], box, at):
             return False
     return True
 

@@ -54,6 +54,8 @@ def first_refutation(asked: Question, candidates: Iterable[Point]) -> Refutation
 def _is_within(asked: Question, point: Point) -> bool:
     for symbol, interval in asked.box:
         value = point[symbol]
+        if symbol.is_integer and not value.is_integer:
+            return False
         for end, is_open, inside in (
             (interval.start, interval.left_open, 1),
             (interval.end, interval.right_open, -1),
@@ -74,7 +76,7 @@ def corners(asked: Question) -> Iterator[Point]:
 
 
 def next_to_corners(asked: Question) -> Iterator[Point]:
-    """Combinations of a middle and of what is next to the ends: there a bound that is attained in a limit fails first."""
+    """Combinations of middles and of what is next to ends: there a bound that is attained in a limit fails first."""
     places = []
     for _, interval in asked.box:
         start, end = interval.start, interval.end

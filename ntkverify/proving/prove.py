@@ -139,7 +139,7 @@ def _by_ranges(asked: Question) -> Proof | None:
         text = smt.text_of(asked, abstract=True)
     except smt.NotAlgebraic:
         return None
-    if smt.ask(text, (), limit=smt.RLIMIT // 8).word != "unsat":
+    if smt.ask(text, (), limit=smt.RLIMIT // 20).word != "unsat":
         return None
     return Proof(asked.text, "proved", f"{smt.version()}, from the range and sign of exp, log, ...", text=text)
 

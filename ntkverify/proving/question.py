@@ -79,6 +79,9 @@ def question(
     conditions = tuple(_conditions(given))
     for symbol, interval in box.items():
         _refuse_range(symbol, interval)
+    names = [str(symbol) for symbol in box]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise NtkVerifyError(f"two symbols of the ranges are called {min(twice)}; rename one.")
     known = set(box)
     for expression in (inequality, *conditions):
         if missing := sorted(map(str, expression.free_symbols - known)):
@@ -106,10 +109,14 @@ def _refuse_range(symbol: sympy.Symbol, interval: object) -> None:
         raise NtkVerifyError(f"the range of {symbol} must be a sympy.Interval of numbers, not {interval}.")
     if interval.has(sympy.Float):
         raise NtkVerifyError(f"the range {interval} of {symbol} contains a rounded number; write sympy.Rational.")
-    start = interval.start
-    outside = (symbol.is_positive and (start < 0 or (start == 0 and not interval.left_open))) or (
-        symbol.is_nonnegative and start < 0
-    )
-    if outside:
-        declared = "positive" if symbol.is_positive else "nonnegative"
-        raise NtkVerifyError(f"{symbol} is declared {declared}, but its range is {spelled(interval)}.")
+    start, end = interval.start, interval.end
+    declared = {
+        "positive": symbol.is_positive and (start < 0 or (start == 0 and not interval.left_open)),
+        "nonnegative": symbol.is_nonnegative and start < 0,
+        "negative": symbol.is_negative and (end > 0 or (end == 0 and not interval.right_open)),
+        "nonpositive": symbol.is_nonpositive and end > 0,
+    }
+    # what sympy simplified may be false beyond what a symbol was declared to be
+    for word, contradicts in declared.items():
+        if contradicts:
+            raise NtkVerifyError(f"{symbol} is declared {word}, but its range is {spelled(interval)}.")

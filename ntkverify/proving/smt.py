@@ -30,8 +30,6 @@ _KNOWN = {
     sympy.tanh: f"(and (< (- 1) Y) (< Y 1) {_SIGN})",
     sympy.erf: f"(and (< (- 1) Y) (< Y 1) {_SIGN})",
     sympy.atan: _SIGN,
-    sympy.sin: "(and (<= (- 1) Y) (<= Y 1))",
-    sympy.cos: "(and (<= (- 1) Y) (<= Y 1))",
 }
 
 

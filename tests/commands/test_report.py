@@ -27,7 +27,7 @@ def checked(call, here):
 def test_one_file_of_verdicts_is_enough_for_every_kind_of_report(checked, call):
     verdicts = read_verdicts("v.jsonl")
     for ending in ("html", "svg", "md", "tex", "txt", "json"):
-        status, out, err = call("report", "small", "--verdicts", "v.jsonl", "-o", f"r.{ending}", "--draws", "0")
+        status, out, err = call("report", "small", "--verdicts", "v.jsonl", "-o", f"r.{ending}", "--curve-draws", "0")
         assert (status, err) == (0, "")
         assert f"written: r.{ending} (" in out
     assert json.loads((checked / "r.json").read_text())["version"] == 1
@@ -72,7 +72,7 @@ def test_two_files_are_compared(checked, call):
     rows = [json.loads(line) for line in lines]
     worse = [{**rows[0], "verdict": "violated"}, {**rows[1], "slack": 3 * rows[1]["slack"]}, *rows[2:]]
     (checked / "new.jsonl").write_text("\n".join(map(json.dumps, worse)))
-    status, out, _ = call("report", "--verdicts", "new.jsonl", "--against", "v.jsonl", "--draws", "0")
+    status, out, _ = call("report", "--verdicts", "new.jsonl", "--against", "v.jsonl", "--curve-draws", "0")
     assert status == 1
     assert "2 differences from v.jsonl, 1 of them for the worse" in out
     page = (checked / "report.html").read_text(encoding="utf-8")
@@ -90,7 +90,7 @@ def test_frontiers_and_necessity_come_from_what_searches_left(checked, call):
     (checked / "f.json").write_text(frontiers)
     _, necessity, _ = call("necessity", "small", "--evaluations", "40", "--json")
     (checked / "n.json").write_text(necessity)
-    words = ("report", "small", "--verdicts", "v.jsonl", "--draws", "0", "--with", "f.json", "--with", "n.json")
+    words = ("report", "small", "--verdicts", "v.jsonl", "--curve-draws", "0", "--with", "f.json", "--with", "n.json")
     assert call(*words)[0] == 0
     page = (checked / "report.html").read_text(encoding="utf-8")
     assert "from which width on it holds in 0.9 of the draws: eight over m is at most one" in page
@@ -122,7 +122,7 @@ class TestRefused:
             (("--verdicts", "none.jsonl"), "can't be read (No such file or directory)"),
             (("--against", "none.jsonl"), "can't be read (No such file or directory)"),
             (("--with", "none.json"), "--with none.json can't be read"),
-            (("--relax", "a"), "--relax goes with --data"),
+            (("--relax", "a"), "--draws and --relax go with --data"),
             (("--width", "5"), "--width goes with --data"),
         ],
     )
@@ -150,3 +150,28 @@ class TestRefused:
         program = "import ntkverify.report.page.content, ntkverify.report.graph.drawing, sys; "
         program += "assert not {'matplotlib', 'jinja2', 'graphlay', 'latex2mathml'} & set(sys.modules)"
         assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_a_failure_beyond_the_theorem_is_no_violation(here, call):
+    from tests.commands.test_given import MODULE
+
+    rate = "own.rate("
+    module = MODULE.replace(rate, """
+@theorem.assumption("m is at least 1000")
+def wide(run):
+    return run.m - 1000
+
+""" + rate, 1)  # fmt: skip
+    module += """
+theorem.lemma("m is at least 900", of="m", holds=__import__("ntkverify").always, bound=900, from_below=True)
+"""
+    (here / "half.py").write_text(module)
+    (here / "points.csv").write_text(POINTS)
+    words = ("report", "half.py", "--data", "points.csv", "--width", "64", "--relax", "1000", "--draws", "3")
+    status, out, err = call(*words, "--curve-draws", "0")
+    assert (status, err) == (0, "")
+    assert "1 fails" in out
+    assert "violated" not in out
+    page = (here / "report.html").read_text(encoding="utf-8").partition("</style>")[2].partition("<footer>")[0]
+    assert "beyond the theorem, where a failure refutes nothing: the theorem assumes" in page
+    assert ">violated<" not in page

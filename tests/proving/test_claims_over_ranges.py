@@ -125,26 +125,25 @@ def test_every_one_of_the_theorems_is_proved_and_every_control_refuted(proofs):
 
 
 def test_cvc5_comes_to_the_same_answers(proofs):
-    """The text that was put to z3, put to another solver; those that it can't decide within its limit are few."""
+    """The text that was put to z3, put to another solver; what it can't decide within its limit is one in ten at most.
+
+    What is refuted has a point of its own that balls certify.
+    """
     cvc5 = pytest.importorskip("cvc5")
-    answers = {}
-    for key, (_, proof) in proofs.items():
-        if proof.suffix == ".smt2" and proof.text not in answers:
-            answers[proof.text] = (key, proof.status, answered(cvc5, proof.text))
-    expected = {"proved": "unsat", "refuted": "sat"}
-    wrong = {key for key, status, answer in answers.values() if answer not in (expected[status], "unknown")}
-    assert not wrong
-    known = [answer for _, _, answer in answers.values() if answer != "unknown"]
-    assert len(known) >= 0.9 * len(answers) >= 18
+    texts = {proof.text: key for key, (_, proof) in proofs.items() if proof.suffix == ".smt2" and not proof.refutation}
+    answers = {key: answered(cvc5, text) for text, key in texts.items()}
+    assert {answer for answer in answers.values() if answer != "unknown"} == {"unsat"}
+    assert len(answers) >= 25
+    assert sum(answer == "unknown" for answer in answers.values()) <= len(answers) / 10
 
 
 def answered(cvc5, text):
     manager = cvc5.TermManager()
     solver = cvc5.Solver(manager)
-    solver.setOption("rlimit-per", "300000")
+    solver.setOption("rlimit-per", "20000")  # cvc5's own count, so that a loaded machine changes nothing
     parser = cvc5.InputParser(solver)
     parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, text, "proof")
     symbols, found = parser.getSymbolManager(), ""
     while not (command := parser.nextCommand()).isNull():
         found += command.invoke(solver, symbols)
-    return found.strip()
+    return found.partition(" ")[0].strip()

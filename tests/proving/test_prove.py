@@ -104,6 +104,13 @@ def test_what_is_not_defined_everywhere_is_not_proved(left, box):
     assert prove(le(left, 100), box).status == "open"
 
 
+def test_a_whole_number_is_refuted_by_whole_numbers_alone():
+    """n^2 >= n fails between 0 and 1, where there is no whole number."""
+    whole = Symbol("n", integer=True)
+    assert prove(le(whole, whole**2), {whole: Interval(0, 10)}).status == "open"
+    assert prove(le(whole**2, whole), {whole: Interval(0, 10)}).status == "refuted"
+
+
 @pytest.mark.parametrize(
     ("inequality", "box", "said"),
     [
@@ -112,6 +119,8 @@ def test_what_is_not_defined_everywhere_is_not_proved(left, box):
         (sympy.Float(0.3) >= A, {A: HALF_LINE}, "rounded number"),
         (sympy.Eq(A, 1), {A: HALF_LINE}, "needs an inequality"),
         (A <= 1, {A: sympy.FiniteSet(1)}, "must be a sympy.Interval"),
+        (A + Symbol("a") <= 1, {A: HALF_LINE, Symbol("a"): Interval(0, 1)}, "two symbols"),
+        (Symbol("n", negative=True) <= 1, {Symbol("n", negative=True): Interval(-1, 0)}, "declared negative"),
     ],
 )
 def test_bad_input_is_one_sentence(inequality, box, said):

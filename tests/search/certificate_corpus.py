@@ -311,7 +311,7 @@ def natural():
         of(name, "Jacobian too far", "one step contracts the loss when J changes by sqrt", jacobians,
            given(data={"left": [[1.0]], "right": [[1.0], [0.0]], "singular": [0.8660254037844387],
                        "residual_vector": [1.0]}, parameters={"lambda_0": 1.0}, step=0.9)),
-        of("natural_gradient_width", "Lipschitz, no closed form", "||J(w) - J(0)|| <= C_L B_2", "its own width",
+        of("natural_gradient_width", "Lipschitz, no closed form", "||J(w) - J(0)|| <= alpha C_L B_2", "its own width",
            from_family(width=3)),
         of(zhang, "recursion", "recursion: r(k+1)", "training", from_family(**trained), **relative),
         of(zhang, "one step", "one step contracts the loss under", "training", from_family(**trained), **relative),

@@ -39,8 +39,8 @@ LEAVES = {
         "lambda_min(H(k)) >= lambda_0/2 while J stays within gamma sqrt((1 - eta) lambda_0) of J(0)"
     ],
     "positive_definiteness": [
-        "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)",
-        "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)",
+        "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h) as chosen",
+        "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h) as chosen",
     ],
     "quadratic_convergence": [
         "rounding ends it: if ||r(0)|| <= 0.1 and ||r(1)|| <= ||r(0)||/10, then ||r(5)|| is down at the rounding"

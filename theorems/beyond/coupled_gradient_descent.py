@@ -20,7 +20,7 @@ import numpy as np
 from hypothesis import strategies as st
 from sympy import Rational, sqrt
 
-from ntkverify import Source, Theorem, always, identity, with_probability
+from ntkverify import Source, Theorem, always, with_probability
 from ntkverify.glossary import delta, eta, k, lambda_0, limit_norm, loss_0, residual, residual_0
 from ntkverify.instances import families
 from ntkverify.lemmas import premises
@@ -97,14 +97,7 @@ BOTH, MOVING = (OWN, SCALED), (SCALED, UNSCALED, FEW)
 
 # ---- the chain ----------------------------------------------------------------------------------------------------
 
-theorem.lemma(
-    "the output is zero at the start: r(0) = -(f, g), scaled",
-    of=lambda run: (run.trajectory.residuals[0], run.given_residuals),
-    holds=identity,
-    assumes=(),
-    on=EVERY,
-    error=lambda run: run.trajectory.residuals_error[0],
-)
+signs.zero_start(on=EVERY)
 signs.events(starts=SCALED, on=OWN, narrow=NARROW)
 moved = signs.slope * theorem.quantity("distance", lambda run: run.drift_rms * np.sqrt(run.m))
 norm_0 = theorem.quantity("norm_0", lambda run: run.eigenvalues[0, -1])
@@ -144,7 +137,7 @@ theorem.lemma(
     uses="sums",
 )
 GAMMA = ("gamma leaves 1/2 of 3/4 of lambda_0, by arithmetic", "gamma leaves 3/2 of 5/4 of ||H^inf||, by arithmetic")
-LEFT = {"of": gamma, "holds": always, "assumes": (), "on": "perturbed linear recursion"}
+LEFT = {"of": gamma, "holds": always, "over": {}}
 theorem.lemma(GAMMA[0], bound=(sqrt(3) - sqrt(2)) / 2, **LEFT)
 theorem.lemma(GAMMA[1], bound=(sqrt(6) - sqrt(5)) / 2, **LEFT)
 

@@ -18,7 +18,7 @@ import sympy
 from hypothesis import strategies as st
 from sympy import sqrt
 
-from ntkverify import Source, Theorem, identity, with_probability
+from ntkverify import Source, Theorem, with_probability
 from ntkverify.glossary import delta, lambda_0, residual_0
 from ntkverify.instances import families
 from ntkverify.lemmas import premises
@@ -80,14 +80,7 @@ EVERY, SURE = (OWN, SCALED, UNSCALED), with_probability(1 - delta)
 
 # ---- the chain ----------------------------------------------------------------------------------------------------
 
-theorem.lemma(
-    "the output is zero at the start: r(0) = -(f, g), scaled",
-    of=lambda run: (run.trajectory.residuals[0], run.given_residuals),
-    holds=identity,
-    assumes=(),
-    on=EVERY,
-    error=lambda run: run.trajectory.residuals_error[0],
-)
+signs.zero_start(on=EVERY)
 signs.events(starts=SCALED, on=OWN, narrow=NARROW)
 signs.lipschitz(on=(OWN, SCALED, FEW))
 natural.recursion(on=EVERY, assumes=())

@@ -104,7 +104,7 @@ def even(run):
 
 def instance(inputs, targets, *, scale=None, split=quarters, share=1, **options):
     """At its own width or a share of it, even; a scale, unless given, that is a power of 2 and leaves drift no say."""
-    given = {"split": split, "C": 1.0, "delta": 0.1, "steps": 5, **options}
+    given = {"split": split, "C": 1.0, "delta": 0.1, "steps": 4, **options}
     if scale is None:
         wide = regression_instance(theorem, inputs, targets, alpha=1e9, **given)
         values = {n: len(inputs), m: wide.width, lambda_0: least_eigenvalue(limit_gram_matrix(inputs)), alpha: 1, C: 1}
@@ -117,7 +117,7 @@ def any_data(draw):
     """Up to three inputs, least eigenvalues from 1/2 down, steps up to the largest."""
     count, fraction = draw(st.integers(1, 3)), draw(st.sampled_from([0.5, 1.0]))
     inputs = unit_inputs(draw, count, draw(st.integers(4, 6)), spread=draw(st.sampled_from([1.0, 3.0])))
-    delta = draw(st.sampled_from([0.05, 0.1, 0.3]))
+    delta = draw(st.sampled_from([0.1, 0.3]))
     return instance(inputs, bounded_targets(draw, count, 1.0), delta=delta, fraction=fraction)
 
 
@@ -135,10 +135,10 @@ ONE_STEP, SHORT = "clustered inputs, one step", "clustered inputs, a short step"
 OWN = (TWO, THREE, BEST, ANY)
 CLUSTER, PULLED = unit_inputs(lambda strategy: 1, 8, 3, spread=0.02), np.full(8, -1.0)
 CLUSTERED = {"inputs": CLUSTER, "targets": PULLED, "scale": 1, "steps": 1}
-family(TWO, 120, orthonormal(2, scale=22))
+family(TWO, 100, orthonormal(2, scale=22))
 family(THREE, 40, orthonormal(3, scale=32))
 family(BEST, 40, orthonormal(2, scale=1000, split=best))
-family(ANY, 30, any_data)
+family(ANY, 25, any_data)
 family(HUNDREDTH, 60, orthonormal(2, scale=22, share=Rational(1, 100)))
 family(PAIRS, 60, lambda draw: instance(np.eye(2), np.ones(2), width=draw(st.sampled_from([2, 4])), scale=22))
 family(UNSTABLE, 20, orthonormal(2, fraction=4.5, scale=22))
@@ -186,6 +186,7 @@ theorem.lemma(
     bound=GRADIENT * residual,
     assumes=DATA,
     on=(*OWN, HUNDREDTH, SHORT),
+    attained=True,  # by a single input, wherever a neuron is active
 )
 descent.drift(
     GRADIENT,

@@ -225,14 +225,14 @@ theorem.control(
 
 pair.at_most_a_pair(assumes=DISTINCT, on=(CUBED, ERF))
 pair.halving(
-    "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)",
+    "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h) as chosen",
     2,
     assumes=(*DISTINCT, *MERGING),
     on=(CUBED, LATE),
     uses=("lambda_0 <= E||grad", "ReLU^3: lambda_0 > 0"),
 )
 pair.halving(
-    "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)",
+    "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h) as chosen",
     4,
     assumes=(*SMOOTH, *MERGING),
     on=ERF,
@@ -240,13 +240,16 @@ pair.halving(
 )
 FALSE = {"kind": "control", "assumes": DISTINCT}
 pair.halving(
-    "smooth: halving the distance quarters lambda_0 up to sqrt(h) wherever the other samples are",
+    "smooth: halving the distance quarters lambda_0 up to sqrt(h) as chosen wherever the other samples are",
     4,
     kind="control",
     assumes=SMOOTH,
     on=BESIDE,
 )
 pair.halving(
-    "ReLU^3: halving the distance halves lambda_0 up to sqrt(h) wherever the other samples are", 2, on=PAIRS, **FALSE
+    "ReLU^3: halving the distance halves lambda_0 up to sqrt(h) as chosen wherever the other samples are",
+    2,
+    on=PAIRS,
+    **FALSE,
 )
 pair.halving("ReLU^3: halving the distance quarters lambda_0, as for a smooth activation", 4, on=CUBED, **FALSE)

@@ -26,7 +26,7 @@ ntkverify check gradient_descent_regression --data points.csv --unit --width 409
 @shared.profile
 @shared.backend
 @shared.entropy
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Share the claims.")
+@shared.workers
 @click.option("--verdicts", metavar="FILE", help="Also write every verdict to FILE, one JSON object a line.")
 @click.option("--observe", metavar="FILE", help="Write every claim put to one run to FILE, one JSON object a line.")
 @click.option("--proofs", metavar="FOLDER", help="Also write the proofs of what is proved to FOLDER, to be checked.")
@@ -42,7 +42,8 @@ def command(
     profile: str,
     backend: str | None,
     entropy: int,
-    processes: int,
+    workers: int,
+    scheduler: str | None,
     verdicts: str | None,
     observe: str | None,
     proofs: str | None,
@@ -60,17 +61,23 @@ def command(
     """
     from ntkverify.commands.checking.session import run_session
     from ntkverify.execution.backends import chosen_backend
+    from ntkverify.execution.machine.cluster import workers_at
     from ntkverify.report import console
     from ntkverify.report.files.schema import settings_of, whole
     from ntkverify.report.verdicts import show_verdicts
     from ntkverify.theorem.files import why_not_collected
 
+    apart = shared.shared_out(workers, scheduler)
+    if apart and (observe or proofs):
+        raise NtkVerifyError("--observe and --proofs are for one process; leave --workers and --scheduler out.")
     chosen_backend(backend)  # one that is not there is refused before anything is loaded
     if given is not None:
         from ntkverify.commands.checking.given import check_given
 
-        if kind or processes > 1 or observe or proofs:
-            raise NtkVerifyError("--kind, --processes, --observe and --proofs are not for --data; leave them out.")
+        if kind or apart or observe or proofs:
+            raise NtkVerifyError(
+                "--kind, --workers, --scheduler, --observe and --proofs are not for --data; leave them out."
+            )
         at = given.at(only(theorems), relax=relax, backend=backend)
         settings = {"claims": list(claims) or None, "draws": draws, "profile": profile, "entropy": entropy}
         return check_given(
@@ -100,7 +107,16 @@ def command(
         def seen(record: dict[str, Any]) -> None:
             bar.advance(known.get(f"{record['theorem']}: {record['claim']}", 0.0) if known else 1, record["claim"])
 
-        session = run_session(theorems, plugin, processes=processes, seen=seen)
+        with workers_at(workers=workers, scheduler=scheduler) as cluster:
+            if cluster is None:
+                session = run_session(theorems, plugin, seen=seen)
+            else:
+                from ntkverify.commands.checking.spread import spread_session
+
+                session = spread_session(
+                    theorems, cluster, profile=profile, backend=backend, entropy=entropy, kind=kind, claims=claims,
+                    verdicts=_writable(verdicts) if verdicts else None, seen=seen,
+                )  # fmt: skip
     session.refused += passed_over
     if not session.records and not session.refused and not session.interrupted and not session.crash:
         raise NtkVerifyError(_nothing(theorems, claims, kind))

@@ -21,7 +21,7 @@ import sympy
 from hypothesis import strategies as st
 from sympy import log, sqrt
 
-from ntkverify import always, with_probability
+from ntkverify import always, identity, with_probability
 from ntkverify.glossary import d, delta, lambda_0, m, n, residual_0
 from ntkverify.instances import SEPARATED
 from ntkverify.lemmas.concentration import chebyshev_width
@@ -110,6 +110,19 @@ class Unswitched(Part):
         kept = (run.drift < least_distance(run)) & (run.trajectory.weight_norm**2 <= run.B_2)
         return np.logical_and.accumulate(kept)
 
+    def zero_start(self, *, on: Any) -> None:
+        """Pairs cancel."""
+
+        @self.lemma(
+            "the output is zero at the start: r(0) = -(f, g), scaled",
+            holds=identity,
+            assumes=(),
+            on=on,
+            error=lambda run: run.trajectory.residuals_error[0],
+        )
+        def zero_start(run: Any) -> Any:
+            return run.trajectory.residuals[0], run.given_residuals
+
     def events(self, *, starts: str, on: str, narrow: str) -> None:
         """Each of the three, with its share of delta; the Gram matrix is not that close at a hundredth of the width.
 
@@ -176,7 +189,7 @@ def two_samples(draw: Any, *, width: int, steps: int, step: Any = None) -> Insta
 
 def few_pairs(draw: Any, **options: Any) -> Instance:
     """Where what bounds the changes of J is met at less than its rounding: few neurons start near a hyperplane."""
-    found = two_samples(draw, width=2 ** draw(st.integers(2, 5)), **options)
+    found = two_samples(draw, width=2 ** draw(st.integers(5, 6)), **options)
     return replace(found, parameters={**found.parameters, "alpha": 30.0})
 
 

@@ -56,7 +56,8 @@ def _differences(old: Record | None, new: Record) -> Iterable[tuple[str, str, st
     if old["verdict"] != new["verdict"]:
         yield "verdict", old["verdict"], new["verdict"]
     slacks = [record["slack"] for record in (old, new)]
-    if new["quantifier"] != "identity" and _notable(*slacks):  # slacks of identities are rounding
+    # slacks of identities are rounding, those of controls say which draw refuted them first
+    if new["quantifier"] != "identity" and new["kind"] != "control" and _notable(*slacks):
         yield "slack", format_slack(slacks[0]), format_slack(slacks[1])
     levels = [record["level"].partition(",")[0] for record in (old, new)]
     if levels[0] != levels[1]:

@@ -138,7 +138,7 @@ def document(records: Iterable[Record]) -> str:
 def counts(records: Iterable[Record]) -> dict[str, int]:
     """How many verdicts there are of each word, good ones first; none of those that do not occur."""
     words = [record["verdict"] for record in records]
-    return {word: words.count(word) for word in WORDS if word in words}
+    return {word: words.count(word) for word in dict.fromkeys((*WORDS, *words)) if word in words}
 
 
 def read_verdicts(path: str | Path) -> Verdicts:

@@ -149,7 +149,11 @@ def part_of(
     """
     slug = re.sub(r"\W+", "-", theorem.id or theorem.title).strip("-").lower()
     graph, known = proof_graph(theorem, records), {record["claim"]: record for record in records}
-    rows = [_row(theorem, claim, known.get(name), slug, graph, changed) for name, claim in theorem.claims.items()]
+    beyond = dict(at.beyond) if at else {}
+    rows = [
+        _row(theorem, claim, known.get(name), slug, graph, changed, beyond.get(name, ""))
+        for name, claim in theorem.claims.items()
+    ]
     profile = _profile(theorem, known, slug)
     drawn = draw(graph, slug, title=f"the proof of: {theorem.title}")
     shown = [
@@ -195,11 +199,18 @@ def at_data(at: Any, report: Any) -> AtData:
 
 
 def _row(
-    theorem: Theorem, claim: Claim, record: Record | None, slug: str, graph: ProofGraph, changed: Sequence[Change]
+    theorem: Theorem,
+    claim: Claim,
+    record: Record | None,
+    slug: str,
+    graph: ProofGraph,
+    changed: Sequence[Change],
+    beyond: str,
 ) -> Row:
     number = list(theorem.claims).index(claim.name)
     found: Record = record or {}
-    notes = [found.get("evidence", ""), found.get("remedy", ""), why_vacuous(found) if found else ""]
+    notes = [f"beyond the theorem, where a failure refutes nothing: {beyond}" if beyond and record else ""]
+    notes += [found.get("evidence", ""), found.get("remedy", ""), why_vacuous(found) if found else ""]
     notes += (
         [f"conditions on an event ({claim.given.__name__})"]
         if claim.given and claim.given.__name__ != "<lambda>"

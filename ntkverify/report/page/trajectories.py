@@ -82,6 +82,8 @@ def curves_of(
     entropy, backend
         As for `ntkverify.judging.check.Check`.
     """
+    if draws < FEWEST:
+        return
     check = Check(theorem, entropy=entropy, backend=backend)
     found = 0
     for claim in sorted(theorem.claims.values(), key=lambda claim: _rank(theorem, claim)):

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.judging.falsehoods import planted
 from ntkverify.search.campaign.cells import SAMPLING, Cell
 from ntkverify.search.campaign.population import sampled
+from ntkverify.search.campaign.spaces import entropy_of, space_of
 from ntkverify.search.campaign.store import Store, cell_id
 from ntkverify.search.climb.engines import Finished, climb
 from ntkverify.search.evidence.settle import CLOSING, Draws, Place, settle
 from ntkverify.search.evidence.violation import Violation
-from ntkverify.search.score import VACUOUS, Score, draws_weights, score
-from ntkverify.search.space.coordinates import GRID, Space, weight_seed
-from ntkverify.search.space.deformations import useful
+from ntkverify.search.score import VACUOUS, Score, score
+from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
@@ -49,6 +46,8 @@ def search_cell(
     path: str | Path,
     progress: Progress = lambda cell, score, seconds: None,
     until: float | None = None,
+    pause: float | None = None,
+    began: float | None = None,
 ) -> bool:
     """Search one cell to its end, or from where a killed process left it.
 
@@ -61,6 +60,10 @@ def search_cell(
     until : float, optional
         When it ends at the latest, as `time.time` counts, whatever is left of its budget. One instance is evaluated all
         the same, and a suspect is followed up.
+    pause : float, optional
+        When the search is left unfinished, as `time.monotonic` counts; something new is evaluated all the same.
+    began : float, optional
+        When others began with it, as `time.time` counts; now, by default.
 
     Returns
     -------
@@ -79,7 +82,10 @@ def search_cell(
             if cell.engine == SAMPLING:
                 _sample(theorem, cell, store, path, progress, until)
             else:
-                _Search(theorem, cell, store, Path(path), progress, until).run()
+                search = _Search(theorem, cell, store, Path(path), progress, until, pause, began)
+                search.run()
+                if search.paused:
+                    return True
         store.finish_cell(name)
     return True
 
@@ -92,7 +98,7 @@ def _sample(
     result, found = sampled(
         cell.cases(theorem),
         evaluations=None if cell.endless else cell.evaluations,
-        entropy=_entropy(cell.entropy, cell.claim, cell.family, cell.engine),
+        entropy=entropy_of(cell.entropy, cell.claim, cell.family, cell.engine),
         path=path,
         plants=cell.plants,
         seconds=cell.seconds,
@@ -109,15 +115,16 @@ class _Search:
     """The objective of one cell: answers from the record or evaluates, and follows up suspects."""
 
     def __init__(
-        self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress, until: float | None
-    ) -> None:
-        self.began, self.until = time.time(), until
+        self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress, until: float | None,
+        pause: float | None, began: float | None,
+    ) -> None:  # fmt: skip
+        self.began, self.until = time.time() if began is None else began, until
         self.case, self.cell, self.store, self.path, self.progress = cell.case(theorem), cell, store, path, progress
         self.name = name = store.open_cell(cell.settings())
         self.space = space_of(theorem, cell)
         self.entropy = self.space.entropy
         # another cell that ends at the same instance draws others
-        self.fresh = _entropy(cell.entropy, cell.claim, cell.family, cell.engine)
+        self.fresh = entropy_of(cell.entropy, cell.claim, cell.family, cell.engine)
         self.seeds = tuple(weight_seed(self.entropy, j, salt=5) for j in range(DRAWS))
         self.known = store.evaluations(name)
         self.findings = store.findings(name)
@@ -135,12 +142,15 @@ class _Search:
         self.suspects = SUSPECTS * (NOISY if self.noisy else 1)
         self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
+        self.pause, self.paused, self.new = pause, False, 0
 
     def run(self) -> None:
         """Climb to the end of the budget or to a violation, then follow up the suspects that are left."""
         try:
             with one_blas_thread():  # an engine's matrices are small, and the threads of several processes collide
                 self._climb()
+            if self.paused:
+                return
             if self.cell.goal is None:
                 self._follow_up()
         except _Closed:
@@ -257,7 +267,9 @@ class _Search:
 
     def _evaluate(self, key: tuple[int, ...]) -> None:
         is_spent = self.cell.seconds is not None and self.spent >= self.cell.seconds
-        if is_spent or (self.until is not None and self.seen and time.time() >= self._climbs_until):
+        is_late = is_spent or (self.until is not None and self.seen and time.time() >= self._climbs_until)
+        self.paused |= bool(self.pause is not None and self.new and time.monotonic() >= self.pause)
+        if is_late or self.paused:
             self.is_late = True
             raise Finished
         started = time.process_time()  # a loaded machine searches no less
@@ -275,6 +287,7 @@ class _Search:
         self.spent += seconds
         self.store.add(self.name, key, result, seconds)
         self.known[key] = result
+        self.new += 1
 
     def _instance(self, key: tuple[int, ...]) -> tuple[Instance | None, str]:
         try:
@@ -325,36 +338,6 @@ class _Search:
 
 class _Closed(Finished):
     """The question that the cell asks is answered."""
-
-
-def _entropy(*names: object) -> int:
-    return int.from_bytes(hashlib.sha256(" ".join(map(str, names)).encode()).digest()[:4], "little")
-
-
-def space_of(theorem: Theorem, cell: Cell) -> Space:
-    """The vectors that a cell searches, and the instances that they stand for."""
-    case, entropy = cell.case(theorem), _entropy(cell.entropy, cell.claim)
-    plain = Space(case.family, theorem.id, entropy=entropy)
-    drawn = _drawn(plain, entropy)
-    stretches = useful(case, drawn) if cell.relax else ()
-    # a claim of probability is scored by several draws of one instance; beyond an assumption anything may be asked for
-    weights = not case.claim.quantifier.is_decided_by_redrawing and plain.seeded
-    weights = weights and (bool(cell.relax) or draws_weights(case, [i for i in drawn if i.width <= cell.max_width]))
-    return Space(case.family, theorem.id, entropy=entropy, stretches=stretches, weights=weights)
-
-
-def _drawn(space: Space, entropy: int) -> list[Instance]:
-    """A few instances of a family."""
-    rng = np.random.default_rng([entropy, 4])
-    drawn: list[Instance] = []
-    for _ in range(6):
-        try:
-            instance = space.instance(rng.integers(0, GRID, max(space.dimension, 1)).tolist())
-        except NtkVerifyError:
-            continue
-        if instance is not None:
-            drawn.append(instance)
-    return drawn
 
 
 #: the row of a cell that was never begun, what it is for being known

@@ -115,6 +115,9 @@ class TestChanges:
     def test_slacks_of_identities_are_rounding(self):
         assert not changes([record(quantifier="identity", slack=1.0)], [record(quantifier="identity", slack=9.0)])
 
+    def test_slacks_of_controls_say_which_draw_refuted_them_first(self):
+        assert not changes([record(kind="control", slack=0.5)], [record(kind="control", slack=1e-3)])
+
 
 def test_the_schema_is_documented():
     page = Path(__file__).parents[3] / "docs" / "verdicts.md"

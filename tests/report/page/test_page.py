@@ -214,3 +214,16 @@ def test_no_label_of_a_graph_leaves_its_box(browser, page):
             .map(t => t.textContent); })""")
     assert outside == []
     view.close()
+
+
+def test_on_paper_the_graph_is_whole_and_the_ground_is_white(browser, page):
+    """In a dark room too, and as wide as a page in landscape is within its margins."""
+    view = browser.new_page(viewport={"width": 1030, "height": 700}, color_scheme="dark")
+    view.emulate_media(media="print")
+    view.goto(page.as_uri())
+    assert view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert view.evaluate("document.querySelector('.graph').getBoundingClientRect().right") <= 1030
+    assert view.evaluate(CONTRAST)["faint"] == []
+    hidden = "[...document.querySelectorAll('details p')].filter(p => p.getBoundingClientRect().height === 0).length"
+    assert view.evaluate(hidden) == 0
+    view.close()
