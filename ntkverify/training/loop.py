@@ -10,7 +10,7 @@ from ntkverify.execution.step import MeasuredStep
 from ntkverify.measures.snapshot import Snapshot
 from ntkverify.measures.steps import Measure
 from ntkverify.training.checkpoint import Checkpoint
-from ntkverify.training.record import Measurements, Recorder, Trajectory, prepare
+from ntkverify.training.record import Measurements, Recorder, Trajectory, on_the_executor, prepare
 
 
 class Method(Protocol):
@@ -86,7 +86,9 @@ def follow(
     NtkVerifyError
         If a setting is out of range, memory does not suffice, or the checkpoint is another training's.
     """
+    weights, frozen = on_the_executor(executor, weights, frozen)
     prepare(weights, method.name, copies=method.copies + (0 if in_place else 1), steps=steps, eta=method.eta)
+    steps = int(steps)
     observers = list(measures)
     needs = frozenset().union(*(measure.needs for measure in observers))
     w = weights if in_place else executor.copy(weights)

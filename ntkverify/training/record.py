@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ntkverify.arrays import real_array, real_number, whole_number
 from ntkverify.display import details_html, table_html, tagged
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
 from ntkverify.execution.machine.memory import refuse_beyond_memory
+from ntkverify.execution.samples import check_weights
 from ntkverify.measures.snapshot import Snapshot
 
 _SHOWN = 20  # moments of a trajectory that a notebook shows
@@ -82,6 +84,17 @@ class Trajectory:
         )
 
 
+def on_the_executor(executor: Any, weights: Any, frozen: Any) -> tuple[Any, Any]:
+    """Weights as the executor's own arrays where they were given as lists, of shapes that fit the neuron."""
+    given = []
+    for name, values in (("weights", weights), ("frozen", frozen)):
+        if isinstance(values, list | tuple):
+            given.append(executor.from_host(real_array(f"{name} are", values, "give one row a neuron")))
+        else:
+            given.append(values)
+    return check_weights(executor.neuron, *given)
+
+
 def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: Any = 1.0) -> None:
     """Check a run's settings, and that the arrays of the weights' size that it works with fit in memory.
 
@@ -90,8 +103,12 @@ def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: Any 
     NtkVerifyError
         If a setting is out of range, or `copies` arrays of the weights' size do not fit.
     """
-    if not 0 < eta < math.inf or steps < 0:
-        raise NtkVerifyError(f"{method}: eta must be positive and finite, and steps at least 0, not {eta} and {steps}")
+    is_number = not isinstance(eta, str | bytes | bool | list | tuple) and eta is not None
+    count = real_number(f"{method}: steps", steps)
+    if not is_number or not 0 < eta < math.inf or count < 0 or count != math.floor(count):
+        raise NtkVerifyError(
+            f"{method}: eta must be positive and finite, and steps at least 0 and whole, not {eta!r} and {steps!r}"
+        )
     if isinstance(weights, np.ndarray):
         refuse_beyond_memory(copies * weights.nbytes, f"{method} of {len(weights)} neurons with {copies} such arrays")
 
@@ -112,11 +129,9 @@ class Recorder:
     """Collects moments of a run; `every` steps one is kept."""
 
     def __init__(self, executor: Executor, frozen: Any, record: Measurements | None, every: int) -> None:
-        if every < 1:
-            raise NtkVerifyError(f"every must be at least 1, not {every}")
         self.executor = executor
         self.frozen = frozen
-        self.every = every
+        self.every = whole_number("every", every, least=1)
         self._record = dict(record or {})
         self._steps: list[int] = []
         self._times: list[float] = []

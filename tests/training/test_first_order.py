@@ -173,3 +173,53 @@ def test_complex_targets_are_refused():
     samples["targets"][name] = samples["targets"][name] * 1j
     with pytest.raises(NtkVerifyError, match="are complex; make two real problems"):
         executor_of(neuron, samples)
+
+
+@pytest.mark.parametrize("eta", ["0.1", None, [0.1], True])
+def test_a_step_that_is_no_number(problem, eta):
+    for train in (gradient_descent, adam, natural_gradient_descent):
+        with pytest.raises(NtkVerifyError, match="eta must be positive and finite"):
+            train(*problem, eta=eta, steps=1)
+
+
+@pytest.mark.parametrize(("steps", "taken"), [(3.0, 3), (np.int64(3), 3), (2.5, None), ("3", None), (math.nan, None)])
+def test_steps_that_are_whole_numbers_are_taken(problem, steps, taken):
+    for run in (
+        lambda: gradient_descent(*problem, eta=0.1, steps=steps),
+        lambda: lbfgs(*problem, steps=steps),
+        lambda: levenberg_marquardt(*problem, steps=steps),
+    ):
+        if taken is None:
+            with pytest.raises(NtkVerifyError, match=r"steps at least 0 and whole|steps must be a finite"):
+                run()
+        else:
+            assert run().notes["steps" if "steps" in run().notes else "stopped"] is not None
+
+
+@pytest.mark.parametrize("times", [[math.nan], [0.0, math.inf], [0.0, math.nan, 1.0], [], [1.0, 0.5], "ab", [[0.0]]])
+def test_moments_that_a_flow_never_reaches(problem, times):
+    with pytest.raises(NtkVerifyError, match="times"):
+        gradient_flow(*problem, times=times)
+
+
+@pytest.mark.parametrize("rtol", [math.nan, 0.0, -1e-8, "1e-8"])
+def test_a_tolerance_that_is_none(problem, rtol):
+    with pytest.raises(NtkVerifyError, match="rtol must be"):
+        gradient_flow(*problem, times=[0.0, 0.1], rtol=rtol)
+
+
+def test_weights_as_lists_are_the_same_weights(problem):
+    executor, weights, frozen = problem
+    lists = weights.tolist(), None if frozen is None else frozen.tolist()
+    for train, options in (
+        (gradient_descent, {"eta": 0.1, "steps": 2}),
+        (levenberg_marquardt, {"steps": 2}),
+        (lbfgs, {"steps": 2}),
+        (gradient_flow, {"times": [0.0, 0.1]}),
+    ):
+        wanted = train(executor, weights, frozen, **options).residuals
+        np.testing.assert_array_equal(train(executor, *lists, **options).residuals, wanted)
+    with pytest.raises(NtkVerifyError, match="weights are not a rectangular array of numbers"):
+        gradient_descent(executor, [[1.0], [1.0, 2.0]], lists[1], eta=0.1, steps=1)
+    with pytest.raises(NtkVerifyError, match="weights must have shape"):
+        gradient_descent(executor, lists[0][0], lists[1], eta=0.1, steps=1)

@@ -1,5 +1,8 @@
 """Natural gradient, Gauss-Newton flow and Levenberg-Marquardt."""
 
+import dataclasses
+import math
+
 import mpmath
 import numpy as np
 import pytest
@@ -9,6 +12,9 @@ from hand_built_neurons import KINDS, sine_regression
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import make_executor
+from ntkverify.execution.backends import executor_of as executor_of_samples
+from ntkverify.execution.walking.terms import as_samples
+from ntkverify.symbolic.network.neuron import regression_neuron
 from ntkverify.training import (
     gauss_newton_flow,
     least_norm,
@@ -167,9 +173,42 @@ class TestLevenbergMarquardt:
         executor, weights, frozen = ill_conditioned(0.5)
         exact = natural_gradient_descent(executor, weights, frozen, steps=8).weights
         run = levenberg_marquardt(executor, exact, frozen, steps=50, most_damping=1e3)
+        assert run.notes["stopped"].startswith("converged")
+
+    @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+    @pytest.mark.parametrize("width", [2, 64])
+    def test_targets_of_any_unit_with_a_sample_twice(self, scale, width):
+        """J J^T is singular, and lam = 1 is below its rounding once the outer weights are 1e8."""
+        run = levenberg_marquardt(*repeated(scale, width), steps=200)
+        assert run.notes["stopped"].startswith("converged")
+        if width == 64 and scale <= 1:  # far targets may end in a valley where tanh is flat
+            assert math.sqrt(2 * run.losses[-1]) < 1e-13
+
+    def test_a_loss_of_zero_is_converged(self):
+        executor, weights, frozen = repeated(0.0, 8)
+        outputs = executor.residuals(weights, frozen)
+        blocks = tuple(dataclasses.replace(b, targets=outputs[b.rows]) for b in executor.samples.blocks)
+        there = executor_of_samples(dataclasses.replace(executor.samples, blocks=blocks), backend="array")
+        run = levenberg_marquardt(there, weights, frozen, steps=5)
+        assert (run.losses.tolist(), run.notes["stopped"]) == ([0.0], "converged: the loss is 0")
+
+    def test_a_start_too_large_to_be_squared_is_not_called_converged(self):
+        with np.errstate(all="ignore"):
+            run = levenberg_marquardt(*repeated(1e160, 2), steps=3)
         assert run.notes["stopped"].startswith("stalled")
 
     def test_bad_options(self):
         executor, weights, frozen = ill_conditioned(0.5)
         with pytest.raises(NtkVerifyError, match="accept"):
             levenberg_marquardt(executor, weights, frozen, steps=1, accept=0.5)
+
+
+def repeated(scale, width):
+    """Regression by tanh in both layers on four samples, two of them one, whose targets have a size."""
+    rng = np.random.default_rng(1)
+    inputs, targets = rng.standard_normal((4, 2)), rng.standard_normal(4) * scale
+    inputs[1], targets[1] = inputs[0], targets[0]
+    neuron = regression_neuron("tanh", dimension=2, trainable=("inner", "outer"))
+    executor = executor_of_samples(as_samples(neuron, inputs, targets), backend="array")
+    weights = rng.standard_normal((width, len(neuron.weights)))
+    return executor, weights, np.empty((width, len(neuron.frozen)))

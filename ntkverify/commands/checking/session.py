@@ -102,8 +102,7 @@ class _Watcher:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Whether the file of verdicts is whole."""
-        checked: Any = session.config.pluginmanager.get_plugin("ntkverify-session")
-        self.unwritten = checked.unwritten
+        self.unwritten = getattr(session.config.pluginmanager.get_plugin("ntkverify-session"), "unwritten", "")
 
     def pytest_internalerror(self, excrepr: Any) -> bool:
         """An error of pytest's, or of ours outside a claim."""

@@ -6,9 +6,10 @@ from typing import Any
 
 from scipy.optimize import minimize
 
+from ntkverify.arrays import whole_number
 from ntkverify.execution import Executor
 from ntkverify.training.orthonormal_rows import whole
-from ntkverify.training.record import Measurements, Recorder, Trajectory, prepare
+from ntkverify.training.record import Measurements, Recorder, Trajectory, on_the_executor, prepare
 
 
 def lbfgs(
@@ -22,7 +23,10 @@ def lbfgs(
     record: Measurements | None = None,
 ) -> Trajectory:
     """Limited-memory BFGS by scipy (L-BFGS-B without bounds), as a baseline; times count iterations."""
+    weights, frozen = on_the_executor(executor, weights, frozen)
+    memory = whole_number("L-BFGS: memory", memory, least=1)
     prepare(weights, "L-BFGS", copies=2 * memory + 8, steps=steps)
+    steps = int(steps)
     shape = weights.shape
     whole(executor, "L-BFGS by SciPy")
     recorder = Recorder(executor, frozen, record, every)

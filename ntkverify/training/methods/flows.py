@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.integrate import DOP853
 
+from ntkverify.arrays import positive_number, real_array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor
 from ntkverify.training.least_norm import least_norm
 from ntkverify.training.orthonormal_rows import whole
-from ntkverify.training.record import Measurements, Recorder, Trajectory, prepare
+from ntkverify.training.record import Measurements, Recorder, Trajectory, on_the_executor, prepare
 
 
 def integrate(
@@ -29,9 +30,10 @@ def integrate(
     SciPy integrates on the host; `velocity` takes and gives the executor's arrays. The weights at a kept time come from
     the integrator's own dense output of order 7.
     """
-    times = np.asarray(times, dtype=float)
-    if times.ndim != 1 or times.size == 0 or times[0] < 0 or (np.diff(times) <= 0).any():
-        raise NtkVerifyError("times must be increasing and start at 0 or later")
+    times = real_array("times are", times, "give increasing numbers")
+    if times.ndim != 1 or not times.size or not np.isfinite(times).all() or times[0] < 0 or (np.diff(times) <= 0).any():
+        raise NtkVerifyError("times must be finite and increasing, and start at 0 or later")
+    rtol, atol = positive_number("rtol", rtol), positive_number("atol", atol)
     # DOP853 holds 16 slopes, the solution before and after the step, and its dense output
     prepare(weights, str(notes["method"]), copies=30)
     executor, frozen, shape = recorder.executor, recorder.frozen, weights.shape
@@ -85,6 +87,8 @@ def gradient_flow(
         Further quantities to keep.
     """
 
+    weights, frozen = on_the_executor(executor, weights, frozen)
+
     def velocity(w: Any) -> Any:
         return -executor.gradient(w, frozen, executor.forward(w, frozen))
 
@@ -109,6 +113,7 @@ def gauss_newton_flow(
 
     Options are those of `least_norm`. The notes hold the tolerances and the condition number of every system solved.
     """
+    weights, frozen = on_the_executor(executor, weights, frozen)
     conditions: list[float] = []
 
     def velocity(w: Any) -> Any:

@@ -74,12 +74,18 @@ class _Damped:
             rows = at.executor.to_host(at.jacobian)
             self._matrix = rows.T @ rows
         self._factor: Any = None
+        self.largest = float(np.diag(self._matrix).max(initial=0.0))
+
+    @property
+    def rounding(self) -> float:
+        """Below it a damping does nothing to the matrix: n eps times its largest entry."""
+        return len(self._matrix) * float(np.finfo(np.float64).eps) * self.largest
 
     def damp(self, damping: float) -> bool:
-        """Factor the matrix with this lam; False where that is below its rounding."""
+        """Factor the matrix with this lam; False where that is below its rounding, or beyond float64."""
         try:
             self._factor = scipy.linalg.cho_factor(self._matrix + damping * np.eye(len(self._matrix)), lower=True)
-        except scipy.linalg.LinAlgError:
+        except (scipy.linalg.LinAlgError, ValueError):  # not positive definite, or not finite
             return False
         return True
 
@@ -118,8 +124,14 @@ class LevenbergMarquardt:
         """The step that is accepted, bent where that is no worse."""
         executor, forward, w, frozen = at.executor, at.forward, at.weights, at.frozen
         check_finite(executor, forward, at.step)
+        if not float(forward.loss):
+            self._stopped = "converged: the loss is 0"
+            raise Stopped
         system = _Damped(at)
         gradient = executor.gradient(w, frozen, forward)
+        # what lam does is relative to the matrix, which targets of another unit scale
+        self.damping = max(self.damping, system.rounding)
+        most, promised = self.most_damping * max(1.0, system.largest), 0.0
         while True:
             if system.damp(self.damping):
                 v = -system.solve(forward.residuals)
@@ -128,9 +140,10 @@ class LevenbergMarquardt:
                 gain = 2 * float(forward.loss - trial.loss) / predicted if predicted > 0 else 0.0
                 if gain >= self.accept and predicted > 0:
                     break
+                promised = max(promised, predicted / 2)
             self.damping *= 2
-            if self.damping > self.most_damping:
-                self._stopped = "stalled: no damping below the largest gave a step that is accepted"
+            if not self.damping <= most:
+                self._stopped = self._why_none(at, promised)
                 raise Stopped
         if self.acceleration:
             bent, loss = self._bent(at, system, v)
@@ -140,6 +153,20 @@ class LevenbergMarquardt:
         self._gains.append(gain)
         self.damping = max(self.damping / 3, 1 / self.most_damping)
         return v
+
+    def _why_none(self, at: Snapshot, promised: float) -> str:
+        """Why no step was accepted, of which the best promised to lower the loss by so much."""
+        executor, w, frozen = at.executor, at.weights, at.frozen
+        still = executor.measured_step(executor.copy(w), frozen, at.forward, 0, start=executor.copy(w), gram=False)
+        error = float(np.linalg.norm(executor.to_host(still.errors)))
+        size = float(np.linalg.norm(executor.to_host(at.forward.residuals)))
+        if not (np.isfinite(error) and np.isfinite(size)):  # squares beyond float64 say nothing
+            return "stalled: the residuals are too large for float64 to add up their squares"
+        if size <= error:
+            return "converged: the residuals are down to their rounding error"
+        if promised <= size * error:  # the rounding of |r|^2 / 2
+            return "converged: what a step could still gain is below the rounding error of the loss"
+        return "stalled: no damping below the largest gave a step that is accepted"
 
     def _bent(self, at: Snapshot, system: _Damped, v: Any) -> tuple[Any, float]:
         """The accelerated step and its loss; none where the acceleration is too long."""
@@ -211,8 +238,9 @@ def levenberg_marquardt(
     steps : int
         Largest number of accepted steps.
     damping, most_damping : float
-        First lam, and the lam at which the run gives up ("stalled" in the notes) instead of trying forever; lam stays
-        above 1 / most_damping.
+        First lam, and the lam, times the largest entry of J J^T where that is above 1, at which the run gives up
+        instead of trying forever: "converged" in the notes where the residuals, or what a step could gain, are down to
+        rounding, else "stalled". lam stays above 1 / most_damping and the rounding of J J^T.
     accept : float
         Least gain ratio of a step that is taken, in [0, 1/4).
     acceleration : float
