@@ -17,9 +17,9 @@ from ntkverify.execution.kernels.chain import (
 )
 from ntkverify.execution.kernels.printer import ScalarPrinter
 from ntkverify.execution.kernels.sweep_source import HEADER
+from ntkverify.symbolic.expression.forms import in_forms
 from ntkverify.symbolic.expression.linear import linear_parts
 from ntkverify.symbolic.expression.squares import SQUARES, in_squares
-from ntkverify.symbolic.network.forms import in_forms
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
 # weights that may stand outside the form as well
@@ -85,12 +85,12 @@ def reduction(neuron: Neuron) -> Reduction | None:
         return None
     weight, coordinate = sympy.symbols("z_weight z_coordinate", real=True)
     features_of, others = iter(written), tuple(i for i, w in enumerate(neuron.weights) if w not in vectors)
-    blocks = tuple(Block(b.name, tuple(next(features_of) for _ in b.features), b.sums, b.residual) for b in neuron.blocks)
+    blocks = tuple(
+        Block(b.name, tuple(next(features_of) for _ in b.features), b.sums, b.residual) for b in neuron.blocks
+    )
     grouped = tuple(i for i, w in enumerate(neuron.weights) if w in vectors)
     names = {SQUARES: sympy.Symbol("w_squares", real=True)} if members else {}
-    blocks = tuple(
-        Block(b.name, tuple(f.xreplace(names) for f in b.features), b.sums, b.residual) for b in blocks
-    )
+    blocks = tuple(Block(b.name, tuple(f.xreplace(names) for f in b.features), b.sums, b.residual) for b in blocks)
     reduced = Neuron(
         (weight, *(neuron.weights[i] for i in others), *own, *names.values()),
         neuron.frozen,
@@ -135,7 +135,8 @@ def outside(w, own, squared, first, rest):
 
 @njit(
     void(
-        MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, INTEGERS, INTEGERS, INTEGERS, MATRIX, INTEGERS, float64, MATRIX, MATRIX
+        MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, INTEGERS, INTEGERS, INTEGERS,
+        MATRIX, INTEGERS, float64, MATRIX, MATRIX
     ),
     **OPTIONS
 )

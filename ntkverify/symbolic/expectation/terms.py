@@ -346,4 +346,3 @@ def _canonical_positive(atom: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
 
 GroupKey = tuple[tuple[int, ...], sympy.Expr, int, sympy.Expr, int]
 Groups = dict[GroupKey, list[tuple[sympy.Expr, sympy.Expr]]]
-

@@ -119,9 +119,7 @@ class ScalarMoments:
         key = (expression, point)
         if key not in self._values:
             own = expression.free_symbols
-            values = {
-                c: self.arithmetic.rational(p) for c, p in zip(self.coordinates, point, strict=True) if c in own
-            }
+            values = {c: self.arithmetic.rational(p) for c, p in zip(self.coordinates, point, strict=True) if c in own}
             self._values[key] = evaluate(expression, values, self.arithmetic)
         return self._values[key]
 
@@ -141,9 +139,7 @@ class ScalarMoments:
             self._forms[form, point] = tuple(Fraction(int(v.p), int(v.q)) for v in values)
         return self._forms[form, point]
 
-    def _half_space(
-        self, monomial: tuple[int, ...], i: int, j: int, u: Point, v: Point
-    ) -> Any:
+    def _half_space(self, monomial: tuple[int, ...], i: int, j: int, u: Point, v: Point) -> Any:
         r"""The closed form with cos and sin of the angle as square roots of exact rationals."""
         arithmetic = self.arithmetic
         zero = arithmetic.rational(Fraction(0))
@@ -184,7 +180,9 @@ class _ExactPlane:
     def angle(self) -> tuple[Any, Any]:
         """Its cosine and sine."""
         both = self.q11 * self.q22
-        cosine = self._arithmetic.rational(self.q12) / self.root(both) if both else self._arithmetic.rational(Fraction(1))
+        cosine = (
+            self._arithmetic.rational(self.q12) / self.root(both) if both else self._arithmetic.rational(Fraction(1))
+        )
         return cosine, self.root(self.sine_squared)
 
     def frame(self) -> tuple[list[Any], list[Any]]:

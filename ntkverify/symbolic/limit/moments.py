@@ -24,7 +24,6 @@ from ntkverify.symbolic.expression.choices import ARRAY_FUNCTIONS
 from ntkverify.symbolic.expression.pieces import pieces_of
 from ntkverify.symbolic.limit.splitting import Derivation
 
-
 # entries of the planes of pairs of points that are held at a time: 32 MiB
 _PLANE_ENTRIES = 1 << 22
 

@@ -59,9 +59,7 @@ class LinearForm:
             )
         )
 
-    def _derivatives(
-        self, operator: Operator, functions: Sequence[sympy.Expr]
-    ) -> Mapping[tuple[int, int], sympy.Expr]:
+    def _derivatives(self, operator: Operator, functions: Sequence[sympy.Expr]) -> Mapping[tuple[int, int], sympy.Expr]:
         needed = {(s.component, s.order) for s in operator.slots}
         return {(c, n): self.written_out(sympy.diff(functions[c], self.symbol, n)) for c, n in needed}
 
