@@ -7,11 +7,8 @@ alone, as a theorem module: a top-level ``theorem = Theorem(...)`` in a file tha
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import shutil
-import signal
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -20,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ntkverify.theorem.files import is_theorem_module
+from ntkverify.theorem.files import holds_tests, ids_of, is_theorem_module, names_the_library, why_not_collected
 
 if TYPE_CHECKING:
     from ntkverify.judging.check import Check
@@ -62,6 +59,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--verdicts", dest="ntk_verdicts", metavar="FILE", help="write every verdict to FILE, one JSON object a line"
     )
     group.addoption(
+        "--observe",
+        dest="ntk_observe",
+        metavar="FILE",
+        help="write every claim put to one run to FILE, one JSON object a line as Hypothesis' observability has them",
+    )
+    group.addoption(
+        "--proofs",
+        dest="ntk_proofs",
+        metavar="FOLDER",
+        help="write what proves each claim that is proved for all numbers to FOLDER, for another solver to check",
+    )
+    group.addoption(
         "--ntk-allow-inconclusive",
         dest="ntk_allow_inconclusive",
         action="store_true",
@@ -75,30 +84,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TEXT",
         help="only claims whose sentence contains TEXT; repeatable (-m control, lemma or conclusion selects a kind)",
     )
-    group.addoption(
-        "--ntk-workers-end-quietly", dest="ntk_workers_end_quietly", action="store_true", help=argparse.SUPPRESS
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the per-session state and refuse a verdict file that can't be written."""
-    path = config.getoption("ntk_verdicts")
-    if path and not hasattr(config, "workerinput"):
-        # resolved now: a test may change the working directory; collecting alone empties nothing
-        config.option.ntk_verdicts = path = str(Path(path).resolve())
-        try:
-            with open(path, "a" if config.option.collectonly else "w", encoding="utf-8"):
-                pass
-        except OSError as error:
-            raise pytest.UsageError(f"--verdicts {path}: the file can't be written ({error.strerror}).") from None
+    for option, name in (("--verdicts", "ntk_verdicts"), ("--observe", "ntk_observe")):
+        path = config.getoption(name)
+        if path and not hasattr(config, "workerinput"):
+            # resolved now: a test may change the working directory; collecting alone empties nothing
+            setattr(config.option, name, str(Path(path).resolve()))
+            try:
+                with open(path, "a" if config.option.collectonly else "w", encoding="utf-8"):
+                    pass
+            except OSError as error:
+                raise pytest.UsageError(f"{option} {path}: the file can't be written ({error.strerror}).") from None
+    if config.getoption("ntk_proofs"):
+        config.option.ntk_proofs = str(Path(config.getoption("ntk_proofs")).resolve())
     if config.getoption("ntk_entropy") < 0:
         raise pytest.UsageError("--ntk-entropy must not be negative.")
     for kind in _KINDS:
         config.addinivalue_line("markers", f"{kind}: every {kind} of a theorem")
     config.pluginmanager.register(_Session(config), "ntkverify-session")
-    if hasattr(config, "workerinput") and config.getoption("ntk_workers_end_quietly"):
-        # Ctrl-C goes to all processes: the first of them says so, the others are just to end
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 
 class _Session:
@@ -113,6 +119,16 @@ class _Session:
         self.distributed = self.is_worker
         self.records: list[tuple[int, dict[str, Any]]] = []
         self.order: dict[str, int] = {}
+        self.modules: list[Path] = []
+        self.unwritten = ""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """With what the verdicts are reached, for who reads the file later."""
+        from ntkverify.report.files.schema import settings_of
+
+        get = self.config.getoption
+        return settings_of(profile=get("ntk_profile"), entropy=get("ntk_entropy"), backend=get("ntk_backend"))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -127,6 +143,10 @@ class _Session:
         if left_out:
             items[:] = [item for item in items if item not in left_out]
             self.config.hook.pytest_deselected(items=left_out)
+        ids = ids_of(self.modules)
+        for item in items:
+            if isinstance(item, ClaimItem):
+                item.check.call(ids[item.path])
         self.order = {item.nodeid: index for index, item in enumerate(items)}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -136,12 +156,27 @@ class _Session:
                 index, record = json.loads(str(value))
                 self.records.append((index, record))
                 path = self.config.getoption("ntk_verdicts")
-                if path and key == _RECORD:
-                    with open(path, "a", encoding="utf-8") as stream:
-                        stream.write(json.dumps(record) + "\n")
+                if path and key == _RECORD and not self.unwritten:
+                    from ntkverify.report.files.schema import line
+
+                    try:
+                        with open(path, "a", encoding="utf-8") as stream:
+                            stream.write(line(record, self.settings))
+                    except OSError as error:
+                        self.unwritten = (
+                            f"--verdicts {path}: {error.strerror}, verdicts are missing there; make room, or choose "
+                            "another file."
+                        )
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """A file of verdicts that lacks some is a failure, whatever they are."""
+        if self.unwritten:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The table of verdicts."""
+        if self.unwritten:
+            terminalreporter.write_line(self.unwritten, red=True)
         if not self.records:
             return
         from ntkverify.report.table import verdict_table
@@ -165,13 +200,32 @@ _WORDS = ("holds", "observed", "violated", "inconclusive", "refuted", "not refut
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect theorem modules; test files of other suites are never touched."""
-    if file_path.suffix != ".py":
+    if file_path.suffix != ".py" or _is_of_tests(file_path, parent) or not is_theorem_module(file_path):
         return None
-    if any(file_path.match(pattern) for pattern in parent.config.getini("python_files")):
+    if parent.session.isinitpath(file_path) and not holds_tests(file_path):
+        return None  # pytest asks for a module of what was named, and would import it a second time
+    return _module(file_path, parent)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A file that was named is a theorem module even where only its import can tell, and says so if it is none."""
+    if _is_of_tests(module_path, parent) or holds_tests(module_path) or module_path.name in _NEVER:
         return None
-    if not is_theorem_module(file_path):
-        return None
-    module: pytest.Collector = TheoremModule.from_parent(parent, path=file_path)
+    # what is named for its docstrings, or has nothing to do with theorems, is somebody else's
+    theirs = not names_the_library(module_path) or getattr(parent.config.option, "doctestmodules", False)
+    return None if theirs and not is_theorem_module(module_path) else _module(module_path, parent)
+
+
+_NEVER = ("__init__.py", "conftest.py", "setup.py")
+
+
+def _is_of_tests(path: Path, parent: pytest.Collector) -> bool:
+    return any(path.match(pattern) for pattern in parent.config.getini("python_files"))
+
+
+def _module(path: Path, parent: pytest.Collector) -> pytest.Collector:
+    module: pytest.Collector = TheoremModule.from_parent(parent, path=path)
     return module
 
 
@@ -183,10 +237,15 @@ class TheoremModule(pytest.File):
         from ntkverify.errors import NtkVerifyError
         from ntkverify.judging.check import Check
         from ntkverify.problems.records import RecordStore
+        from ntkverify.report.files.observations import writer
         from ntkverify.theorem.loading import load_theorem
 
         session = self.config.pluginmanager.get_plugin("ntkverify-session")
         assert isinstance(session, _Session)
+        if reason := why_not_collected(self.path):
+            raise self.CollectError(reason)
+        session.modules.append(self.path)
+        observed = self.config.getoption("ntk_observe")
         try:
             theorem = load_theorem(self.path)
             check = Check(
@@ -195,6 +254,7 @@ class TheoremModule(pytest.File):
                 backend=self.config.getoption("ntk_backend"),
                 entropy=self.config.getoption("ntk_entropy"),
                 store=RecordStore(session.folder if session.distributed else None),
+                observe=writer(observed) if observed else None,
             )
             check.refuse_unknown_symbols()
         except NtkVerifyError as error:
@@ -226,9 +286,19 @@ class ClaimItem(pytest.Item):
             self._note_as_open(session, error)
             raise
         self._note(session, _RECORD, verdict.record())
+        if folder := self.config.getoption("ntk_proofs"):
+            self._write_proof(Path(folder))
         allowed = verdict.status == "inconclusive" and self.config.getoption("ntk_allow_inconclusive")
         if not (verdict.passed or allowed):
             raise ClaimFailed(verdict)
+
+    def _write_proof(self, folder: Path) -> None:
+        """SMT-LIB text, steps or boxes, in a folder a theorem."""
+        proof = self.check.proof(self.claim)
+        if proof is not None:
+            from ntkverify.proving.files import write_proof
+
+            write_proof(proof, folder / self.check.theorem.id, self.claim.name)
 
     def _note(self, session: _Session, key: str, record: dict[str, Any]) -> None:
         self.user_properties.append((key, json.dumps([session.order[self.nodeid], record])))

@@ -13,6 +13,7 @@ FLOORS = (
     ("display",),
     ("symbolic",),
     ("glossary", "arithmetic"),
+    ("proving",),
     ("theorem",),
     ("instances",),
     ("expressions",),

@@ -1,5 +1,6 @@
 """The plugin as its users meet it: their own folder, their own mistakes, other people's test suites."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -349,7 +350,8 @@ def impossible_lemma(run):
         def fails(*arguments):
             raise RuntimeError("of ours")
 
-        monkeypatch.setattr("ntkverify.judging.check.judge", fails)
+        # the one that a session finds: what earlier sessions had imported pytester has unloaded
+        monkeypatch.setattr(importlib.import_module("ntkverify.judging.check"), "judge", fails)
         result = folder(mine=small())
         result.assert_outcomes(failed=2)
         result.stdout.fnmatch_lines(["*RuntimeError: of ours"])
@@ -391,6 +393,52 @@ class TestRecognition:
         assert is_theorem_module(path)
         path.write_text(f"import ntkverify\ndef f():\n    {line}1)\n")
         assert not is_theorem_module(path)
+
+
+class TestNamedFiles:
+    """A file that is named on the command line is a theorem's, or says that it is none."""
+
+    @pytest.mark.parametrize(
+        "making",
+        ["if True:\n    theorem = Theorem(", "from ntkverify import Theorem as T\ntheorem = T(",
+         "class Maker:\n    make = Theorem\ntheorem = Maker.make("],
+    )  # fmt: skip
+    def test_it_is_collected_however_the_theorem_is_made(self, folder, making):
+        result = folder("mine.py", mine=small().replace("theorem = Theorem(", making))
+        result.assert_outcomes(passed=2)
+
+    def test_a_module_is_imported_once(self, folder):
+        text = small() + "open('imports.txt', 'a').write('x')\n"
+        folder("mine.py", "other.py", mine=text, other="from mine import theorem as theirs\n" + small())
+        assert (folder.path / "imports.txt").read_text() == "x"
+
+    @pytest.mark.parametrize("text", ["import ntkverify\n", "from ntkverify import Theorem  # theorem = \n"])
+    def test_one_without_a_theorem_says_so(self, folder, text):
+        result = folder("none.py", "mine.py", none=text, mine=small())
+        result.assert_outcomes(errors=1)
+        assert result.ret == 2
+        result.stdout.re_match_lines([".*none.py (has no line|defines no) `theorem = Theorem\\(...\\)`.*; add one."])
+        folder("--continue-on-collection-errors", "none.py", "mine.py").assert_outcomes(passed=2, errors=1)
+
+    def test_in_a_folder_it_is_nobodys_business(self, folder):
+        folder(none="import ntkverify\nraise SystemExit\n", mine=small()).assert_outcomes(passed=2)
+
+    def test_tests_and_what_has_nothing_to_do_with_theorems_are_pytests(self, folder):
+        tests = "import ntkverify\n\ndef test_it():\n    assert True\n"
+        folder("checks.py", "plain.py", checks=tests, plain="x = 1\n").assert_outcomes(passed=1)
+        folder("both.py", both=small() + tests).assert_outcomes(passed=3)
+        folder("--doctest-modules", "docs.py", docs='"""\n>>> 1\n1\n"""\nimport ntkverify\n').assert_outcomes(passed=1)
+
+    @pytest.mark.parametrize("options", [[], ["-n", "2"]])
+    def test_two_files_of_one_name_have_ids_of_their_own(self, pytester, options):
+        pytester.makeini("[pytest]\n")
+        for name in "ab":
+            (pytester.path / name / "rates").mkdir(parents=True)
+            (pytester.path / name / "rates" / "bound.py").write_text(small())
+        pytester.runpytest_subprocess("--verdicts", "v.jsonl", *options).assert_outcomes(passed=4)
+        assert {v["theorem"] for v in verdicts(pytester.path / "v.jsonl")} == {"a/rates/bound", "b/rates/bound"}
+        pytester.runpytest_subprocess("--verdicts", "v.jsonl", "b").assert_outcomes(passed=2)
+        assert {v["theorem"] for v in verdicts(pytester.path / "v.jsonl")} == {"rates/bound"}
 
 
 class TestOtherSuites:

@@ -99,12 +99,12 @@ REFUTED = [
 ]
 CHEAP = (
     "contraction: I_1 up to the threshold leaves ||r||^2 shrinking by 1 - eta lambda_0/2, worst case",
-    "the drift allowed by the width fits into the radius",
-    "the radius leaves the contraction intact",
-    "the three events fail with probability at most delta together",
-    "eta ||H(k)|| <= 1 at the largest step",
+    "the drift allowed by the width fits into the radius, by m_0",
+    "the radius leaves the contraction intact, by sigma",
+    "the three events fail with probability at most delta together, by m_0",
+    "eta ||H(k)|| <= 1 at the largest step, by the triangle inequality",
     "sums: eta sum_k sqrt(1 - eta lambda_0/2)^k <= 4 / lambda_0",
-    "eta lambda_0/2 stays within the range that epsilon was derived for",
+    "eta lambda_0/2 stays within the range that epsilon was derived for, by arithmetic",
 )
 
 

@@ -152,6 +152,9 @@ class Ball:
         raise NoEnclosure(f"{self.arb} is used as an integer, which it is not.")
 
     def __float__(self) -> float:
+        # nothing is rounded of an integer, and np.arange, np.triu_indices ask for the float of what they count to
+        if self.arb.is_exact() and self.arb.is_integer() and abs(self.arb) <= 2**53:
+            return float(self.arb.mid())
         raise NoEnclosure("the claim rounds an enclosed quantity to float, which has no enclosure.")
 
     # -- what NumPy calls on the elements of object arrays ----------------------------------------------------------
@@ -212,6 +215,23 @@ class Ball:
     def arctan(self) -> Ball:
         """Arc tangent."""
         return Ball(self.arb.atan())
+
+    def arcsin(self) -> Ball:
+        """Arc sine; of what is a sine or cosine ends beyond 1 are cut off."""
+        return Ball(_monotone(self.arb, "asin"))
+
+    def arccos(self) -> Ball:
+        """Arc cosine; of what is a sine or cosine ends beyond 1 are cut off."""
+        return Ball(_monotone(self.arb, "acos"))
+
+
+def _monotone(ball: Any, name: str) -> Any:
+    """An arc function, from its values at the ends; of a ball that touches [-1, 1] the part in there counts."""
+    if not ball.overlaps(as_ball(0).union(as_ball(1)).union(as_ball(-1))):
+        return getattr(ball, name)()
+    low, high = ball.lower(), ball.upper()
+    ends = (as_ball(-1) if low < -1 else low, as_ball(1) if high > 1 else high)
+    return getattr(ends[0], name)().union(getattr(ends[1], name)())
 
 
 def power(base: Any, exponent: Any) -> Any:

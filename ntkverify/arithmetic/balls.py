@@ -111,6 +111,8 @@ class BallAlgebra:
             sympy.cosh: each(lambda z: z.cosh()),
             sympy.tanh: each(lambda z: z.tanh()),
             sympy.atan: each(lambda z: z.atan()),
+            sympy.asin: each(lambda z: z.asin()),
+            sympy.acos: each(lambda z: z.acos()),
             sympy.Abs: each(abs),
             sympy.erf: each(lambda z: z.erf()),
             sympy.sign: each(self._sign),

@@ -136,6 +136,8 @@ class ArrayAlgebra:
             sympy.cosh: xp.cosh,
             sympy.tanh: xp.tanh,
             sympy.atan: xp.atan,
+            sympy.asin: xp.asin,
+            sympy.acos: xp.acos,
             sympy.Abs: xp.abs,
             sympy.sign: xp.sign,
             sympy.erf: self._erf,

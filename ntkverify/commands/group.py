@@ -25,6 +25,7 @@ COMMANDS = {
     "show": "reading",
     "check": "checking",
     "next": "reading",
+    "report": "reading",
     "slack": "checking",
     "mutants": "checking",
     "search": "hunting",

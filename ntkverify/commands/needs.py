@@ -11,13 +11,23 @@ from ntkverify.errors import NtkVerifyError
 #: packages that some commands need, what for, and how they are installed
 PACKAGES = {
     "matplotlib": ("a figure", "pip install 'ntkverify[report]'"),
+    "jinja2": ("a page", "pip install 'ntkverify[report]'"),
+    "latex2mathml": ("a formula", "pip install 'ntkverify[report]'"),
+    "graphlay": ("the graph of a proof", "pip install 'ntkverify[report]'"),
     "flint": ("ball arithmetic", "pip install 'ntkverify[certify]'"),
     "pyarrow": ("Parquet", "pip install pyarrow"),
     "cupy": ("the backend 'gpu'", "pip install 'ntkverify[cuda12]' or 'ntkverify[cuda13]'"),
+    "distributed": ("sharing work out", "pip install 'ntkverify[distributed]'"),
     "xdist": ("several processes", "pip install 'ntkverify[test]'"),
 }
 #: their names where they differ from what is imported
-CALLED = {"flint": "python-flint", "cupy": "CuPy", "xdist": "pytest-xdist"}
+CALLED = {
+    "flint": "python-flint",
+    "cupy": "CuPy",
+    "jinja2": "Jinja2",
+    "xdist": "pytest-xdist",
+    "distributed": "Dask distributed",
+}
 
 
 def package(name: str, otherwise: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ntkverify.commands import needs
 from ntkverify.errors import NtkVerifyError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -60,8 +61,37 @@ store = click.option(
 violations = click.option(
     "--out", default="violations", show_default=True, metavar="FOLDER", help="Where violations are written."
 )
+_workers = click.option(
+    "--workers", "--processes", "workers", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Share the work: so many on this machine.",
+)  # fmt: skip
+_scheduler = click.option(
+    "--scheduler", metavar="ADDRESS", help="Share the work: the workers of a Dask scheduler, tcp://HOST:8786."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 full = click.option("--full", is_flag=True, help="Whole names and all columns, however wide.")
+
+
+def workers(function: Function) -> Function:
+    """``--workers`` and ``--scheduler``."""
+    wrapped: Function = _workers(_scheduler(function))
+    return wrapped
+
+
+def shared_out(workers: int, scheduler: str | None) -> bool:
+    """Whether work is for others than this process; refused without what that needs.
+
+    Raises
+    ------
+    NtkVerifyError
+        If both options are given, or Dask distributed is not installed.
+    """
+    if workers > 1 and scheduler is not None:
+        raise NtkVerifyError("--workers starts some on this machine, --scheduler takes those that are there; give one.")
+    if workers == 1 and scheduler is None:
+        return False
+    needs.package("distributed", "leave --workers and --scheduler out")
+    return True
 
 
 def table_options(function: Function) -> Function:

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ntkverify.arrays import Array
+from ntkverify.arrays import Array, real_array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.memory import free_memory
 
 Shapes = Mapping[str, Sequence[str]]
 _FEW = 8  # headings that are listed at most
+ROWS = "give one row a sample"  # what mends a ragged block
 #: names that a column of targets has in most files
 ALIASES = {"targets": ("target", "y"), "target": ("targets", "y")}
 
@@ -110,20 +111,10 @@ def _from(given: Any, shapes: Shapes, targets: Any) -> Data:
         _refuse_unknown(str(name), shapes, "the data")
     files = {name: Path(value) for name, value in given.items() if isinstance(value, str | Path)}
     read = _csv_blocks(files, shapes, targets) if files else Data({}, source="the data")
-    arrays = {name: _numbers(value, f"block {name!r}") for name, value in given.items() if name not in files}
+    arrays = {name: real_array(f"block {name!r} is", value, ROWS) for name, value in given.items() if name not in files}
     if targets is not None and not files:
-        arrays["targets"] = _numbers(targets, "block 'targets'")
+        arrays["targets"] = real_array("block 'targets' is", targets, ROWS)
     return Data({**read.blocks, **arrays}, read.lines, read.source, read.columns)
-
-
-def _numbers(value: Any, where: str) -> Array:
-    try:
-        read = np.asarray(value)
-        if not np.iscomplexobj(read):
-            return np.asarray(read, np.float64)
-    except (TypeError, ValueError):
-        raise NtkVerifyError(f"{where} is not a rectangular array of numbers; give one row a sample.") from None
-    raise NtkVerifyError(f"{where} is complex; give real numbers, such as its real part.")
 
 
 def _npz(path: Path, shapes: Shapes, targets: Any) -> Data:
@@ -136,7 +127,7 @@ def _npz(path: Path, shapes: Shapes, targets: Any) -> Data:
         arrays["targets"] = arrays.pop(targets)
     for name in arrays:
         _refuse_unknown(name, shapes, str(path))
-    blocks = {name: _numbers(value, f"{path}: block {name!r}") for name, value in arrays.items()}
+    blocks = {name: real_array(f"{path}: block {name!r} is", value, ROWS) for name, value in arrays.items()}
     lines = {name: [f"{path}, row {i} of {name!r}" for i in range(len(np.atleast_1d(x)))] for name, x in blocks.items()}
     return Data(blocks, lines, str(path))
 
@@ -290,7 +281,7 @@ def _targets(given: Any) -> tuple[Array, list[str]]:
     if isinstance(given, str | Path):
         table = _table(Path(given))
         return _single(table, Path(given)), table.places
-    return _numbers(given, "block 'targets'"), []
+    return real_array("block 'targets' is", given, ROWS), []
 
 
 # -- what no theorem can take -----------------------------------------------------------------------------------------

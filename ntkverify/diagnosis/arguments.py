@@ -3,43 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import sympy
 
-from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.theorem.names import chosen
-
-
-def whole_number(name: str, given: Any, *, least: int) -> int:
-    """An integer of at least `least`; 1e3 is one."""
-    number = real_number(name, given)
-    if number != math.floor(number) or number < least:
-        raise NtkVerifyError(f"{name} must be a whole number, at least {least}, not {given!r}.")
-    return int(given)
-
-
-def real_number(name: str, given: Any) -> float:
-    """A finite number."""
-    try:
-        # a string is no number though float takes it; a bool is a mistake
-        number = math.nan if isinstance(given, str | bytes | bool) else float(given)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise NtkVerifyError(f"{name} must be a finite number, not {given!r}.")
-    return number
-
-
-def positive_number(name: str, given: Any) -> float:
-    """A finite number above 0."""
-    if (number := real_number(name, given)) <= 0:
-        raise NtkVerifyError(f"{name} must be positive, not {given!r}.")
-    return number
 
 
 def names_of(what: str, given: Any) -> tuple[str, ...]:
@@ -49,17 +19,6 @@ def names_of(what: str, given: Any) -> tuple[str, ...]:
     if not isinstance(given, Iterable):
         raise NtkVerifyError(f"{what} is a sequence of names, not {given!r}.")
     return tuple(given)
-
-
-def real_array(what: str, given: Any, remedy: str) -> Array:
-    """An array of real numbers in float64."""
-    try:
-        read = np.asarray(given)
-        if not np.iscomplexobj(read):
-            return np.asarray(read, np.float64)
-    except (TypeError, ValueError):
-        raise NtkVerifyError(f"{what} are not a rectangular array of numbers; {remedy}.") from None
-    raise NtkVerifyError(f"{what} are complex; give real numbers, such as their real parts.")
 
 
 def by_block(what: str, given: Any, blocks: Collection[str]) -> Mapping[str, Any]:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ntkverify.arrays import Array
-from ntkverify.diagnosis.arguments import positive_number, whole_number
+from ntkverify.arrays import Array, positive_number, whole_number
 from ntkverify.diagnosis.problem import Equation, Problem, State, problem_of, state_of
 from ntkverify.diagnosis.spectrum import NaturalGradient, Spectrum
 from ntkverify.display import details_html, table_html, tagged

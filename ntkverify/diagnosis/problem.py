@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from ntkverify.arrays import Array
-from ntkverify.diagnosis.arguments import by_block, names_of, real_array, solution_of
+from ntkverify.arrays import Array, real_array
+from ntkverify.diagnosis.arguments import by_block, names_of, solution_of
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples, collect_samples
 from ntkverify.problems.nonlinear.equations import (
@@ -159,7 +159,7 @@ def problem_of(
 
 
 def _points(name: Any, given: Any) -> Array:
-    x = real_array(f"points of {name!r}", given, "give one row a point")
+    x = real_array(f"points of {name!r} are", given, "give one row a point")
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2 or 0 in x.shape:
         raise NtkVerifyError(
@@ -211,7 +211,7 @@ def _operator(equation: str | Equation, symbols: Sequence[sympy.Symbol]) -> Oper
 
 
 def _target(targets: Mapping[str, Any], name: str, count: int) -> Array:
-    given = real_array(f"targets of {name!r}", targets.get(name, np.zeros(count)), f"give {count} numbers")
+    given = real_array(f"targets of {name!r} are", targets.get(name, np.zeros(count)), f"give {count} numbers")
     if given.shape != (count,) or not np.isfinite(given).all():
         raise NtkVerifyError(
             f"targets of {name!r} must be {count} finite numbers, not an array of shape {given.shape}."
@@ -237,7 +237,7 @@ def state_of(problem: Problem, given: State | None, drawn: Sequence[Array]) -> d
         for block in problem.neuron.blocks:
             shape = (len(problem.points[block.name]), len(block.sums))
             value = given.get(block.name, np.zeros(shape))
-            value = real_array(f"sums of {block.name!r} in the state", value, f"give the shape {shape}")
+            value = real_array(f"sums of {block.name!r} in the state are", value, f"give the shape {shape}")
             if value.shape != shape:
                 raise NtkVerifyError(f"the state of {block.name!r} must have the shape {shape}, not {value.shape}.")
             found[block.name] = value

@@ -15,7 +15,7 @@ from ntkverify.execution.product_samples import ProductSamples
 from ntkverify.execution.samples import Samples, collect_samples
 from ntkverify.symbolic.network.neuron import Neuron
 
-BACKENDS = ("cpu", "gpu", "array", "ball")
+BACKENDS = ("cpu", "gpu", "array", "ball")  #: names of the executors
 
 
 def make_executor(

@@ -25,6 +25,8 @@ class Executor(ABC):
 
     #: whether numbers are enclosures, which have no rounding error
     is_exact = False
+    #: which of the processes that share the network this is, and how many there are
+    rank, ranks = 0, 1
 
     def __init__(self, samples: Samples, algebra: Algebra) -> None:
         self.samples = samples
@@ -236,6 +238,18 @@ class Executor(ABC):
     def concatenate(self, parts: list[Any], axis: int = 0) -> Any:
         """Join the executor's arrays along an axis that they have."""
         return np.concatenate(parts, axis=axis)
+
+    def width_of(self, weights: Any) -> int:
+        """Number of neurons of the network whose weights, or whose process' share of them, these are."""
+        return int(weights.shape[0])
+
+    def added(self, array: Any) -> Any:
+        """The sum over all processes of what each found for its neurons, a NumPy array; with one, the array itself."""
+        return array
+
+    def gathered(self, value: Any) -> list[Any]:
+        """What all processes say, in their order."""
+        return [value]
 
     def to_host(self, array: Any) -> Any:
         """A NumPy array with the same entries, which for NumPy arrays is the array itself."""

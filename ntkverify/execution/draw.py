@@ -138,8 +138,18 @@ def _refuse_odd(neuron: Neuron, count: int) -> None:
         raise NtkVerifyError(f"neurons coupled in pairs need an even width, but {count} leaves one without a partner.")
 
 
-def draw_weights(neuron: Neuron, seed: Seed, width: int) -> tuple[Array, Array]:
-    """Weights (width, p) and frozen weights (width, q) of a whole network, drawn block by block.
+def draw_weights(neuron: Neuron, seed: Seed, width: int, part: slice | None = None) -> tuple[Array, Array]:
+    """Weights (width, p) and frozen weights (width, q) of a whole network, or of a part of it, drawn block by block.
+
+    Parameters
+    ----------
+    neuron : Neuron
+    seed : int or MovedSeed
+        Entropy of the whole network.
+    width : int
+        Neurons of the whole network.
+    part : slice, optional
+        Which of them are wanted; of a block that lies in it partly, what lies outside is drawn and dropped.
 
     Raises
     ------
@@ -149,14 +159,18 @@ def draw_weights(neuron: Neuron, seed: Seed, width: int) -> tuple[Array, Array]:
     """
     _refuse_odd(neuron, width)
     p, q = len(neuron.weights), len(neuron.frozen)
-    refuse_beyond_memory(8 * width * (2 * p + q), f"training a network of {width} neurons")
-    weights, frozen = np.empty((width, p)), np.empty((width, q))
+    first, last, _ = (part or slice(None)).indices(width)
+    refuse_beyond_memory(8 * (last - first) * (2 * p + q), f"training a network of {last - first} neurons")
+    weights, frozen = np.empty((last - first, p)), np.empty((last - first, q))
 
-    def fill(part: tuple[int, int, int]) -> None:
-        block, lo, hi = part
-        weights[lo:hi], frozen[lo:hi] = weights_of_block(neuron, seed, block, hi - lo)
+    def fill(block: int) -> None:
+        lo, hi = block * BLOCK, min((block + 1) * BLOCK, width)
+        own = slice(max(lo, first) - lo, min(hi, last) - lo)
+        rows = slice(own.start + lo - first, own.stop + lo - first)
+        drawn = weights_of_block(neuron, seed, block, hi - lo)
+        weights[rows], frozen[rows] = drawn[0][own], drawn[1][own]
 
-    for _ in in_order(fill, blocks(width)):
+    for _ in in_order(fill, list(range(first // BLOCK, -(-last // BLOCK)))):
         pass
     return weights, frozen
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,8 @@ class Step:
     start: Any
     change: Any = None
     gram: bool = True
+    #: makes a measured step of the sums over the neurons; see `finished`
+    finish: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class MeasuredStep:
 
 def finished(
     executor: Executor,
-    before: Forward,
+    step: Step,
     sums: Sequence[Any],
     majorants: Sequence[Any],
     linear: Sequence[Any],
@@ -99,8 +101,8 @@ def finished(
     ----------
     executor : Executor
         The problem.
-    before : Forward
-        The pass at the old weights.
+    step : Step
+        What was asked for, with the pass at the old weights; its own `finish`, if it has one, is asked instead.
     sums, majorants : sequence of arrays
         Features at the new weights, and what their rounding errors are relative to; no majorants in balls.
     linear, remainders : sequence of arrays
@@ -110,6 +112,10 @@ def finished(
     roundings : int or None
         Most roundings that a neuron's feature meets on its way into the sums; None in balls.
     """
+    if step.finish is not None:
+        result: MeasuredStep = step.finish(sums, majorants, linear, remainders, moves, gram, roundings)
+        return result
+    before = step.forward
     after = executor._residuals_of(tuple(sums))
     slopes = executor.slopes(before)
     lines, missed, errors = [], [], []

@@ -72,3 +72,20 @@ def own_width(build: Build, width: Callable[[Instance], Any], **options: Any) ->
         return found
 
     return of
+
+
+def own_scale(build: Family, scale: Callable[[Instance], Any]) -> Family:
+    """Neurons in pairs at an output scale of at least what the theorem prescribes for each instance, a power of 2."""
+
+    def of(draw: Draw) -> Instance:
+        found = build(draw)
+        found = replace(found, width=found.width + found.width % 2)
+        alpha = 2.0 ** math.ceil(math.log2(float(scale(found))))
+        return replace(found, parameters={**found.parameters, "alpha": alpha})
+
+    return of
+
+
+def hundredth(found: Instance) -> Instance:
+    """The same at a hundredth of its width, even: what the width is for is missing there, if it is for anything."""
+    return replace(found, width=2 * math.ceil(found.width / 200))

@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 
 from ntkverify.arrays import Array, Difference
 from ntkverify.errors import NtkVerifyError
-from ntkverify.judging.outcome import DEFAULT_ROUNDING, Outcome, compare
+from ntkverify.judging.outcome import DEFAULT_ROUNDING, THE_EVENT, Outcome, compare
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.loading import authors_line
 from ntkverify.theorem.parts import Assumption, Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
 _float64 = functools.partial(np.asarray, dtype=np.float64)
-_VACUOUS = Outcome(True, False, False, math.inf, np.empty(0))
+
+
+def _vacuous(unmet: str) -> Outcome:
+    return Outcome(True, False, False, math.inf, np.empty(0), unmet=unmet)
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,12 @@ class Trial:
             If the claim's bound asks for something that the run does not know, or something of the claim is no number.
         """
         claim = self.case.claim
-        if any(not self._margin(assumption) >= 0 for assumption in self.case.assumptions):
-            return _VACUOUS
+        for assumption in self.case.assumptions:
+            if not self.margin(assumption) >= 0:
+                return _vacuous(assumption.name)
         measured, applies = self.measured, self.applies
         if not applies.any():
-            return _VACUOUS
+            return _vacuous(THE_EVENT)
         limits = claim.quantifier.limits(self)
         if limits is None:
             return Outcome(False, False, False, math.inf, measured[applies])
@@ -103,7 +107,8 @@ class Trial:
         trivial = np.broadcast_to(self._is_start, measured.shape)[applies]
         return compare(measured[applies], bound, error, from_below=claim.from_below, trivial=trivial)
 
-    def _margin(self, assumption: Assumption) -> float:
+    def margin(self, assumption: Assumption) -> float:
+        """By how much the run meets an assumption; negative where it misses it."""
         found = asked(self._named(f"assumption {assumption.name!r}"), assumption.margin, self.run)
         array = np.asarray(found)
         if array.shape != () or array.dtype.kind not in "iuf":

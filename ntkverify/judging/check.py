@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,10 +11,11 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.backends import chosen_backend
 from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.judging.budget import BUDGETS, Budget
-from ntkverify.judging.case import Case
+from ntkverify.judging.case import Case, Trial
 from ntkverify.judging.draws import Draws, FamilyDraws, Runs
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
+from ntkverify.proving.prove import Proof
 from ntkverify.theorem.loading import authors_line
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.symbols import refuse_unknown
@@ -60,6 +61,8 @@ class Check:
         Shares the runs' records with other processes.
     budget : Budget, optional
         What a claim may draw of a family, instead of the profile's.
+    observe : callable, optional
+        Shown every claim put to one run.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Check:
         entropy: int = 0,
         store: RecordStore | None = None,
         budget: Budget | None = None,
+        observe: Callable[[Trial], None] | None = None,
     ) -> None:
         if profile not in PROFILES:
             raise NtkVerifyError(f"there is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
@@ -80,7 +84,14 @@ class Check:
         self.entropy = entropy
         self.store = store
         self.budget = budget or BUDGETS[profile]
+        self.observe = observe
         self._families: dict[str, Runs] = {}
+
+    def call(self, name: str) -> None:
+        """Give the theorem another id, where one is taken; runs that were made are made anew."""
+        if self.theorem.id != name:
+            self.theorem.id = name
+            self._families.clear()
 
     def runs(self, family: Family) -> Runs:
         """The runs of one family; nothing is trained before a claim asks for it."""
@@ -103,11 +114,19 @@ class Check:
                     self.runs(family),
                     family.counts[self.profile],
                     self.budget,
+                    observe=self.observe,
                 )
                 for family in families
             ],
             is_control=claim.kind == "control",
+            theorem=self.theorem,
         )
+
+    def proof(self, claim: Claim) -> Proof | None:
+        """The proof of a claim over ranges, to be checked by somebody else; None of one that runs decide."""
+        with authors_errors():
+            found: Proof | None = claim.quantifier.proof(self.theorem, claim)
+            return found
 
     def verdict(self, claim: Claim) -> Verdict:
         """Judge one claim.

@@ -7,6 +7,7 @@ import inspect
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 
 from ntkverify.errors import NtkVerifyError
@@ -21,6 +23,7 @@ from ntkverify.judging.budget import LEAST, MORE, MOST, Budget
 from ntkverify.judging.case import Case, Trial
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Family
+from ntkverify.theorem.theorem import Theorem
 
 
 class _SameEverywhere(HypothesisProvider):
@@ -61,7 +64,7 @@ class Stream:
     @property
     def is_fixed(self) -> bool:
         """Whether all instances have the same data."""
-        return not inspect.signature(self.family.build).parameters
+        return not self.family.draws
 
     def instance(self, data: int, seed: int = 0) -> Instance:
         """The `data`-th data set with its `seed`-th seed."""
@@ -75,7 +78,7 @@ class Stream:
     def _data(self, index: int) -> Instance:
         if self.is_fixed:
             if self._fixed is None:
-                self._fixed = self.family.build()
+                self._fixed = _built(self.family)
             return self._fixed
         while len(self._blocks) <= index // _BLOCK:
             self._blocks.append(_drawn(self.family, _BLOCK, self.entropy, len(self._blocks)))
@@ -94,9 +97,8 @@ def draw_instances(family: Family, count: int, *, entropy: int) -> list[Instance
 
 def simplest_instance(family: Family) -> Instance:
     """The instance that Hypothesis tries first, to see which data and parameters a family draws."""
-    if not inspect.signature(family.build).parameters:
-        fixed: Instance = family.build()
-        return fixed
+    if not family.draws:
+        return _built(family)
     return _drawn(family, 1, 0, 0)[0]
 
 
@@ -115,23 +117,48 @@ def _drawn(family: Family, count: int, entropy: int, block: int) -> list[Instanc
     )
     @given(st.composite(family.build)())
     def collect(instance: Any) -> None:
-        if not isinstance(instance, Instance):
-            raise NtkVerifyError(_no_instance(family, TypeError(f"the function returns {instance!r} and no Instance")))
-        found.append(instance)
+        found.append(_refuse_others(family, instance))
 
-    try:
+    with _one_sentence(family):
         collect()
-    except NtkVerifyError:
-        raise
-    except Exception as error:
-        raise NtkVerifyError(_no_instance(family, error)) from error
     return found
 
 
-def _no_instance(family: Family, error: BaseException) -> str:
+def _built(family: Family) -> Instance:
+    """The instance of a family that draws nothing."""
+    with _one_sentence(family):
+        return _refuse_others(family, family.build())
+
+
+def _refuse_others(family: Family, instance: Any) -> Instance:
+    if isinstance(instance, Instance):
+        return instance
+    said = "returns nothing" if instance is None else f"returns {type(instance).__name__} and no Instance"
+    raise NtkVerifyError(f"{_place(family)}the function {said}; end it with `return Instance(...)`.")
+
+
+@contextmanager
+def _one_sentence(family: Family) -> Iterator[None]:
+    """What fails while an instance is made becomes one sentence with the family's line."""
+    try:
+        yield
+    except NtkVerifyError as error:
+        named = str(error).startswith(_place(family))
+        raise error if named else NtkVerifyError(f"{_place(family)}{error}") from error
+    except Unsatisfiable:
+        raise NtkVerifyError(
+            f"{_place(family)}assume() or filter() left nothing of all that was drawn; construct valid instances "
+            "rather than reject invalid ones, and widen what is drawn."
+        ) from None
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise NtkVerifyError(f"{_place(family)}they can't be drawn, {type(error).__name__}: {said}") from error
+
+
+def _place(family: Family) -> str:
     code = getattr(inspect.unwrap(family.build), "__code__", None)
     place = f"{Path(code.co_filename).name}:{code.co_firstlineno}: " if code else ""
-    return f"{place}instances {family.name!r} can't be drawn, {type(error).__name__}: {error}"
+    return f"{place}instances {family.name!r}: "
 
 
 class Runs:
@@ -182,6 +209,8 @@ class FamilyDraws:
         How much was drawn.
     least : int
         So many draws are made whatever they cost: as many as prescribed, or more.
+    observe : callable, optional
+        Shown every trial.
     """
 
     case: Case
@@ -191,6 +220,7 @@ class FamilyDraws:
     made: int = 0
     spent: float = 0.0
     least: int = 0
+    observe: Callable[[Trial], None] | None = None
 
     def __post_init__(self) -> None:
         self.least = max(self.least, self.count)
@@ -215,7 +245,10 @@ class FamilyDraws:
         run = self.runs.run(data, seed_number)
         self.made += 1
         self.spent += run.work
-        return Trial(self.case, run)
+        trial = Trial(self.case, run)
+        if self.observe is not None:
+            self.observe(trial)
+        return trial
 
     def first(self, start: int = 0, stop: int | None = None) -> Iterator[Trial]:
         """Different data, or different seeds of fixed ones; as many as the family prescribes by default."""
@@ -256,10 +289,13 @@ class Draws:
         One for each family of the claim.
     is_control : bool
         Whether the claim is a control, which is looked at until it is refuted.
+    theorem : Theorem, optional
+        Whose claim; what is decided without a run asks for it.
     """
 
     families: Sequence[FamilyDraws]
     is_control: bool = False
+    theorem: Theorem | None = None
 
     def __iter__(self) -> Iterator[Trial]:
         for family in self.families:

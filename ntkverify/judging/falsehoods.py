@@ -1,8 +1,9 @@
 """Planted falsehoods: a theorem with something deliberately wrong, to measure what a search finds.
 
 A plant is written as text, so that cells and violation files carry it: ``NAME * 1/2`` scales a constant or the bound of
-a claim, ``NAME with m**2`` gives a symbol of a claim's bound a wrong exponent. A dropped assumption is no plant but
-``relax``.
+a claim, ``NAME with m**2`` gives a symbol of a constant or of a claim's bound a wrong exponent, ``NAME, requirement 2 *
+1/2`` scales one of the terms whose largest (or least) a constant is, and ``NAME, exponent + 3/10`` moves the exponent
+that a power law claims. A dropped assumption is no plant but ``relax``.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from dataclasses import replace
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.theorem.parts import Claim
+from ntkverify.theorem.parts import Claim, Constant
 from ntkverify.theorem.theorem import Theorem
 
 _SCALE = re.compile(r"(?P<name>.+) \* (?P<factor>\d+(?:/[1-9]\d*)?)")
 HALF = sympy.Rational(1, 2)
 _POWER = re.compile(r"(?P<name>.+) with (?P<symbol>\w+)\*\*(?P<power>\d+(?:/[1-9]\d*)?)")
+_TERM = re.compile(r"(?P<name>.+), requirement (?P<number>\d+) \* (?P<factor>\d+(?:/[1-9]\d*)?)")
+_SHIFT = re.compile(r"(?P<name>.+), exponent (?P<sign>[+-]) (?P<by>\d+(?:/[1-9]\d*)?)")
 
 
 @contextmanager
@@ -34,30 +37,75 @@ def planted(theorem: Theorem, plants: Sequence[str]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for text in plants:
-            if scale := _SCALE.fullmatch(text):
+            if term := _TERM.fullmatch(text):
+                stack.enter_context(
+                    _wrong_term(theorem, term["name"], int(term["number"]), sympy.Rational(term["factor"]))
+                )
+            elif shift := _SHIFT.fullmatch(text):
+                stack.enter_context(
+                    _wrong_law(
+                        theorem, shift["name"], sympy.Rational(shift["by"]) * (-1 if shift["sign"] == "-" else 1)
+                    )
+                )
+            elif scale := _SCALE.fullmatch(text):
                 stack.enter_context(theorem.mutated(scale["name"], sympy.Rational(scale["factor"])))
             elif power := _POWER.fullmatch(text):
                 stack.enter_context(
                     _wrong_exponent(theorem, power["name"], power["symbol"], sympy.Rational(power["power"]))
                 )
             else:
-                raise NtkVerifyError(f"the plant {text!r} can't be read; write 'NAME * 1/2' or 'NAME with m**2'.")
+                raise NtkVerifyError(
+                    f"the plant {text!r} can't be read; write 'NAME * 1/2', 'NAME with m**2', 'NAME, requirement 2 * "
+                    "1/2' or 'NAME, exponent + 3/10'."
+                )
         yield
 
 
 @contextmanager
 def _wrong_exponent(theorem: Theorem, name: str, symbol: str, power: sympy.Rational) -> Iterator[None]:
-    claim = theorem.claims.get(name)
-    if claim is None or claim.bound is None:
-        raise NtkVerifyError(f"theorem {theorem.title!r} has no claim {name!r} with a bound.")
-    found = [s for s in claim.bound.free_symbols if str(s) == symbol]
+    constant, claim = theorem.constants.get(name), theorem.claims.get(name)
+    expression = claim.bound if claim is not None else None if constant is None else constant.expression
+    if expression is None:
+        raise NtkVerifyError(
+            f"theorem {theorem.title!r} has no constant {name!r}, nor a claim of that name with a bound."
+        )
+    found = [s for s in expression.free_symbols if str(s) == symbol]
     if not found:
-        raise NtkVerifyError(f"the bound of {name!r} does not contain {symbol!r}.")
-    theorem.claims[name] = replace(claim, bound=claim.bound.xreplace({found[0]: found[0] ** power}))
-    try:
+        of = "the bound of " if claim is not None else ""
+        raise NtkVerifyError(f"{of}{name!r} does not contain {symbol!r}.")
+    wrong = expression.xreplace({found[0]: found[0] ** power})
+    part: Constant | Claim = claim or theorem.constants[name]
+    part = replace(part, bound=wrong) if isinstance(part, Claim) else replace(part, expression=wrong)
+    with theorem.replaced(name, part):
         yield
-    finally:
-        theorem.claims[name] = claim
+
+
+@contextmanager
+def _wrong_term(theorem: Theorem, name: str, number: int, factor: sympy.Rational) -> Iterator[None]:
+    terms = terms_of(theorem.constants[name].expression) if name in theorem.constants else []
+    if not 1 <= number <= len(terms):
+        raise NtkVerifyError(f"{name!r} of theorem {theorem.title!r} is no constant with a requirement {number}.")
+    constant = theorem.constants[name]
+    terms[number - 1] *= factor
+    # left as it is, lest sympy compare what it has compared before
+    wrong = constant.expression.func(*terms, evaluate=False)
+    with theorem.replaced(name, replace(constant, expression=wrong)):
+        yield
+
+
+@contextmanager
+def _wrong_law(theorem: Theorem, name: str, by: sympy.Rational) -> Iterator[None]:
+    claim = theorem.claims.get(name)
+    moved = None if claim is None else claim.quantifier.moved(by)
+    if claim is None or moved is None:
+        raise NtkVerifyError(f"theorem {theorem.title!r} has no claim {name!r} of an exponent.")
+    with theorem.replaced(name, replace(claim, quantifier=moved)):
+        yield
+
+
+def terms_of(expression: sympy.Expr) -> list[sympy.Expr]:
+    """What a constant is the largest, or the least, of: the requirements that it meets; in a fixed order."""
+    return sorted(expression.args, key=str) if isinstance(expression, sympy.Max | sympy.Min) else []
 
 
 def plants_of(claim: Claim, *, factor: sympy.Rational = HALF) -> list[str]:

@@ -1,4 +1,4 @@
-"""Mutants: a theorem with one constant or one bound scaled. The check is worth what it refutes of them."""
+"""Mutants: a theorem with one constant, bound or exponent made wrong. The check is worth what it refutes of them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.check import Check
+from ntkverify.judging.falsehoods import planted, terms_of
 from ntkverify.problems.records import RecordStore
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 
 FACTORS = (sympy.Rational(1, 2), sympy.Integer(2))
+#: an exponent that is claimed up to a tolerance is moved by so many of them: the bands lie apart by one
+SHIFT = 3
 #: how far past its slack a bound is tightened, in turn; what one instance refutes falls at the first, while a claim of
 #: probability is refuted when so many draws fail as it takes to tell their share from the one allowed
 PAST = tuple(sympy.Rational(x, 100) for x in (101, 125, 150, 200, 300, 500))
@@ -22,11 +25,35 @@ PAST = tuple(sympy.Rational(x, 100) for x in (101, 125, 150, 200, 300, 500))
 
 @dataclass(frozen=True)
 class Mutant:
-    """One constant, or the bound of one claim, scaled by a factor."""
+    """One constant, or one claim, with something made wrong.
+
+    Parameters
+    ----------
+    name : str
+        Whose.
+    factor : sympy.Rational
+        What the constant or the bound is scaled by; 1 where that is not what is wrong.
+    is_constant : bool
+        Whether `name` is a constant, which any claim may contain.
+    kind : {"constant", "bound", "exponent", "requirement"}
+        What is made wrong; a requirement is one of the terms whose largest a constant is.
+    change : str
+        How, as `ntkverify.judging.falsehoods` reads it; empty for a factor.
+    """
 
     name: str
     factor: sympy.Rational
     is_constant: bool
+    kind: str = ""
+    change: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", self.kind or ("constant" if self.is_constant else "bound"))
+
+    @property
+    def plant(self) -> str:
+        """The mutant as a falsehood to be planted."""
+        return self.change or f"{self.name} * {self.factor}"
 
 
 @dataclass(frozen=True)
@@ -103,13 +130,36 @@ def past_slack(check: Check, claim: Claim) -> Margin | None:
 
 
 def mutants(theorem: Theorem) -> Iterator[Mutant]:
-    """Every constant halved and doubled, every claim's bound tightened by two."""
+    """Constants halved and doubled, bounds tightened by two; then exponents, and requirements one by one.
+
+    Each symbol of a constant's expression or of a bound gets half and twice its exponent: one of the two makes a bound
+    looser as a rule, and stays true. A claimed power of the width is moved by `SHIFT` tolerances. Of a constant that is
+    the largest of several terms each is halved, of the least of several each is doubled.
+    """
+    claims = [claim for claim in theorem.claims.values() if claim.kind != "control"]
     for name in theorem.constants:
         for factor in FACTORS:
             yield Mutant(name, factor, True)
-    for claim in theorem.claims.values():
-        if claim.bound is not None and claim.kind != "control":
+    for claim in claims:
+        if claim.bound is not None:
             yield Mutant(claim.name, FACTORS[1] if claim.from_below else FACTORS[0], False)
+    one = sympy.Integer(1)
+    expressions = [(name, constant.expression, True) for name, constant in theorem.constants.items()]
+    expressions += [(claim.name, claim.bound, False) for claim in claims if claim.bound is not None]
+    for name, expression, is_constant in expressions:
+        for symbol in sorted({str(s) for s in expression.free_symbols} - theorem.constants.keys()):
+            for power in FACTORS:
+                yield Mutant(name, one, is_constant, "exponent", f"{name} with {symbol}**{power}")
+    for claim in claims:
+        tolerance = getattr(claim.quantifier, "tolerance", None)
+        if tolerance is not None and claim.quantifier.moved(0) is not None:
+            shift = SHIFT * sympy.Rational(str(tolerance))
+            for sign in "-+":
+                yield Mutant(claim.name, one, False, "exponent", f"{claim.name}, exponent {sign} {shift}")
+    for name, constant in theorem.constants.items():
+        factor = FACTORS[1] if isinstance(constant.expression, sympy.Min) else FACTORS[0]
+        for number in range(1, len(terms_of(constant.expression)) + 1):
+            yield Mutant(name, one, True, "requirement", f"{name}, requirement {number} * {factor}")
 
 
 def _claims_of(theorem: Theorem, mutant: Mutant) -> list[Claim]:
@@ -118,30 +168,39 @@ def _claims_of(theorem: Theorem, mutant: Mutant) -> list[Claim]:
 
 
 def check_original(
-    theorem: Theorem, chosen: Iterable[Mutant], *, profile: str, store: RecordStore, entropy: int = 0
+    theorem: Theorem,
+    chosen: Iterable[Mutant],
+    *,
+    profile: str,
+    store: RecordStore,
+    entropy: int = 0,
+    draws: int | None = None,
 ) -> None:
     """Check the claims as they stand: one that fails unmutated would seem to refute every mutant.
 
     Raises
     ------
     NtkVerifyError
-        If a verdict fails.
+        If a verdict fails; where so many `draws` were asked for and too few are what is wrong, it says that.
     """
     check = Check(theorem, profile=profile, entropy=entropy, store=store)
     for claim in {claim.name: claim for mutant in chosen for claim in _claims_of(theorem, mutant)}.values():
         verdict = check.verdict(claim)
-        if not verdict.passed:
-            raise NtkVerifyError(
-                f"theorem {theorem.id or theorem.title!r}: {verdict.claim!r} is {verdict.shown} without any mutation; "
-                "mend the theorem first."
-            )
+        if verdict.passed:
+            continue
+        said = f"theorem {theorem.id or theorem.title!r}: {verdict.claim!r} is {verdict.shown} without any mutation"
+        if verdict.status == "violated" and claim.kind != "control":
+            raise NtkVerifyError(f"{said}; mend the theorem first.")
+        if draws is not None:
+            raise NtkVerifyError(f"{said}, which {draws} draws are too few to decide; give more --draws, or none.")
+        raise NtkVerifyError(f"{said}; give another --profile or leave the claim out with --only, or mend it first.")
 
 
 def fate(theorem: Theorem, mutant: Mutant, *, profile: str, store: RecordStore, entropy: int = 0) -> Fate:
     """Check a mutant until a claim is violated; records of unchanged runs come from `store`."""
     weaker: Fate | None = None
     slack = ""
-    with theorem.mutated(mutant.name, mutant.factor):
+    with planted(theorem, [mutant.plant]):
         check = Check(theorem, profile=profile, entropy=entropy, store=store)
         for claim in _claims_of(theorem, mutant):
             try:

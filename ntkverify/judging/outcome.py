@@ -23,6 +23,8 @@ from ntkverify.errors import NtkVerifyError
 DEFAULT_ROUNDING = 2.0**10 * np.finfo(np.float64).eps
 #: an entry says something about its bound where its rounding error is at most this share of bound or measurement
 RESOLVED = 0.01
+#: why a run is vacuous where it meets every assumption
+THE_EVENT, TOO_ROUND = "the event that the claim conditions on", "rounding, or sides that are equal by construction"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Outcome:
         search climbs. Rounding that is counted in would lead it to where there is nothing but rounding.
     unresolved : int
         Entries that are not exercised because rounding may be more than a hundredth of them.
+    unmet : str
+        Why a run is vacuous: the first assumption that it misses, or one of `THE_EVENT` and `TOO_ROUND`.
     """
 
     vacuous: bool
@@ -59,6 +63,7 @@ class Outcome:
     at_worst: tuple[float, float] = (math.nan, math.nan)
     margin: float = -math.inf
     unresolved: int = 0
+    unmet: str = ""
 
 
 def compare(
@@ -83,7 +88,7 @@ def compare(
         unresolved = (error > RESOLVED * np.maximum(np.abs(bound), np.abs(measured))) & ~lost & ~(excess > error)
     # what is equal by construction, or decided by rounding, says nothing
     if (unresolved | (np.logical_and(trivial, ~lost) & ~(excess > error))).all():
-        return Outcome(True, False, False, math.inf, measured, unresolved=int(unresolved.sum()))
+        return Outcome(True, False, False, math.inf, measured, unresolved=int(unresolved.sum()), unmet=TOO_ROUND)
     ratios = _slack(measured, bound, excess, from_below)
     slack = np.where(np.logical_and(trivial, ~lost), np.inf, ratios)[~unresolved]
     count, kept = int(unresolved.sum()), ~unresolved

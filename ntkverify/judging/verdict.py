@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ntkverify.display import details_html, table_html
@@ -48,6 +49,8 @@ class Verdict:
         Entries that were not exercised because rounding may be more than a hundredth of them.
     remedy : str
         What may decide an inconclusive claim.
+    unmet : dict of str to int
+        How many of the vacuous instances missed which assumption, the first that they miss, or the event.
     """
 
     theorem: str
@@ -66,6 +69,7 @@ class Verdict:
     missed: str = ""
     unresolved: int = 0
     remedy: str = ""
+    unmet: dict[str, int] = field(default_factory=dict)
 
     @property
     def shown(self) -> str:
@@ -98,7 +102,9 @@ class Verdict:
     def _repr_html_(self) -> str:
         hidden = {"claim", "kind", "verdict", "slack"}
         rows = [
-            (name, value) for name, value in self.to_dict().items() if name not in hidden and value not in ("", None)
+            (name, value)
+            for name, value in self.to_dict().items()
+            if name not in hidden and value not in ("", None, {})
         ]
         return details_html(
             f"{self.shown}: {self.claim}" + ("" if self.slack is None else f" (slack {self.slack:.3g})"),
@@ -120,12 +126,14 @@ class Tally:
     missed: str = ""
     unresolved: int = 0
     remedy: str = ""
+    unmet: Counter[str] = field(default_factory=Counter)
 
     def add(self, trial: Trial) -> None:
         """Count a trial; the one with the least slack is the witness."""
         outcome = trial.outcome
         self.tried += 1
         self.vacuous += outcome.vacuous
+        self.unmet.update([outcome.unmet] if outcome.unmet else [])
         self.unresolved += outcome.unresolved
         if not outcome.vacuous and (self.slack is None or outcome.slack < self.slack):
             self.slack, self.witness = outcome.slack, trial.run.recorded.to_json()
@@ -158,6 +166,7 @@ def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
         level=f"float64, {exercised} instances" if level == "float64" else level,
         missed=tally.missed,
         unresolved=tally.unresolved,
+        unmet=dict(tally.unmet.most_common()),
         remedy=(tally.remedy or MORE_DRAWS) if tally.status == "inconclusive" else "",
     )
 

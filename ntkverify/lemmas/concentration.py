@@ -11,22 +11,24 @@ Bernstein   terms cut off at M: ||mean - E|| <= sqrt(2 V l/m) + 2 M l/(3 m) + sq
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sympy
 from sympy import Rational, exp, log, sqrt
 
-from ntkverify import scales_as, with_probability
+from ntkverify import always, scales_as, with_probability
 from ntkverify.glossary import delta, m
 from ntkverify.lemmas.part import Part
 from ntkverify.symbolic.constants.derived import Derived, solve_for
 from ntkverify.theorem.theorem import Theorem
 
+_HALF_LINE = sympy.Interval.open(0, sympy.oo)
 
-def hoeffding(count: sympy.Expr, deviation: sympy.Expr) -> sympy.Expr:
-    """Probability that one of `count` means over m neurons is off by more than `deviation`."""
-    return 2 * count * exp(-2 * m * deviation**2)
+
+def hoeffding(count: sympy.Expr, deviation: sympy.Expr, *, draws: sympy.Expr = m) -> sympy.Expr:
+    """Probability that one of `count` means over `draws` neurons is off by more than `deviation`."""
+    return 2 * count * exp(-2 * draws * deviation**2)
 
 
 def chebyshev(second_moment: sympy.Expr) -> sympy.Expr:
@@ -90,6 +92,33 @@ class Concentration(Part):
         self._add(kind)(sentence, holds=scales_as(Rational(-1, 2), tolerance=0.1), **options)
         if fast is not None:
             self.control(fast, holds=scales_as(-1, tolerance=0.1), **options)
+
+    def hoeffding_tail(self) -> None:
+        """Hoeffding's tail is delta from the derived width on, and smaller beyond it."""
+        count, tolerance, beyond = sympy.symbols("count tolerance beyond", positive=True)
+        width = solve_for(m, sympy.Le(hoeffding(count, tolerance), delta)).expression
+        self.lemma(
+            "Hoeffding: from its width on one of the means is off by more than the tolerance with probability delta",
+            of=hoeffding(count, tolerance).subs(m, width + beyond),
+            holds=always,
+            bound=delta,
+            over={
+                **dict.fromkeys((tolerance, beyond), _HALF_LINE),
+                count: sympy.Interval(1, sympy.oo),
+                delta: sympy.Interval.open(0, 1),
+            },
+        )
+
+    def falls(self, sentence: str, bound: Callable[..., sympy.Expr], *of: str) -> None:
+        """A deviation that is allowed, a function of so many positive numbers, gets smaller as the width grows."""
+        numbers, beyond = [sympy.Symbol(name, positive=True) for name in of], sympy.Symbol("beyond", positive=True)
+        self.lemma(
+            sentence,
+            of=bound(*numbers).subs(m, m + beyond),
+            holds=always,
+            bound=bound(*numbers),
+            over={**dict.fromkeys((*numbers, m, beyond), _HALF_LINE), delta: sympy.Interval.open(0, 1)},
+        )
 
     def _add(self, kind: str) -> Any:
         return {"lemma": self.lemma, "conclusion": self.conclusion, "control": self.control}[kind]

@@ -42,9 +42,12 @@ class Flips(Part):
             "P(|w . x| <= R |x|) <= kappa R",
         )
 
-    def failure(self, count: sympy.Expr, radius: sympy.Expr, zeta: sympy.Expr) -> sympy.Expr:
-        """Probability that for one of `count` samples more than (1 + zeta) times the expected share is near."""
-        return count * exp(-(zeta**2) / (2 + zeta) * self.kappa * m * radius)
+    def failure(self, count: sympy.Expr, radius: sympy.Expr, zeta: sympy.Expr, *, draws: sympy.Expr = m) -> sympy.Expr:
+        """Probability that for one of `count` samples more than (1 + zeta) times the expected share is near.
+
+        Of `draws` independent neurons; pairs are near together, and count once.
+        """
+        return count * exp(-(zeta**2) / (2 + zeta) * self.kappa * draws * radius)
 
     def width(self, count: int, radius: sympy.Rational, share: sympy.Rational) -> int:
         """The lemma's own width: at most twice the expected share but for a probability of `share`."""
@@ -63,29 +66,43 @@ class Flips(Part):
         **where: Any,
     ) -> None:
         """At the lemma's own width at most twice the expected share is near; `half` of it names a control."""
+        self.tail()
         claim = {"holds": with_probability(1 - delta), "of": of, **where}
+        uses = ((uses,) if isinstance(uses, str) else uses) + ("Chernoff: from",)
         self.lemma(sentence, bound=2 * self.kappa * radius, uses=uses, **claim)
         if half is not None:
             self.control(half, bound=self.kappa * radius / 2, **claim)
 
-    def density(self, radius: sympy.Expr, *, on: str) -> None:
+    def density(self, radius: sympy.Symbol) -> None:
         """kappa bounds P(|g| <= R)/R for a standard normal g, and is its limit."""
-
-        @self.lemma(
+        every: dict[str, Any] = {"holds": always, "over": {radius: sympy.Interval.open(0, sympy.oo)}}
+        inside = sympy.erf(radius / sqrt(2))
+        self.lemma("P(|g| <= R) <= kappa R", of=inside, bound=self.kappa * radius, **every)
+        self.lemma(
             "kappa is the limit of P(|g| <= R)/R as R -> 0",
-            holds=always,
+            of=inside,
             bound=self.kappa * radius * (1 - radius**2 / 6),
             from_below=True,
-            on=on,
-            attained=True,
             uses="P(|g| <= R) <= kappa R",
+            **every,
         )
-        @self.lemma(
-            "P(|g| <= R) <= kappa R",
+
+    def tail(self) -> None:
+        """Chernoff's tail for `samples` counts is delta from the derived width on, and smaller beyond it."""
+        beyond, zeta = sympy.symbols("beyond zeta", positive=True)
+        failure = self.failure(samples, radius_, zeta)
+        width = solve_for(m, sympy.Le(failure, delta)).expression
+        half_line = sympy.Interval.open(0, sympy.oo)
+        self.lemma(
+            "Chernoff: from its width on more than (1 + zeta) times the expected share is near with probability delta",
+            of=failure.subs(m, width + beyond),
             holds=always,
-            bound=self.kappa * radius,
-            on=on,
-            attained=True,  # as R -> 0
+            bound=delta,
+            over={
+                samples: sympy.Interval(1, sympy.oo),
+                radius_: half_line,
+                zeta: half_line,
+                delta: sympy.Interval.open(0, 1),
+                beyond: half_line,
+            },
         )
-        def density(run: Any) -> Any:
-            return math.erf(getattr(run, str(radius)) / math.sqrt(2))

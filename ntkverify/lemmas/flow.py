@@ -88,6 +88,20 @@ class GradientFlow(Part):
         self.theorem.instances(WORST, run=AlgebraRun, quick=100, thorough=2000)(self._worst_flow)
         worst: dict[str, Any] = {"holds": always, "assumes": (), "on": WORST, "given": self.premises}
 
+        beyond = sympy.Symbol("beyond", positive=True)
+
+        @self.lemma(
+            f"exp(-2 lambda t) <= exp(-{self.loss_words}) for every eigenvalue from {self.kept_words} on",
+            holds=always,
+            bound=self.shrunk,
+            over={
+                symbol: sympy.Interval(0, sympy.oo, left_open=bool(symbol.is_positive))
+                for symbol in (t, beyond, *sorted(self.rate.free_symbols, key=str))
+            },
+        )
+        def every_eigenvalue() -> Any:
+            return exp(-2 * (self.kept * self.rate + beyond) * t)
+
         @self.control(
             "contraction: the squared norm falls at twice the rate",
             bound=self.shrunk**2,
@@ -100,23 +114,28 @@ class GradientFlow(Part):
             bound=self.shrunk,
             error=_shrinking_error,
             attained=True,  # by one sample
+            uses="every_eigenvalue",
             **worst,
         )
         def contraction(run: Any) -> Any:
             return np.sum(_flown(run) ** 2) / (run.vector @ run.vector)
 
-        @self.control("the integral of ||r|| is at most half of path ||r(0)||", bound=self.path / 2, **worst)
+        every = dict.fromkeys(sorted({t, *self.rate.free_symbols}, key=str), sympy.Interval.open(0, sympy.oo))
+
+        @self.control(
+            "the integral of ||r|| is at most half of path ||r(0)||", holds=always, bound=self.path / 2, over=every
+        )
         @self.lemma(
             f"the integral of ||r|| is at most ||r(0)||/({self.kept_words}), worst case",
+            holds=always,
             bound=self.path,
-            attained=True,  # as t -> infinity
+            over=every,
             uses="contraction",
-            **worst,
         )
-        def integral(run: Any) -> Any:
+        def integral() -> Any:
             """Of exp(-kept rate s) from 0 to t, the largest that F1 allows."""
-            low = run.evaluate(self.kept * self.rate)
-            return (1 - np.exp(-low * run.t)) / low
+            low = self.kept * self.rate
+            return (1 - exp(-low * t)) / low
 
     def _worst_flow(self, draw: Any) -> Instance:
         """Up to three pieces in which H is constant, its spectrum from kept rate to ten times that."""

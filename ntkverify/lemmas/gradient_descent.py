@@ -11,7 +11,6 @@ and on which families of instances each link is put to the test; claims speak in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -159,11 +158,29 @@ class GradientDescent(Part):
         rated = f"eta {self.rate_words}/2"
         worst: dict[str, Any] = {"holds": always, "bound": 1 - eta * self.rate / 2, "assumes": (), "on": WORST}
         self.theorem.instances(WORST, run=AlgebraRun, quick=200, thorough=5000)(self.worst_recursion())
+        self._every_eigenvalue()
+        factor = self.theorem.quantity(
+            "worst_factor", lambda run: np.abs(1 - run.eta * np.linalg.eigvalsh(run.matrix)).max()
+        )
+
+        @self.lemma(
+            "reduction to one eigenvalue: a step's norm is at most max_i |1 - eta lambda_i(H)| ||r|| + ||I_1||",
+            holds=always,
+            bound=(factor + self.epsilon * self.rate * eta) ** 2,
+            assumes=(),
+            on=WORST,
+            given=self.premises,
+            error=one_step_error,
+            attained=True,  # r along an end of the spectrum
+        )
+        def reduction(run: Any) -> Any:
+            return self.one_step(run, 1.0)
 
         @self.lemma(
             f"contraction: I_1 up to the threshold leaves ||r||^2 shrinking by 1 - {rated}, worst case",
             given=self.premises,
             error=one_step_error,
+            uses=("reduction", "every_eigenvalue"),
             **worst,
         )
         def contraction(run: Any) -> Any:
@@ -190,6 +207,44 @@ class GradientDescent(Part):
         )
         def step_contracts(run: Any) -> Any:
             return run.losses[1:]
+
+    @property
+    def ranges(self) -> dict[sympy.Symbol, sympy.Interval]:
+        """Of the step and of the symbols of the rate and of the split, shares of it: what a proof is for all of."""
+        every = sympy.Interval.open(0, sympy.oo)
+        rates = dict.fromkeys(sorted({eta, *self.rate.free_symbols}, key=str), every)
+        shares = self.theorem.expand(self.kept).free_symbols - set(rates)
+        return {**rates, **dict.fromkeys(sorted(shares, key=str), sympy.Interval.open(0, 1))}
+
+    def _every_eigenvalue(self) -> None:
+        """The contraction in one eigenvalue of H, for all of them, and 1% beyond its threshold."""
+        value = sympy.Symbol("lambda_H", positive=True)
+        spectrum = sympy.Le(self.kept * self.rate, value), sympy.Le(eta * value, 1)
+        steps = sympy.Le(eta * self.rate / 2, self.largest_a, evaluate=False)
+        claim: dict[str, Any] = {
+            "holds": always,
+            "bound": 1 - eta * self.rate / 2,
+            "over": {**self.ranges, value: sympy.Interval.open(0, sympy.oo)},
+        }
+
+        def squared(push: sympy.Expr) -> sympy.Expr:
+            return (1 - eta * value + push * self.epsilon * self.rate * eta) ** 2
+
+        @self.lemma(
+            f"(1 - eta lambda + epsilon {self.rate_words} eta)^2 <= 1 - eta {self.rate_words}/2 for every eigenvalue",
+            # a threshold that is negative allows nothing
+            given=(*spectrum, steps, sympy.Ge(self.epsilon, 0, evaluate=False)),
+            **claim,
+        )
+        def every_eigenvalue() -> Any:
+            return squared(sympy.Integer(1))
+
+        self.control(
+            f"the same with 1.01 epsilon: (1 - eta lambda + 1.01 epsilon {self.rate_words} eta)^2",
+            of=squared(Rational(101, 100)),
+            given=(*spectrum, steps),
+            **claim,
+        )
 
     def beyond_stability(self, top: float = 2.1) -> None:
         """A control: the contraction where eta ||H|| is more than 2."""
@@ -254,45 +309,44 @@ class GradientDescent(Part):
             & (np.linalg.norm(_along(run)) <= np.linalg.norm(run.vector) * (1 + rounding))
         )
 
-    def largest_step(self, moved: sympy.Expr, *, assumes: Names, split: Names = (), **where: Any) -> None:
-        """The step keeps eta ||H|| <= 1 while H is within `moved` of its limit; a is within what epsilon allows."""
-        premises = (*(assumes or ()), *(split or ()))
+    def largest_step(self, moved: sympy.Expr) -> None:
+        """The step keeps eta ||H|| <= 1 while H is within `moved` of its limit; a is within what epsilon allows.
+
+        `moved` is a share of the rate, in symbols of the split, and at most half of the norm.
+        """
+        norms = dict.fromkeys(sorted(self.norm.free_symbols, key=str), sympy.Interval.open(0, sympy.oo))
+        over, fits = {**self.ranges, **norms}, sympy.Le(self.rate, self.norm)
         self.lemma(
-            "eta ||H(k)|| <= 1 at the largest step",
+            "eta ||H(k)|| <= 1 at the largest step, by the triangle inequality",
             of=self.eta_max * (self.norm + moved),
             holds=always,
             bound=1,
-            assumes=premises,
-            attained=True,
-            **where,
+            over=over,
+            given=(fits, sympy.Le(moved, self.norm / 2)),
         )
         self.lemma(
-            f"eta {self.rate_words}/2 stays within the range that epsilon was derived for",
+            f"eta {self.rate_words}/2 stays within the range that epsilon was derived for, by arithmetic",
             of=eta * self.rate / 2,
             holds=always,
             bound=self.largest_a,
-            assumes=assumes,
-            attained=True,
-            **where,
+            over=over,
+            given=(fits, sympy.Le(eta, self.eta_max, evaluate=False)),
         )
 
     # -- A3 -----------------------------------------------------------------------------------------------------------
 
-    def sums(self, name: str | None = None, *, on: Names = WORST, assumes: Names = ()) -> None:
+    def sums(self, name: str | None = None) -> None:
         """The geometric sum behind every drift."""
 
         @self.lemma(
             name or f"sums: eta sum_k sqrt(1 - eta {self.rate_words}/2)^k <= 4/{self.rate_words}",
             holds=always,
             bound=self.drift_factor / self.rate,
-            assumes=assumes,
-            on=on,
-            given=self.premises if on == WORST else None,
-            attained=True,  # as eta rate -> 0
-            error=lambda run: 16 * ULP * run.eta / (1 - math.sqrt(1 - run.eta * run.evaluate(self.rate) / 2)) ** 2,
+            over=self.ranges,
+            given=sympy.Le(eta * self.rate / 2, self.largest_a, evaluate=False),
         )
-        def sums(run: Any) -> Any:
-            return run.eta / (1 - np.sqrt(1 - run.eta * run.evaluate(self.rate) / 2))
+        def sums() -> Any:
+            return eta / (1 - sqrt(1 - eta * self.rate / 2))
 
     def drift(
         self,

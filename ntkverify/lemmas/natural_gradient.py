@@ -22,7 +22,7 @@ from ntkverify import always, identity
 from ntkverify.glossary import eta, k, lambda_0, loss, loss_0, residual
 from ntkverify.instances import generator, is_decomposition
 from ntkverify.lemmas.part import Part
-from ntkverify.lemmas.rounding import SHARP, ULP, loss_error, so_far, solve_error, two_losses
+from ntkverify.lemmas.rounding import ULP, loss_error, so_far, solve_error, two_losses
 from ntkverify.lemmas.stability import visited
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.symbolic.constants.derived import derived, solve_for
@@ -30,6 +30,7 @@ from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
 Names = str | Sequence[str] | None
+STEP = {eta: sympy.Interval.open(0, 1)}  #: what is proved for one step is so for every step below 1
 STEPS = (1e-9, 1e-3, 0.1, 0.5, 0.9, 0.999)
 
 
@@ -107,40 +108,33 @@ class NaturalGradient(Part):
     # -- A5: one step -------------------------------------------------------------------------------------------------
 
     def contraction(self) -> None:
-        """The contraction where E is along r, and 1% beyond its threshold."""
-        self.theorem.instances("worst step", run=AlgebraRun, quick=100, thorough=2000)(_worst_step)
-        worst: dict[str, Any] = {"holds": always, "bound": 1 - eta, "on": "worst step", "error": _one_step_error}
+        """The contraction where E is along r, which is its worst direction, and 1% beyond its threshold."""
+        worst: dict[str, Any] = {"holds": always, "bound": 1 - eta, "over": STEP}
 
         @self.lemma(
             "contraction: E up to the threshold leaves ||r||^2 shrinking by 1 - eta, worst case",
-            attained=True,
             uses="epsilon_forms",
             **worst,
         )
-        def contraction(run: Any) -> Any:
-            return self._one_step(run, SHARP)
+        def contraction() -> Any:
+            return self._squared(sympy.Integer(1))
 
-        @self.control(
-            "the contraction with E 1% beyond its threshold, at eta = 1/2", given=lambda run: run.eta == 0.5, **worst
+        self.control(
+            "the contraction with E 1% beyond its threshold, at eta = 1/2",
+            of=self._squared(Rational(101, 100)),
+            given=sympy.Eq(eta, Rational(1, 2)),
+            **worst,
         )
-        def threshold_exceeded(run: Any) -> Any:
-            return self._one_step(run, 1.01)
 
         @self.lemma(
-            "sqrt(1 - eta)/2 is below the threshold",
-            holds=always,
-            bound=self.epsilon,
-            on="worst step",
-            attained=True,
-            uses="epsilon_forms",
+            "sqrt(1 - eta)/2 is below the threshold", holds=always, bound=self.epsilon, over=STEP, uses="epsilon_forms"
         )
-        def simple_threshold(run: Any) -> Any:
-            return np.sqrt(1 - run.eta) / 2 * (1 - 16 * ULP)
+        def simple_threshold() -> Any:
+            return sqrt(1 - eta) / 2
 
-    def _one_step(self, run: Any, push: float) -> Any:
-        """Squared norm after a step with E = push epsilon eta r, relative to before."""
-        vector = (1 - run.eta) * run.vector + push * run.epsilon * run.eta * run.vector
-        return vector @ vector / (run.vector @ run.vector)
+    def _squared(self, push: sympy.Expr) -> sympy.Expr:
+        """||r||^2 after a step with E = push epsilon eta r, relative to before."""
+        return ((1 - eta) + push * self.epsilon * eta) ** 2
 
     def small(self, run: Any) -> Any:
         """Whether E is below the threshold at each step, its rounding counted, (K,)."""
@@ -223,25 +217,52 @@ class StableJacobian(Part):
 
     def thresholds(self) -> None:
         """gamma is below both of its thresholds, and the second one makes E half of what it may be."""
-        step = {"holds": always, "on": "worst step"}
-        self.lemma("gamma leaves the eigenvalue", of=self.gamma, bound=self.gamma_eigenvalue, **step)
-        self.lemma("gamma leaves the contraction", of=self.gamma, bound=self.gamma_contraction, **step)
+        number: dict[str, Any] = {"holds": always, "over": {}}
+        self.lemma("gamma leaves the eigenvalue", of=self.gamma, bound=self.gamma_eigenvalue, **number)
+        self.lemma("gamma leaves the contraction", of=self.gamma, bound=self.gamma_contraction, **number)
 
         @self.lemma(
             "E is at most half of eta sqrt(1 - eta) ||r|| at gamma_contraction",
             bound=Rational(1, 2),
-            attained=True,
             uses="simple_threshold",
-            **step,
+            **number,
         )
-        def contraction_constant(run: Any) -> Any:
+        def contraction_constant() -> Any:
             """2 g/sqrt(lambda_min(J J^T)/lambda_0) with lambda_min(J J^T) = lambda_0/2."""
-            return 2 * run.gamma_contraction / np.sqrt(1 / 2)
+            return 2 * self.gamma_contraction / sqrt(Rational(1, 2))
 
-    def worst_case(self) -> None:
+    def _in_one_direction(self) -> None:
+        """The worst case where every vector is along the least singular direction, in units of sqrt(lambda_0)."""
+        start, share = sqrt(Rational(3, 4)), sympy.Symbol("share", positive=True)
+
+        @self.lemma(
+            "a singular value from sqrt(3)/2 on keeps its square at 1/2 after gamma_eigenvalue",
+            holds=always,
+            bound=Rational(1, 2),
+            from_below=True,
+            over={share: sympy.Interval(start, sympy.oo)},
+            uses="gamma leaves the eigenvalue",
+        )
+        def least_square() -> Any:
+            return (share - self.gamma_eigenvalue) ** 2
+
+        moved = sqrt(1 - eta) * self.gamma
+
+        @self.lemma(
+            "(1 - eta + 2 eta c/(s - c))^2 <= 1 - eta for c = gamma sqrt(1 - eta) and every s from sqrt(3)/2 on",
+            holds=always,
+            bound=1 - eta,
+            over={**STEP, share: sympy.Interval(start, sympy.oo)},
+            uses=("gamma leaves the contraction", "contraction_constant", "contraction"),
+        )
+        def one_direction() -> Any:
+            return ((1 - eta) + 2 * eta * moved / (share - moved)) ** 2
+
+    def worst_case(self, *, assumes: Names = None) -> None:
         """J(0) with its least singular value at sqrt(3 lambda_0)/2, J and a step's mean J at the largest change."""
+        self._in_one_direction()
         self.theorem.instances("worst Jacobians", run=AlgebraRun, quick=100, thorough=2000)(_worst_jacobians)
-        worst: dict[str, Any] = {"holds": always, "on": "worst Jacobians"}
+        worst: dict[str, Any] = {"holds": always, "on": "worst Jacobians", "assumes": assumes}
         step: dict[str, Any] = {**worst, "bound": 1 - eta, "error": worst_error}
 
         @self.lemma(
@@ -251,7 +272,7 @@ class StableJacobian(Part):
             given=_least_is_kept,
             error=lambda run: 64 * ULP * run.singular.max() ** 2,
             attained=True,
-            uses="gamma leaves the eigenvalue",
+            uses="least_square",
             **worst,
         )
         def eigenvalue_kept(run: Any) -> Any:
@@ -261,7 +282,7 @@ class StableJacobian(Part):
         @self.lemma(
             "one step contracts the loss when J changes by gamma sqrt((1 - eta) lambda_0), worst case",
             given=_least_is_kept,
-            uses=("gamma leaves the contraction", "contraction_constant", "contraction", "eigenvalue_kept"),
+            uses=("one_direction", "eigenvalue_kept"),
             **step,
         )
         def run_step(run: Any) -> Any:
@@ -339,20 +360,8 @@ def _least_is_kept(run: Any) -> Any:
     return run.lambda_0 > 0 and run.singular.min() ** 2 >= 3 * run.lambda_0 / 4 * (1 - 16 * ULP)
 
 
-def _worst_step(draw: Any) -> Instance:
-    """E along r."""
-    return Instance(
-        data={"vector": generator(draw).standard_normal(draw(st.integers(1, 6)))}, step=draw(st.sampled_from(STEPS))
-    )
-
-
 def _worst_jacobians(draw: Any) -> Instance:
     data = random_decomposition(draw, np.sqrt(3 / 4))
     scale = 10.0 ** draw(st.integers(-3, 3))  # lambda_0
     data = {**data, "singular": data["singular"] * np.sqrt(scale), "residual_vector": data["left"][:, 0]}
     return Instance(data=data, parameters={"lambda_0": scale}, step=draw(st.sampled_from(STEPS)))
-
-
-def _one_step_error(run: Any) -> float:
-    """A few roundings of numbers of the size of 1 - eta, relatively."""
-    return 32 * len(run.vector) * ULP

@@ -9,6 +9,7 @@ are the gradients of an interior and of a boundary sample.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,14 @@ rho = sympy.Symbol("rho", positive=True)  #: largest |(x, 1)|
 def interior_bound(first: sympy.Expr, second: sympy.Expr, third: sympy.Expr, rho: sympy.Expr) -> sympy.Expr:
     """|psi| at |w| = 1 by the triangle inequality, from bounds of sigma', sigma'', sigma'''."""
     return second * rho + first + third * rho + 2 * second
+
+
+def interior_gradient(w: Sequence[sympy.Expr], x: Sequence[sympy.Expr]) -> list[sympy.Expr]:
+    """psi in w of an active ReLU^3 neuron under d/dt - d^2/dx^2, w = (w_0, w_1, w_2), sample x = (t, x, 1)."""
+    z = sympy.Symbol("z", positive=True)
+    inner = sum(a * b for a, b in zip(w, x, strict=True))
+    first, second = (positive_power(3)(z, order).subs(z, inner) for order in (1, 2))
+    return [sympy.diff(first * w[0] - second * w[1] ** 2, symbol) for symbol in w]
 
 
 def block_bound(first: sympy.Expr, second: sympy.Expr, third: sympy.Expr, rho: sympy.Expr) -> sympy.Expr:

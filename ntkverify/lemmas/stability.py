@@ -27,12 +27,15 @@ class SwitchingStability(Part):
     ----------
     theorem : Theorem
         Receives the quantity `near`.
+    size : sympy.Expr
+        What |x . x'| of two samples is at most in the Gram matrix: the square of the output's scale.
     """
 
     name = "stability"
 
-    def __init__(self, theorem: Theorem) -> None:
+    def __init__(self, theorem: Theorem, *, size: sympy.Expr = sympy.S.One) -> None:
         super().__init__(theorem)
+        self.size = size
         self.near = theorem.quantity("near", within_reach)
 
     def gram(self, *, on: Any, worst: str, assumes: Any) -> None:
@@ -42,17 +45,19 @@ class SwitchingStability(Part):
             "||H(k) - H(0)||_F <= 2 n near: only neurons within reach of switching count",
             of="gram_drift",
             holds=always,
-            bound=2 * n * self.near,
+            bound=2 * n * self.size * self.near,
             assumes=assumes,
             on=on,
             error=lambda run: run.gram_drift_error,
         )
 
-        @self.control("Gram stability without n", holds=always, bound=2 * near_radius, assumes=assumes, on=worst)
+        @self.control(
+            "Gram stability without n", holds=always, bound=2 * self.size * near_radius, assumes=assumes, on=worst
+        )
         @self.lemma(
             "the same for the worst shift of every weight by at most R towards switching off",
             holds=always,
-            bound=2 * n * near_radius,
+            bound=2 * n * self.size * near_radius,
             assumes=assumes,
             on=worst,
             uses="||H(k) - H(0)||_F <= 2 n near: only neurons within reach of switching count",
@@ -63,7 +68,7 @@ class SwitchingStability(Part):
     def perturbation(self, *, on: Any, short: str, assumes: Any) -> None:
         """The perturbation I_1 by the same count, where it is above its rounding; without n it is false on `short`."""
         claim = {"of": "remainder", "holds": always, "given": self.measurable, "error": remainder_error}
-        bound = n * self.near * eta * residual
+        bound = n * self.size * self.near * eta * residual
         self.lemma(
             "||I_1(k)|| <= n near eta ||r(k)||: only neurons within reach of switching count",
             bound=bound,
@@ -83,11 +88,13 @@ class SwitchingStability(Part):
         share: sympy.Expr,
         on: Any,
         closes: Any,
+        counted: Any = "flip lemma",
     ) -> Callable[[], None]:
         """While no weight leaves the ball of `radius` and at most 1 + zeta times the expected share is near switching.
 
         The Gram matrix moves by at most sigma lambda_0, and I_1 is at most sigma/2 lambda_0 eta ||r||; the count fails
-        with probability `share` at most. What is returned adds the conclusions: with probability 1 - delta, for all k.
+        with probability `share` at most; `counted` is what that rests on. What is returned adds the conclusions: with
+        probability 1 - delta, for all k.
         """
         few, ball = (1 + zeta) * flips.kappa * radius, " while no weight leaves the ball and few are near switching"
 
@@ -96,7 +103,7 @@ class SwitchingStability(Part):
             holds=with_probability(1 - share),
             bound=few,
             on=on,
-            uses="flip lemma",
+            uses=counted,
         )
         def few_flips(run: Any) -> Any:
             return run.initial(run.evaluate(radius)).near.max()
@@ -140,7 +147,7 @@ class SwitchingStability(Part):
 
     def measurable(self, run: Any) -> Any:
         """Where the rounding of I_1 is below its bound: some neuron is near, the residual is no rounding itself."""
-        return run.near * run.eta * run.residual > run.remainder_error
+        return run.evaluate(self.size) * run.near * run.eta * run.residual > run.remainder_error
 
 
 def within_reach(run: Any) -> Any:

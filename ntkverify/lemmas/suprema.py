@@ -1,25 +1,19 @@
-"""Suprema of an activation's derivatives, exact, and put to a grid: they bound it, and are reached."""
+"""Suprema of an activation's derivatives, exact: they bound it everywhere, and are reached."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import sympy
 from sympy import Rational
 
 from ntkverify import always
 from ntkverify.lemmas.part import Part
-from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.symbolic.constants.derived import Derived, derived
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.expression.suprema import in_radicals
 from ntkverify.symbolic.network.activations import get_activation
-from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
-
-ONE_RUN = "one run"
 
 
 def supremum(activation: str, order: int) -> Derived:
@@ -57,29 +51,27 @@ class Suprema(Part):
         """Several of them."""
         return tuple(self.symbols[order] for order in orders)
 
-    def reached(self, on: str | None = None) -> None:
-        """Each is an upper bound on a grid, and within 1e-6 of it; in a family of one run unless one is named."""
-        if on is None:
-            self.theorem.instances(ONE_RUN, run=AlgebraRun, quick=1)(lambda: Instance())
-        where: dict[str, Any] = {"holds": always, "assumes": (), "on": on or ONE_RUN}
+    def reached(self) -> None:
+        """Each is an upper bound, for every z or every t = tanh(z), and within 1e-6 of the value at some point."""
         for order, symbol in self.symbols.items():
-            peak = self._peak(order)
+            modulus, variable, interval, point = self._modulus(order)
             bounds = f"|{self.activation}^({order})| <= s_{order}"
-            self.lemma(bounds, of=peak, bound=symbol, attained=True, **where)
+            self.lemma(bounds, of=modulus, holds=always, bound=symbol, over={variable: interval})
             self.lemma(
                 f"s_{order} is reached, up to 1e-6",
-                of=peak,
+                of=modulus.subs(variable, point),
+                holds=always,
                 bound=symbol * (1 - Rational(1, 10**6)),
                 from_below=True,
+                over={},
                 uses=bounds,
-                **where,
             )
 
-    def _peak(self, order: int) -> Any:
-        derivative = sympy.lambdify(Z, get_activation(self.activation).derivative(order), "numpy")
-
-        def peak(run: Any) -> Any:
-            """On a grid of spacing 1e-4 around the origin, off the supremum by at most its square."""
-            return np.abs(derivative(np.linspace(-6, 6, 120001))).max()
-
-        return peak
+    def _modulus(self, order: int) -> tuple[sympy.Expr, sympy.Symbol, sympy.Interval, sympy.Expr]:
+        """|sigma^(order)| in one variable, the variable with its range, and where the supremum is reached."""
+        activation, t = get_activation(self.activation), sympy.Symbol("t", real=True)
+        derivative, point = activation.derivative(order), activation.supremum(order).point
+        polynomial = sympy.expand(derivative.xreplace({sympy.tanh(Z): t}))
+        if polynomial.has(Z):
+            return sympy.Abs(derivative), Z, sympy.Interval(-sympy.oo, sympy.oo), point
+        return sympy.Abs(polynomial), t, sympy.Interval(-1, 1), in_radicals(sympy.tanh(point))

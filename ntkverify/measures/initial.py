@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ntkverify.arrays import Array
-from ntkverify.execution.draw import Seed, blocks, draw_block
+from ntkverify.execution.draw import Seed, blocks, weights_of_block
 from ntkverify.execution.machine.threads import in_order
 from ntkverify.execution.rounding import CHUNK, output_error, sum_roundings
 from ntkverify.execution.samples import Samples
@@ -56,9 +55,9 @@ def initial_sweep(samples: Samples, *, seed: Seed, width: int, radius: float) ->
 
     def visit(part: tuple[int, int, int]) -> tuple[Array, ...]:
         block, lo, hi = part
-        weights, signs = draw_block(seed, block, hi - lo, terms.dimension)
+        weights, frozen = _drawn(samples, seed, block, hi - lo)
         parts = [
-            _initial_chunk(terms, weights[:, i : i + CHUNK], signs[i : i + CHUNK], inputs, radius)
+            _initial_chunk(terms, weights[:, i : i + CHUNK], frozen[:, i : i + CHUNK], inputs, radius)
             for i in range(0, hi - lo, CHUNK)
         ]
         return tuple(np.sum([p[j] for p in parts], axis=0) for j in range(4))
@@ -71,10 +70,13 @@ def initial_sweep(samples: Samples, *, seed: Seed, width: int, radius: float) ->
     return Initial(sums[0] / math.sqrt(width), error, sums[2] / width, sums[3] / width)
 
 
-def _initial_chunk(
-    terms: Terms, weights: Array, signs: NDArray[np.int8], inputs: Array, radius: float
-) -> tuple[Array, ...]:
-    frozen = signs[None].astype(np.float64)
+def _drawn(samples: Samples, seed: Seed, block: int, count: int) -> tuple[Array, Array]:
+    """Weights and frozen weights of one block, a weight a row."""
+    weights, frozen = weights_of_block(samples.neuron, seed, block, count)
+    return np.ascontiguousarray(weights.T), np.ascontiguousarray(frozen.T)
+
+
+def _initial_chunk(terms: Terms, weights: Array, frozen: Array, inputs: Array, radius: float) -> tuple[Array, ...]:
     value, gradient = terms.with_gradient(weights, frozen)
     near = (np.abs(inputs @ weights) <= radius).sum(axis=1).astype(np.float64)
     gram = sum((g @ g.T for g in gradient), np.zeros((len(inputs),) * 2))
@@ -110,15 +112,14 @@ def worst_shift(samples: Samples, *, seed: Seed, width: int, radius: float) -> S
 
     def visit(part: tuple[int, int, int]) -> tuple[Array, Array]:
         block, lo, hi = part
-        weights, signs = draw_block(seed, block, hi - lo, terms.dimension)
+        weights, frozen = _drawn(samples, seed, block, hi - lo)
         along = direction @ weights
         moved = weights - radius * np.outer(direction, (along >= 0) & (along <= radius))
         change, near = np.zeros((len(inputs),) * 2), np.zeros(len(inputs))
         for i in range(0, hi - lo, CHUNK):
             chunk = slice(i, i + CHUNK)
-            frozen = signs[None, chunk].astype(np.float64)
             for sign, w in ((-1, weights), (1, moved)):
-                _, gradient = terms.with_gradient(w[:, chunk], frozen)
+                _, gradient = terms.with_gradient(w[:, chunk], frozen[:, chunk])
                 change += sign * sum((g @ g.T for g in gradient), np.zeros_like(change))
             near += (np.abs(inputs @ weights[:, chunk]) <= radius).sum(axis=1)
         return change, near

@@ -78,7 +78,7 @@ class Steps:
         self._moves(step, moved=True)
         length = math.sqrt(sum(float(move.length) ** 2 for move in step.moves.values())) if _float(before) else 0.0
         # a backward stable solve is off by at most rows times columns of J, of its norm times the length of the step
-        size = before.weights.shape[0] * before.weights.shape[1] * len(step.linear)
+        size = before.executor.width_of(before.weights) * before.weights.shape[1] * len(step.linear)
         solve = size * EPS * math.sqrt(float(before.executor.to_host(gram).trace())) * length if length else 0.0
         self._keep(linear_error=step.linear * 0 + solve if length else step.linear * 0)
 

@@ -50,14 +50,14 @@ def regression_instance(
     steps : int, optional
         Until the linearised loss has dropped to 1e-10 by default.
     **parameters : float
-        The theorem's other parameters.
+        The theorem's other parameters; ``alpha`` is the scale of the output.
     """
     roles = theorem.roles
     if roles.largest_step is None or (width is None and roles.width is None):
         raise NtkVerifyError(
             f"theorem {theorem.title!r} declares no largest step or no sufficient width; use theorem.declare(...)."
         )
-    gram, split = limit_gram_matrix(inputs), split or {}
+    gram, split = parameters.get("alpha", 1.0) ** 2 * limit_gram_matrix(inputs), split or {}
     least, norm = least_eigenvalue(gram), float(np.linalg.norm(gram, 2))
     named = {sympy.Symbol(name, positive=True): value for name, value in parameters.items()}
     values = {n: len(inputs), lambda_0: least, limit_norm: norm, **named, **split}

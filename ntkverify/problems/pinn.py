@@ -29,6 +29,8 @@ from ntkverify.theorem.theorem import Theorem
 #: what writes the operator of a problem over its coordinates
 Equation = Callable[[Sequence[sympy.Symbol]], Operator]
 BLOCKS = ("interior", "boundary")
+#: what the residuals of each block are compared with
+TARGETS = {"source": "interior", "values": "boundary"}
 #: working precision of what is proved of a limit Gram matrix
 CERTIFIED_BITS = 256
 
@@ -44,9 +46,15 @@ def poisson_equation(points: Sequence[sympy.Symbol]) -> Operator:
 
 
 @functools.lru_cache(maxsize=64)
-def problem_neuron(activation: str | Activation, equation: Equation, dimension: int) -> Neuron:
-    """One neuron of u(x) = m^-1/2 sum_r a_r sigma(w_r . (x, 1)) hit by the equation, over `dimension` coordinates."""
-    return pinn_neuron(activation, equation(coordinates(" ".join(f"x_{i}" for i in range(dimension)))))
+def problem_neuron(
+    activation: str | Activation, equation: Equation, dimension: int, coupled: bool = False, scale: float = 1.0
+) -> Neuron:
+    """One neuron of u(x) = scale m^-1/2 sum_r a_r sigma(w_r . (x, 1)) hit by the equation, in `dimension` coordinates.
+
+    `coupled` neurons come in pairs that cancel.
+    """
+    points = coordinates(" ".join(f"x_{i}" for i in range(dimension)))
+    return pinn_neuron(activation, equation(points), coupled=coupled, output_scale=scale)
 
 
 @functools.lru_cache(maxsize=64)
@@ -57,7 +65,7 @@ def _problem_name(activation: str | Activation, equation: Equation, dimension: i
 
 @functools.lru_cache(maxsize=64)
 def problem_limit(activation: str | Activation, equation: Equation, dimension: int) -> LimitGram:
-    """The limit Gram matrix of that neuron."""
+    """The limit Gram matrix of that neuron at scale 1."""
     return limit_gram(problem_neuron(activation, equation, dimension))
 
 
@@ -82,9 +90,9 @@ def normalised(matrix: Any, sizes: Sequence[int]) -> Any:
 class PinnRun(TrainedRun):
     """``r = ((A u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2))`` with loss ``||r||^2 / 2``.
 
-    The network is ``u(x) = m**-1/2 sum_r a_r sigma(w_r . (x, 1))``, the weights w_r (bias included) are trained,
+    The network is ``u(x) = alpha m**-1/2 sum_r a_r sigma(w_r . (x, 1))``, the weights w_r (bias included) are trained,
     the signs a_r frozen. The instance's data are ``interior`` (n_1, coordinates), ``boundary`` (n_2, coordinates)
-    and, 0 where absent, ``source`` (n_1,) and ``values`` (n_2,).
+    and, 0 where absent, ``source`` (n_1,) and ``values`` (n_2,); its parameter ``alpha`` is 1 where absent.
 
     Parameters
     ----------
@@ -94,6 +102,8 @@ class PinnRun(TrainedRun):
     method : {"gradient", "natural gradient"}
     relative : bool
         Take the targets relative to the initial outputs, so that -source/sqrt(n_1), -values/sqrt(n_2) is r(0).
+    coupled : bool
+        Neurons come in pairs that cancel, so that u = 0 at the start and r(0) is the same.
     """
 
     def __init__(
@@ -105,13 +115,16 @@ class PinnRun(TrainedRun):
         equation: Equation = heat_equation,
         method: MethodName = "gradient",
         relative: bool = False,
+        coupled: bool = False,
         backend: str = "auto",
         store: RecordStore | None = None,
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
-        self.activation, self.equation, self.method, self.relative = activation, equation, method, relative
+        self.activation, self.equation, self.method = activation, equation, method
+        self.relative, self.coupled = relative, coupled
+        _ = self.alpha  # refused before anything is computed
         where = f"instance of {instance.theorem or 'a theorem'}"
-        self._points: dict[str, Array] = {name: np.atleast_2d(instance.array(name)) for name in BLOCKS}
+        self._points = self.read_points(*BLOCKS, beside=TARGETS)
         widths = {x.shape[1] for x in self._points.values()}
         if len(widths) > 1 or any(x.size == 0 for x in self._points.values()):
             raise NtkVerifyError(f"{where}: interior and boundary need points with the same number of coordinates.")
@@ -126,16 +139,8 @@ class PinnRun(TrainedRun):
         **points : array_like (n_b, coordinates)
             The samples of the blocks that change; the rest of the instance stays.
         """
-        return type(self)(
-            replace(self.instance, data={**self.instance.data, **points}),
-            self.theorem,
-            activation=self.activation,
-            equation=self.equation,
-            method=self.method,
-            relative=self.relative,
-            backend=self.backend,
-            store=self._store,
-        )
+        args, options = self._made_with
+        return type(self)(replace(self.instance, data={**self.instance.data, **points}), *args[1:], **options)
 
     @property
     def points(self) -> dict[str, Any]:
@@ -145,7 +150,7 @@ class PinnRun(TrainedRun):
     @property
     def kind(self) -> str:
         """What distinguishes this problem among runs of one instance."""
-        return f"{_problem_name(*self._problem)} {self.relative}"
+        return f"{_problem_name(*self._problem)} {self.relative}{' coupled' if self.coupled else ''}"
 
     @property
     def _problem(self) -> tuple[str | Activation, Equation, int]:
@@ -154,7 +159,7 @@ class PinnRun(TrainedRun):
     @functools.cached_property
     def neuron(self) -> Neuron:
         """One neuron of the problem."""
-        return problem_neuron(*self._problem)
+        return problem_neuron(*self._problem, self.coupled, float(self.plain.alpha))
 
     @functools.cached_property
     def _bare_samples(self) -> Samples:
@@ -185,19 +190,20 @@ class PinnRun(TrainedRun):
         """The instance's ``source`` and ``values`` by block; zero where it has none."""
         return {
             block: self.instance.array(name) if name in self.instance.data else np.zeros(len(self._points[block]))
-            for block, name in zip(BLOCKS, ("source", "values"), strict=True)
+            for name, block in TARGETS.items()
         }
 
     @property
     def given_residuals(self) -> Any:
-        """(-source/sqrt(n_1), -values/sqrt(n_2)), (n,): r(0) where the targets are relative to the initial outputs."""
+        """(-source/sqrt(n_1), -values/sqrt(n_2)), (n,): r(0) where outputs start at 0 or targets relative to them."""
         parts = [-self.numbers(y) / np.sqrt(self.number(len(y))) for y in self._given_targets.values()]
         return self.numbers(np.concatenate(parts))
 
     @property
     def residual_0(self) -> Any:
-        """||r(0)||; where the targets are relative to the initial outputs, known before anything is drawn."""
-        return np.linalg.norm(self.given_residuals) if self.relative and not self.is_exact else super().residual_0
+        """||r(0)||, known before anything is drawn where initial outputs are 0 or targets relative to them."""
+        known = (self.relative or self.coupled) and not self.is_exact
+        return np.linalg.norm(self.given_residuals) if known else super().residual_0
 
     @property
     def rho(self) -> Any:
@@ -212,8 +218,8 @@ class PinnRun(TrainedRun):
 
             limit = problem_limit(*self._problem)
             matrix = normalised(limit.matrix_balls(self._points, bits=ctx.prec), self._sizes)
-            return self.numbers(as_object_array(matrix))
-        return self._limit_matrices[0]
+            return self.alpha**2 * self.numbers(as_object_array(matrix))
+        return self.alpha**2 * self._limit_matrices[0]
 
     @property
     def _limit_matrices(self) -> tuple[Array, Array]:
@@ -223,7 +229,7 @@ class PinnRun(TrainedRun):
     @property
     def limit_gram_error(self) -> Array:
         """Estimated absolute error of each entry of H^inf in float64, (n, n); 0 where all is in closed form."""
-        return self._limit_matrices[1]
+        return np.asarray(self.alpha**2 * self._limit_matrices[1])
 
     @functools.cached_property
     def limit_eigenvalues(self) -> Any:
@@ -248,7 +254,7 @@ class PinnRun(TrainedRun):
 
     @functools.cached_property
     def certified_lambda_0(self) -> Enclosure:
-        """The least eigenvalue of H^inf, enclosed in ball arithmetic."""
+        """The least eigenvalue of H^inf at scale 1, enclosed in ball arithmetic."""
         limit = problem_limit(*self._problem)
         matrix = limit.matrix_balls(self._points, bits=CERTIFIED_BITS)
         from flint import ctx
@@ -276,6 +282,10 @@ def pinn(
     equation: Equation = heat_equation,
     method: MethodName = "gradient",
     relative: bool = False,
+    kind: type[PinnRun] = PinnRun,
+    coupled: bool = False,
 ) -> Callable[..., PinnRun]:
-    """What ``run=`` of a family of instances takes: a `PinnRun` with these options."""
-    return functools.partial(PinnRun, activation=activation, equation=equation, method=method, relative=relative)
+    """What ``run=`` of a family of instances takes: a `PinnRun`, or a subclass as `kind`, with these options."""
+    return functools.partial(
+        kind, activation=activation, equation=equation, method=method, relative=relative, coupled=coupled
+    )

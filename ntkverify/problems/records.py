@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
 import filelock
 
 Record = TypeVar("Record")
+#: what computes a record; another version may compute another
+_VERSIONS = " ".join(f"{name} {metadata.version(name)}" for name in ("ntkverify", "numpy", "scipy"))
 
 
 class RecordStore:
@@ -30,7 +33,7 @@ class RecordStore:
         if self.folder is None:
             return compute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()}.pickle"
+        path = self.folder / f"{hashlib.sha256(f'{key}|{_VERSIONS}'.encode()).hexdigest()}.pickle"
         with filelock.FileLock(f"{path}.lock"):
             if path.exists():
                 found: Record = pickle.loads(path.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ from ntkverify.theorem.theorem import Theorem
 
 
 @functools.lru_cache(maxsize=64)
-def _neuron(activation: str, dimension: int) -> Neuron:
-    return regression_neuron(activation, dimension=dimension, trainable=("inner",))
+def _neuron(activation: str, dimension: int, coupled: bool = False, scale: float = 1.0) -> Neuron:
+    return regression_neuron(activation, dimension=dimension, trainable=("inner",), coupled=coupled, output_scale=scale)
 
 
 @functools.lru_cache(maxsize=64)
@@ -49,6 +50,11 @@ def limit_gram_matrix(inputs: Any, *, activation: str = "relu") -> Array:
         If there is no sample or a value is not finite.
     """
     points = np.asarray(inputs, np.float64)
+    if points.ndim == 1 and points.size:
+        raise NtkVerifyError(
+            f"inputs have the shape {points.shape}, but are (samples, dimensions); give one row a sample, by "
+            "reshape(-1, 1) where there is one dimension."
+        )
     if points.ndim != 2 or 0 in points.shape:
         raise NtkVerifyError(
             f"regression needs at least one input row, data of shape {points.shape} has none; add samples."
@@ -92,26 +98,43 @@ def _closest(matrix: Array) -> tuple[int, int]:
 
 
 class RegressionRun(TrainedRun):
-    """``f(x) = m**-1/2 sum_r a_r sigma(w_r . x)``, loss ``1/2 sum_i (f(x_i) - y_i)^2``, weights w trained.
+    """``f(x) = alpha m**-1/2 sum_r a_r sigma(w_r . x)``, loss ``1/2 sum_i (f(x_i) - y_i)^2``, weights w trained.
 
-    The instance's data are ``inputs`` (n, d) and ``targets`` (n,). Sweeps happen when a claim first asks
-    for something they measure; initial quantities never train the network.
+    The instance's data are ``inputs`` (n, d) and ``targets`` (n,); its parameter ``alpha`` is 1 where absent. Sweeps
+    happen when a claim first asks for something they measure; initial quantities never train the network.
+
+    Parameters
+    ----------
+    instance, theorem, backend, store
+        As for `Run`.
+    coupled : bool
+        Neurons come in pairs that cancel, so that f = 0 at the start.
+    method : {"gradient", "natural gradient"}, optional
+        The class's own by default.
     """
 
     activation = "relu"
     cost = 4.0
 
     def __init__(
-        self, instance: Instance, theorem: Theorem, *, backend: str = "auto", store: RecordStore | None = None
+        self,
+        instance: Instance,
+        theorem: Theorem,
+        *,
+        coupled: bool = False,
+        method: MethodName | None = None,
+        backend: str = "auto",
+        store: RecordStore | None = None,
     ) -> None:
         super().__init__(instance, theorem, backend=backend, store=store)
-        inputs, targets = np.atleast_2d(instance.array("inputs")), instance.array("targets")
+        self.coupled, self.method = coupled, method or self.method
+        _ = self.alpha  # refused before anything is computed
+        inputs = self.read_points("inputs", beside={"targets": "inputs"})["inputs"]
+        targets = instance.array("targets")
         self._given = inputs, targets
         where = f"instance of {instance.theorem or 'a theorem'}"
         if inputs.size == 0:
             raise NtkVerifyError(f"{where}: there are no inputs (n = 0); add at least one sample.")
-        if targets.shape != (len(inputs),):
-            raise NtkVerifyError(f"{where}: {len(inputs)} inputs but targets of shape {targets.shape}; give one each.")
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
 
@@ -128,28 +151,30 @@ class RegressionRun(TrainedRun):
     @functools.cached_property
     def samples(self) -> Samples:
         """Inputs and targets."""
-        return as_samples(_neuron(self.activation, self._given[0].shape[1]), *self._given)
+        scale = float(self.plain.alpha)
+        return as_samples(_neuron(self.activation, self._given[0].shape[1], self.coupled, scale), *self._given)
 
     @property
     def kind(self) -> str:
-        """The activation; the instance says the rest."""
-        return self.activation
+        """Activation and initialisation; the instance says the rest."""
+        return f"{self.activation}{' coupled' if self.coupled else ''}"
 
     @functools.cached_property
     def limit_gram(self) -> Any:
         """H^inf, (n, n)."""
         if not self.is_exact:
-            return limit_gram_matrix(self._given[0], activation=self.activation)
+            return self.alpha**2 * limit_gram_matrix(self._given[0], activation=self.activation)
         from flint import ctx
 
         points = self._given[0].tolist()
         matrix = _limit(self.activation, len(points[0])).matrix_balls(points, bits=ctx.prec)
-        return self.numbers(as_object_array(matrix))
+        return self.alpha**2 * self.numbers(as_object_array(matrix))
 
     @property
     def limit_gram_error(self) -> Array:
         """Estimated absolute error of each entry of H^inf in float64, (n, n); 0 where all is in closed form."""
-        return np.asarray(_limit(self.activation, self._given[0].shape[1]).matrix_with_error(self._given[0])[1])
+        limit = _limit(self.activation, self._given[0].shape[1])
+        return np.asarray(self.alpha**2 * limit.matrix_with_error(self._given[0])[1])
 
     @functools.cached_property
     def lambda_0(self) -> Any:
@@ -221,6 +246,11 @@ class RegressionRun(TrainedRun):
         return r - self.eta * np.einsum("kij,kj->ki", grams, r)
 
 
+def regression(*, coupled: bool = False, method: MethodName = "gradient") -> Callable[..., RegressionRun]:
+    """What ``run=`` of a family of instances takes: a `RegressionRun` with these options."""
+    return functools.partial(RegressionRun, coupled=coupled, method=method)
+
+
 class NaturalRegressionRun(TrainedRun):
     """Two-layer ReLU regression by natural gradient descent; targets are relative to the initial outputs."""
 
@@ -229,7 +259,7 @@ class NaturalRegressionRun(TrainedRun):
     @functools.cached_property
     def samples(self) -> Samples:
         """Inputs, and targets at the given residuals from the initial outputs."""
-        inputs = self.instance.array("inputs")
+        inputs = self.read_points("inputs", beside={"start": "inputs"})["inputs"]
         neuron = regression_neuron("relu", dimension=inputs.shape[1])
         start = initial_sweep(
             as_samples(neuron, inputs), seed=self.instance.weight_seed, width=self.instance.width, radius=0.0

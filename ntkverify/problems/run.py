@@ -155,7 +155,7 @@ class Run:
         if group not in self._records:
             kind = f"{type(self).__module__}.{type(self).__qualname__}"
             key = f"{kind}|{group}|{self.backend}|{self.instance.to_json()}"
-            self._records[group] = self._store.fetch(key, compute)
+            self._records[group] = self._store.fetch(f"{key}|{self.theorem.fingerprint}", compute)
         record: Record = self._records[group]
         return record
 

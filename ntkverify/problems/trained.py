@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from ntkverify.execution.walking.terms import Terms
 from ntkverify.measures.initial import Initial, initial_sweep
 from ntkverify.measures.steps import JacobianPath, Measure, Steps
 from ntkverify.measures.values import NeuronValues
+from ntkverify.problems.blocks import blocks_of_points
 from ntkverify.problems.run import Run
 from ntkverify.symbolic.network.neuron import Neuron
 from ntkverify.theorem.instance import Instance
@@ -40,6 +41,8 @@ class TrainedRun(Run):
 
     method: MethodName = "gradient"
     cost = 300.0
+    #: data of an instance that the class's own measures read, beside those of the problem
+    further_data: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -50,6 +53,11 @@ class TrainedRun(Run):
                 )
 
     # -- the problem ------------------------------------------------------------------------------------------------
+
+    def read_points(self, *names: str, beside: Mapping[str, str]) -> dict[str, Array]:
+        """Points of the instance by block; see `blocks_of_points`, which refuses data that nothing reads."""
+        further = (*self.further_data, *self.theorem.roles.data)
+        return blocks_of_points(self.instance, names, beside=beside, further=further)
 
     @functools.cached_property
     def samples(self) -> Samples:
@@ -70,6 +78,17 @@ class TrainedRun(Run):
     def kind(self) -> str:
         """What distinguishes this problem among runs of one instance."""
         return str([b.block.features for b in self.samples.blocks])
+
+    @property
+    def alpha(self) -> Any:
+        """Scale of the output, a parameter of the instance; 1 where it has none."""
+        scale = self.instance.parameters.get("alpha", 1.0)
+        if scale <= 0:
+            raise NtkVerifyError(
+                f"instance of {self.instance.theorem or 'a theorem'}: the output has scale alpha = {scale}; "
+                "let it be > 0."
+            )
+        return self.number(scale)
 
     @property
     def n(self) -> Any:

@@ -15,19 +15,26 @@ from ntkverify.search.campaign.campaign import results
 from ntkverify.search.campaign.cells import Cell
 from ntkverify.search.campaign.store import Store
 from ntkverify.search.evidence.replay import Replay
-from ntkverify.search.evidence.settle import CLOSING, VIOLATED
+from ntkverify.search.evidence.settle import REPORTED, VIOLATED
 
 #: what a finding is called in tables; the first that applies counts
 WORDS = {
     "certified": "violated (certified)",
+    "outside": "violated outside its family (certified)",
     "confirmed": "violated (fresh seeds)",
     "undecided": "float64 excess, undecided",
+    "open": "excess in draws, undecided",
 }
 #: an excess that is no violation, and why
 _CAME_TO_NOTHING = {"refuted": "not found (refuted)", "unconfirmed": "not found (chance)"}
 _EXPLAINED = {
-    "not found (refuted)": "refuted: in float64 the bound was exceeded, in balls it is kept.",
+    "not found (refuted)": "refuted: in float64 the bound was exceeded, in balls it is kept, up to the rounding of "
+    "claim and data.",
     "not found (chance)": "chance: draws that were tried failed, fresh ones no more often than the claim allows.",
+    "excess in draws, undecided": "excess in draws, undecided: fresh draws are past what is claimed, and do not "
+    "suffice to refute it; a larger budget goes on.",
+    "violated outside its family (certified)": "outside its family: the assumptions hold at the instance that is "
+    "certified, and the family draws none like it; its own, in the file too, is too dear for balls.",
     "not followed up": "not followed up: the bound was exceeded where no more suspects were looked into; "
     "a larger budget goes on.",
 }
@@ -73,7 +80,7 @@ class Summary(_Findings):
             }
         )
         findings = [finding for row in rows for finding in row["violations"]]
-        self.contents += [content for status, content in findings if status in CLOSING]
+        self.contents += [content for status, content in findings if status in REPORTED]
 
     def show(self, *, as_json: bool = False, full: bool = False) -> None:
         """Print the table, theorem by theorem."""
@@ -137,13 +144,16 @@ class Necessity(_Findings):
             count += row["evaluations"]
             exercised += row["evaluations"] - row["vacuous"]
             reason = max(reason, row["reason"])
-            found += [v for v in row["violations"] if v[0] in CLOSING]
+            found += [v for v in row["violations"] if v[0] in REPORTED]
         line = {"theorem": theorem, "assumption": name, "claim": "-", "instance": "-"}
         if found:
             order = list(WORDS)
             status, content = min(found, key=lambda v: (order.index(v[0]), size_of(v[1]["instance"])))
             word = WORDS[status] if status in VIOLATED else f"not found ({WORDS[status]})"
-            line |= {"claim": content["claim"], "instance": describe(content["instance"])}
+            outside = content["evidence"].get("outside the family", {}).get("instance")
+            shown = describe(content["instance"] if outside is None else outside)
+            shown += "" if outside is None else " (outside the family)"
+            line |= {"claim": content["claim"], "instance": shown}
             self.contents.append(content)
         elif not cells:
             word = "no such claim assumes it"

@@ -27,6 +27,18 @@ def format_slack(slack: float | None) -> str:
     return f"{slack:.3g}"
 
 
+def why_vacuous(record: Mapping[str, Any]) -> str:
+    """Which assumption kept how many instances out: ``vacuous because of ASSUMPTION in 93%``; else empty."""
+    unmet: Mapping[str, int] = record.get("unmet") or {}
+    shares = [f"{name!r} in {100 * count / record['instances']:.0f}%" for name, count in unmet.items()]
+    return f"vacuous because of {', '.join(shares)}" if shares else ""
+
+
+def mostly_vacuous(record: Mapping[str, Any]) -> str:
+    """The same where it keeps out half of the instances, or more."""
+    return why_vacuous(record) if 2 * record["vacuous"] >= record["instances"] else ""
+
+
 def render(rows: Sequence[Sequence[str]], headings: Sequence[str], *, width: int) -> list[str]:
     """Columns aligned to their contents; the first is cut so that a line fits into `width`."""
     cells = [list(headings), *map(list, rows)]
@@ -65,6 +77,7 @@ def verdict_table(records: Iterable[Mapping[str, Any]], *, width: int = 120) -> 
         lines += [
             f"{theorem} ({group[0]['source']})",
             *(f"  {line}" for line in render(rows, HEADINGS, width=width - 2)),
+            *(f"  {record['claim']!r} is {why}" for record in group if (why := mostly_vacuous(record))),
             "",
         ]
     return lines[:-1]

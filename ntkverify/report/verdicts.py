@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ntkverify.report import console
-from ntkverify.report.table import format_slack, verdict_table
-
-_WORDS = ("holds", "observed", "violated", "inconclusive", "refuted", "not refuted", "not judged", "not exercised")
-_FINE = ("holds", "observed", "refuted")
+from ntkverify.report.files.schema import GOOD, counts
+from ntkverify.report.table import format_slack, mostly_vacuous, verdict_table
 
 
 def show_verdicts(
@@ -34,11 +32,10 @@ def show_verdicts(
     else:
         _short(records)
     for record in records:
-        if record["verdict"] not in _FINE:
+        if record["verdict"] not in GOOD:
             _explain(record, full=full)
-    counts = {word: sum(r["verdict"] == word for r in records) for word in _WORDS}
     if records:
-        print("\n" + ", ".join(f"{count} {word}" for word, count in counts.items() if count))
+        print("\n" + ", ".join(f"{count} {word}" for word, count in counts(records).items()))
 
 
 def _short(records: Sequence[Mapping[str, Any]]) -> None:
@@ -57,6 +54,10 @@ def _short(records: Sequence[Mapping[str, Any]]) -> None:
             for r in group
         ]
         console.show(rows, ("claim", "verdict", "slack", "exercised"), indent=2)
+        for record in group:
+            if why := mostly_vacuous(record):
+                said = f"{record['claim']!r} is {why}"
+                print(textwrap.fill(said, console.width(), initial_indent="  ", subsequent_indent="    "))
 
 
 def _explain(record: Mapping[str, Any], *, full: bool) -> None:

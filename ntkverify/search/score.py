@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -44,12 +44,15 @@ class Score:
         The bound is exceeded by less than the rounding error.
     reason : str
         Why an instance could not be run at all; empty if it could.
+    failures : int
+        How many draws exceeded the bound by more than the rounding error, of those that a claim is scored by.
     """
 
     margin: float
     failed: bool = False
     doubtful: bool = False
     reason: str = ""
+    failures: int = 0
 
     @property
     def vacuous(self) -> bool:
@@ -86,7 +89,8 @@ def score(case: Case, instance: Instance, *, seeds: Sequence[int] = ()) -> Score
     except NOT_RUN as error:
         return Score(VACUOUS, reason=str(error))
     allowed = case.claim.quantifier.allowed_failures(case.trial(instance))
-    return _selected([_of(o) for o in outcomes if not o.vacuous], allowed)
+    scores = [_of(outcome) for outcome in outcomes if not outcome.vacuous]
+    return replace(_selected(scores, allowed), failures=sum(one.failed for one in scores))
 
 
 def unmet(case: Case, run: Any) -> set[str]:
@@ -152,5 +156,7 @@ def _selected(scores: list[Score], allowed: float) -> Score:
 def _of(outcome: Outcome) -> Score:
     if outcome.vacuous:
         return Score(VACUOUS)
+    if math.isnan(outcome.margin):  # a store keeps numbers only, and an engine could not rank it
+        return Score(VACUOUS, reason="what is measured, or its rounding error, is no number here")
     margin = min(max(outcome.margin, -LARGEST), LARGEST)
-    return Score(margin, outcome.failed, outcome.doubtful)
+    return Score(margin, outcome.failed, outcome.doubtful, failures=int(outcome.failed))

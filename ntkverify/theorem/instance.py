@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ntkverify.arrays import Array
+from ntkverify.arrays import Array, real_number, whole_number
 from ntkverify.errors import NtkVerifyError
 from ntkverify.seeds import AS_DRAWN, MovedSeed
 
@@ -78,17 +77,16 @@ class Instance:
 
     def __post_init__(self) -> None:
         where = f"instance of {self.theorem or 'a theorem'}"
+        for name in ("data", "parameters"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise NtkVerifyError(f"{where}: {name} go by name, as a mapping, not {getattr(self, name)!r}.")
         object.__setattr__(self, "data", {name: _as_lists(value) for name, value in self.data.items()})
-        try:
-            object.__setattr__(self, "parameters", {name: _plain(value) for name, value in self.parameters.items()})
-            for name in _FLOATS:
-                object.__setattr__(self, name, float(getattr(self, name)))
-        except OverflowError:
-            raise NtkVerifyError(
-                f"{where}: one of {', '.join(_FLOATS)} or a parameter is too large for a float; give a finite one."
-            ) from None
+        numbers = {name: _plain(f"{where}: parameter {name!r}", value) for name, value in self.parameters.items()}
+        object.__setattr__(self, "parameters", numbers)
+        for name in _FLOATS:
+            object.__setattr__(self, name, real_number(f"{where}: {name}", getattr(self, name)))
         for name in ("width", "steps", "seed"):
-            object.__setattr__(self, name, operator.index(getattr(self, name)))
+            object.__setattr__(self, name, whole_number(f"{where}: {name}", getattr(self, name), least=0))
         for name, value in self.data.items():
             array = _as_array(value, f"{where}: data {name!r}")
             if not np.isfinite(array).all():
@@ -96,9 +94,6 @@ class Instance:
                 raise NtkVerifyError(
                     f"{where}: data {name!r} has the non-finite value {array[place]} at index {place}; remove it."
                 )
-        for name, value in (*self.parameters.items(), *((name, getattr(self, name)) for name in _FLOATS)):
-            if not math.isfinite(value):
-                raise NtkVerifyError(f"{where}: {name} is {value}; give a finite number.")
         if not self.scale > 0:
             raise NtkVerifyError(f"{where}: scale must be positive, it is {self.scale}.")
         if not 0 <= self.evenness <= 1:
@@ -107,9 +102,6 @@ class Instance:
         if delta is not None and not 0 < delta < 1:
             raise NtkVerifyError(f"{where}: delta must lie strictly between 0 and 1, not {delta}.")
         object.__setattr__(self, "turns", _as_turns(self.turns, self.seed, where))
-        for name in ("width", "steps", "seed"):
-            if getattr(self, name) < 0:
-                raise NtkVerifyError(f"{where}: {name} must not be negative, it is {getattr(self, name)}.")
 
     def array(self, name: str) -> Array:
         """The data called `name` as a float64 array."""
@@ -122,6 +114,11 @@ class Instance:
         """What the weights are drawn from."""
         moved = MovedSeed(self.seed, tuple(self.turns), self.scale, self.evenness)
         return self.seed if moved == MovedSeed(self.seed) else moved
+
+    @property
+    def content(self) -> str:
+        """Everything but the seeds, as text: what two draws of the same data have in common."""
+        return repr((self.data, self.parameters, self.width, self.step, self.steps))
 
     def with_seed(self, seed: int) -> Instance:
         """The same data and settings with another draw of the weights, as it comes."""
@@ -189,8 +186,8 @@ class Instance:
         return cls.from_json(text, where=f"instance file {path}")
 
 
-def _plain(value: Any) -> float:
-    return int(value) if type(value) is int and abs(value) < 2**53 else float(value)
+def _plain(name: str, value: Any) -> float:
+    return value if type(value) is int and abs(value) < 2**53 else real_number(name, value)
 
 
 def _as_turns(turns: Any, seed: int, where: str) -> tuple[tuple[float, int], ...]:

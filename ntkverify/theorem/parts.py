@@ -122,6 +122,10 @@ class Claim:
         parts by their name.
     part : str
         The part that brought it, see `ntkverify.lemmas`; empty for a claim of the theorem's own.
+    over : dict of sympy.Symbol to sympy.Interval, or None
+        Ranges of the numbers that the claim is about, where it needs no run: it is decided for all of them.
+    where : tuple of sympy relations
+        Side conditions on these numbers.
     """
 
     name: str
@@ -138,11 +142,21 @@ class Claim:
     provenance: Provenance | None = None
     uses: tuple[str, ...] = ()
     part: str = ""
+    over: Mapping[sympy.Symbol, sympy.Interval] | None = None
+    where: tuple[sympy.Basic, ...] = ()
 
     @property
     def is_symbolic(self) -> bool:
         """Whether the claim is about expressions only and needs no run."""
-        return not inspect.signature(self.measure).parameters
+        return self.over is not None or not inspect.signature(self.measure).parameters
+
+    @property
+    def measured_expression(self) -> sympy.Expr | None:
+        """What is measured, where that is an expression."""
+        if hasattr(self.measure, "expression"):
+            return self.measure.expression
+        alone = self.over is not None and not inspect.signature(self.measure).parameters
+        return sympy.sympify(self.measure()) if alone else None
 
 
 #: values of a theorem's free parameters, or what chooses them once everything else has a value
@@ -198,6 +212,11 @@ class Family:
     run: Callable[..., Any]
     counts: Mapping[str, int]
     observed: str = ""
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws data, rather than having the same every time."""
+        return bool(inspect.signature(self.build).parameters)
 
 
 def measured(of: str | sympy.Expr | Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -9,6 +9,7 @@ part, which stands for all that it brought. Controls are no part of a proof.
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,45 @@ def proof_of(theorem: Theorem) -> Proof:
     )
 
 
+def falsified_by(theorem: Theorem) -> dict[str, str]:
+    """For each control the claim that it falsifies.
+
+    A control stands with that claim, and mostly measures the same: of the claims that measure what it measures, else of
+    those of its part, else of those that share most words with it, it is the nearest before it, or the nearest after it
+    where none is before.
+    """
+    order = {name: place for place, name in enumerate(theorem.claims)}
+    claims = [claim for claim in theorem.claims.values() if claim.kind != "control"]
+
+    def away(control: Claim, claim: Claim) -> tuple[int, ...]:
+        distance = order[control.name] - order[claim.name]
+        alike = _measured(control) == _measured(claim)
+        part = control.part == claim.part and bool(control.part)
+        shared = len(_words(control) & _words(claim))
+        return not alike, not part, control.is_symbolic != claim.is_symbolic, -shared, distance < 0, abs(distance)
+
+    return {
+        control.name: min(claims, key=lambda claim: away(control, claim)).name
+        for control in theorem.claims.values()
+        if control.kind == "control"
+    }
+
+
+def _words(claim: Claim) -> set[str]:
+    """The words of a sentence that say something."""
+    return {word for word in re.findall(r"\w+", claim.name.lower()) if len(word) > 3}
+
+
+def _measured(claim: Claim) -> object:
+    """What a claim measures, as something that is equal for what measures alike."""
+    expression = getattr(claim.measure, "expression", None)
+    if expression is not None:
+        return expression
+    code = getattr(claim.measure, "__code__", None)
+    cells = getattr(claim.measure, "__closure__", None) or ()
+    return code, tuple(repr(cell.cell_contents) for cell in cells)  # of a name that a run answers for the name differs
+
+
 def _premises(theorem: Theorem, claim: Claim) -> tuple[str, ...]:
     if claim.is_symbolic:
         return (ITSELF,)
@@ -107,8 +147,11 @@ def _premises(theorem: Theorem, claim: Claim) -> tuple[str, ...]:
 
 def _bounds_by(theorem: Theorem, claim: Claim) -> str | None:
     """The constant that a claim bounds a measured quantity by, a factor or a power of it included."""
-    if claim.bound is None or claim.from_below or hasattr(claim.measure, "expression"):
+    if claim.bound is None or claim.from_below:
         return None
+    expression = claim.measured_expression
+    if expression is not None and (claim.over is None or _names(expression) & set(theorem.constants)):
+        return None  # an inequality between constants bounds nothing by one
     symbols = [str(s) for s in claim.bound.free_symbols]
     if len(symbols) != 1 or symbols[0] not in theorem.constants:
         return None
@@ -116,9 +159,13 @@ def _bounds_by(theorem: Theorem, claim: Claim) -> str | None:
     return symbols[0] if isinstance(base, sympy.Symbol) else None
 
 
+def _names(expression: sympy.Basic) -> set[str]:
+    return {str(symbol) for symbol in expression.free_symbols}
+
+
 def _says(theorem: Theorem, claim: Claim) -> set[str]:
     """Names of the constants that a claim's bound and measured expression contain, directly or through others."""
-    written = [claim.bound, getattr(claim.measure, "expression", None), getattr(claim.quantifier, "probability", None)]
+    written = [claim.bound, claim.measured_expression, getattr(claim.quantifier, "probability", None)]
     waiting = [str(s) for e in written if isinstance(e, sympy.Basic) for s in e.free_symbols]
     found: set[str] = set()
     while waiting:

@@ -11,6 +11,7 @@ from ntkverify.arrays import Difference
 
 if TYPE_CHECKING:
     from ntkverify.theorem.parts import Claim
+    from ntkverify.theorem.theorem import Theorem
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,16 @@ class Quantifier(ABC):
     is_decided_by_one_run: ClassVar[bool] = False
     #: whether draws of a single instance refute it: searches select instances, and fresh seeds decide
     is_decided_by_redrawing: ClassVar[bool] = False
+    #: whether a sample of runs refutes it and no run alone: searches draw on, and climb nothing
+    is_decided_by_sampling: ClassVar[bool] = False
     #: whether the measured quantity is compared with a bound
     takes_bound: ClassVar[bool] = True
     #: whether a claim may condition on an event
     takes_event: ClassVar[bool] = True
     #: whether a claim may be about expressions, without a run
     takes_expressions: ClassVar[bool] = False
+    #: whether a claim may be about all numbers in the ranges ``over=``
+    takes_ranges: ClassVar[bool] = False
 
     @abstractmethod
     def judge(self, claim: Claim, draws: Any) -> Any:
@@ -57,7 +62,9 @@ class Quantifier(ABC):
             return f"holds {self.name}, which takes no bound; remove it."
         if not self.takes_event and claim.given is not None:
             return f"holds {self.name}, which can't condition on an event; remove given=...."
-        if not self.takes_expressions and claim.is_symbolic:
+        if claim.over is not None and not self.takes_ranges:
+            return f"holds {self.name}, which is not for all numbers of a range; remove over=...."
+        if not self.takes_expressions and claim.is_symbolic and claim.over is None:
             return f"holds {self.name} and measures no run; give its function the parameter run."
         return ""
 
@@ -68,6 +75,14 @@ class Quantifier(ABC):
     def limits(self, trial: Any) -> tuple[Any, Any] | None:
         """The bound of a `ntkverify.judging.case.Trial` and its rounding error; None if one run exceeds nothing."""
         return trial.bound, trial.rounding
+
+    def moved(self, by: Any) -> Quantifier | None:
+        """The same claim with another exponent; None where it claims none."""
+        return None
+
+    def proof(self, theorem: Theorem, claim: Claim) -> Any:
+        """The `ntkverify.proving.prove.Proof` of a claim over ranges; None of another."""
+        return None
 
     def allowed_failures(self, trial: Any) -> float:
         """Share of the draws of an instance that may fail."""

@@ -74,7 +74,7 @@ def _expressions(theorem: Theorem) -> Iterable[tuple[str, sympy.Basic]]:
     for name, constant in theorem.constants.items():
         yield f"constant {name!r}", constant.expression
     for name, claim in theorem.claims.items():
-        for expression in (claim.bound, getattr(claim.measure, "expression", None)):
+        for expression in (claim.bound, claim.measured_expression, *claim.where, *(claim.over or ())):
             if expression is not None:
                 yield f"claim {name!r}", expression
 

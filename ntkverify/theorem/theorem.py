@@ -7,6 +7,7 @@ A theorem module creates one `Theorem` and fills it from top to bottom, like the
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.proving.question import Question, question
 from ntkverify.symbolic.constants.chain import DIGITS, Derived
 from ntkverify.theorem.latex import latex_of
 from ntkverify.theorem.names import refuse_keywords
@@ -39,6 +41,11 @@ from ntkverify.theorem.symbols import refuse_homonyms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROFILES = ("quick", "ci", "thorough")
+
+
+@functools.lru_cache(maxsize=1024)
+def _text(expression: sympy.Expr) -> str:
+    return str(expression)
 
 
 @dataclass(eq=False, repr=False)
@@ -153,6 +160,13 @@ class Theorem:
 
         def register(function: Function) -> Function:
             self._once(name, self.families, "family of instances")
+            taken = inspect.signature(function).parameters.values()
+            if sum(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in taken) > 1:
+                names = ", ".join(p.name for p in taken)
+                raise NtkVerifyError(
+                    f"instances {name!r} of theorem {self.title!r}: the function takes {names}; give it one parameter, "
+                    "draw, or none, and the others defaults."
+                )
             self.families[name] = Family(name, function, run, counts, observed)
             return function
 
@@ -187,6 +201,11 @@ class Theorem:
             Where this statement comes from; like the theorem by default.
         uses : str or sequence of str, optional
             What its proof rests on, see `ntkverify.theorem.proof`.
+        over : dict of sympy.Symbol to sympy.Interval, optional
+            Makes ``always`` a claim about all numbers in these ranges, which is proved (`ntkverify.proving.prove`) and
+            needs no instances: what is measured is an expression, from ``of=`` or from a function without parameters,
+            ``given=`` a sympy relation or several, and ends may contain the theorem's constants. Empty where both sides
+            are numbers.
         of : str, sympy.Expr or callable, optional
             The measured quantity, where it is something that a run answers for by name (``"drift"``,
             ``"trajectory.gradients"``) or an expression; then there is nothing to decorate.
@@ -235,7 +254,7 @@ class Theorem:
         holds: Quantifier,
         bound: sympy.Expr | float | None = None,
         from_below: bool = False,
-        given: Callable[[Any], Any] | None = None,
+        given: Any = None,
         error: Callable[[Any], Any] | None = None,
         assumes: str | Sequence[str] | None = None,
         on: str | Sequence[str] | None = None,
@@ -243,8 +262,19 @@ class Theorem:
         provenance: Provenance | None = None,
         uses: str | Sequence[str] = (),
         part: str = "",
+        over: Mapping[sympy.Symbol, sympy.Interval] | None = None,
         of: str | sympy.Expr | Callable[[Any], Any] | None = None,
     ) -> Callable[[Function], Function]:
+        where: tuple[sympy.Basic, ...] = ()
+        if over is not None:
+            if any(option is not None for option in (error, assumes, on)):
+                raise NtkVerifyError(
+                    f"claim {name!r} of theorem {self.title!r} is about all numbers in the ranges over=...; leave out "
+                    "on=, assumes= and error=, and say what the numbers satisfy with given=."
+                )
+            where = () if given is None else (given,) if isinstance(given, sympy.Basic) else tuple(given)
+            given, assumes, on = None, (), ()
+
         def register(function: Function) -> Function:
             self._once(name, self.claims, "claim")
             self.claims[name] = Claim(
@@ -262,6 +292,8 @@ class Theorem:
                 provenance=provenance,
                 uses=(uses,) if isinstance(uses, str) else tuple(uses),
                 part=part,
+                over=None if over is None else dict(over),
+                where=where,
             )
             return function
 
@@ -351,6 +383,32 @@ class Theorem:
             raise NtkVerifyError(f"claim {claim.name!r} of theorem {self.title!r} has no bound; give it one.")
         return self.expand(claim.bound) * self._factor(claim.name)
 
+    def question_of(self, claim: Claim) -> Question:
+        """What a claim over ranges asks, its constants written out.
+
+        Raises
+        ------
+        NtkVerifyError
+            If it measures no expression, or a symbol has no range.
+        """
+        measured_side = claim.measured_expression
+        if measured_side is None:
+            raise NtkVerifyError(
+                f"claim {claim.name!r} of theorem {self.title!r} has over=... but measures a run; measure an "
+                "expression with of=..., or with a function without parameters."
+            )
+        sides = self.expand(measured_side), self.bound_of(claim)
+        left, right = sides[::-1] if claim.from_below else sides
+        ranges = {
+            symbol: sympy.Interval(self.expand(span.start), self.expand(span.end), span.left_open, span.right_open)
+            for symbol, span in (claim.over or {}).items()
+        }
+        conditions = [condition.func(*map(self.expand, condition.args)) for condition in claim.where]
+        try:
+            return question(sympy.Le(left, right, evaluate=False), ranges, conditions)
+        except NtkVerifyError as error:
+            raise NtkVerifyError(f"claim {claim.name!r} of theorem {self.title!r}: {error}") from None
+
     @contextmanager
     def mutated(self, name: str, factor: sympy.Expr | float) -> Iterator[None]:
         """Scale one constant, or the bound of one claim, for the length of a ``with`` block."""
@@ -361,6 +419,24 @@ class Theorem:
             yield
         finally:
             del self._factors[name]
+
+    @contextmanager
+    def replaced(self, name: str, part: Constant | Claim) -> Iterator[None]:
+        """Put another constant or claim in the place of `name` for the length of a ``with`` block."""
+        parts: dict[str, Any] = self.constants if name in self.constants else self.claims
+        if name not in parts:
+            raise NtkVerifyError(f"theorem {self.title!r} has neither a constant nor a claim called {name!r}.")
+        before, written = parts[name], self._expansions
+        parts[name], self._expansions = part, {}
+        try:
+            yield
+        finally:
+            parts[name], self._expansions = before, written
+
+    @property
+    def fingerprint(self) -> str:
+        """What the constants are, those of a mutant as it has them: a run may train with any of them."""
+        return " ".join(f"{name}={self._factor(name)}*({_text(c.expression)})" for name, c in self.constants.items())
 
     def _factor(self, name: str) -> sympy.Expr:
         return sympy.nsimplify(self._factors.get(name, 1), rational=True)
@@ -439,3 +515,5 @@ class Theorem:
             )
         if objection := claim.quantifier.objection(claim):
             raise NtkVerifyError(f"{who} {objection}")
+        if claim.over is not None:
+            self.question_of(claim)

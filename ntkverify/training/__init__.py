@@ -1,6 +1,7 @@
 """Train a problem: gradient flow and descent, natural gradient, Levenberg-Marquardt, and two baselines."""
 
 from ntkverify.measures.snapshot import Snapshot
+from ntkverify.training.checkpoint import Checkpoint
 from ntkverify.training.least_norm import CHOLESKY_LIMIT, SOLVERS, LeastNorm, dense_least_norm, least_norm
 from ntkverify.training.loop import Method, Stopped, follow
 from ntkverify.training.methods.baselines import lbfgs
@@ -26,6 +27,7 @@ __all__ = [
     "CHOLESKY_LIMIT",
     "SOLVERS",
     "Adam",
+    "Checkpoint",
     "GradientDescent",
     "HeavyBall",
     "ImplicitGradient",

@@ -25,7 +25,7 @@ from ntkverify.training.orthonormal_rows import EPS, NumPy, Rows, by_gram_matric
 CHOLESKY_LIMIT = 1e8
 # for a Jacobian at hand; where one fails, the next is tried
 DENSE_SOLVERS = ("qr", "householder")
-SOLVERS = ("auto", "cholesky", *DENSE_SOLVERS)
+SOLVERS = ("auto", "cholesky", *DENSE_SOLVERS)  #: ways to a least-norm solution, to choose from by name
 # with fewer columns per row, eigenvectors take longer than Householder's QR: measured at 100 to 1000 rows, one thread
 LEAST_COLUMNS = 8
 # a round of refinement gains digits, or there are none left to gain
@@ -190,14 +190,17 @@ def dense_least_norm(
         raise NtkVerifyError(f"unknown solver {solver!r} of a given Jacobian; choose {' or '.join(DENSE_SOLVERS)}")
     host, permitted, reason = executor.to_host(right), damping > 0 or rcond is not None, ""
     smallest, count = _smallest_kept(host, damping, rcond), len(host)
-    if solver == "qr" and jacobian.shape[1] < LEAST_COLUMNS * count:
+    columns = int(executor.added(np.array([float(jacobian.shape[1])]))[0])
+    if solver == "qr" and columns < LEAST_COLUMNS * count:
         solver, reason = "householder", "J has few columns"
     with one_blas_thread():
         for method in DENSE_SOLVERS[DENSE_SOLVERS.index(solver) :]:
             if method == "householder":
                 rows = by_householder(jacobian, executor)
             else:
-                gram = executor.to_host(jacobian @ jacobian.T if gram is None else gram)
+                gram = (
+                    executor.added(executor.to_host(jacobian @ jacobian.T)) if gram is None else executor.to_host(gram)
+                )
                 if not np.isfinite(gram).all():
                     reason = "J J^T is not finite"
                     continue
@@ -246,7 +249,7 @@ def _refined(rows: Rows, inverse: Inverse, jacobian: Any, right: Array, executor
         whole = inverse.left @ rest
         part, pulled = inverse.solve @ whole, pull + inverse.pull @ whole
         longer = direction + rows.basis.T @ executor.from_host(rows.mix.T @ part)
-        rest = inverse.left.T @ (right - executor.to_host(jacobian @ longer) - pulled)
+        rest = inverse.left.T @ (right - executor.added(executor.to_host(jacobian @ longer)) - pulled)
         now = float(np.linalg.norm(rest))
         if rounds and not now < size:
             break

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from ntkverify.execution import Forward
 from ntkverify.execution.step import MeasuredStep
 from ntkverify.measures.snapshot import Snapshot
 from ntkverify.measures.steps import Measure
+from ntkverify.training.checkpoint import Checkpoint
 from ntkverify.training.record import Measurements, Recorder, Trajectory, prepare
 
 
@@ -54,6 +55,7 @@ def follow(
     every: int = 1,
     record: Measurements | None = None,
     in_place: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Trajectory:
     """Train, and measure every step.
 
@@ -75,6 +77,14 @@ def follow(
         Further quantities to keep.
     in_place : bool
         Train the given array instead of a copy; halves the memory of a very wide network.
+    checkpoint : Checkpoint, optional
+        Where the state is kept now and then, and taken from if it is there: a training that was ended goes on, and
+        ends as it would have.
+
+    Raises
+    ------
+    NtkVerifyError
+        If a setting is out of range, memory does not suffice, or the checkpoint is another training's.
     """
     prepare(weights, method.name, copies=method.copies + (0 if in_place else 1), steps=steps, eta=method.eta)
     observers = list(measures)
@@ -82,13 +92,16 @@ def follow(
     w = weights if in_place else executor.copy(weights)
     start = executor.copy(w) if observers else None
     recorder = Recorder(executor, frozen, record, every)
-    at = Snapshot(0, 0.0, w, frozen, executor.forward(w, frozen), executor)
-    recorder.keep(at)
-    if observers:
-        still = executor.measured_step(w, frozen, at.forward, 0, start=start, gram=False)
-        for measure in observers:
-            measure.begin(at, still)
-    for k in range(1, steps + 1):
+    holders = [method, recorder, *observers]
+    at = None if checkpoint is None else _resumed(checkpoint, executor, w, frozen, holders)
+    if at is None:
+        at = Snapshot(0, 0.0, w, frozen, executor.forward(w, frozen), executor)
+        recorder.keep(at)
+        if observers:
+            still = executor.measured_step(w, frozen, at.forward, 0, start=start, gram=False)
+            for measure in observers:
+                measure.begin(at, still)
+    for k in range(at.step + 1, steps + 1):
         if "jacobian" in needs:
             _ = at.jacobian  # once, for methods and measures, while the weights are these
         try:
@@ -109,10 +122,37 @@ def follow(
             measure.see(at, step, after, middle)
         recorder.keep(after)
         at = after
+        if checkpoint is not None:
+            checkpoint.write(executor, k, _state(at, holders))
     seen: dict[str, Any] = {}
     for measure in observers:
         seen |= measure.end(at)
     return recorder.finish(w, method.notes() | {"steps": steps}, seen)
+
+
+def _state(at: Snapshot, holders: Sequence[Any]) -> dict[str, Any]:
+    """All that the steps to come depend on, and what was seen so far."""
+    kept = [{name: value for name, value in vars(holder).items() if name not in _GIVEN} for holder in holders]
+    return {"step": at.step, "time": at.time, "weights": at.weights, "forward": at.forward, "kept": kept}
+
+
+#: what a recorder has from the call, not from the steps
+_GIVEN = frozenset({"executor", "frozen", "_record"})
+
+
+def _resumed(checkpoint: Checkpoint, executor: Any, w: Any, frozen: Any, holders: Sequence[Any]) -> Snapshot | None:
+    """The moment that a checkpoint holds, with weights, method, recorder and measures as they were."""
+    method, recorder, *observers = holders
+    named = [(type(o).__qualname__, sorted(vars(o))) for o in observers]
+    state = checkpoint.begin(
+        executor, w, [type(method).__qualname__, method.name, method.eta, recorder.every, recorder.names, named]
+    )
+    if state is None:
+        return None
+    w[...] = state["weights"]
+    for holder, values in zip(holders, state["kept"], strict=True):
+        vars(holder).update(values)
+    return Snapshot(state["step"], state["time"], w, frozen, state["forward"], executor)
 
 
 def _measured(

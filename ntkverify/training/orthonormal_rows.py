@@ -25,7 +25,8 @@ SLICES = 16
 class NumPy:
     """What is asked of an executor, for NumPy's arrays."""
 
-    to_host = from_host = staticmethod(np.asarray)
+    to_host = from_host = added = staticmethod(np.asarray)
+    ranks = 1
 
 
 class Rows(NamedTuple):
@@ -59,17 +60,30 @@ def by_gram_matrices(jacobian: Any, gram: Array, executor: Any = NumPy) -> Rows:
 
 def by_householder(jacobian: Any, executor: Any = NumPy) -> Rows:
     """Orthonormal rows of J, whatever its shape and the size of its entries, by Householder's QR of J^T on the host."""
+    whole(executor, "Householder's QR of J^T, which Gram matrices leave no way round here,")
     q, r = np.linalg.qr(executor.to_host(jacobian).T)
     if not np.isfinite(r).all():
         raise NtkVerifyError(f"the Jacobian of {r.shape[1]} residuals is not finite; take shorter steps")
     return Rows(r.T, np.eye(len(r)), executor.from_host(q.T))
 
 
+def whole(executor: Any, what: str) -> None:
+    """Refuse what needs all weights in one place where they are spread over processes.
+
+    Raises
+    ------
+    NtkVerifyError
+        Naming what does.
+    """
+    if executor.ranks > 1:
+        raise NtkVerifyError(f"{what} needs all weights in one process; train this network in one.")
+
+
 def _turned(matrix: Array, basis: Any, executor: Any) -> tuple[Any, Array]:
     """``matrix @ basis`` and its Gram matrix; on the host in slices, no entry depending on the number of threads."""
     if type(basis) is not np.ndarray:
         turned = executor.from_host(matrix) @ basis
-        return turned, executor.to_host(turned @ turned.T)
+        return turned, executor.added(executor.to_host(turned @ turned.T))
     turned, grams = np.empty_like(basis), np.empty((SLICES, *matrix.shape))
 
     def work(i: int) -> None:
@@ -78,4 +92,4 @@ def _turned(matrix: Array, basis: Any, executor: Any) -> tuple[Any, Array]:
         grams[i] = part @ part.T
 
     share(work, SLICES, getattr(executor, "threads", None) or available_threads())
-    return turned, grams.sum(axis=0)
+    return turned, executor.added(grams.sum(axis=0))

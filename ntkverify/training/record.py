@@ -123,6 +123,11 @@ class Recorder:
         self._residuals: list[Any] = []
         self._values: dict[str, list[Any]] = {name: [] for name in self._record}
 
+    @property
+    def names(self) -> list[str]:
+        """The quantities that were asked for."""
+        return list(self._record)
+
     def see(self, step: int, time: float, weights: Any, forward: Forward) -> None:
         """Keep this moment if it is due."""
         self.keep(Snapshot(step, time, weights, self.frozen, forward, self.executor))

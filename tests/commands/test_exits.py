@@ -278,7 +278,11 @@ class TestMissing:
             ("flint", ["necessity", "small"], "ntkverify[certify]"),
             ("cupy", ["check", "--backend", "gpu"], "ntkverify[cuda12]"),
             ("cupy", ["slack", "small", "--backend", "gpu"], "ntkverify[cuda12]"),
-            ("xdist", ["check", "--processes", "2"], "ntkverify[test]"),
+            *[
+                ("distributed", [*typed, *option], "ntkverify[distributed]")
+                for typed in (["check"], ["search", "small"], ["necessity", "small"], ["frontier", "small"])
+                for option in (["--workers", "2"], ["--processes", "2"], ["--scheduler", "tcp://127.0.0.1:8786"])
+            ],
         ],
     )
     def test_it_is_one_sentence(self, call, monkeypatch, computes_nothing, package, typed, extra):

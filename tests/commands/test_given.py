@@ -120,7 +120,10 @@ def test_slack_frontier_and_search_take_the_same(desk, capsys):
         (("show", "half.py", "--data", "points=points.csv"), "has no block 'points', it takes 'inputs', 'targets'"),
         (("show", "half.py", "--data", "points.csv", "--latex"), "--latex prints a theorem for all data"),
         (("show", "half.py", "half.py", "wrong.py", "--data", "points.csv"), "--data is for one theorem"),
-        (("check", "half.py", "--data", "points.csv", "--kind", "lemma"), "--kind and --processes are not for --data"),
+        (
+            ("check", "half.py", "--data", "points.csv", "--kind", "lemma"),
+            "--kind, --workers, --scheduler, --observe and --proofs are not for --data",
+        ),
         (("search", "half.py", "--data", "points.csv", "--processes", "2"), "--data is for one process"),
         (("search", "half.py", "--data", "points.csv", "--max-width", "8"), "asks for 4.1e+03 neurons at these data"),
         (("slack", "half.py", "--data", "points.csv", "--instance", "i.json"), "--instance has data of its own"),

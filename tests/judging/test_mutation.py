@@ -1,11 +1,26 @@
 """What became of a mutant: only a violated claim counts as a refutation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy
+from hypothesis import strategies as st
 
-from ntkverify import Instance, NtkVerifyError, Source, Theorem, always, load_theorem, with_probability
+from ntkverify import (
+    Instance,
+    NtkVerifyError,
+    Source,
+    Theorem,
+    always,
+    load_theorem,
+    moment,
+    scales_as,
+    with_probability,
+)
+from ntkverify.instances import generator
 from ntkverify.judging.check import Check
+from ntkverify.judging.falsehoods import planted
 from ntkverify.judging.mutation import PAST, Margin, Mutant, check_original, fate, mutants, past_slack
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.records import RecordStore
@@ -175,3 +190,95 @@ class TestSurvivors:
         (hunt,) = hunts(theorem, Mutant("c", HALF, True), path=path, evaluations=400)
         assert hunt.violated
         assert hunt.claim == "at most c n"
+
+
+class TestWhatIsMadeWrong:
+    """Exponents and requirements are mutated too."""
+
+    @pytest.fixture
+    def powers(self):
+        made = Theorem("powers", source=Source(), statement="s")
+        s = sympy.Symbol("s", positive=True)
+        least = made.constant("least", sympy.Max(s / 4, s**2, 3), "the largest of three")
+
+        @made.instances("values", run=AlgebraRun, quick=30)
+        def values(draw):
+            return Instance(parameters={"s": float(generator(draw).uniform(2, 4))}, width=2 ** draw(st.integers(4, 12)))
+
+        made.lemma("s squared is largest", holds=always, bound=least)(lambda run: run.s**2)
+        made.lemma("s to the fourth", holds=always, bound=s**4, on="values")(lambda run: run.s**4)
+
+        @made.lemma("like 1/m", holds=scales_as(-1, tolerance=0.1))
+        def law(run):
+            return np.exp(0.1 * np.random.default_rng(run.instance.seed).standard_normal()) / run.m
+
+        return made
+
+    def test_they_are_refuted_where_they_are_false(self, powers, tmp_path):
+        found = {m.plant: m for m in mutants(powers) if m.kind in ("exponent", "requirement")}
+        assert set(found) == {
+            *(f"{name} with s**{p}" for name in ("least", "s to the fourth") for p in ("1/2", "2")),
+            *(f"like 1/m, exponent {sign} 3/10" for sign in "+-"),
+            *(f"least, requirement {number} * 1/2" for number in (1, 2, 3)),
+        }
+        fates = {
+            name: fate(powers, mutant, profile="quick", store=RecordStore(tmp_path)).status
+            for name, mutant in found.items()
+        }
+        assert fates["s to the fourth with s**1/2"] == fates["least with s**1/2"] == "refuted"
+        assert fates["s to the fourth with s**2"] == fates["least with s**2"] == "survived"
+        assert fates["like 1/m, exponent + 3/10"] == fates["like 1/m, exponent - 3/10"] == "refuted"
+        # of the largest of three the one that decides
+        assert sorted(fates[f"least, requirement {number} * 1/2"] for number in (1, 2, 3)) == [
+            "refuted",
+            "survived",
+            "survived",
+        ]
+
+    def test_nothing_of_it_is_left(self, powers, tmp_path):
+        for mutant in mutants(powers):
+            fate(powers, mutant, profile="quick", store=RecordStore(tmp_path))
+        assert all(verdict.status == "holds" for verdict in Check(powers).verdicts())
+
+    @pytest.mark.parametrize(
+        "text",
+        ["least, requirement 4 * 1/2", "like 1/m, requirement 1 * 2", "least, exponent + 1/2", "least with x**2"],
+    )
+    def test_what_is_not_there_is_refused(self, powers, text):
+        with pytest.raises(NtkVerifyError, match=r"no constant|no claim|does not contain"), planted(powers, [text]):
+            pass
+
+
+def test_a_run_that_trains_with_a_constant_has_another_record(tmp_path):
+    """The momentum of a heavy ball: its mutant survived on the records of the theorem as it stands."""
+    made = Theorem("momentum", source=Source(), statement="s")
+    beta = made.constant("beta", HALF, "momentum")
+
+    class Trained(AlgebraRun):
+        @property
+        def distance(self):
+            return self.shared("trained", lambda: sum(self.beta**k for k in range(60)))
+
+    made.instances("runs", run=Trained, quick=20)(lambda: Instance(parameters={"x": 1.0}))
+    made.lemma("a geometric sum", holds=always, bound=sympy.Integer(2), on="runs")(lambda run: run.distance)
+    store = RecordStore(tmp_path)
+    check_original(made, mutants(made), profile="quick", store=store)
+    assert fate(made, Mutant("beta", sympy.Rational(11, 10), True), profile="quick", store=store).refuted
+    assert made.bound_of(made.claims["a geometric sum"]) == 2
+    assert beta.name in made.fingerprint
+
+
+def test_few_draws_are_not_the_theorems_fault(theorem, tmp_path):
+    @theorem.instances("coins", run=AlgebraRun, quick=40)
+    def coins(draw):
+        return Instance(parameters={"x": float(generator(draw).uniform())})
+
+    name = "mean one half"
+    theorem.lemma(name, holds=moment(1, HALF, within=0.1), on="coins")(lambda run: run.x)
+    families = {n: replace(f, counts=dict.fromkeys(f.counts, 3)) for n, f in theorem.families.items()}
+    few = theorem.restricted(families)
+    with pytest.raises(NtkVerifyError, match="3 draws are too few to decide; give more --draws") as caught:
+        check_original(
+            few, [Mutant(name, sympy.Integer(1), False)], profile="quick", store=RecordStore(tmp_path), draws=3
+        )
+    assert "mend" not in str(caught.value)

@@ -35,6 +35,10 @@ FAMILIES = [
     ("residual_hessian", "u u_x"),
     ("damped_natural_gradient", "damped, u u_x"),
     ("linear_training", "Gauss-Newton"),
+    ("coupled_regression", "two orthonormal inputs"),
+    ("coupled_gradient_descent", "few pairs"),
+    ("coupled_natural_gradient", "four samples, 1000 neurons, alpha = 100"),
+    ("coupled_natural_regression", "64 neurons, alpha = 1"),
 ]
 
 

@@ -44,7 +44,7 @@ def test_trajectory_quantities_are_consistent():
     ("changes", "message"),
     [
         ({"data": {"inputs": [], "targets": []}}, "n = 0"),
-        ({"data": {"inputs": np.eye(2), "targets": [1.0]}}, "targets of shape"),
+        ({"data": {"inputs": np.eye(2), "targets": [1.0]}}, "data .targets. have the shape"),
         ({"data": {"targets": [1.0]}}, "'inputs' is missing"),
         ({"width": 0}, "at least one neuron"),
     ],

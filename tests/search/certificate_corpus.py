@@ -176,9 +176,6 @@ def regression():
            from_family(width=4), relax=("width at least m_0",)),
         of(name, "drift", "max_r ||w_r(k) - w_r(0)||", any_width, from_family(**three)),
         of(name, "drift, false", "max_r ||w_r(k) - w_r(0)||", any_width, from_family(**three), plants=FALSE),
-        of(name, "sum of the steps", "sums: eta sum_k", any_width, from_family(**three)),
-        of(name, "largest step", "eta ||H(k)|| <= 1 at the largest step", "theorem's width, textbook split",
-           from_family(width=4)),
         of(name, "gradient bound without sqrt(n)", "the gradient bound without sqrt(n)", "nearly parallel inputs",
            from_family(width=4)),
         of(name, "one step contracts", "one step contracts the loss whenever", optimal, from_family(width=12)),
@@ -226,8 +223,6 @@ def pinn():
            from_family(**three, changes={"step": 0.05}), relax=("step at most 2/(3 ||H^inf||)",)),
         of(name, "rate of narrow networks, step too long", "the rate on networks of 4 to 32", narrow,
            from_family(**three, changes={"step": 0.05})),
-        of(name, "sum of the steps", "sums: eta sum_k", recursion),
-        of(name, "a float of the claim's own", "a fifth of lambda_0", recursion),
         of(name, "contraction, false", "contraction: I_1", recursion, plants=FALSE),
         of("initial_gram_pinn", "trace", "tr H^inf is the mean", "any width", from_family(width=2)),
         of("initial_gram_pinn", "trace at repeated samples, which are balls", "tr H^inf does not change", "any width",
@@ -278,7 +273,6 @@ def natural():
     name, heat, cubed = "natural_gradient_pinn", "tanh, heat", "ReLU^3, heat"
     small = {"width": 5, "steps": 2}
     length, jacobians = "||theta+ - theta|| <= eta", "worst Jacobians"
-    threshold = "the contraction with E 1% beyond its threshold"
     one = {"data": {"interior": [[0.296, 0.511]], "boundary": [[0, 0.497]], "source": [0.362], "values": [-0.308]},
            "step": 0.9, "steps": 1, "seed": 845}  # fmt: skip
     many = "1024 neurons: ||E||"
@@ -312,16 +306,12 @@ def natural():
         of(name, "three times the rate", "L(k) <= (1 - eta)^(3k)", heat, from_family(**small)),
         of(name, "as slow as gradient descent", "natural gradient descent is as slow", "lambda_0 over a factor of 30",
            from_family(**small)),
-        of(name, "gamma", "gamma leaves the eigenvalue", "worst step"),
-        of(name, "beyond the threshold", threshold, "worst step", from_family(changes={"step": 0.5})),
-        of(name, "beyond the threshold, another step", threshold, "worst step", from_family(changes={"step": 0.25})),
         of(name, "eigenvalue kept", "lambda_min(J J^T) >= lambda_0/2 after", jacobians),
         of(name, "eigenvalue kept, false", "lambda_min(J J^T) >= lambda_0/2 after", jacobians, plants=("* 10000",)),
         of(name, "Jacobian too far", "one step contracts the loss when J changes by sqrt", jacobians,
            given(data={"left": [[1.0]], "right": [[1.0], [0.0]], "singular": [0.8660254037844387],
                        "residual_vector": [1.0]}, parameters={"lambda_0": 1.0}, step=0.9)),
-        of("natural_gradient_width", "gamma", "gamma leaves the eigenvalue", "its own width", from_family(width=3)),
-        of("natural_gradient_width", "Lipschitz, no closed form", "||J(w) - J(0)|| <= C_L B_2", "its own width",
+        of("natural_gradient_width", "Lipschitz, no closed form", "||J(w) - J(0)|| <= alpha C_L B_2", "its own width",
            from_family(width=3)),
         of(zhang, "recursion", "recursion: r(k+1)", "training", from_family(**trained), **relative),
         of(zhang, "one step", "one step contracts the loss under", "training", from_family(**trained), **relative),
@@ -339,7 +329,6 @@ def natural():
            from_family(**trained, changes={"data": {"start": [0.5]}})),
         of(zhang, "worst remainder", "||E|| <= eta (2c/3)/(1 - c/3) ||r||, worst", jacobians),
         of(zhang, "conditions dropped", "the step bound or c < 1/2 dropped", "conditions broken"),
-        of(zhang, "sum of the steps, false", "the steps add up", jacobians, plants=FALSE),
     ]  # fmt: skip
 
 
@@ -356,8 +345,6 @@ def perturbed():
         of(name, "smooth", "smooth: ||J(w) - J(0)||_F <= R times", "tanh", from_family(width=4)),
         of(name, "smooth, forgetful", "smooth: ||J(w) - J(0)||_F <= R sup", "tanh", from_family(width=4)),
         of(name, "one neuron, by a root of math", "|psi(w)| <= K", "ReLU^3", from_family(width=4)),
-        of(name, "slope of the boundary", "|chi(w) - chi(w')|", "one run"),
-        of(name, "erf of math", "P(|g| <= R)", "one run"),
         of(newton, "the same step, by a QR factor", "natural gradient = energy", "random Jacobian"),
         of(newton, "the same step of a network, by a QR factor", "natural gradient = energy",
            "physics-informed network", from_family(width=4)),
@@ -392,7 +379,6 @@ def first_steps():
            **relative),
         of(name, "below rounding", "the convergence goes on", "training", from_family(**small), **relative),
         of(name, "a bound that is rounding", "rounding ends it", "training", converged, **relative),
-        of(name, "a grid's maximum", "|tanh^(2)| <= s_2", "one run"),
     ]  # fmt: skip
 
 

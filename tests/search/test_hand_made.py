@@ -15,8 +15,8 @@ from ntkverify.theorem.instance import Instance
 
 pytest.importorskip("flint")
 
-SMOOTH = "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)"
-CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)"
+SMOOTH = "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h) as chosen"
+CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h) as chosen"
 
 
 def merging(h, pair, third, boundary, *, along=(1.0, 0.0), closer=None):

@@ -27,17 +27,18 @@ def radii(balls):
     return np.vectorize(lambda b: float(b.rad()), otypes=[float])(raw_array(balls))
 
 
-SMOOTH = "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)"
-CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)"
+SMOOTH = "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h) as chosen"
+CUBED = "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h) as chosen"
 
 
 @pytest.mark.parametrize(
     ("family", "anywhere", "mended"),
     [
         ("merging samples beside a third, erf",
-         "smooth: halving the distance quarters lambda_0 up to sqrt(h) wherever the other samples are", SMOOTH),
+         "smooth: halving the distance quarters lambda_0 up to sqrt(h) as chosen wherever the other samples are",
+         SMOOTH),
         ("two pairs, ReLU^3",
-         "ReLU^3: halving the distance halves lambda_0 up to sqrt(h) wherever the other samples are", CUBED),
+         "ReLU^3: halving the distance halves lambda_0 up to sqrt(h) as chosen wherever the other samples are", CUBED),
     ],
 )  # fmt: skip
 def test_what_refutes_a_merging_lemma_anywhere_is_certified_and_outside_its_assumption(family, anywhere, mended):
@@ -206,7 +207,7 @@ def test_linear_algebra_encloses():
         ("positive_definiteness", "merging samples, ReLU^3",
          "lambda_0 <= E||grad r_p - grad r_q||^2 / 2 for any two samples of a block"),
         ("positive_definiteness", "merging samples, erf",
-         "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)"),
+         "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h) as chosen"),
     ],
 )  # fmt: skip
 def test_a_falsehood_about_a_network_is_certified_and_the_truth_refuted(name, family, claim):

@@ -116,8 +116,35 @@ def test_text_that_is_no_instance(text):
 
 @pytest.mark.parametrize("name", ["step", "scale", "evenness", "size"])
 def test_no_parameter_hides_a_number_that_is_not_finite(name):
-    with pytest.raises(NtkVerifyError, match=f"{name} is inf"):
+    with pytest.raises(NtkVerifyError, match=f"'{name}' must be a finite number, not inf"):
         Instance(parameters={name: float("inf")})
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [({"width": 1e4}, 10000), ({"width": 10.0**3}, 1000), ({"width": np.float64(3)}, 3), ({"width": np.int64(3)}, 3),
+     ({"width": 2.0**60}, 2**60), ({"steps": 10.0}, 10), ({"seed": 1.0}, 1), ({"seed": 2**200}, 2**200)],
+)  # fmt: skip
+def test_a_whole_number_is_taken_however_it_is_written(given, wanted):
+    (name,) = given
+    assert getattr(Instance(**given), name) == wanted
+    assert type(getattr(Instance(**given), name)) is int
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"width": "8"}, "width must be a finite number, not '8'"),
+     ({"width": 8.5}, "a whole number, at least 0, not 8.5"),
+     ({"width": True}, "not True"), ({"width": None}, "not None"), ({"width": float("nan")}, "not nan"),
+     ({"width": -3.0}, "at least 0, not -3.0"), ({"steps": "3"}, "steps must be"), ({"step": "0.1"}, "step must be"),
+     ({"step": [0.1]}, r"step must be a finite number, not \[0.1\]"),
+     ({"parameters": {"C": "1"}}, "parameter 'C' must"),
+     ({"parameters": [1]}, "parameters go by name"), ({"data": [1, 2]}, "data go by name")],
+)  # fmt: skip
+def test_what_is_no_number_is_one_sentence(given, said):
+    with pytest.raises(NtkVerifyError, match=said) as caught:
+        Instance(theorem="a/b", **given)
+    assert str(caught.value).startswith("instance of a/b: ")
 
 
 def test_scaled_weights_are_read_back_and_older_readers_refuse_them():

@@ -29,6 +29,8 @@ LEAVES = {
         "E||psi||^2 grows like 18 rho^2 d^2",
         "tr H^inf does not change when every interior sample comes three times and every boundary sample twice",
         "||H^inf|| is at most the largest E||psi||^2 plus the largest E||chi||^2, whatever n_1 and n_2",
+        "Chebyshev's bound falls as the width grows",
+        "both terms of Bernstein's and the tail fall as the width grows",
         "||H(0) - H^inf|| >= t is likelier than 2 exp(-c m t^2) from the derived width on, for every c",
     ],
     "jacobian_stability": ["kappa is the limit of P(|g| <= R)/R as R -> 0"]
@@ -37,8 +39,8 @@ LEAVES = {
         "lambda_min(H(k)) >= lambda_0/2 while J stays within gamma sqrt((1 - eta) lambda_0) of J(0)"
     ],
     "positive_definiteness": [
-        "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)",
-        "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)",
+        "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h) as chosen",
+        "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h) as chosen",
     ],
     "quadratic_convergence": [
         "rounding ends it: if ||r(0)|| <= 0.1 and ||r(1)|| <= ||r(0)||/10, then ||r(5)|| is down at the rounding"

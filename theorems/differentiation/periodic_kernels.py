@@ -154,9 +154,21 @@ def order(run):
     return ratios(run, 2)
 
 
+y = sympy.Symbol("y", positive=True)  # xi h/2
+theorem.lemma(
+    "sin(y)^4 >= (2/pi)^4 y^4 where 0 < y <= pi/2",
+    of=sympy.sin(y) ** 4,
+    holds=always,
+    bound=(2 / sympy.pi) ** 4 * y**4,
+    from_below=True,
+    over={y: sympy.Interval.Lopen(0, sympy.pi / 2)},
+)
+
+
 @theorem.conclusion(
     "nothing aliased: lambda_FD >= (2/pi)^(4p) lambda_AD at every frequency, reached at pi/h",
     holds=always,
+    uses="sin(y)^4 >= (2/pi)^4 y^4",
     bound=nyquist,
     from_below=True,
     on="resolved",

@@ -111,8 +111,24 @@ def lower(run):
     return ratios(run).min()
 
 
+y = sympy.Symbol("y", positive=True)  # |w| h/2
+theorem.lemma(
+    "sin(y)^2 >= (2/pi)^2 y^2 where 0 < y <= pi/2",
+    of=sympy.sin(y) ** 2,
+    holds=always,
+    bound=least * y**2,
+    from_below=True,
+    over={y: sympy.Interval.Lopen(0, sympy.pi / 2)},
+)
+
+
 @theorem.lemma(
-    "rho >= (2/pi)^2 where |w| h <= pi", holds=always, bound=least, from_below=True, on="up to the grid's frequency"
+    "rho >= (2/pi)^2 where |w| h <= pi",
+    holds=always,
+    bound=least,
+    from_below=True,
+    on="up to the grid's frequency",
+    uses="sin(y)^2 >= (2/pi)^2 y^2",
 )
 def frequencies(run):
     return rho(run).min()

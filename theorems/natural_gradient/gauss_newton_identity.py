@@ -119,6 +119,16 @@ length = theorem.quantity("length", lambda run: np.linalg.norm(natural(run)))
 DAMPED = {"holds": always, "on": RANDOM, "error": lambda run: 4 * run.scale}
 
 
+s = sympy.Symbol("s", positive=True)  # an eigenvalue of J J^T, beyond the least one
+theorem.lemma(
+    "mu/(mu + lambda) <= mu/(mu + lambda_min) for every eigenvalue lambda",
+    of=mu / (mu + least + s),
+    holds=always,
+    bound=mu / (mu + least),
+    over=dict.fromkeys((s, mu, least), sympy.Interval.open(0, sympy.oo)),
+)
+
+
 @theorem.control(
     "the damped step is off by at most half of mu/(mu + lambda_min)", bound=mu / (mu + least) * length / 2, **DAMPED
 )
@@ -127,7 +137,7 @@ DAMPED = {"holds": always, "on": RANDOM, "error": lambda run: 4 * run.scale}
     bound=mu / (mu + least) * length,
     given=lambda run: decomposed(run) and run.mu > 0,
     attained=True,
-    uses="push_through",
+    uses=("push_through", "mu/(mu + lambda)"),
     **DAMPED,
 )
 def damping(run):

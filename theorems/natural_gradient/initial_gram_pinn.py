@@ -209,14 +209,14 @@ def weights_bounded(run):
 
 
 theorem.lemma(
-    "the mean square of ||H(0) - H^inf||_F is at most V/m",  # Markov's inequality at a quarter
+    "||H(0) - H^inf||_F^2 <= 4 V/m in three draws of four: what a mean square of at most V/m gives by Markov",
     of=lambda run: run.initial_gram_error**2,
     holds=with_probability(1 - Rational(1, 4)),
     bound=4 * V / m,
     on=ANY,
     uses=("E||psi||^2 for", "E||chi||^2 = 27/2"),
 )
-gram = Concentration(theorem, uses="the mean square")
+gram = Concentration(theorem, uses="||H(0) - H^inf||_F^2 <= 4 V/m")
 concludes = {"kind": "conclusion"}
 gram.within("Lemma 3.3 at Chebyshev's width: ||H(0) - H^inf||_F <= lambda_0/4", lambda_0 / 4, on=OWN, **concludes)
 gram.false(
@@ -234,6 +234,8 @@ theorem.conclusion(
     uses="Lemma 3.3 at Chebyshev's width: ||H(0)",
 )
 gram.within("||H(0) - H^inf||_F <= sqrt(V/(m delta))", chebyshev(V), on=ANY, **concludes)
+gram.falls("Chebyshev's bound falls as the width grows", chebyshev, "second_moment")
+gram.falls("both terms of Bernstein's and the tail fall as the width grows", bernstein, "second_moment", "largest")
 gram.false("||H(0) - H^inf||_F <= a hundredth of sqrt(V/(m delta))", chebyshev(V) / 100, on=ANY)
 gram.within(
     "||H(0) - H^inf||_F within both terms of Bernstein's inequality and the tail", bernstein(V, M), on=ANY, **concludes

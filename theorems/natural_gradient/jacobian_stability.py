@@ -18,16 +18,15 @@ import math
 import numpy as np
 import sympy
 from hypothesis import strategies as st
-from sympy import Rational, sqrt
+from sympy import Interval, Rational, cos, pi, sin, sqrt
 
 from ntkverify import Instance, Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta
 from ntkverify.instances import CORNER, space_time_points
 from ntkverify.lemmas.flips import Flips
-from ntkverify.lemmas.neuron_bounds import neuron_sizes, relu_cubed_interior, rho
+from ntkverify.lemmas.neuron_bounds import interior_gradient, neuron_sizes, relu_cubed_interior, rho
 from ntkverify.lemmas.premises import PINN_POINTS
-from ntkverify.lemmas.suprema import ONE_RUN, Suprema
-from ntkverify.problems.algebra import AlgebraRun
+from ntkverify.lemmas.suprema import Suprema
 from ntkverify.problems.jacobians import PerturbedRun, perturbed
 from ntkverify.symbolic.constants.derived import derived
 
@@ -116,25 +115,37 @@ def flip_width(draw):
     return instance(draw, width=flips.width(2, radius, share), radius=float(radius), delta=float(share))
 
 
-@theorem.instances(ONE_RUN, run=AlgebraRun, quick=1)
-def one_run():
-    return Instance(parameters={"R": 0.01, "rho": 1.5, "B": 3.0})
-
-
 # ---- the constants are reached; how many neurons are near a sign change ----------------------------------------------
 
-flips.density(R, on=ONE_RUN)
-sup.reached(on=ONE_RUN)
+flips.density(R)
+sup.reached()
+share, HALF_LINE = sympy.Symbol("share", positive=True), sympy.Interval.open(0, sympy.oo)  # of w that w' is shorter by
 
 
 @theorem.lemma(
-    "|chi(w) - chi(w')| <= boundary_slope |w - w'|, radially at |w| = B", holds=always, bound=boundary_slope, on=ONE_RUN
+    "|chi(w) - chi(w')| <= boundary_slope |w - w'|, radially at |w| = B",
+    holds=always,
+    bound=boundary_slope,
+    over={rho: HALF_LINE, B: HALF_LINE, share: sympy.Interval.Lopen(0, 1)},
 )
-def boundary_slope_reached(run):
-    y, w = np.array([run.rho, 0.0]), np.array([run.B, 0.0])
-    other = w * (1 - 2.0**-20)
-    chi = [3 * max(v @ y, 0) ** 2 * y for v in (w, other)]
-    return np.linalg.norm(chi[0] - chi[1]) / np.linalg.norm(w - other)
+def boundary_slope_reached():
+    chi = [3 * z**2 * rho for z in (rho * B, rho * B * (1 - share))]
+    return (chi[0] - chi[1]) / (share * B)
+
+
+w, x = sympy.symbols("w_0:3"), (*sympy.symbols("x_0 x_1", real=True), 1)
+turn, roll = sympy.symbols("turn roll", real=True)
+UNIT = dict(zip(w, (cos(turn), sin(turn) * cos(roll), sin(turn) * sin(roll)), strict=True))  # psi is homogeneous in w
+
+
+@theorem.lemma(
+    "|psi(w)|^2 <= K^2 for every w of length 1 and every sample of the unit square, one space dimension",
+    holds=always,
+    bound=theorem.expand(K).subs(rho, sqrt(x[0] ** 2 + x[1] ** 2 + 1)) ** 2,
+    over={turn: Interval(0, pi), roll: Interval(0, 2 * pi), x[0]: Interval(0, 1), x[1]: Interval(0, 1)},
+)
+def interior_bounded():
+    return sum(part**2 for part in interior_gradient(w, x)).subs(UNIT)
 
 
 flips.few(
@@ -147,7 +158,13 @@ flips.few(
 )
 
 
-@theorem.lemma("|psi(w)| <= K |w|^2, every neuron of 1e5", holds=always, bound=K, on=("ReLU^3", "corner sample"))
+@theorem.lemma(
+    "|psi(w)| <= K |w|^2, every neuron of 1e5",
+    holds=always,
+    bound=K,
+    on=("ReLU^3", "corner sample"),
+    uses="interior_bounded",
+)
 def one_neuron(run):
     interior = run.start[: run.n_1] * math.sqrt(run.m * run.n_1)
     return (np.linalg.norm(interior, axis=2) / neuron_sizes(run)).max()

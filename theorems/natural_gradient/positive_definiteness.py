@@ -23,11 +23,11 @@ from sympy import Integer, Rational
 from ntkverify import Instance, Source, Theorem, always
 from ntkverify.glossary import limit_norm, n
 from ntkverify.instances import space_time_points
-from ntkverify.lemmas.pinn.merging import APART, ONE_PAIR, Merging, least, merging, merging_pair
+from ntkverify.lemmas.pinn.merging import APART, ONE_PAIR, Merging, MergingRun, least, merging, merging_pair
 from ntkverify.lemmas.premises import PINN_POINTS
 from ntkverify.lemmas.rounding import ULP
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.problems.pinn import pinn, problem_limit
+from ntkverify.problems.pinn import PinnRun, pinn, problem_limit
 from ntkverify.symbolic.expression.functions import Z
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.smoothness import smoothness
@@ -76,8 +76,8 @@ def scattered(largest):
     return build
 
 
-def family(name, activation, quick):
-    return theorem.instances(name, run=pinn(activation=activation), quick=quick)
+def family(name, activation, quick, kind=PinnRun):
+    return theorem.instances(name, run=pinn(activation=activation, kind=kind), quick=quick)
 
 
 SQUARE, H = Activation("square", Z**2), 2.0**-9
@@ -86,24 +86,24 @@ family("erf", "erf", 3)(scattered(3))  # smooth with a closed form, so that ball
 family("tanh", "tanh", 3)(scattered(2))  # expectations by quadrature: float64 only
 CUBED, ERF, LATE = "merging samples, ReLU^3", "merging samples, erf", "merging samples late in time, ReLU^3"
 BESIDE, PAIRS = "merging samples beside a third, erf", "two pairs, ReLU^3"
-family(CUBED, "relu3", 20)(merging_pair)
-family(ERF, "erf", 10)(merging_pair)
+family(CUBED, "relu3", 20, MergingRun)(merging_pair)
+family(ERF, "erf", 10, MergingRun)(merging_pair)
 
 
-@family(LATE, "relu3", 1)
+@family(LATE, "relu3", 1, MergingRun)
 def merging_late():
     """Found by a search: 0.55 of the bound is reached, where 20 random draws reach less than half."""
     return merging([[0.2677, 0.9911], [0.0042, 0.0977]], [H, 0.0], [[0.0, 0.5582], [0.7039, 1.0]], H)
 
 
-@family(BESIDE, "erf", 1)
+@family(BESIDE, "erf", 1, MergingRun)
 def merging_beside():
     """Found by a search: the third interior sample is 14 h away from the pair."""
     interior = [[0.41499774363672515, 0.2983270963278235], [0.3919728896561314, 0.28184213537652614]]
     return merging(interior, [0.0, H], [[0.16654795107263154, 0.0], [0.4949071459154768, 1.0]], H)
 
 
-@family(PAIRS, "relu3", 1)
+@family(PAIRS, "relu3", 1, MergingRun)
 def merging_beside_a_pair():
     """The boundary's two samples are 6 h apart, and lambda_0 is theirs."""
     return merging([[0.066, 0.111], [0.869, 0.51]], [0.0, H], [[0.0, 0.009], [0.009, 0.0]], H)
@@ -225,14 +225,14 @@ theorem.control(
 
 pair.at_most_a_pair(assumes=DISTINCT, on=(CUBED, ERF))
 pair.halving(
-    "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h)",
+    "ReLU^3: halving the distance of two interior samples halves lambda_0, up to sqrt(h) as chosen",
     2,
     assumes=(*DISTINCT, *MERGING),
     on=(CUBED, LATE),
     uses=("lambda_0 <= E||grad", "ReLU^3: lambda_0 > 0"),
 )
 pair.halving(
-    "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h)",
+    "smooth: halving the distance of two interior samples quarters lambda_0, up to sqrt(h) as chosen",
     4,
     assumes=(*SMOOTH, *MERGING),
     on=ERF,
@@ -240,13 +240,16 @@ pair.halving(
 )
 FALSE = {"kind": "control", "assumes": DISTINCT}
 pair.halving(
-    "smooth: halving the distance quarters lambda_0 up to sqrt(h) wherever the other samples are",
+    "smooth: halving the distance quarters lambda_0 up to sqrt(h) as chosen wherever the other samples are",
     4,
     kind="control",
     assumes=SMOOTH,
     on=BESIDE,
 )
 pair.halving(
-    "ReLU^3: halving the distance halves lambda_0 up to sqrt(h) wherever the other samples are", 2, on=PAIRS, **FALSE
+    "ReLU^3: halving the distance halves lambda_0 up to sqrt(h) as chosen wherever the other samples are",
+    2,
+    on=PAIRS,
+    **FALSE,
 )
 pair.halving("ReLU^3: halving the distance quarters lambda_0, as for a smooth activation", 4, on=CUBED, **FALSE)

@@ -49,6 +49,7 @@ theorem = Theorem(
 
 c = sympy.Symbol("c", positive=True)  # the constant of Condition 2
 sigma_0 = sympy.Symbol("sigma_0", positive=True)  # least singular value of J(0)
+singular = sympy.Symbol("s", positive=True)  # another, over sigma_0
 eta_max = theorem.constant("eta_max", (1 - 2 * c) / (1 + c) ** 2, "largest step")
 share = theorem.constant("share", c / 3, "||J(w) - J(0)|| <= share sigma_0")
 # a step: |E| <= eta (mean ||J(w_s) - J(w)||) / sigma_min(J) |r|, and ||J(w_s) - J(w)|| <= 2 share sigma_0
@@ -129,26 +130,38 @@ def broken(draw):
 # ---- the chain ----------------------------------------------------------------------------------------------------
 
 WORST = {"holds": always, "assumes": STEP, "on": "worst Jacobians"}
+#: every c below 1/2 with every step that it allows
+EVERY = {
+    "holds": always,
+    "over": {c: sympy.Interval.open(0, sympy.Rational(1, 2)), eta: sympy.Interval.open(0, 1)},
+    "given": sympy.Le(eta, eta_max, evaluate=False),
+}
 natural.epsilon_forms()
 theorem.lemma(
     "c < 1/2 and the step bound keep E below the threshold",
     of=deviation,
     bound=natural.epsilon,
     uses="epsilon_forms",
-    **WORST,
+    **EVERY,
 )
-theorem.lemma("the path stays in the ball of Condition 2", of=path, bound=radius, **WORST)
+theorem.lemma("the path stays in the ball of Condition 2", of=path, bound=radius, **EVERY)
+
+
+@theorem.lemma("the steps add up to path ||r(0)||/sigma_0", bound=path, **EVERY)
+def path_length():
+    return eta / (1 - sqrt(1 - eta)) / (1 - share)
 
 
 @theorem.lemma(
-    "the steps add up to path ||r(0)||/sigma_0",
-    bound=path,
-    error=lambda run: 64 * ULP * run.path / run.eta,  # 1 - sqrt(1 - eta) cancels
-    attained=True,
-    **WORST,
+    "(1 - eta + eta (2c/3)/(s - c/3))^2 <= 1 - eta for every singular value s from 1 on, in units of sigma_0",
+    holds=always,
+    bound=1 - eta,
+    over={**EVERY["over"], singular: sympy.Interval(1, sympy.oo)},
+    given=EVERY["given"],
+    uses="c < 1/2 and the step bound",
 )
-def path_length(run):
-    return run.eta / (1 - np.sqrt(1 - run.eta)) / (1 - run.share)
+def one_direction():
+    return ((1 - eta) + eta * 2 * share / (singular - share)) ** 2
 
 
 @theorem.lemma(
@@ -182,7 +195,7 @@ def allowed(run):
     given=decomposed,
     error=worst_error,
     attained=True,  # to rounding, at steps near 0
-    uses=("deviation_worst_case", "c < 1/2 and the step bound"),
+    uses=("deviation_worst_case", "one_direction"),
     **WORST,
 )
 def step_worst_case(run):

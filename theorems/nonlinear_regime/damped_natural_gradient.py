@@ -113,9 +113,20 @@ def linear_part(run):
 allowed = theorem.quantity("allowed_departure", lambda run: run.allowed)
 
 
+s = sympy.Symbol("s", positive=True)  # a singular value of J
+theorem.lemma(
+    "eta s/(s^2 + mu) <= eta/(2 sqrt(mu)) for every singular value s",
+    of=eta * s / (s**2 + mu),
+    holds=always,
+    bound=eta / (2 * sqrt(mu)),
+    over=dict.fromkeys((eta, s, mu), sympy.Interval.open(0, sympy.oo)),
+)
+
+
 @theorem.conclusion(
     "||theta+ - theta|| <= eta ||r||/(2 sqrt(mu)), whatever the kernel",
     holds=always,
+    uses="eta s/(s^2 + mu)",
     bound=eta * residual / (2 * sqrt(mu)),
     on=DAMPED,
 )

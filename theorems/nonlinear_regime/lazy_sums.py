@@ -21,7 +21,6 @@ from sympy import sqrt
 from ntkverify import Source, Theorem, always, scales_as
 from ntkverify.instances import generator
 from ntkverify.lemmas.nonlinear.jet_hessian import A, U, X, block_bound
-from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.nonlinear.equations import first_derivative, second_derivative, self_advected
 from ntkverify.problems.nonlinear.flows import flow
 from ntkverify.problems.nonlinear.full_network import FullNetworkRun, full_network
@@ -115,26 +114,16 @@ def kernel_change(run):
     return np.linalg.norm(other - one, 2)
 
 
-@theorem.lemma(
-    "the printed bound: sqrt(a + b) <= max(a, b) for whole a, b from 1 to 50 but 1, 1",
-    holds=always,
-    bound=1,
-    on="one run",
-    attained=True,
+one, other = sympy.symbols("a b", positive=True)
+WHOLE = {"holds": always, "bound": 1, "of": sqrt(one + other) / sympy.Max(one, other)}
+FROM_ONE = dict.fromkeys((one, other), sympy.Interval(1, sympy.oo))
+theorem.lemma(
+    "the printed bound: sqrt(a + b) <= max(a, b) for all a, b from 1 on, one of them at least 2",
+    over=FROM_ONE,
+    given=sympy.Ge(sympy.Max(one, other), 2, evaluate=False),
+    **WHOLE,
 )
-def printed_maximum(run):
-    """Reached by 2, 2; above 2, a + b <= 2 max < max^2."""
-    return np.array([np.sqrt(a + b) / max(a, b) for a in range(1, 51) for b in range(1, 51) if a + b > 2])
-
-
-@theorem.control("the printed bound with k N_r = N_b = 1", holds=always, bound=1, on="one run")
-def printed_ones(run):
-    return np.sqrt(1 + 1)
-
-
-@theorem.instances("one run", run=AlgebraRun, quick=1)
-def one_run():
-    return Instance()
+theorem.control("the printed bound with k N_r = N_b = 1", over=FROM_ONE, **WHOLE)
 
 
 # ---- the energy bound -----------------------------------------------------------------------------------------------

@@ -127,8 +127,19 @@ def printed_denominator(run):
 size = theorem.quantity("size", lambda run: np.linalg.norm(run.vector))
 
 
+s = sympy.Symbol("s", positive=True)  # a singular value of J
+theorem.lemma(
+    "s/(s^2 + mu) <= 1/(2 sqrt(mu)) for every singular value s",
+    of=s / (s**2 + mu),
+    holds=always,
+    bound=1 / (2 * sqrt(mu)),
+    over=dict.fromkeys((s, mu), sympy.Interval.open(0, sympy.oo)),
+)
+
+
 @theorem.lemma(
     "||v|| <= ||r||/(2 sqrt(mu)), sharp",
+    uses="s/(s^2 + mu)",
     holds=always,
     bound=size / (2 * sqrt(mu)),
     on="damped Jacobian",

@@ -26,8 +26,10 @@ ntkverify check gradient_descent_regression --data points.csv --unit --width 409
 @shared.profile
 @shared.backend
 @shared.entropy
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Share the claims.")
+@shared.workers
 @click.option("--verdicts", metavar="FILE", help="Also write every verdict to FILE, one JSON object a line.")
+@click.option("--observe", metavar="FILE", help="Write every claim put to one run to FILE, one JSON object a line.")
+@click.option("--proofs", metavar="FOLDER", help="Also write the proofs of what is proved to FOLDER, to be checked.")
 @click.option("--allow-inconclusive", is_flag=True, help="A claim that could not be decided is no failure.")
 @data_options()
 @click.option("--draws", type=click.IntRange(min=1), help="With --data: so many draws of the weights and no more.")
@@ -40,8 +42,11 @@ def command(
     profile: str,
     backend: str | None,
     entropy: int,
-    processes: int,
+    workers: int,
+    scheduler: str | None,
     verdicts: str | None,
+    observe: str | None,
+    proofs: str | None,
     allow_inconclusive: bool,
     given: Given | None,
     draws: int | None,
@@ -56,16 +61,23 @@ def command(
     """
     from ntkverify.commands.checking.session import run_session
     from ntkverify.execution.backends import chosen_backend
+    from ntkverify.execution.machine.cluster import workers_at
     from ntkverify.report import console
+    from ntkverify.report.files.schema import settings_of, whole
     from ntkverify.report.verdicts import show_verdicts
     from ntkverify.theorem.files import why_not_collected
 
+    apart = shared.shared_out(workers, scheduler)
+    if apart and (observe or proofs):
+        raise NtkVerifyError("--observe and --proofs are for one process; leave --workers and --scheduler out.")
     chosen_backend(backend)  # one that is not there is refused before anything is loaded
     if given is not None:
         from ntkverify.commands.checking.given import check_given
 
-        if kind or processes > 1:
-            raise NtkVerifyError("--kind and --processes are not for --data; leave them out.")
+        if kind or apart or observe or proofs:
+            raise NtkVerifyError(
+                "--kind, --workers, --scheduler, --observe and --proofs are not for --data; leave them out."
+            )
         at = given.at(only(theorems), relax=relax, backend=backend)
         settings = {"claims": list(claims) or None, "draws": draws, "profile": profile, "entropy": entropy}
         return check_given(
@@ -77,6 +89,8 @@ def command(
     plugin = ["--ntk-profile", profile, "--ntk-entropy", str(entropy)]
     plugin += ["--ntk-backend", backend] if backend else []
     plugin += ["--verdicts", _writable(verdicts)] if verdicts else []
+    plugin += ["--observe", _writable(observe, "--observe")] if observe else []
+    plugin += ["--proofs", proofs] if proofs else []
     plugin += ["-m", kind] if kind else []
     plugin += ["--ntk-allow-inconclusive"] if allow_inconclusive else []
     plugin += [word for claim in claims for word in ("--ntk-claim", claim)]
@@ -93,13 +107,23 @@ def command(
         def seen(record: dict[str, Any]) -> None:
             bar.advance(known.get(f"{record['theorem']}: {record['claim']}", 0.0) if known else 1, record["claim"])
 
-        session = run_session(theorems, plugin, processes=processes, seen=seen)
+        with workers_at(workers=workers, scheduler=scheduler) as cluster:
+            if cluster is None:
+                session = run_session(theorems, plugin, seen=seen)
+            else:
+                from ntkverify.commands.checking.spread import spread_session
+
+                session = spread_session(
+                    theorems, cluster, profile=profile, backend=backend, entropy=entropy, kind=kind, claims=claims,
+                    verdicts=_writable(verdicts) if verdicts else None, seen=seen,
+                )  # fmt: skip
     session.refused += passed_over
     if not session.records and not session.refused and not session.interrupted and not session.crash:
         raise NtkVerifyError(_nothing(theorems, claims, kind))
     _keep(theorems, session.records, {"profile": profile, "entropy": entropy})
     if as_json:
-        console.show_json(session.records)
+        settings = settings_of(profile=profile, entropy=entropy, backend=backend)
+        console.show_json([whole(record, settings) for record in session.records])
     else:
         show_verdicts(session.records, full=full, allow_inconclusive=allow_inconclusive)
     for sentence in session.refused:
@@ -112,13 +136,13 @@ def command(
     return session.status(allow_inconclusive=allow_inconclusive)
 
 
-def _writable(name: str) -> str:
+def _writable(name: str, option: str = "--verdicts") -> str:
     """A file's name, once it is known that it can be written."""
     try:
         with open(name, "a", encoding="utf-8"):
             return name
     except OSError as error:
-        raise NtkVerifyError(f"--verdicts {name} can't be written ({error.strerror}); choose another file.") from None
+        raise NtkVerifyError(f"{option} {name} can't be written ({error.strerror}); choose another file.") from None
 
 
 def _nothing(theorems: list[Path], claims: tuple[str, ...], kind: str | None) -> str:
@@ -135,22 +159,22 @@ def _nothing(theorems: list[Path], claims: tuple[str, ...], kind: str | None) ->
 def _expected(theorems: list[Path], profile: str, claims: tuple[str, ...], kind: str | None) -> dict[str, float] | None:
     """Seconds that each claim took the last time; None unless all modules are known."""
     from ntkverify.commands.checking.kept import seconds_of
-    from ntkverify.theorem.files import id_of
+    from ntkverify.theorem.files import ids_of
 
     found: dict[str, float] = {}
-    for path in theorems:
+    for path, name in ids_of(theorems).items():
         seconds = seconds_of(path, profile=profile, claims=claims, kind=kind)
         if not seconds and not claims:
             return None
-        found.update({f"{id_of(path)}: {claim}": value for claim, value in seconds.items()})
+        found.update({f"{name}: {claim}": value for claim, value in seconds.items()})
     return found
 
 
 def _keep(theorems: list[Path], records: list[dict[str, Any]], settings: dict[str, Any]) -> None:
     from ntkverify.commands.checking.kept import keep
-    from ntkverify.theorem.files import id_of
+    from ntkverify.theorem.files import ids_of
 
-    for path in theorems:
-        mine = [r for r in records if r["theorem"] == id_of(path) and r["verdict"] != "not judged"]
+    for path, name in ids_of(theorems).items():
+        mine = [r for r in records if r["theorem"] == name and r["verdict"] != "not judged"]
         if mine:
             keep(path, mine, settings=settings)

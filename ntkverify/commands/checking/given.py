@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 from ntkverify.report import console
 from ntkverify.report.checked import Report
+from ntkverify.report.files.schema import line
 from ntkverify.report.table import format_slack
 from ntkverify.report.verdicts import show_verdicts
 
@@ -31,9 +31,6 @@ def check_given(
     total = len(settings["claims"] or at.theorem.claims)
     with console.progress("checking", max(1, total), unit="claims", even=False) as bar:
         report: Report = at.check(progress=lambda claim: bar.advance(1, claim), **settings)
-    if verdicts:
-        with open(verdicts, "a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(row) + "\n" for row in report.to_dicts())
     if as_json:
         console.show_json(
             {
@@ -45,6 +42,10 @@ def check_given(
         )
     else:
         _show(report, full=full, allow_inconclusive=allow_inconclusive)
+    if verdicts:  # last, so that what was computed is shown where it can't be written
+        with open(verdicts, "a", encoding="utf-8") as stream:
+            said = {"data": report.heading, **{name: settings[name] for name in ("profile", "entropy")}}
+            stream.writelines(line(row, said) for row in report.to_dicts())
     fine = [v.passed or (allow_inconclusive and v.status in ("inconclusive", "not exercised")) for v in report.within]
     return 0 if report.verdicts and all(fine) else 1
 

@@ -28,6 +28,10 @@ ntkverify mutants my_theorem.py --past-slack""",
 @shared.profile
 @click.option("--draws", type=click.IntRange(min=1), help="Draw so many instances of every family instead.")
 @click.option("--only", metavar="TEXT", help="Mutants, or claims, whose name contains TEXT.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice(["constant", "bound", "exponent", "requirement"]),
+    help="Only what is wrong in this way; repeatable.",
+)  # fmt: skip
 @click.option("--survivors", is_flag=True, help="Put them to the thorough profile, then to the search.")
 @click.option("--past-slack", is_flag=True, help="Tighten every bound past its measured slack instead.")
 @click.option(
@@ -41,6 +45,7 @@ def command(
     profile: str,
     draws: int | None,
     only: str | None,
+    kinds: tuple[str, ...],
     survivors: bool,
     past_slack: bool,
     seconds: float,
@@ -48,12 +53,12 @@ def command(
     as_json: bool,
     full: bool,
 ) -> int:
-    """Scale every constant and tighten every bound in turn: which does the check refute?
+    """Scale every constant, tighten every bound, make every exponent wrong in turn: which does the check refute?
 
-    A mutant that survives is still true, its slack says by how much, or shows where the check is blind. With
-    --survivors, "missed" is one that the search violates and the check does not; the exit status is 1 then. With
-    --past-slack every bound is tightened by its measured slack and a little more, until the check refutes it; the exit
-    status is 1 where it never does.
+    Of a constant that is the largest of several requirements each is halved, too. A mutant that survives is still
+    true, its slack says by how much, or shows where the check is blind. With --survivors, "missed" is one that the
+    search violates and the check does not; the exit status is 1 then. With --past-slack every bound is tightened by its
+    measured slack and a little more, until the check refutes it; the exit status is 1 where it never does.
     """
     if past_slack and (survivors or draws is not None):
         raise NtkVerifyError("--past-slack goes by the profile's own draws; leave out --survivors and --draws.")
@@ -67,16 +72,21 @@ def command(
     from ntkverify.judging.mutation import check_original, fate, mutants
     from ntkverify.problems.records import RecordStore
     from ntkverify.report import console
+    from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
 
     everything: list[dict[str, Any]] = []
     try:
-        for path in theorems:
-            theorem = load_theorem(path)
+        for path, name in ids_of(theorems).items():
+            theorem = load_theorem(path, called=name)
             if draws is not None:
                 counts = dict.fromkeys(shared.PROFILES, draws)
                 theorem.families.update({name: replace(f, counts=counts) for name, f in theorem.families.items()})
-            chosen = [mutant for mutant in mutants(theorem) if not only or only in mutant.name]
+            chosen = [
+                mutant
+                for mutant in mutants(theorem)
+                if (not only or only in mutant.name) and (not kinds or mutant.kind in kinds)
+            ]
             fates: list[Fate] = []
             try:
                 with (
@@ -84,7 +94,7 @@ def command(
                     console.progress(theorem.id, len(chosen), unit="mutants") as bar,
                 ):
                     store = RecordStore(Path(folder))
-                    check_original(theorem, chosen, profile=profile, store=store, entropy=entropy)
+                    check_original(theorem, chosen, profile=profile, store=store, entropy=entropy, draws=draws)
                     for mutant in chosen:
                         found = fate(theorem, mutant, profile=profile, store=store, entropy=entropy)
                         if survivors and not found.refuted:
@@ -108,12 +118,13 @@ def _past_slack(
     from ntkverify.judging.check import Check
     from ntkverify.judging.mutation import Margin, past_slack
     from ntkverify.report import console
+    from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
 
     everything: list[dict[str, Any]] = []
     blunt = 0
-    for path in theorems:
-        theorem = load_theorem(path)
+    for path, name in ids_of(theorems).items():
+        theorem = load_theorem(path, called=name)
         check = Check(theorem, profile=profile, entropy=entropy)
         claims = [c for c in theorem.claims.values() if c.kind != "control" and (only or "") in c.name]
         margins: list[Margin] = []
@@ -144,6 +155,8 @@ def _record(theorem: str, found: Fate) -> dict[str, Any]:
         "mutant": found.mutant.name,
         "factor": str(found.mutant.factor),
         "is_constant": found.mutant.is_constant,
+        "kind": found.mutant.kind,
+        "change": found.mutant.plant,
         "status": found.status,
         "claim": found.claim,
         "evidence": found.evidence,
@@ -155,7 +168,7 @@ def _show(theorem: Theorem, fates: list[Fate], *, full: bool) -> None:
 
     from ntkverify.report import console
 
-    rows = [(f"{f.mutant.name} * {f.mutant.factor}", f.status, f.claim or "-", f.evidence) for f in fates]
+    rows = [(f.mutant.plant, f.status, f.claim or "-", f.evidence) for f in fates]
     print(theorem.id)
     console.show(rows, ("mutant", "what became of it", "by the claim", "evidence"), full=full, indent=2)
     others = Counter(f.status for f in fates if not f.refuted)

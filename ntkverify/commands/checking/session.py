@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import sys
@@ -69,6 +68,7 @@ class _Watcher:
     def __init__(self, session: Session, seen: Seen) -> None:
         self.session, self.seen = session, seen
         self.found: list[tuple[int, dict[str, Any]]] = []
+        self.unwritten = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -99,6 +99,11 @@ class _Watcher:
                 self.found.append((index, record))
                 self.seen(record)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Whether the file of verdicts is whole."""
+        self.unwritten = session.config.pluginmanager.get_plugin("ntkverify-session").unwritten
+
     def pytest_internalerror(self, excrepr: Any) -> bool:
         """An error of pytest's, or of ours outside a claim."""
         self.session.crash = self.session.crash or str(excrepr)
@@ -109,7 +114,7 @@ class _Watcher:
         self.session.interrupted = True
 
 
-def run_session(paths: Sequence[Path], options: Sequence[str], *, processes: int = 1, seen: Seen) -> Session:
+def run_session(paths: Sequence[Path], options: Sequence[str], *, seen: Seen) -> Session:
     """Check modules.
 
     Parameters
@@ -118,32 +123,26 @@ def run_session(paths: Sequence[Path], options: Sequence[str], *, processes: int
         The modules.
     options : sequence of str
         Options of the plugin, see `ntkverify.pytest_plugin`.
-    processes : int
-        How many share the claims.
     seen : callable
         Called with each verdict's record as it is reached.
 
     Raises
     ------
     NtkVerifyError
-        If several processes are asked for without pytest-xdist, or pytest refuses an option.
+        If pytest refuses an option.
     """
-    if processes > 1 and importlib.util.find_spec("xdist") is None:
-        raise NtkVerifyError(
-            "several processes need pytest-xdist, which is not installed: pip install 'ntkverify[test]', or leave "
-            "--processes out."
-        )
     session = Session()
     watcher = _Watcher(session, seen)
     arguments = [
         # what other suites configure in the folder that one happens to be in is theirs
         "-c", os.devnull, "--rootdir", os.getcwd(), "--noconftest", "-p", "no:cacheprovider", "-p", "no:faulthandler",
         "-s", "--import-mode=importlib", "--continue-on-collection-errors",
-        *(["-n", str(processes), "--ntk-workers-end-quietly"] if processes > 1 else []), *options, *map(str, paths),
+        *options, *map(str, paths),
     ]  # fmt: skip
     with contextlib.redirect_stdout(sys.stderr):  # what a module prints is no part of a table or of JSON
         status = pytest.main(arguments, plugins=[watcher])
-    if status == pytest.ExitCode.USAGE_ERROR:
+    session.refused += [watcher.unwritten] if watcher.unwritten else []
+    if status == pytest.ExitCode.USAGE_ERROR and not watcher.unwritten:
         raise NtkVerifyError("pytest refused these options; its reason stands above.")
     session.records = [record for _, record in sorted(watcher.found, key=lambda entry: entry[0])]
     return session

@@ -69,6 +69,7 @@ def command(theorems: list[Path], given: Given | None, as_json: bool, full: bool
     """
     from ntkverify.execution.backends import chosen_backend
     from ntkverify.report import console
+    from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
 
     options = Options(**settings)
@@ -78,11 +79,11 @@ def command(theorems: list[Path], given: Given | None, as_json: bool, full: bool
     found: list[dict[str, Any]] = []
     failures: list[str] = []
     try:
-        for number, path in enumerate(theorems):
+        for number, (path, name) in enumerate(ids_of(theorems).items()):
             if number and not as_json:
                 print()
             try:
-                theorem = load_theorem(path)
+                theorem = load_theorem(path, called=name)
                 dropped = _dropped(theorem, options)
                 at = _chosen(theorem, options) if given is None else _at(given, theorems, options)
                 found.append({"theorem": theorem.id})

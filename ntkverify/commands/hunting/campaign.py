@@ -14,11 +14,12 @@ import click
 from ntkverify.commands import needs
 from ntkverify.commands.group import OnRecord
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.machine.cluster import Cluster
 from ntkverify.report import console
 from ntkverify.search.campaign import workers
 from ntkverify.search.campaign.cells import Cell
 from ntkverify.search.campaign.store import Store
-from ntkverify.theorem.loading import load_theorem
+from ntkverify.theorem.loading import load_theorems
 from ntkverify.theorem.names import chosen, nearest
 from ntkverify.theorem.theorem import Theorem
 
@@ -27,7 +28,7 @@ Cells = list[tuple[str, Cell]]
 
 def loaded(paths: Sequence[Path]) -> dict[str, Theorem]:
     """Theorems by the path of their modules."""
-    return {str(path): load_theorem(path) for path in paths}
+    return load_theorems(paths)
 
 
 def named(theorems: Mapping[str, Theorem], names: Sequence[str], *, what: str, kind: str) -> dict[str, list[str]]:
@@ -63,19 +64,21 @@ def _meant(name: str, known: Mapping[str, object]) -> list[str]:
     return [name] if name in known else [other for other in known if name.lower() in other.lower()]
 
 
-def with_minutes(cells: Cells, minutes: float | None, processes: int = 1) -> Cells:
-    """Give each claim (with what is dropped for it) an even share of the minutes of all processes.
+def with_minutes(
+    cells: Cells, minutes: float | None, cluster: Cluster | None = None, *, endless: bool = False
+) -> Cells:
+    """Give each claim (with what is dropped for it) an even share of the minutes of all workers.
 
-    A claim's families share it as they do its evaluations.
+    A claim's families share it as they do its evaluations. An `endless` search counts no evaluations.
     """
     if minutes is None:
         return cells
     claims = Counter[tuple[str, str, tuple[str, ...]]]()
     for path, cell in cells:
         claims[path, cell.claim, cell.relax] += cell.evaluations
-    whole = 60 * minutes * processes / max(len(claims), 1)
+    whole = 60 * minutes * (1 if cluster is None else cluster.size) / max(len(claims), 1)
     return [
-        (path, replace(cell, seconds=whole * cell.evaluations / claims[path, cell.claim, cell.relax]))
+        (path, replace(cell, seconds=whole * cell.evaluations / claims[path, cell.claim, cell.relax], endless=endless))
         for path, cell in cells
     ]
 
@@ -104,7 +107,7 @@ def run(
     cells: Cells,
     store: Store,
     *,
-    processes: int = 1,
+    cluster: Cluster | None = None,
     answered: Callable[[Cell], bool] | None = None,
     minutes: float | None = None,
 ) -> None:
@@ -118,4 +121,4 @@ def run(
             bar.to(count if minutes is None else time.time() - began, note)
 
         wall = None if minutes is None else 60 * minutes
-        workers.run(theorems, cells, store, processes=processes, answered=answered, watch=watch, wall=wall)
+        workers.run(theorems, cells, store, cluster=cluster, answered=answered, watch=watch, wall=wall)

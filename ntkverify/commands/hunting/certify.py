@@ -50,8 +50,11 @@ def command(file: str, where: str | None, bits: int, limit: int, entropy: int | 
             return _by_fresh_seeds(file, case, violation, entropy, as_json=as_json)
         needs.package("flint", "`ntkverify replay` it in float64")
         certificate = certify(case, violation.instance, bits=bits, limit=limit)
+        outside = violation.outside
+        beyond = None if outside is None else certify(case, outside, bits=bits, limit=limit)
     if as_json:
-        console.show_json({"theorem": violation.theorem, "claim": violation.claim, **certificate.record()})
+        also = {} if beyond is None else {"outside the family": beyond.record()}
+        console.show_json({"theorem": violation.theorem, "claim": violation.claim, **certificate.record(), **also})
     else:
         introduce(violation)
         if certificate.measured is not None and certificate.bound is not None:
@@ -62,6 +65,8 @@ def command(file: str, where: str | None, bits: int, limit: int, entropy: int | 
                 f"{certificate.tolerance:.3g}"
             )
         print(f"{certificate.status}: {certificate.reason}.")
+        if beyond is not None:
+            print(f"the smaller instance outside the family: {beyond.status}: {beyond.reason}.")
     return 0 if certificate.status == "CERTIFIED" else 1
 
 

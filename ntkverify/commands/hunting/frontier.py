@@ -15,6 +15,7 @@ from ntkverify.commands.given import Given, data_options, only
 from ntkverify.errors import NtkVerifyError
 
 if TYPE_CHECKING:
+    from ntkverify.execution.machine.cluster import Cluster
     from ntkverify.judging.case import Case
     from ntkverify.theorem.theorem import Theorem
 
@@ -66,6 +67,7 @@ ntkverify frontier gradient_descent_regression --data points.csv --unit --steps 
 @click.option("--high", type=float, help="Largest value of --over.")
 @click.option("--steps", type=int, help="Training steps.  [default: what the family draws]")
 @shared.entropy
+@shared.workers
 @data_options(steps=False)
 @click.option("--png", is_flag=True, help="Also draw phase diagrams; needs matplotlib.")
 @click.option("--out", default="frontiers", show_default=True, metavar="FOLDER", help="Where data and figures go.")
@@ -75,6 +77,8 @@ def command(
     claims: tuple[str, ...],
     every: bool,
     family: str | None,
+    workers: int,
+    scheduler: str | None,
     given: Given | None,
     png: bool,
     out: str,
@@ -89,31 +93,36 @@ def command(
     """
     import sys
 
+    from ntkverify.execution.machine.cluster import workers_at
     from ntkverify.report import console
+    from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
 
+    if shared.shared_out(workers, scheduler) and given is not None:
+        raise NtkVerifyError("--data is for one process: workers would load the module without it.")
     if png:
         needs.package("matplotlib", "leave --png out")
     folder = needs.folder(out, "--out")
     options = Options(**settings)
     records, failures = [], []
     at = None if given is None else given.at(only(theorems), family=family, **_steps(options))
-    for path in theorems:
-        theorem = load_theorem(path) if at is None else at.whole.restricted(at.assumed.families)
-        try:
-            cases = _cases(theorem, claims, every, family if at is None else at.base.name, options)
-            for case in cases:
-                record = _draw(case, path, options)
-                if at is not None:
-                    record |= {"data": at.data.source}
-                records.append(record)
-                if not as_json:
-                    _show(record, options, full=full)
-                _write(record, case, folder, options, png=png, quiet=as_json)
-        except NtkVerifyError as error:
-            if len(theorems) == 1:
-                raise
-            failures.append(f"ntkverify: {path.name}: {error}")  # the others are drawn all the same
+    with workers_at(workers=workers, scheduler=scheduler) as cluster:
+        for path, name in ids_of(theorems).items():
+            theorem = load_theorem(path, called=name) if at is None else at.whole.restricted(at.assumed.families)
+            try:
+                cases = _cases(theorem, claims, every, family if at is None else at.base.name, options)
+                for case in cases:
+                    record = _draw(case, path, options, cluster)
+                    if at is not None:
+                        record |= {"data": at.data.source}
+                    records.append(record)
+                    if not as_json:
+                        _show(record, options, full=full)
+                    _write(record, case, folder, options, png=png, quiet=as_json)
+            except NtkVerifyError as error:
+                if len(theorems) == 1:
+                    raise
+                failures.append(f"ntkverify: {path.name}: {error}")  # the others are drawn all the same
     if as_json:
         console.show_json([{key: value for key, value in record.items() if key != "thresholds"} for record in records])
     for failure in failures:
@@ -151,14 +160,16 @@ def _cases(
         yield Case(theorem, claim, found)
 
 
-def _draw(case: Case, path: Path, options: Options) -> dict[str, Any]:
+def _draw(case: Case, path: Path, options: Options, cluster: Cluster | None) -> dict[str, Any]:
     """One frontier with all that it depends on."""
     from dataclasses import asdict
 
     from ntkverify.report import console
     from ntkverify.search.evidence.violation import digest, versions
+    from ntkverify.search.frontier.bisection import outcomes
     from ntkverify.search.frontier.frontier import frontier
     from ntkverify.search.frontier.setting import Setting
+    from ntkverify.search.frontier.spread import spread_outcomes
 
     with console.progress(case.claim.name[:40], 1, unit="values", even=False) as bar:
         curve = frontier(
@@ -170,6 +181,7 @@ def _draw(case: Case, path: Path, options: Options) -> dict[str, Any]:
             draws=options.draws,
             steps=options.steps,
             entropy=options.entropy,
+            outcomes=outcomes if cluster is None else spread_outcomes(path, cluster),
             progress=lambda at, value: bar.advance(1, f"{options.against} = {at:g}, {options.over} = {value:.4g}"),
         )
     return {

@@ -29,6 +29,7 @@ ntkverify necessity my_theorem.py --assumption "unit inputs" --minutes 5""",
     "--max-width", type=click.IntRange(min=1), default=2**16, show_default=True, help="Wider instances are not run."
 )
 @shared.entropy
+@shared.workers
 @shared.store
 @shared.violations
 @shared.table_options
@@ -40,6 +41,8 @@ def command(
     minutes: float | None,
     max_width: int,
     entropy: int,
+    workers: int,
+    scheduler: str | None,
     store: str,
     out: str,
     as_json: bool,
@@ -51,12 +54,14 @@ def command(
     superfluous.
     """
     from ntkverify.commands.hunting import campaign
+    from ntkverify.execution.machine.cluster import workers_at
     from ntkverify.report.campaign import Necessity
     from ntkverify.search.campaign.cells import Cell, cells_of
     from ntkverify.search.campaign.store import Store, cell_id
     from ntkverify.search.evidence.settle import VIOLATED
 
     folder = needs.folder(out, "--out")
+    shared.shared_out(workers, scheduler)
     loaded = campaign.loaded(theorems)
     wanted = campaign.named(loaded, claims, what="claim", kind="claims")
     dropped = campaign.named(loaded, assumptions, what="assumption", kind="assumptions")
@@ -79,9 +84,13 @@ def command(
             cells += [(path, cell) for cell in found]
     if not questions:
         raise NtkVerifyError("there is no assumption to drop: none of these theorems has one that was asked for.")
-    cells = campaign.with_minutes(cells, minutes)
     campaign.require_balls(loaded, cells)
-    with Store(store) as record, campaign.resumable(record):
+    with (
+        Store(store) as record,
+        campaign.resumable(record),
+        workers_at(workers=workers, scheduler=scheduler) as cluster,
+    ):
+        cells = campaign.with_minutes(cells, minutes, cluster)
 
         def answered(cell: Cell) -> bool:
             """Whether a claim is violated without what the cell drops: one is enough to need it."""
@@ -92,7 +101,7 @@ def command(
             ]
             return any(status in VIOLATED for name in alike for status, _ in record.findings(name).values())
 
-        campaign.run(loaded, cells, record, answered=answered, minutes=minutes)
+        campaign.run(loaded, cells, record, cluster=cluster, answered=answered, minutes=minutes)
         table = Necessity()
         for path, name in questions:
             chosen = [cell for at, cell in cells if at == path and cell.relax == (name,)]

@@ -38,18 +38,17 @@ ntkverify search gradient_descent_regression --data points.csv --unit --width 40
     "mutation or random; repeatable.  [default: portfolio]",
 )  # fmt: skip
 @click.option(
-    "--evaluations", type=click.IntRange(min=1), default=2000, show_default=True, help="Budget of each claim."
+    "--evaluations", type=click.IntRange(min=1), help="Budget of each claim.  [default: 2000, none with --minutes]"
 )
 @click.option(
-    "--minutes", type=float, callback=shared.positive, help="Budget of the whole search, shared evenly by its claims."
-)
+    "--minutes", type=float, callback=shared.positive,
+    help="Budget of the whole search, shared evenly by its claims; all of it is used.",
+)  # fmt: skip
 @click.option(
     "--max-width", type=click.IntRange(min=1), default=2**20, show_default=True, help="Wider instances are not run."
 )
 @shared.entropy
-@click.option(
-    "--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that share the search."
-)
+@shared.workers
 @data_options()
 @shared.store
 @shared.violations
@@ -61,11 +60,12 @@ def command(
     relax: tuple[str, ...],
     plant: tuple[str, ...],
     engines: tuple[str, ...],
-    evaluations: int,
+    evaluations: int | None,
     minutes: float | None,
     max_width: int,
     entropy: int,
-    processes: int,
+    workers: int,
+    scheduler: str | None,
     given: Given | None,
     store: str,
     out: str,
@@ -78,14 +78,17 @@ def command(
     replay` and `ntkverify certify`. With --data your points stay as they are, and the search is over the weights.
     """
     from ntkverify.commands.hunting import campaign
+    from ntkverify.execution.machine.cluster import workers_at
     from ntkverify.judging.falsehoods import planted
     from ntkverify.report.campaign import summarise
-    from ntkverify.search.campaign.cells import cells_of
+    from ntkverify.search.campaign.cells import EVALUATIONS, cells_of
     from ntkverify.search.campaign.store import Store
     from ntkverify.search.climb.engines import DEFAULT_ENGINES
 
     folder = needs.folder(out, "--out")
-    loaded = campaign.loaded(theorems) if given is None else _at(given, theorems, relax, max_width, processes)
+    if shared.shared_out(workers, scheduler) and given is not None:
+        raise NtkVerifyError("--data is for one process: workers would load the module without it.")
+    loaded = campaign.loaded(theorems) if given is None else _at(given, theorems, relax, max_width)
     wanted = campaign.named(loaded, claims, what="claim", kind="claims")
     on = campaign.named(loaded, families, what="family of instances", kind="families")
     dropped = campaign.named(loaded, relax, what="assumption", kind="assumptions")
@@ -102,31 +105,31 @@ def command(
                 relax=dropped[path],
                 plants=plant,
                 engines=engines or DEFAULT_ENGINES,
-                evaluations=evaluations,
+                evaluations=evaluations or EVALUATIONS,
                 entropy=entropy,
                 max_width=max_width,
             )
         if given is not None:  # a record of other data is another record
             found = [replace(cell, sha256=f"{cell.sha256}+{_digest(theorem)}") for cell in found]
         cells += [(path, cell) for cell in found]
-    cells = campaign.with_minutes(cells, minutes, processes)
     if not cells:
         raise NtkVerifyError("there is nothing to search: no claim is checked on what was asked for.")
     campaign.require_balls(loaded, cells)
-    with Store(store) as record, campaign.resumable(record):
-        campaign.run(loaded, cells, record, processes=processes, minutes=minutes)
+    with (
+        Store(store) as record,
+        campaign.resumable(record),
+        workers_at(workers=workers, scheduler=scheduler) as cluster,
+    ):
+        cells = campaign.with_minutes(cells, minutes, cluster, endless=evaluations is None)
+        campaign.run(loaded, cells, record, cluster=cluster, minutes=minutes)
         summary = summarise(record, [cell for _, cell in cells])
     summary.show(as_json=as_json, full=full)
     summary.write(folder, quiet=as_json)
     return 1 if summary.found else 0
 
 
-def _at(
-    given: Given, theorems: list[Path], relax: tuple[str, ...], max_width: int, processes: int
-) -> dict[str, Theorem]:
+def _at(given: Given, theorems: list[Path], relax: tuple[str, ...], max_width: int) -> dict[str, Theorem]:
     """The one theorem on given data, by the path of its module."""
-    if processes > 1:
-        raise NtkVerifyError("--data is for one process: the others would load the module without it.")
     at = given.at(only(theorems), relax=relax)
     if at.width > max_width:
         raise NtkVerifyError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from ntkverify.errors import NtkVerifyError
 from ntkverify.report.campaign import describe
 from ntkverify.search.evidence.violation import Violation, digest
-from ntkverify.theorem.files import find_modules, id_of
+from ntkverify.theorem.files import ends_in, find_modules
 from ntkverify.theorem.loading import load_theorem
 from ntkverify.theorem.theorem import Theorem
 
@@ -19,7 +19,7 @@ def theorem_of(violation: Violation, where: str | None) -> Theorem:
     path = violation.path
     if where is not None:
         found = find_modules([where])
-        alike = [module for module in found if id_of(module) == violation.theorem] or found
+        alike = [module for module in found if ends_in(module, violation.theorem)] or found
         if len(alike) > 1:
             raise NtkVerifyError(f"{where} holds no theorem {violation.theorem!r}; give --theorem its module.")
         path = str(alike[0])

@@ -23,14 +23,16 @@ ntkverify list gradient_descent_regression --claims""",
 def command(theorems: list[Path], with_claims: bool, as_json: bool, full: bool) -> int:
     """Theorems, and what each of them claims."""
     from ntkverify.report import console
+    from ntkverify.theorem.files import ids_of
 
-    rows = [_with_claims(path) if with_claims else _from_text(path) for path in theorems]
+    ids = ids_of(theorems)
+    rows = [_with_claims(path, name) if with_claims else _from_text(path, name) for path, name in ids.items()]
     if as_json:
         console.show_json(rows)
     elif not with_claims:
-        for number, folder in enumerate(dict.fromkeys(r["theorem"].partition("/")[0] for r in rows)):
-            inside = [r for r in rows if r["theorem"].partition("/")[0] == folder]
-            cells = [(r["theorem"].partition("/")[2], r["title"]) for r in inside]
+        for number, folder in enumerate(dict.fromkeys(r["theorem"].rpartition("/")[0] for r in rows)):
+            inside = [r for r in rows if r["theorem"].rpartition("/")[0] == folder]
+            cells = [(r["theorem"].rpartition("/")[2], r["title"]) for r in inside]
             print(("\n" if number else "") + folder)
             console.show(cells, ("theorem", "what it says"), full=full, indent=2)
     else:
@@ -43,28 +45,22 @@ def command(theorems: list[Path], with_claims: bool, as_json: bool, full: bool) 
     return 0
 
 
-def _from_text(path: Path) -> dict[str, Any]:
+def _from_text(path: Path, name: str) -> dict[str, Any]:
     """What a module's text says of its theorem; nothing is imported."""
-    import ast
+    from ntkverify.theorem.files import creations_in
 
-    from ntkverify.theorem.files import creation_in, id_of
-
-    title = ""
     try:
-        for node in ast.parse(path.read_bytes()).body:
-            call = creation_in(node)
-            if call is not None:
-                words = [*call.args, *(k.value for k in call.keywords if k.arg == "title")]
-                title = ast.literal_eval(words[0]) if words and isinstance(words[0], ast.Constant) else ""
+        made = creations_in(path.read_bytes())
+        title = made[0].title if made else ""
     except (SyntaxError, ValueError):
         title = "(does not parse)"
-    return {"theorem": id_of(path), "title": str(title), "path": str(path)}
+    return {"theorem": name, "title": title, "path": str(path)}
 
 
-def _with_claims(path: Path) -> dict[str, Any]:
+def _with_claims(path: Path, name: str) -> dict[str, Any]:
     from ntkverify.theorem.loading import load_theorem
 
-    theorem = load_theorem(path)
+    theorem = load_theorem(path, called=name)
     return {
         "theorem": theorem.id,
         "title": theorem.title,

@@ -46,9 +46,9 @@ def command(theorems: list[Path], verdicts: str | None, store: str, limit: int, 
     From what `ntkverify check` reached last, and from the record of a search.
     """
     from ntkverify.report import console
-    from ntkverify.theorem.files import id_of
+    from ntkverify.theorem.files import ids_of
 
-    paths = {id_of(path): str(path) for path in theorems}
+    paths = {name: str(path) for path, name in ids_of(theorems).items()}
     found = [*_of_verdicts(theorems, _read(verdicts) if verdicts else None), *_of_search(store, set(paths))]
     order = list(REMEDIES)
     found.sort(key=lambda row: (order.index(row["why"]), -(row["slack"] or 0.0)))
@@ -77,15 +77,15 @@ def _row(theorem: str, claim: str, why: str, slack: float | None = None) -> dict
 
 def _of_verdicts(theorems: list[Path], written: list[dict[str, Any]] | None) -> Iterator[dict[str, Any]]:
     from ntkverify.commands.checking.kept import kept
-    from ntkverify.theorem.files import id_of
+    from ntkverify.theorem.files import ids_of
 
-    for path in theorems:
-        name = id_of(path)
+    for path, name in ids_of(theorems).items():
         if written is not None:
             records = [record for record in written if record["theorem"] == name]
         else:
             known = kept(path)
-            records = [] if known is None or known["changed"] else known["records"]
+            # what was checked alone may have a shorter id than among others
+            records = [] if known is None or known["changed"] else [{**r, "theorem": name} for r in known["records"]]
         if not records:
             yield _row(name, "", "not checked")
         for record in records:

@@ -34,7 +34,7 @@ def command(theorems: list[Path], latex: bool, given: Given | None, as_json: boo
     here, and which assumptions fail by how much.
     """
     from ntkverify.report import console
-    from ntkverify.theorem.loading import load_theorem
+    from ntkverify.theorem.loading import load_theorems
 
     if given is not None:
         if latex:
@@ -42,7 +42,7 @@ def command(theorems: list[Path], latex: bool, given: Given | None, as_json: boo
         at = given.at(only(theorems))
         console.show_json(at.to_dict()) if as_json else print("\n".join(at.lines(width=console.width())))
         return 0
-    loaded = [load_theorem(path) for path in theorems]
+    loaded = list(load_theorems(theorems).values())
     if as_json:
         console.show_json([content(theorem) for theorem in loaded])
         return 0

@@ -45,10 +45,9 @@ def too_small(run):
     return run.x @ run.x
 '''
 
-START = '''"""TITLE.
+START = '''"""TITLE: at the start a network's residual is moderate, by Markov's inequality.
 
-Change the statement, the bound and what is measured of a network as it is drawn;
-`ntkverify check FILE` judges the claims.
+Change the statement, the bound and what is measured; `ntkverify check FILE` judges the claims.
 """
 
 import numpy as np
@@ -58,6 +57,7 @@ from hypothesis import strategies as st
 from ntkverify import Instance, Source, Theorem, with_probability
 from ntkverify.glossary import delta, n
 from ntkverify.instances import bounded_targets, unit_inputs
+from ntkverify.lemmas.relu.outputs import InitialOutputs
 from ntkverify.problems.regression import RegressionRun
 
 theorem = Theorem(
@@ -69,7 +69,7 @@ theorem = Theorem(
     """,
 )
 
-# constants are derived: E relu(g)^2, and Markov's inequality
+# constants are derived, not typed
 g = sympy.Symbol("g", real=True)
 density = sympy.exp(-(g**2) / 2) / sympy.sqrt(2 * sympy.pi)
 second_moment = theorem.constant("second_moment", sympy.integrate(g**2 * density, (g, 0, sympy.oo)), "E relu(g)^2")
@@ -80,11 +80,15 @@ def targets_bounded(run):
     return 1 - np.abs(run.targets).max()
 
 
-@theorem.instances("any width", run=RegressionRun, quick=100)
+@theorem.instances("any width", run=RegressionRun, quick=400)
 def any_width(draw):
     size = draw(st.integers(1, 4))
     data = {"inputs": unit_inputs(draw, size, 3), "targets": bounded_targets(draw, size, 1.0)}
     return Instance(data=data, parameters={"delta": 0.5}, width=draw(st.sampled_from([16, 64, 256])))
+
+
+# a part that other theorems share: outputs are sub-Gaussian at any width
+InitialOutputs(theorem, delta).bounded("every output is at most sqrt(2 log(2 n/delta))", on="any width")
 
 
 @theorem.conclusion(
@@ -183,3 +187,8 @@ KINDS = {
     "start": ("a network as it is drawn", START),
     "training": ("a network trained by a method of your own", TRAINING),
 }
+
+
+def rendered(kind: str, title: str, file: str) -> str:
+    """A module of that kind, with a title and the name of its file."""
+    return KINDS[kind][1].replace("TITLE", title).replace("FILE", file)

@@ -104,7 +104,7 @@ def measured_step(executor: GemmExecutor, step: Step) -> MeasuredStep:
     own = max(e.roundings for e in walk.expressions)
     return finished(
         executor,
-        forward,
+        step,
         *([summed[kind, : len(b.block.features), b.rows] for b in blocks] for kind in range(KINDS)),
         moves=moves_of(executor.neuron.groups, squares, m),
         gram=matrix,

@@ -49,7 +49,7 @@ def measured_step(executor: GpuExecutor, step: Step) -> MeasuredStep:
     deep = WARP.bit_length() - 1 + THREADS // WARP + each + groups
     return finished(
         executor,
-        forward,
+        step,
         *parts,
         moves=moves,
         gram=matrix,

@@ -69,7 +69,7 @@ def measured_step(executor: CpuExecutor, step: Step) -> MeasuredStep:
     deep = source.lanes + -(-largest // source.lanes) + count
     return finished(
         executor,
-        forward,
+        step,
         *parts,
         moves=moves_of(groups, squares, m),
         gram=matrix,

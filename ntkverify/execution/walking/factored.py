@@ -333,7 +333,7 @@ class FactoredExecutor(ArrayExecutor):
             drift, norm, gradient = map(math.sqrt, most)
             moves[name] = Move(drift, math.sqrt(drift_sum / m), norm, gradient, math.sqrt(length))
         return finished(
-            self, forward, sums, majorants, linear, missed, moves=moves, gram=matrix, roundings=self._roundings(m)
+            self, step, sums, majorants, linear, missed, moves=moves, gram=matrix, roundings=self._roundings(m)
         )
 
     def _roundings(self, m: int) -> int:

@@ -58,7 +58,7 @@ def measured_step(executor: WalkingExecutor, step: Step) -> MeasuredStep:
     moves = {name: move_of(executor, found, m) for name, found in total.squares.items()}
     return finished(
         executor,
-        forward,
+        step,
         [array * root for array in total.sums],
         [array * root for array in total.majorants],
         [array * root for array in total.linear],

@@ -92,6 +92,7 @@ class Correlates(OfPopulation):
     least: float
 
     numbers: ClassVar[int] = 2
+    most_draws: ClassVar[int] = 4000  # all pairs of them are looked at
 
     def decide(
         self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
@@ -114,7 +115,8 @@ class Correlates(OfPopulation):
         )
         if status == "violated":
             evidence += f"; false alarm < {refute:.1e}"
-        return Decision(status, None, evidence, f"tau {'below' if sign > 0 else 'above'} {sign * shown.low:.2g}")
+        missed = f"tau {'below' if sign > 0 else 'above'} {sign * shown.low:.2g}"
+        return Decision(status, None, evidence, missed, claimed - shown.tau)
 
 
 def correlates(least: float) -> Correlates:

@@ -21,6 +21,7 @@ class Identity(Always):
 
     takes_bound: ClassVar[bool] = False
     takes_expressions: ClassVar[bool] = True
+    takes_ranges: ClassVar[bool] = False
 
     def objection(self, claim: Claim) -> str:
         """Also of two sides whose rounding error nobody knows."""

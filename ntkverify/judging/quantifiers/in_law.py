@@ -60,13 +60,16 @@ def by_distance(
     slack = within / seen.distance if seen.distance > 0 else math.inf
     evidence = f"distance {seen.distance:.3g} over {seen.draws} values, {within:.3g} allowed"
     if low > within:
-        return Decision("violated", slack, f"{evidence}; beyond {low:.3g}, false alarm < {refute:.1e}")
+        return Decision(
+            "violated", slack, f"{evidence}; beyond {low:.3g}, false alarm < {refute:.1e}", beyond=low / within - 1
+        )
     # a sample of a law that is off by `within` shows no more than this, half of the time
     inside = seen.distance <= within + seen.noise_in_the_middle
     close = high <= min(tolerated * within, (1 + within) / 2)
     status: Status = "holds" if inside and close else "inconclusive"
     excluded = upwards(high)
-    return Decision(status, slack, f"{evidence}; {excluded} is excluded at {confirm:.1%}", f"distance < {excluded}")
+    missed, beyond = f"distance < {excluded}", (seen.distance - seen.noise_in_the_middle) / within - 1
+    return Decision(status, slack, f"{evidence}; {excluded} is excluded at {confirm:.1%}", missed, beyond)
 
 
 def in_law(

@@ -40,6 +40,7 @@ class InLawOf(OfPopulation):
     resolution: float
 
     numbers: ClassVar[int | None] = None
+    is_exact_about_tolerance: ClassVar[bool] = False  # it confirms up to `resolution`
 
     def decide(
         self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,12 +35,22 @@ class Decision:
         How sharp the claim is, where that can be said.
     evidence, missed : str
         How it was decided, and what would have been missed.
+    beyond : float or None
+        How far the sample is past what is claimed, as a fraction of what is allowed, where the slack does not say so.
     """
 
     status: Status
     slack: float | None
     evidence: str
     missed: str = ""
+    beyond: float | None = None
+
+    @property
+    def past(self) -> float:
+        """How far the sample is past what is claimed, as a fraction of what is allowed; negative within."""
+        if self.beyond is not None:
+            return self.beyond
+        return -1.0 if self.slack is None else 1 / self.slack - 1 if self.slack > 0 else math.inf
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,11 @@ class OfPopulation(Quantifier):
     numbers: ClassVar[int | None] = 1
     #: whether the families of a claim make one sample, as those of several widths do for an exponent
     pools_families: ClassVar[bool] = False
+    #: draws that one sample may have, for what its test costs
+    most_draws: ClassVar[int] = 200_000
+    #: whether "holds" with `tolerated` = 1 excludes every deviation that the claim excludes
+    is_exact_about_tolerance: ClassVar[bool] = True
+    is_decided_by_sampling: ClassVar[bool] = True
     level: ClassVar[str] = "exact statistics"
     takes_bound: ClassVar[bool] = False
     takes_event: ClassVar[bool] = False
@@ -106,7 +122,7 @@ class OfPopulation(Quantifier):
             if len(exercised) == before:
                 break
             levels = {"refute": refute / LOOKS, "confirm": 1 - (1 - CONFIRM) / LOOKS}
-            sample = self._sample(exercised)
+            sample = self.sample_of(exercised)
             # a look that leaves the claim open may be the last: then what the budget forces will do
             decision = self.decide(sample, exercised, **levels, tolerated=BLUNT)
             if decision.status == "violated":
@@ -115,7 +131,8 @@ class OfPopulation(Quantifier):
                 break
         return decision
 
-    def _sample(self, trials: list[Trial]) -> Array:
+    def sample_of(self, trials: list[Trial]) -> Array:
+        """The numbers of these trials, as `decide` takes them."""
         if self.numbers is None:
             return np.concatenate([trial.outcome.value.ravel() for trial in trials])
         sample = np.array([trial.outcome.value.ravel() for trial in trials])

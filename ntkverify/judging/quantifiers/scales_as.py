@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sympy
 
@@ -36,23 +36,28 @@ class ScalesAs(OfPopulation):
     level: ClassVar[str] = "statistics, normal scatter"
     pools_families: ClassVar[bool] = True
 
+    def moved(self, by: Any) -> ScalesAs:
+        """The same tolerance around another exponent."""
+        return scales_as(self.exponent + by, tolerance=self.tolerance)
+
     def decide(
         self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
     ) -> Decision:
         """Fit the exponent over the widths of the trials."""
         fit = statistics.log_log_slope([trial.run.m for trial in trials], sample)
         low, high = fit.interval(refute)
+        beyond = (abs(fit.slope - self.exponent) - self.tolerance) / self.tolerance
         seen = f"exponent {fit.slope:.3f} over {fit.draws} draws, claimed {self.exponent:g} +- {self.tolerance:g}"
         if high < self.exponent - self.tolerance or low > self.exponent + self.tolerance:
             evidence = f"{seen}; in [{low:.3f}, {high:.3f}], false alarm < {refute:.1e} for normal scatter"
-            return Decision("violated", None, evidence)
+            return Decision("violated", None, evidence, beyond=beyond)
         low, high = fit.interval(1 - confirm)
         off = max(high - self.exponent, self.exponent - low)
         inside = abs(fit.slope - self.exponent) <= self.tolerance
         why = "" if inside else "the fit lies outside the band, which the interval touches: "
         status: Status = "holds" if inside and off <= tolerated * self.tolerance else "inconclusive"
         evidence = f"{why}{seen}; in [{low:.3f}, {high:.3f}] at {confirm:.1%}"
-        return Decision(status, None, evidence, f"exponent off by < {upwards(off)}")
+        return Decision(status, None, evidence, f"exponent off by < {upwards(off)}", beyond)
 
 
 def scales_as(exponent: float | sympy.Expr, *, tolerance: float) -> ScalesAs:

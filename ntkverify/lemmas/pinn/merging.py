@@ -16,12 +16,19 @@ from ntkverify import always
 from ntkverify.instances import space_time_points
 from ntkverify.lemmas.part import Part
 from ntkverify.lemmas.rounding import ULP
+from ntkverify.problems.pinn import PinnRun
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
 h = sympy.Symbol("h", positive=True)  #: distance of the two samples that merge
 ONE_PAIR = "one pair, h <= 1/512 apart, among at most 3 interior and 2 boundary samples of the unit square"
 APART = "other samples of a block 4 sqrt(h) apart"
+
+
+class MergingRun(PinnRun):
+    """A problem with two interior samples that merge, and ``closer``, where they are half as far apart."""
+
+    further_data = ("closer",)
 
 
 class Merging(Part):

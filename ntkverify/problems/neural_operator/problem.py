@@ -74,8 +74,10 @@ class OperatorProblem(TrainedRun):
         self.trunk, self.equation, self.coupled = trunk, equation, coupled
         where = f"instance of {instance.theorem or 'a theorem'}"
         names = ["data"] if equation is None else ["interior", "boundary"]
-        self._functions = np.atleast_2d(instance.array("functions"))
-        self._queries = {name: np.atleast_2d(instance.array(QUERIES[name])) for name in names}
+        targets = ["values"] if equation is None else ["source", "values"]
+        points = self.read_points("functions", *(QUERIES[b] for b in names), beside=dict.fromkeys(targets, ""))
+        self._functions = points["functions"]
+        self._queries = {name: points[QUERIES[name]] for name in names}
         if self._functions.size == 0 or any(y.size == 0 for y in self._queries.values()):
             raise NtkVerifyError(f"{where}: an operator needs at least one input function and one query point a block.")
         if len({y.shape[1] for y in self._queries.values()}) > 1:
@@ -85,10 +87,7 @@ class OperatorProblem(TrainedRun):
         units = instance.parameters.get("p", 1)
         if units < 1 or units != int(units):
             raise NtkVerifyError(f"{where}: the branch has p = {units} units; give a whole number of at least 1.")
-        if instance.parameters.get("alpha", 1) <= 0:
-            raise NtkVerifyError(
-                f"{where}: the output has scale alpha = {instance.parameters['alpha']}; let it be > 0."
-            )
+        _ = self.alpha  # refused before anything is computed
         self._units = int(units)
         self._targets = self._checked_targets(where)
 
@@ -147,11 +146,6 @@ class OperatorProblem(TrainedRun):
     def p(self) -> Any:
         """Units of a neuron's branch."""
         return self.number(self._units)
-
-    @property
-    def alpha(self) -> Any:
-        """Scale of the output."""
-        return self.number(self.instance.parameters.get("alpha", 1.0))
 
     @property
     def n_1(self) -> Any:

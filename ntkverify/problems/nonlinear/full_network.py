@@ -126,7 +126,8 @@ class FullNetworkRun(TrainedRun):
         self.activation, self.loss_kind, self.method = activation, loss, method
         self.outputs, self.output_scale, self.kernels = outputs, output_scale, kernels
         where = f"instance of {instance.theorem or 'a theorem'}"
-        self._points: dict[str, Array] = {name: np.atleast_2d(instance.array(name)) for name, _ in self.equations}
+        names = [name for name, _ in self.equations]
+        self._points = self.read_points(*names, beside={f"{name}_target": name for name in names})
         if len({x.shape[1] for x in self._points.values()}) > 1 or any(x.size == 0 for x in self._points.values()):
             raise NtkVerifyError(f"{where}: every block needs points with the same number of coordinates.")
         if loss not in ("mean", "sum"):

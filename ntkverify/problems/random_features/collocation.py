@@ -19,6 +19,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.jacobians import correctly_rounded, evaluated_jacobian
+from ntkverify.problems.pinn import TARGETS
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import TrainedRun
 from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
@@ -116,7 +117,7 @@ class CollocationRun(TrainedRun):
             if not instance.parameters.get(name, 0.0) > 0:
                 raise NtkVerifyError(f"{where}: parameter {name!r} must be there and positive.")
         names = ("interior", "boundary") if "boundary" in instance.data else ("interior",)
-        self._points = {name: np.atleast_2d(instance.array(name)) for name in names}
+        self._points = self.read_points(*names, beside=TARGETS)
         if len({x.shape[1] for x in self._points.values()}) > 1 or any(x.size == 0 for x in self._points.values()):
             raise NtkVerifyError(f"{where}: interior and boundary need points with the same number of coordinates.")
         if instance.width < 1:
@@ -166,10 +167,10 @@ class CollocationRun(TrainedRun):
     @functools.cached_property
     def samples(self) -> Samples:
         """Points and targets."""
-        names = {"interior": "source", "boundary": "values"}
         targets = {
-            block: self.instance.array(names[block]) if names[block] in self.instance.data else np.zeros(len(x))
-            for block, x in self._points.items()
+            block: self.instance.array(name) if name in self.instance.data else np.zeros(len(self._points[block]))
+            for name, block in TARGETS.items()
+            if block in self._points
         }
         return as_samples(self.neuron, self._points, targets)
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.threads import one_blas_thread
 from ntkverify.judging.falsehoods import planted
-from ntkverify.search.campaign.cells import Cell
+from ntkverify.search.campaign.cells import SAMPLING, Cell
+from ntkverify.search.campaign.population import sampled
+from ntkverify.search.campaign.spaces import entropy_of, space_of
 from ntkverify.search.campaign.store import Store, cell_id
 from ntkverify.search.climb.engines import Finished, climb
 from ntkverify.search.evidence.settle import CLOSING, Draws, Place, settle
 from ntkverify.search.evidence.violation import Violation
-from ntkverify.search.score import VACUOUS, Score, draws_weights, score
-from ntkverify.search.space.coordinates import GRID, Space, weight_seed
-from ntkverify.search.space.deformations import useful
+from ntkverify.search.score import VACUOUS, Score, score
+from ntkverify.search.space.coordinates import weight_seed
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
@@ -30,7 +29,8 @@ DRAWS = 4
 SUSPECTS = 3
 #: times as many for a claim of probability, where a single failing draw makes a suspect
 NOISY = 4
-_KEPT = 0.2  # share of a claim's time that is kept for fresh seeds
+_KEPT = 0.4  # share of a claim's time that is kept for fresh seeds
+_BREADTH = 0.5  # share of what is for fresh seeds that goes to different data, before the worst are drawn on
 _FEW = 20  # of them that are drawn whatever the time
 _PROPOSALS = 10  # proposals, repeated ones included, per evaluation of the budget
 
@@ -46,6 +46,8 @@ def search_cell(
     path: str | Path,
     progress: Progress = lambda cell, score, seconds: None,
     until: float | None = None,
+    pause: float | None = None,
+    began: float | None = None,
 ) -> bool:
     """Search one cell to its end, or from where a killed process left it.
 
@@ -58,6 +60,10 @@ def search_cell(
     until : float, optional
         When it ends at the latest, as `time.time` counts, whatever is left of its budget. One instance is evaluated all
         the same, and a suspect is followed up.
+    pause : float, optional
+        When the search is left unfinished, as `time.monotonic` counts; something new is evaluated all the same.
+    began : float, optional
+        When others began with it, as `time.time` counts; now, by default.
 
     Returns
     -------
@@ -73,24 +79,52 @@ def search_cell(
         if store.is_finished(name):  # by another process, since the first look
             return True
         with planted(theorem, cell.plants):
-            _Search(theorem, cell, store, Path(path), progress, until).run()
+            if cell.engine == SAMPLING:
+                _sample(theorem, cell, store, path, progress, until)
+            else:
+                search = _Search(theorem, cell, store, Path(path), progress, until, pause, began)
+                search.run()
+                if search.paused:
+                    return True
         store.finish_cell(name)
     return True
+
+
+def _sample(
+    theorem: Theorem, cell: Cell, store: Store, path: str | Path, progress: Progress, until: float | None
+) -> None:
+    """Draw for a claim about a population; the sample is the only evaluation."""
+    began = time.process_time()
+    result, found = sampled(
+        cell.cases(theorem),
+        evaluations=None if cell.endless else cell.evaluations,
+        entropy=entropy_of(cell.entropy, cell.claim, cell.family, cell.engine),
+        path=path,
+        plants=cell.plants,
+        seconds=cell.seconds,
+        until=until,
+    )
+    name, seconds = store.open_cell(cell.settings()), time.process_time() - began
+    store.add(name, (0,), result, seconds)
+    progress(cell, result, seconds)
+    if found is not None:
+        store.add_finding(name, (0,), found[0], found[1].content())
 
 
 class _Search:
     """The objective of one cell: answers from the record or evaluates, and follows up suspects."""
 
     def __init__(
-        self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress, until: float | None
-    ) -> None:
-        self.began, self.until = time.time(), until
+        self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress, until: float | None,
+        pause: float | None, began: float | None,
+    ) -> None:  # fmt: skip
+        self.began, self.until = time.time() if began is None else began, until
         self.case, self.cell, self.store, self.path, self.progress = cell.case(theorem), cell, store, path, progress
         self.name = name = store.open_cell(cell.settings())
         self.space = space_of(theorem, cell)
         self.entropy = self.space.entropy
         # another cell that ends at the same instance draws others
-        self.fresh = _entropy(cell.entropy, cell.claim, cell.family, cell.engine)
+        self.fresh = entropy_of(cell.entropy, cell.claim, cell.family, cell.engine)
         self.seeds = tuple(weight_seed(self.entropy, j, salt=5) for j in range(DRAWS))
         self.known = store.evaluations(name)
         self.findings = store.findings(name)
@@ -100,43 +134,97 @@ class _Search:
         self.seen: dict[tuple[int, ...], Score] = {}
         self.scores: dict[str, Score] = {}  # by instance: many vectors stand for one
         self.settled: list[tuple[int, ...]] = []
+        self.known_data: set[str] = set()  # of the suspects that were looked into
+        # suspects that were looked into, those of them during the climb, and their fresh draws
+        self.followed, self.climbed, self.drawn = 0, 0, 0
+        self.before, self.planned, self.is_late = 0, cell.evaluations, False
         self.noisy = self.case.claim.quantifier.is_decided_by_redrawing
         self.suspects = SUSPECTS * (NOISY if self.noisy else 1)
         self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
+        self.pause, self.paused, self.new = pause, False, 0
 
     def run(self) -> None:
-        """Climb to the end of the budget or to a violation, then follow up the best suspects that are left."""
+        """Climb to the end of the budget or to a violation, then follow up the suspects that are left."""
         try:
             with one_blas_thread():  # an engine's matrices are small, and the threads of several processes collide
-                climb(
-                    self.cell.engine,
-                    self,
-                    self.space.dimension,
-                    entropy=self.entropy % 2**20,
-                    evaluations=self.cell.evaluations,
-                    smooth=self.space.smooth,
-                    used=self.used,
-                )
+                self._climb()
+            if self.paused:
+                return
             if self.cell.goal is None:
-                left = [key for key, score in self.seen.items() if score.failed and key not in self.settled]
-                if self.noisy and not left and not self.settled:
-                    # that a few draws held says little about a rate: the best instance is drawn anew all the same
-                    left = [key for key, score in self.seen.items() if not score.vacuous]
-                    left = sorted(left, key=lambda key: -self.seen[key].margin)[:1]
-                # noise fails early and often: what is best over the whole climb is the likeliest to be more
-                for key in sorted(left, key=lambda key: -self.seen[key].margin)[: self.suspects]:
-                    self._settle(key)
+                self._follow_up()
         except _Closed:
             return
+
+    def _climb(self) -> None:
+        """Once; a search that ends with its time begins again with twice the plan, until that brings nothing new."""
+        for number in itertools.count():
+            self.before, self.planned, self.proposals = len(self.seen), self.cell.evaluations << number, 0
+            climb(
+                self.cell.engine,
+                self,
+                self.space.dimension,
+                entropy=(self.entropy + number) % 2**20,
+                evaluations=self.planned,
+                smooth=self.space.smooth,
+                used=self.used,
+            )
+            if not self.cell.endless or self.is_late or len(self.seen) == self.before:
+                return
+
+    # -- what becomes of suspects -----------------------------------------------------------------------------------
+
+    def _data(self, key: tuple[int, ...]) -> str:
+        """What tells suspects apart: of a claim of probability its data, whatever the draws that selected them."""
+        instance, _ = self._instance(key)
+        assert instance is not None
+        return (instance.with_seed(0) if self.noisy else instance).to_json()
+
+    def _follow_up(self) -> None:
+        """Look into the suspects that are left, those that failed most often first, each data set once.
+
+        That a few draws held says little about a rate: of a claim of probability, data that did not fail come later.
+        """
+        self.climbed, began = self.followed, time.time()
+        left = [key for key, score in self.seen.items() if score.failed or (self.noisy and not score.vacuous)]
+        for key in sorted(left, key=lambda key: (-self.seen[key].failures, -self.seen[key].margin)):
+            if not self._can_follow(since=began, share=_BREADTH if self.noisy else 1.0):
+                break
+            self._settle(key)
+        if self.noisy:
+            self._persist(began)
+
+    def _can_follow(self, *, since: float, share: float = 1.0) -> bool:
+        """Whether another suspect is looked into: while there is time, or fresh draws are fewer than the climb's."""
+        if self.cell.endless:
+            return self.until is None or time.time() < since + share * (self.until - since)
+        if self.noisy:
+            return self.drawn < share * DRAWS * self.cell.evaluations
+        return self.followed < self.climbed + self.suspects
+
+    def _persist(self, began: float) -> None:
+        """What is left of the budget goes to the data sets that failed most often when they were drawn afresh.
+
+        A suspect was given up when it hardly failed twice as often as allowed. A claim of 0.9 that holds with
+        probability 0.85 takes some two thousand draws of the right data.
+        """
+        share = {
+            key: evidence["failures"] / evidence["draws"]
+            for key in self.settled
+            for evidence in self.findings[key][1]["evidence"].get("confirmations", [])[:1]
+            if evidence["draws"]
+        }
+        for key in sorted(share, key=lambda key: -share[key])[:SUSPECTS]:
+            if self._can_follow(since=began):
+                self._settle(key, again=True)
 
     def __call__(self, vector: Sequence[int]) -> float:
         key = tuple(int(c) for c in vector)
         self.proposals += 1
-        if self.proposals > _PROPOSALS * self.cell.evaluations + 100:
+        if self.proposals > _PROPOSALS * self.planned + 100:
             raise Finished
         if key not in self.seen:
-            if len(self.seen) >= self.cell.evaluations:
+            if len(self.seen) - self.before >= self.planned:
                 raise Finished
             if key not in self.known:
                 self._evaluate(key)
@@ -149,7 +237,7 @@ class _Search:
 
     def used(self) -> float:
         """Share of the budget that is used up; the same at every proposal when a killed campaign is repeated."""
-        share = len(self.seen) / self.cell.evaluations
+        share = (len(self.seen) - self.before) / self.planned
         return share if self.cell.seconds is None else max(share, self.replayed / self.cell.seconds)
 
     @property
@@ -158,12 +246,14 @@ class _Search:
         assert self.until is not None
         return self.until - (_KEPT * max(self.until - self.began, 0.0) if self.noisy else 0.0)
 
-    def _most_draws(self) -> int | None:
-        """How many fresh seeds there is time for; None where nothing presses."""
-        if self.until is None or not self.scores:
-            return None
-        each = sum(self.seconds.values()) / (DRAWS * len(self.scores))
-        return max(_FEW, int((self.until - time.time()) / max(each, 1e-6)))
+    def _most_draws(self, *, again: bool) -> int | None:
+        """How many fresh seeds a suspect may have; None for as many as `confirm` takes."""
+        if self.cell.endless or self.until is not None:
+            if self.until is None or not self.scores or not (again or self.settled):
+                return None
+            each = sum(self.seconds.values()) / (DRAWS * len(self.scores))
+            return max(_FEW, int((self.until - time.time()) / max(each, 1e-6)))
+        return max(_FEW, DRAWS * self.cell.evaluations - self.drawn) if again else None
 
     def _suspect(self, key: tuple[int, ...], margin: float) -> None:
         """Close the cell at its goal; without one, follow up the first few that fail by more than any before."""
@@ -172,13 +262,15 @@ class _Search:
                 raise _Closed
         elif margin > self.largest:
             self.largest = margin
-            if len(self.settled) < self.suspects:
+            if self.followed < self.suspects:
                 self._settle(key)
 
     def _evaluate(self, key: tuple[int, ...]) -> None:
-        if self.cell.seconds is not None and self.spent >= self.cell.seconds:
-            raise Finished
-        if self.until is not None and self.seen and time.time() >= self._climbs_until:
+        is_spent = self.cell.seconds is not None and self.spent >= self.cell.seconds
+        is_late = is_spent or (self.until is not None and self.seen and time.time() >= self._climbs_until)
+        self.paused |= bool(self.pause is not None and self.new and time.monotonic() >= self.pause)
+        if is_late or self.paused:
+            self.is_late = True
             raise Finished
         started = time.process_time()  # a loaded machine searches no less
         instance, reason = self._instance(key)
@@ -195,6 +287,7 @@ class _Search:
         self.spent += seconds
         self.store.add(self.name, key, result, seconds)
         self.known[key] = result
+        self.new += 1
 
     def _instance(self, key: tuple[int, ...]) -> tuple[Instance | None, str]:
         try:
@@ -205,58 +298,46 @@ class _Search:
         except NtkVerifyError as error:
             return None, str(error)
 
-    def _settle(self, key: tuple[int, ...]) -> None:
-        """Follow up a suspect; a violation, or an excess that nothing here can decide, closes the cell."""
-        if key not in self.findings:
+    def _settle(self, key: tuple[int, ...], *, again: bool = False) -> None:
+        """Follow up a suspect; a violation, or an excess that nothing here can decide, closes the cell.
+
+        Data that were looked into are not looked into a second time, unless `again` they are drawn for longer.
+        """
+        data = self._data(key)
+        if not again and data in self.known_data:
+            return
+        self.known_data.add(data)
+        status, content = self.findings.get(key, ("", {}))
+        before = content.get("evidence", {}).get("confirmations", [])
+        if not status or (again and len(before) == 1):
             instance, _ = self._instance(key)
             assert instance is not None
-            attempt, most = len(self.settled), None if self.seen[key].failed else self._most_draws()
             finding = settle(
                 self.case,
                 Violation.suspected(self.case, instance, path=self.path, plants=self.cell.plants),
                 # a confirmation may use two streams of fresh seeds; a suspect has all the draws that it takes
-                draws=Draws(self.seeds, self.fresh + 2 * attempt, attempt, most=most),
+                draws=Draws(
+                    self.seeds,
+                    self.fresh + 2 * self.followed,
+                    self.followed,
+                    most=self._most_draws(again=again),
+                    before=tuple(before),
+                ),
                 place=Place(key, lambda vector: self._instance(tuple(vector))[0]),
             )
-            self.store.add_finding(self.name, key, finding.status, finding.violation.content())
-            self.findings[key] = finding.status, finding.violation.content()
-        self.settled.append(key)
-        if self.findings[key][0] in CLOSING:
+            status, content = finding.status, finding.violation.content()
+            self.store.add_finding(self.name, key, status, content)
+            self.findings[key] = status, content
+        self.followed += 1
+        self.drawn += sum(c["draws"] for c in content["evidence"].get("confirmations", [])[len(before) :])
+        if not again:
+            self.settled.append(key)
+        if status in CLOSING:
             raise _Closed
 
 
 class _Closed(Finished):
     """The question that the cell asks is answered."""
-
-
-def _entropy(*names: object) -> int:
-    return int.from_bytes(hashlib.sha256(" ".join(map(str, names)).encode()).digest()[:4], "little")
-
-
-def space_of(theorem: Theorem, cell: Cell) -> Space:
-    """The vectors that a cell searches, and the instances that they stand for."""
-    case, entropy = cell.case(theorem), _entropy(cell.entropy, cell.claim)
-    plain = Space(case.family, theorem.id, entropy=entropy)
-    drawn = _drawn(plain, entropy)
-    stretches = useful(case, drawn) if cell.relax else ()
-    # a claim of probability is scored by several draws of one instance; beyond an assumption anything may be asked for
-    weights = not case.claim.quantifier.is_decided_by_redrawing and plain.seeded
-    weights = weights and (bool(cell.relax) or draws_weights(case, [i for i in drawn if i.width <= cell.max_width]))
-    return Space(case.family, theorem.id, entropy=entropy, stretches=stretches, weights=weights)
-
-
-def _drawn(space: Space, entropy: int) -> list[Instance]:
-    """A few instances of a family."""
-    rng = np.random.default_rng([entropy, 4])
-    drawn: list[Instance] = []
-    for _ in range(6):
-        try:
-            instance = space.instance(rng.integers(0, GRID, max(space.dimension, 1)).tolist())
-        except NtkVerifyError:
-            continue
-        if instance is not None:
-            drawn.append(instance)
-    return drawn
 
 
 #: the row of a cell that was never begun, what it is for being known

@@ -14,13 +14,17 @@ from ntkverify.search.climb.engines import DEFAULT_ENGINES, ENGINES
 from ntkverify.search.evidence.violation import digest
 from ntkverify.search.score import searchable
 from ntkverify.theorem.names import nearest
-from ntkverify.theorem.parts import Family
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
+#: budget of a claim, and what engines plan for first where it is in minutes
+EVALUATIONS = 2000
 #: neurons that a search trains at most, so that one evaluation does not eat the budget
 MAX_WIDTH = 2**20
 #: raised when a vector comes to mean another instance, or an engine proposes others: a record of before is not resumed
-SEARCHER = 10
+SEARCHER = 11
+#: what does the work in a cell whose claim is about a population, and stands between families that make one sample
+SAMPLING, AND = "sampling", " + "
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Cell:
         Only climb, until the margin of a failing instance is this large; nothing is shrunk, certified or drawn anew.
     searcher : int
         Version of what a vector means and of what the engines propose.
+    endless : bool
+        Whether `evaluations` is what engines plan for only, and the search goes on while there are seconds.
     """
 
     theorem: str
@@ -60,14 +66,24 @@ class Cell:
     max_width: int
     goal: float | None = None
     searcher: int = SEARCHER
+    endless: bool = False
 
     def case(self, theorem: Theorem) -> Case:
         """What the cell searches, as its theorem has it now, plants included."""
-        return Case(theorem, theorem.claims[self.claim], theorem.families[self.family], self.relax)
+        return self.cases(theorem)[0]
+
+    def cases(self, theorem: Theorem) -> list[Case]:
+        """One for each of the cell's families: several where they make one sample."""
+        names = [self.family] if self.family in theorem.families else self.family.split(AND)
+        claim = theorem.claims[self.claim]
+        return [Case(theorem, claim, theorem.families[name], self.relax) for name in names]
 
     def settings(self) -> dict[str, Any]:
         """JSON-ready dictionary; the family under the key that stores of all versions have, so that they resume."""
-        return {"regime" if key == "family" else key: value for key, value in asdict(self).items()}
+        found = {"regime" if key == "family" else key: value for key, value in asdict(self).items()}
+        if not self.endless:
+            del found["endless"]
+        return found
 
 
 def cells_of(
@@ -79,7 +95,7 @@ def cells_of(
     relax: Sequence[str] = (),
     plants: Sequence[str] = (),
     engines: Sequence[str] = DEFAULT_ENGINES,
-    evaluations: int = 2000,
+    evaluations: int = EVALUATIONS,
     seconds: float | None = None,
     entropy: int = 0,
     max_width: int = MAX_WIDTH,
@@ -118,8 +134,12 @@ def cells_of(
     sha256 = digest(path)
     found: list[Cell] = []
     for claim, searched in _searched(theorem, claims, families, relax):
-        shares = {family: _share(theorem.families[family], relax) for family in searched}
-        whole = sum(shares.values()) * len(engines)
+        quantifier = theorem.claims[claim].quantifier
+        used = (SAMPLING,) if quantifier.is_decided_by_sampling else engines
+        if getattr(quantifier, "pools_families", False):
+            searched = [AND.join(searched)]
+        shares = {family: _share(theorem.families.get(family), relax) for family in searched}
+        whole = sum(shares.values()) * len(used)
         found += [
             Cell(
                 theorem=theorem.id,
@@ -136,14 +156,18 @@ def cells_of(
                 goal=goal,
             )
             for family in searched
-            for engine in engines
+            for engine in used
         ]
     return found
 
 
-def _share(family: Family, relax: Sequence[str]) -> int:
+def _share(family: Family | None, relax: Sequence[str]) -> int:
     """A family that draws nothing differs in its weights at most, unless a dropped assumption lets it be stretched."""
-    return 10 if relax or inspect.signature(family.build).parameters else 1
+    return 10 if relax or family is None or inspect.signature(family.build).parameters else 1
+
+
+def _can_be_violated(claim: Claim) -> bool:
+    return searchable(claim) or (claim.quantifier.is_decided_by_sampling and not claim.is_symbolic)
 
 
 def _searched(
@@ -151,7 +175,9 @@ def _searched(
 ) -> Iterator[tuple[str, list[str]]]:
     """Claims to search, with their families; those that assume nothing of what is relaxed are left out."""
     for claim in theorem.claims.values():
-        wanted = claim.name in claims if claims else claim.kind != "control" and searchable(claim)
+        wanted = claim.name in claims if claims else claim.kind != "control" and _can_be_violated(claim)
+        # what is beyond an assumption has no law that a sample could follow
+        wanted = wanted and not (relax and claim.quantifier.is_decided_by_sampling)
         if wanted and (not relax or {a.name for a in theorem.assumptions_of(claim)} & set(relax)):
             yield claim.name, [r.name for r in theorem.families_of(claim) if not families or r.name in families]
 
@@ -162,10 +188,8 @@ def _refuse_mistakes(
     for name in claims:
         if name not in theorem.claims:
             raise NtkVerifyError(f"theorem {theorem.id!r} has no claim {name!r}; {nearest(name, theorem.claims)}")
-        if not searchable(theorem.claims[name]):
-            raise NtkVerifyError(
-                f"{name!r} speaks of a population of runs, which no single instance violates; check it with pytest."
-            )
+        if not _can_be_violated(theorem.claims[name]):
+            raise NtkVerifyError(f"{name!r} speaks of expressions, which no instance violates; check it with pytest.")
     for name in families:
         if name not in theorem.families:
             raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {name!r}; {nearest(name, theorem.families)}")

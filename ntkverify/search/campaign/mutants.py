@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sympy
 
+from ntkverify.judging.falsehoods import planted
 from ntkverify.judging.mutation import Mutant
 from ntkverify.search.campaign.campaign import search_cell
 from ntkverify.search.campaign.cells import MAX_WIDTH, cells_of
@@ -67,11 +68,10 @@ def hunts(
     max_width : int
         Wider instances are not run.
     """
-    plant = f"{mutant.name} * {mutant.factor}"
     for claim in _changed(theorem, mutant):
         best, count, violated = None, 0, False
         cells = cells_of(
-            theorem, path=path, claims=[claim.name], plants=[plant], evaluations=evaluations, seconds=seconds,
+            theorem, path=path, claims=[claim.name], plants=[mutant.plant], evaluations=evaluations, seconds=seconds,
             entropy=entropy, max_width=max_width, goal=0.0,
         )  # fmt: skip
         with Store(None) as store:
@@ -105,11 +105,12 @@ def _changed(theorem: Theorem, mutant: Mutant) -> list[Claim]:
         for claim in theorem.claims.values()
         if claim.quantifier.is_decided_by_one_run and claim.bound is not None and claim.kind != "control"
     ]
-    if not mutant.is_constant:
+    if not mutant.is_constant and mutant.kind == "bound":
         return [claim for claim in known if claim.name == mutant.name]
     before = {claim.name: theorem.bound_of(claim) for claim in known}
-    with theorem.mutated(mutant.name, mutant.factor):
-        return [claim for claim in known if not _implied(before[claim.name], theorem.bound_of(claim), claim.from_below)]
+    with planted(theorem, [mutant.plant]):
+        changed = {claim.name: theorem.bound_of(theorem.claims[claim.name]) for claim in known}
+    return [claim for claim in known if not _implied(before[claim.name], changed[claim.name], claim.from_below)]
 
 
 def _implied(before: sympy.Expr, after: sympy.Expr, from_below: bool) -> bool:

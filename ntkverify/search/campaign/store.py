@@ -20,7 +20,7 @@ from typing import Any
 import filelock
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.search.score import VACUOUS, Score
+from ntkverify.search.score import LARGEST, VACUOUS, Score
 
 APPLICATION = 0x4E544B56  #: "NTKV" in the header of a store
 FORMAT = 1  #: version of the tables; a reader refuses newer ones
@@ -149,10 +149,12 @@ class Store:
         self._write("UPDATE cells SET finished = 1 WHERE id = ?", cell)
 
     def add(self, cell: str, vector: Sequence[int], score: Score, seconds: float) -> None:
-        """Record an evaluation; one that is already there stays."""
+        """Record an evaluation; one that is already there stays. A margin that is no number exercises nothing."""
+        margin = min(score.margin, LARGEST) if score.margin > VACUOUS else VACUOUS
         self._write(
             "INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)",
-            cell, pack(vector), score.margin, int(score.failed), int(score.doubtful), score.reason, seconds,
+            cell, pack(vector), margin, score.failed * max(score.failures, 1), int(score.doubtful), score.reason,
+            seconds,
         )  # fmt: skip
 
     def add_finding(self, cell: str, vector: Sequence[int], status: str, content: Mapping[str, Any]) -> None:
@@ -216,7 +218,7 @@ class Store:
         """All evaluations of a cell."""
         rows = self._read("SELECT vector, margin, failed, doubtful, reason FROM evaluations WHERE cell = ?", cell)
         with self._decoding():
-            return {unpack(v): Score(margin, bool(f), bool(d), reason) for v, margin, f, d, reason in rows}
+            return {unpack(v): Score(margin, bool(f), bool(d), reason, int(f)) for v, margin, f, d, reason in rows}
 
     def findings(self, cell: str) -> dict[tuple[int, ...], tuple[str, dict[str, Any]]]:
         """Status and content of all suspected violations of a cell."""

@@ -1,21 +1,16 @@
-"""One process or several on the cells of a campaign, with progress."""
+"""The cells of a campaign by this process, or by workers, with progress."""
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
-from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.machine.cluster import Cluster
 from ntkverify.search.campaign.campaign import Progress, search_cell
 from ntkverify.search.campaign.cells import Cell
+from ntkverify.search.campaign.spread import spread
 from ntkverify.search.campaign.store import Store, cell_id
 from ntkverify.search.score import Score
-from ntkverify.theorem.loading import load_theorem
 from ntkverify.theorem.theorem import Theorem
 
 Answered = Callable[[Cell], bool]
@@ -30,7 +25,7 @@ def run(
     cells: Sequence[tuple[str, Cell]],
     store: Store,
     *,
-    processes: int = 1,
+    cluster: Cluster | None = None,
     answered: Answered | None = None,
     watch: Watch = lambda evaluations, seconds, margin, claim: None,
     wall: float | None = None,
@@ -44,11 +39,12 @@ def run(
     cells : sequence of (path, Cell)
         What to search.
     store : Store
-        The record; a file where there is more than one process.
-    processes : int
-        How many search; each takes the next cell that no living process has.
+        The record, which this process alone writes.
+    cluster : Cluster, optional
+        Workers that search; this process by default.
     answered : callable, optional
-        Whether what a cell is to find out is known already; such a cell is not searched. Asked by a single process.
+        Whether what a cell is to find out is known already; such a cell is not searched. With a cluster it may depend
+        on cells of the same theorem that drop the same assumptions, and on no others.
     watch : callable
         Told how far all cells are together.
     wall : float, optional
@@ -58,47 +54,19 @@ def run(
     Raises
     ------
     NtkVerifyError
-        If several processes are to share a record in memory, or one of them died.
+        If workers are lost, all of them or over one and the same task.
     """
-    if processes < 1 or (processes > 1 and store.path is None):
-        raise NtkVerifyError("several processes need a --store on disk, and there must be at least one.")
     for _, cell in cells if answered is None else ():  # a cell that is skipped should not look like one to resume
         store.open_cell(cell.settings())
-    if processes == 1:
+    if cluster is None:
         _alone(theorems, cells, store, answered, watch, wall)
         return
-    context = multiprocessing.get_context("spawn")
-    members = [
-        context.Process(target=_work, args=(list(theorems), list(cells), str(store.path), rank, processes, wall))
-        for rank in range(processes)
-    ]
-    with _not_interrupted():  # from their first line on: one that still imports would end in a traceback
-        for member in members:
-            member.start()
-    names = [cell_id(cell.settings()) for _, cell in cells]
-    try:
-        while any(member.is_alive() for member in members):
-            time.sleep(_POLL)
-            watch(*store.progress(names), "")
-    finally:  # an interrupted campaign leaves no process behind
-        for member in members:
-            member.terminate()
-            member.join()
-    if any(member.exitcode for member in members):
-        raise NtkVerifyError("a process of the campaign died; the same command resumes from the record.")
+    until = None if wall is None else time.time() + wall
 
+    def share(cell: Cell, left: Sequence[tuple[str, Cell]]) -> float | None:
+        return None if until is None else _share(until, cell, left, cluster.size) - time.time()
 
-@contextmanager
-def _not_interrupted() -> Iterator[None]:
-    """Processes that are started here do not hear of Ctrl-C, which goes to all; the first process ends the others."""
-    if threading.current_thread() is not threading.main_thread():  # nobody else may say what a signal does
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    spread(cells, store, cluster, answered=answered, watch=watch, share=share)
 
 
 def _alone(
@@ -133,18 +101,6 @@ def _alone(
     _drain(theorems, cells, store, show, skipped, wall=wall)
 
 
-def _work(
-    paths: list[str], cells: list[tuple[str, Cell]], store: str, rank: int, processes: int, wall: float | None
-) -> None:
-    """One of several processes; starts at another place than its siblings, so that they rarely meet."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    theorems = {path: load_theorem(path) for path in paths}
-    start = rank * len(cells) // processes
-    with Store(Path(store)) as record:
-        order = cells[start:] + cells[:start]
-        _drain(theorems, order, record, lambda cell, score, seconds: None, wall=wall, processes=processes)
-
-
 def _drain(
     theorems: Mapping[str, Theorem],
     cells: Sequence[tuple[str, Cell]],
@@ -153,7 +109,6 @@ def _drain(
     skipped: Answered = lambda cell: False,
     *,
     wall: float | None = None,
-    processes: int = 1,
 ) -> None:
     """Go round the cells until all are finished; those of another process are waited for, or taken over if it dies."""
     until = None if wall is None else time.time() + wall
@@ -163,7 +118,7 @@ def _drain(
         for index, (path, cell) in enumerate(pending):
             if skipped(cell):
                 continue
-            end = None if until is None else _share(until, cell, [*pending[index:], *left], processes)
+            end = None if until is None else _share(until, cell, [*pending[index:], *left], 1)
             if end is not None and end <= time.time() and not store.is_finished(cell_id(cell.settings())):
                 continue  # no time is left: it stays open
             if not search_cell(theorems[path], cell, store, path=path, progress=show, until=end):
@@ -173,7 +128,7 @@ def _drain(
         pending = left
 
 
-def _share(until: float, cell: Cell, left: Sequence[tuple[str, Cell]], processes: int) -> float:
+def _share(until: float, cell: Cell, left: Sequence[tuple[str, Cell]], at_once: int) -> float:
     """When a cell that begins now ends, so that all that are left have a share of the time like their budgets'."""
     now, whole = time.time(), sum(other.seconds or 1.0 for _, other in left)
-    return now + (until - now) * min(1.0, processes * (cell.seconds or 1.0) / whole)
+    return now + (until - now) * min(1.0, at_once * (cell.seconds or 1.0) / whole)

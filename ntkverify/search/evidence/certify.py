@@ -8,13 +8,15 @@ answer is UNDECIDED, with what was known then. Entries whose bound is made of fl
 out: balls have none. If no other is left the answer is UNDECIDED.
 
 The rounding error stays in the comparison although balls have none: data such as unit vectors are themselves
-rounded, and an excess of that size says nothing about the theorem.
+rounded, and an excess of that size says nothing about the theorem. For the same reason an excess has to clear what it
+changes by when the data move by a few units in their last places: tr H - n/2 <= 0 is true for unit inputs, and exceeded
+by 1e-16 where float64 can't hold one. `Instance.data` count as rounded, parameters as exact.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +26,7 @@ from ntkverify.arithmetic.balls import Undecided, escalate
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.case import Case, Trial
+from ntkverify.search.score import NOT_RUN
 from ntkverify.theorem.instance import Instance
 
 Status = Literal["CERTIFIED", "REFUTED", "UNDECIDED"]
@@ -31,6 +34,9 @@ BITS = 128  #: precision of the first attempt
 LIMIT = 1024  #: largest precision
 #: ball operations beyond which a certificate is not attempted: a minute of work
 _MOST_WORK = 2e7
+#: how far data move, relative to themselves: a unit vector's entries are that far off at the most; how often; and what
+#: may be missed, since the moves are random
+_MOVE, _MOVES, _MISSED = 2.0**-50, 8, 4.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Certificate:
     measured, bound : (str, str) or None
         Lower and upper end of the enclosures at that entry.
     tolerance : float or None
-        Rounding error of the claim at that entry, which the excess must exceed.
+        Rounding error of the claim and of the data at that entry, which the excess must exceed.
     """
 
     status: Status
@@ -209,12 +215,41 @@ def _array(values: Any) -> Any:
 
 
 def _tolerance(case: Case, instance: Instance) -> Array:
-    """The claim's rounding error, from the float64 run: what its float64 verdict was given too."""
+    """The claim's rounding error, from the float64 run, what its verdict was given too; and what that of data does."""
     with np.errstate(all="ignore"):
-        error = Trial(case, case.run(instance)).rounding
-    if not np.isfinite(error).all():
-        raise NoEnclosure("the rounding error of the claim is not finite here")
-    return error
+        trial = Trial(case, case.run(instance))
+        error = trial.rounding
+        if not np.isfinite(error).all():
+            raise NoEnclosure("the rounding error of the claim is not finite here")
+        return error + _of_data(case, instance, trial)
+
+
+def _of_data(case: Case, instance: Instance, trial: Trial) -> Array:
+    """What the rounding of the data may have done to each entry's excess, by moving the data that little."""
+    rng = np.random.default_rng(0)
+    here, most = _excess(trial), np.zeros(trial.measured.shape)
+    for _ in range(_MOVES if here is not None else 0):
+        moved = replace(instance, data={name: _moved(value, rng) for name, value in instance.data.items()})
+        try:
+            there = _excess(case.trial(moved))
+        except (*NOT_RUN, ValueError, TypeError, LookupError):
+            continue
+        if there is not None and there.shape == here.shape:
+            change = np.abs(there - here)
+            most = np.maximum(most, np.where(np.isfinite(change), change, 0.0))
+    return _MISSED * most
+
+
+def _excess(trial: Trial) -> Any:
+    limits = trial.case.claim.quantifier.limits(trial)
+    return None if limits is None else trial.measured - np.broadcast_to(limits[0], trial.measured.shape)
+
+
+def _moved(value: Any, rng: np.random.Generator) -> Any:
+    array = np.asarray(value)
+    if array.dtype.kind != "f":
+        return value
+    return array * (1 + _MOVE * rng.uniform(-1, 1, array.shape))
 
 
 def _ends(ball: Any) -> tuple[str, str]:

@@ -52,7 +52,16 @@ class Confirmation:
         return asdict(self)
 
 
-def confirm(case: Case, instance: Instance, *, entropy: int, alpha: float, most: int | None = None) -> Confirmation:
+def confirm(
+    case: Case,
+    instance: Instance,
+    *,
+    entropy: int,
+    alpha: float,
+    most: int | None = None,
+    worth: float = 2.0,
+    log_e: float = 0.0,
+) -> Confirmation:
     """Draw an instance with fresh seeds until the e-process rejects at level `alpha`, or it looks hopeless.
 
     A draw that misses the claim's event counts for nothing. One that can't be run counts as held: what it would have
@@ -64,12 +73,16 @@ def confirm(case: Case, instance: Instance, *, entropy: int, alpha: float, most:
         Names the stream of seeds.
     most : int, optional
         Draws at most; 1000, for wide networks 400. It also ends when so few draws have failed that they would have
-        done so with a probability below 0.1% at twice the allowed rate (at a rate of 0.1 if that is more); stopping
-        early costs power only, never validity.
+        done so with a probability below 0.1% at `worth` times the allowed rate; stopping early costs power only, never
+        validity.
+    worth : float
+        The rate that is worth finding, over the one allowed. Twice that is 0.1 at least.
+    log_e : float
+        Logarithm of the e-value of draws before, which multiplies.
     """
     delta = case.claim.quantifier.allowed_failures(case.trial(instance))
     process, refused = TooMany(), 0
-    worth_finding = min(max(2 * delta, 0.1), (1 + delta) / 2)
+    worth_finding = min(max(worth * delta, 0.1 if worth >= 2 else 0.0), (1 + delta) / 2)
     most = most or (_MOST if instance.width <= _WIDE else _MOST_WIDE)
     for index in range(most):
         drawn = instance.with_seed(weight_seed(entropy, index, salt=_SALT))
@@ -83,7 +96,7 @@ def confirm(case: Case, instance: Instance, *, entropy: int, alpha: float, most:
             continue
         process.update(outcome.failed, delta)
         hopeless = special.bdtr(process.failures, process.draws, worth_finding) < 0.001
-        if process.rejects(alpha) or hopeless:
+        if process.log_value + log_e >= -math.log(alpha) or hopeless:
             break
     # an e-value below the range of float64 is written as the smallest there is
     return Confirmation(entropy, process.draws, process.failures, delta, max(float(process.log_value), -700.0), refused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +21,16 @@ from ntkverify.theorem.instance import Instance
 
 #: probability that one cell calls a true claim of probability violated
 ALPHA = 1e-6
+#: probability that one cell reports a true claim of probability, or of a population, as open
+OPEN = 1e-3
+#: rate, over the allowed one, below which data that are drawn again are given up
+_PERSISTENT = 1.25
 #: a violation is reported in these states only
-VIOLATED = ("certified", "confirmed")
+VIOLATED = ("certified", "outside", "confirmed")
 #: these end the search of a cell: balls that could not decide one excess will not decide the next either
 CLOSING = (*VIOLATED, "undecided")
+#: these are written down, and make a search end with status 1
+REPORTED = (*CLOSING, "open")
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,10 @@ class Finding:
     Parameters
     ----------
     status : str
-        "certified", "undecided" (an excess in float64, no violation: balls could not decide), "refuted" (by balls),
-        "confirmed" or "unconfirmed" (a claim of probability, by fresh seeds).
+        "certified", "outside" (certified at an instance outside the family, whose own balls could not decide),
+        "undecided" (an excess in float64, no violation: balls could not decide), "refuted" (by balls),
+        "confirmed", "open" or "unconfirmed" (a claim of probability, by fresh seeds: they refute it, they fail more
+        often than claimed without refuting it, or neither).
     violation : Violation
         The instance with its evidence.
     """
@@ -78,12 +87,16 @@ class Draws:
         How many suspects of this cell were settled before.
     most : int or None
         Fresh draws at most; None for as many as `confirm` takes.
+    before : tuple of dict
+        Confirmations of the same instance that did not suffice; evidence multiplies, and what is drawn now goes on
+        until a rate of 1.25 of the one allowed is unlikely.
     """
 
     seeds: tuple[int, ...] = ()
     entropy: int = 0
     attempt: int = 0
     most: int | None = None
+    before: tuple[dict[str, Any], ...] = ()
 
     @property
     def alpha(self) -> float:
@@ -124,18 +137,23 @@ def settle(case: Case, suspect: Violation, *, draws: Draws, place: Place | None 
     return _by_balls(case, suspect, inside, shrunk(inside))
 
 
-def _by_balls(case: Case, suspect: Violation, inside: Instance, chosen: Instance) -> Finding:
-    """Certify the violation of a claim that one run decides, as shrunk beyond its family or inside it."""
-    certificate = certify(case, chosen)
-    if chosen != inside:
-        # a family may mean more than the assumptions say: what balls refute there is no violation elsewhere either
-        in_family = certify(case, inside)
-        if in_family.status == "REFUTED" or certificate.status != "CERTIFIED":
-            chosen, certificate = inside, in_family
+def _by_balls(case: Case, suspect: Violation, inside: Instance, smaller: Instance) -> Finding:
+    """Certify the violation of a claim that one run decides, by an instance of the family that was made small in it.
+
+    A family may mean more than the assumptions say, so that an instance that was made smaller beyond it is another one:
+    it stands beside the family's, and decides where balls are too dear for that.
+    """
+    certificate = certify(case, inside)
     status = certificate.status.lower()
-    evidence = {**_float64(case, chosen), **certificate.record()}
+    evidence = {**_float64(case, inside), **certificate.record()}
+    if smaller != inside and status != "refuted":
+        beyond = certify(case, smaller)
+        if beyond.status == "CERTIFIED":
+            instance = json.loads(_as_run(case, smaller).to_json())
+            evidence["outside the family"] = {"instance": instance, **_float64(case, smaller), **beyond.record()}
+            status = status if status == "certified" else "outside"
     kind = "certified" if status == "certified" else "float64"
-    return Finding(status, replace(suspect, instance=_as_run(case, chosen)).with_evidence(kind=kind, **evidence))
+    return Finding(status, replace(suspect, instance=_as_run(case, inside)).with_evidence(kind=kind, **evidence))
 
 
 def _as_run(case: Case, instance: Instance) -> Instance:
@@ -156,13 +174,20 @@ def _float64(case: Case, instance: Instance) -> dict[str, Any]:
 
 def _by_fresh_seeds(case: Case, suspect: Violation, draws: Draws, smaller: Callable[[], Instance]) -> Finding:
     """Draw the instance anew, and a smaller one too if that confirms it."""
-    alpha, chosen = draws.alpha, suspect.instance
-    result = confirm(case, chosen, entropy=draws.entropy, alpha=alpha, most=draws.most)
-    confirmed = result.log_e >= -math.log(alpha)
+    alpha, chosen, seen = draws.alpha, suspect.instance, combined_log_e(draws.before)
+    worth = _PERSISTENT if draws.before else 2.0
+    result = confirm(
+        case, chosen, entropy=draws.entropy, alpha=alpha, most=draws.most, worth=worth, log_e=seen
+    )  # fmt: skip
+    campaigns = [*draws.before, result.record()]
+    confirmed = combined_log_e(campaigns) >= -math.log(alpha)
     if confirmed and (small := smaller()) != chosen:
         again = confirm(case, small, entropy=draws.entropy + 1, alpha=alpha / 2)
         if again.log_e >= -math.log(alpha / 2):
-            chosen, result = small, again
-    evidence = {"alpha": alpha, "confirmations": [result.record()], "log_e": combined_log_e([result.record()])}
+            chosen, campaigns = small, [again.record()]
+    log_e = combined_log_e(campaigns)
+    is_open = log_e >= -math.log(alpha * OPEN / ALPHA)
+    status = "confirmed" if confirmed else "open" if is_open else "unconfirmed"
+    evidence = {"alpha": alpha, "confirmations": campaigns, "log_e": log_e}
     violation = replace(suspect, instance=_as_run(case, chosen)).with_evidence(kind="probability", **evidence)
-    return Finding("confirmed" if confirmed else "unconfirmed", violation)
+    return Finding(status, violation)

@@ -13,11 +13,13 @@ from typing import Any
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.case import Case
+from ntkverify.theorem.files import is_called
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
 FORMAT = 1  #: version of the JSON layout; a reader refuses newer ones
 KIND = "ntkverify violation"
+_KINDS = ("float64", "certified", "probability", "population")
 
 _KEYS: dict[str, type] = {
     "theorem": str,
@@ -49,7 +51,7 @@ class Violation:
     instance : Instance
         The instance.
     evidence : dict
-        ``kind`` is "float64", "certified" or "probability"; the rest are the numbers.
+        ``kind`` is "float64", "certified", "probability" or "population"; the rest are the numbers.
     versions : dict
         Versions of everything that took part.
     """
@@ -67,6 +69,13 @@ class Violation:
     def with_evidence(self, **evidence: Any) -> Violation:
         """The same violation with other evidence."""
         return replace(self, evidence=evidence)
+
+    @property
+    def outside(self) -> Instance | None:
+        """A smaller instance that violates the claim too, and is none of its family's; None where there is none."""
+        beyond = self.evidence.get("outside the family")
+        found = beyond.get("instance") if isinstance(beyond, dict) else None
+        return None if found is None else Instance.from_json(json.dumps(found), where="outside the family")
 
     def content(self) -> dict[str, Any]:
         """JSON-ready dictionary."""
@@ -114,7 +123,7 @@ class Violation:
         unknown = sorted(set(content) - set(_KEYS) - {"kind", "format"})
         if unknown:
             raise NtkVerifyError(f"{where} has the unknown key {unknown[0]!r}; remove it.")
-        if content["evidence"].get("kind") not in ("float64", "certified", "probability"):
+        if content["evidence"].get("kind") not in _KINDS:
             raise NtkVerifyError(f"{where}: the evidence is of an unknown kind {content['evidence'].get('kind')!r}.")
         instance = Instance.from_json(json.dumps(content["instance"]), where=f"{where}: instance")
         return cls(
@@ -147,7 +156,7 @@ class Violation:
         NtkVerifyError
             If the theorem is another one, or lacks the claim, the family or a relaxed assumption.
         """
-        if self.theorem != theorem.id:
+        if not is_called(self.theorem, theorem.id):
             raise NtkVerifyError(
                 f"the violation is of theorem {self.theorem!r}, not of {theorem.id!r}; give --theorem its own module."
             )

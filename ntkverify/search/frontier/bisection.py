@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -102,6 +102,22 @@ def draws_needed(fraction: float, *, holds: bool) -> int:
     return next(n for n in range(1, 1_000_000) if (_level_at(n) / 2) ** (1 / n) > share)
 
 
+HELD, FAILED, NOT_EXERCISED, REFUSED = "held", "failed", "not exercised", "refused"
+#: what each of some instances says of a case, in their order
+Outcomes = Callable[[Case, Iterable[Instance]], Iterator[str]]
+
+
+def outcomes(case: Case, instances: Iterable[Instance]) -> Iterator[str]:
+    """The case put to one instance after the other, as each is asked for."""
+    for instance in instances:
+        try:
+            found = case.outcome(instance)
+        except NOT_RUN:
+            yield REFUSED
+        else:
+            yield NOT_EXERCISED if found.vacuous else FAILED if found.failed else HELD
+
+
 class Bisection:
     """One threshold.
 
@@ -119,11 +135,22 @@ class Bisection:
         Draws at one value, at most.
     entropy : int
         Changes every draw.
+    outcomes : callable
+        Puts a case to instances; in this process by default.
     """
 
     def __init__(
-        self, case: Case, instances: list[Instance], setting: Setting, *, fraction: float, draws: int, entropy: int
+        self,
+        case: Case,
+        instances: list[Instance],
+        setting: Setting,
+        *,
+        fraction: float,
+        draws: int,
+        entropy: int,
+        outcomes: Outcomes = outcomes,
     ) -> None:
+        self.outcomes = outcomes
         self.case, self.instances, self.setting = case, instances, setting
         self.fraction, self.draws, self.entropy = fraction, draws, entropy
         self.low, self.high = setting.range(instances)
@@ -176,18 +203,11 @@ class Bisection:
         case = replace(self.case, relaxed=tuple(self.relax))
         held = tried = refused = 0
         low, high = 0.0, 1.0
-        for index in range(self.draws):
-            instance = self.setting.put(self.instances[index % len(self.instances)], value)
-            # every value has a stream of its own, so that two values are independent
-            seed = weight_seed(self.entropy, index + 2**32 * len(self.samples), salt=_SALT)
-            try:
-                outcome = case.outcome(instance.with_seed(seed))
-            except NOT_RUN:
-                refused += 1
-            else:
-                if outcome.vacuous:
-                    continue
-                held += not outcome.failed
+        for index, found in enumerate(self.outcomes(case, self._drawn(value))):
+            if found == NOT_EXERCISED:
+                continue
+            held += found == HELD
+            refused += found == REFUSED
             tried += 1
             if tried % _BATCH == 0 or index == self.draws - 1:
                 interval = stats.binomtest(held, tried).proportion_ci(1 - _level_at(self.draws), method="exact")
@@ -195,6 +215,13 @@ class Bisection:
                 if low > self.fraction or high < self.fraction:
                     break
         self.samples[value] = Sample(value, held, tried, low, high, refused)
+
+    def _drawn(self, value: float) -> Iterator[Instance]:
+        """Draws at one value: every value has a stream of its own, so that two values are independent."""
+        number = len(self.samples)
+        for index in range(self.draws):
+            instance = self.setting.put(self.instances[index % len(self.instances)], value)
+            yield instance.with_seed(weight_seed(self.entropy, index + 2**32 * number, salt=_SALT))
 
     def prescribed(self) -> float | None:
         """Where all assumptions begin to be met, the median over instances; notes which the setting decides."""

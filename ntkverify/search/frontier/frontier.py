@@ -11,7 +11,7 @@ import numpy as np
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.case import Case
 from ntkverify.judging.draws import draw_instances
-from ntkverify.search.frontier.bisection import Bisection, Threshold
+from ntkverify.search.frontier.bisection import Bisection, Outcomes, Threshold, outcomes
 from ntkverify.search.frontier.setting import Setting
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Claim, Family
@@ -84,6 +84,7 @@ def frontier(
     steps: int | None = None,
     entropy: int = 0,
     progress: Callable[[float, float], object] = lambda at, value: None,
+    outcomes: Outcomes = outcomes,
 ) -> list[Threshold]:
     """The threshold of a setting at which a claim holds in `fraction` of the draws, along `against`.
 
@@ -107,6 +108,8 @@ def frontier(
         Changes every draw.
     progress : callable
         Called with the place and the value before each evaluation.
+    outcomes : callable
+        Puts a case to instances; in this process by default.
     """
     if not 0 < fraction < 1 or draws < 1:
         raise NtkVerifyError("the fraction must lie strictly between 0 and 1, and there must be at least one draw.")
@@ -114,7 +117,7 @@ def frontier(
         raise NtkVerifyError(f"a frontier needs at least one training step, not {steps}.")
     result = []
     for at, instances in groups(case, against=against, values=values, entropy=entropy, steps=steps).items():
-        search = Bisection(case, instances, setting, fraction=fraction, draws=draws, entropy=entropy)
+        search = Bisection(case, instances, setting, fraction=fraction, draws=draws, entropy=entropy, outcomes=outcomes)
         result.append(search.threshold(at, progress))
     return result
 

@@ -21,6 +21,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expression.pieces import Piece, pieces_of
+from ntkverify.symbolic.expression.running_error import UNIT, Tracked
 
 LEFT, RIGHT = -1, -2
 Token = int
@@ -41,22 +42,26 @@ class Functions(Protocol):
 
 
 class ArrayFunctions:
-    """float64 arrays."""
+    """float64 arrays that carry their rounding error."""
 
-    def number(self, value: sympy.Expr) -> float:
+    def number(self, value: sympy.Expr) -> Tracked:
         """Rounded to float64."""
-        return float(value)
+        return Tracked.rounded(float(value))
 
     def call(self, name: str, *arguments: Any) -> Any:
         """By NumPy."""
-        return getattr(np, {"atan": "arctan"}.get(name, name))(*arguments)
+        return getattr(arguments[0], name)()
 
-    def damped(self, wave: str, decay: Any, q: Any) -> Any:
+    def damped(self, wave: str, decay: Tracked, q: Tracked) -> Tracked:
         """exp(-decay) cosh(q) or exp(-decay) sinh(q), where either factor alone may overflow or underflow."""
-        size = np.abs(q)
+        size = np.abs(q.value)
+        largest = np.exp(size - decay.value)
         if wave == "cos":
-            return np.exp(size - decay) * (1 + np.exp(-2 * size)) / 2
-        return np.copysign(np.exp(size - decay), q) * -np.expm1(-2 * size) / 2
+            value = largest * (1 + np.exp(-2 * size)) / 2
+        else:
+            value = np.copysign(largest, q.value) * -np.expm1(-2 * size) / 2
+        moved = decay.error + q.error + UNIT * (size + np.abs(decay.value))
+        return Tracked.rounded(value, largest * np.expm1(np.minimum(moved, 700.0)) + UNIT * np.abs(value))
 
 
 def _damped(functions: Functions, wave: str, decay: Any, q: Any) -> Any:

@@ -17,10 +17,13 @@ import sympy
 
 from ntkverify.arrays import Array
 from ntkverify.symbolic.expectation.closed_forms import LEFT, RIGHT, ArrayFunctions, Geometry, Token
+from ntkverify.symbolic.expression.running_error import UNIT, Tracked
 
 # Below this sine the orthogonal part is recomputed without cancellation; above it, plain arithmetic loses one digit.
 _REFINE_BELOW = 0.3
 _SPLITTER = 2.0**27 + 1.0
+#: norms, sines and cosines are a few roundings off, inner products what is left of twice the precision
+_FEW, _TWICE = 4 * UNIT, 2.0**-40
 
 
 @dataclass(frozen=True)
@@ -148,21 +151,22 @@ class PlaneGeometry(Geometry):
     ----------
     norms : two arrays, (n, 1) and (1, n')
     cosine, sine, product : arrays (n, n')
-        Of the angle, and the inner products of the forms.
+        Of the angle, and the inner products of the forms; all of them with their errors.
     tilt : (float, float)
         c and d.
     """
 
     def __init__(
         self,
-        norms: tuple[Array, Array],
-        cosine: Array,
-        sine: Array,
-        product: Array,
+        norms: tuple[Tracked, Tracked],
+        cosine: Tracked,
+        sine: Tracked,
+        product: Tracked,
         tilt: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self._plane = (norms, cosine, sine, product)
-        self._tilt = c, d = tilt
+        self._tilt = tilt
+        c, d = (Tracked.rounded(x) for x in tilt)
         (left, right), across = norms, norms[1] * sine
         along = right * cosine
         self._determinant = 1 + c * left**2 + d * right**2 + c * d * (left * across) ** 2
@@ -187,14 +191,18 @@ class PlaneGeometry(Geometry):
         """All pairs of rows of u (n, d) and v (n', d)."""
         norms = (frames.norms_left[:, None], frames.norms_right[None, :])
         # the kernel of erf is as accurate as the inner product with which it changes its sign
-        return cls(norms, np.cos(frames.angle), np.sin(frames.angle), inner_products(u, v))
+        inner = inner_products(u, v)
+        product = Tracked(inner, UNIT * (np.abs(inner) + _TWICE * norms[0] * norms[1]))
+        left, right = (Tracked(norm, _FEW * norm) for norm in norms)
+        cosine, sine = np.cos(frames.angle), np.sin(frames.angle)
+        return cls((left, right), Tracked(cosine, _FEW), Tracked(sine, _FEW * sine), product)
 
     def tilted(self, left: sympy.Expr, right: sympy.Expr) -> tuple[Geometry, Any]:
         """As in `Geometry`; tilts add up."""
         if (left, right) not in self._tilts:
             c, d = self._tilt[0] + float(2 * left), self._tilt[1] + float(2 * right)
             moved = PlaneGeometry(*self._plane, tilt=(c, d))
-            self._tilts[left, right] = moved, np.sqrt(self._determinant / moved._determinant)
+            self._tilts[left, right] = moved, (self._determinant / moved._determinant).sqrt()
         return self._tilts[left, right]
 
     def tokens(self, first: int, second: int) -> tuple[Token, ...]:

@@ -17,7 +17,8 @@ from ntkverify.symbolic.expectation.geometry import FIRST, SECOND
 from ntkverify.symbolic.expectation.halfspace import angular_integral, radial_moment
 from ntkverify.symbolic.expectation.terms import GroupKey, Groups
 from ntkverify.symbolic.expectation.wick import PlanePolynomials, Squares
-from ntkverify.symbolic.expression.scalars import Arithmetic, evaluate, guard_bits
+from ntkverify.symbolic.expression.scalars import Arithmetic, BallArithmetic, evaluate, guard_bits
+from ntkverify.symbolic.limit.analytic import gaussian_moment, is_analytic
 from ntkverify.symbolic.limit.moments import has_smooth_form
 from ntkverify.symbolic.limit.splitting import Derivation
 
@@ -60,6 +61,9 @@ class ScalarMoments:
 
     def _smooth(self, key: GroupKey, u: Point, v: Point) -> Any:
         if not has_smooth_form(key):
+            if isinstance(self.arithmetic, BallArithmetic) and is_analytic(key[1]) and is_analytic(key[3]):
+                with self.arithmetic.precision(0):
+                    return gaussian_moment(key[0], key[1], key[3], u, v)
             raise NtkVerifyError(
                 f"no closed form is known for the Gaussian expectation of {key[1]} times {key[3]}, so it has no "
                 "enclosure; use the float64 matrix, whose quadrature carries an error estimate."

@@ -22,6 +22,7 @@ from ntkverify.symbolic.expectation.terms import GroupKey, Groups
 from ntkverify.symbolic.expectation.wick import PlanePolynomials, Squares
 from ntkverify.symbolic.expression.choices import ARRAY_FUNCTIONS
 from ntkverify.symbolic.expression.pieces import pieces_of
+from ntkverify.symbolic.expression.running_error import UNIT
 from ntkverify.symbolic.limit.splitting import Derivation
 
 # entries of the planes of pairs of points that are held at a time: 32 MiB
@@ -43,9 +44,10 @@ class ArrayMoments:
     _tables: HermiteTables = field(default_factory=HermiteTables)
 
     def kernel(self, groups: Groups, x: Array, y: Array) -> tuple[Array, Array]:
-        """Sum over the groups for the points x (n, d) and y (n', d), and the error estimate of what was integrated.
+        """Sum over the groups for the points x (n, d) and y (n', d), and its error; both have shape (n, n').
 
-        Both have shape (n, n'); closed forms, which are good to rounding, add nothing to the estimate.
+        The error is estimated where a quadrature was taken, and bounded by a running analysis for the closed forms of
+        erf, sin and cos, in which large terms cancel far out. Those of half-spaces are good to rounding: theirs is 0.
         """
         # products of weights need the plane of each pair of points, which has as many entries as there are weights
         rows = max(1, _PLANE_ENTRIES // (len(y) * len(self.derivation.weights)))
@@ -76,7 +78,7 @@ class ArrayMoments:
         return total, error
 
     def _smooth(self, members: list[tuple[GroupKey, Array]], u: Array, v: Array) -> tuple[Array, Array]:
-        """Groups with other functions: by closed form where there is one, else by quadrature."""
+        """Groups with other functions: by closed form where there is one, else by quadrature; and the error."""
         total, error = np.zeros((len(u), len(v))), np.zeros((len(u), len(v)))
         closed = [m for m in members if has_smooth_form(m[0])]
         rest = [m for m in members if not has_smooth_form(m[0])]
@@ -90,10 +92,13 @@ class ArrayMoments:
                     request = (key[1], key[3], powers)
                     if request not in known:
                         known[request] = smooth_moment(geometry.tokens(*powers), key[1], key[3], geometry)
-                    total += coefficient * c * known[request]
+                    found, scale = known[request], coefficient * c
+                    total += scale * found.value
+                    error += np.abs(scale) * (found.error + 4 * UNIT * np.abs(found.value))
         if rest:
-            value, error = quadrature_sum(rest, u, v, self._tables, self.derivation)
+            value, uncertain = quadrature_sum(rest, u, v, self._tables, self.derivation)
             total += value
+            error += uncertain
         return total, error
 
     def columns(self, expressions: Sequence[sympy.Expr], points: Array) -> Array:

@@ -220,6 +220,7 @@ def _suffix(slot: Slot, variables: Coordinates) -> str:
 
 
 def differentiate(function: sympy.Expr, variables: Coordinates, orders: tuple[int, ...]) -> sympy.Expr:
+    """The partial derivative of these orders, one for each variable."""
     for variable, order in zip(variables, orders, strict=True):
         if order:
             function = sympy.diff(function, variable, order)

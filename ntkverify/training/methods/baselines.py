@@ -7,6 +7,7 @@ from typing import Any
 from scipy.optimize import minimize
 
 from ntkverify.execution import Executor
+from ntkverify.training.orthonormal_rows import whole
 from ntkverify.training.record import Measurements, Recorder, Trajectory, prepare
 
 
@@ -23,6 +24,7 @@ def lbfgs(
     """Limited-memory BFGS by scipy (L-BFGS-B without bounds), as a baseline; times count iterations."""
     prepare(weights, "L-BFGS", copies=2 * memory + 8, steps=steps)
     shape = weights.shape
+    whole(executor, "L-BFGS by SciPy")
     recorder = Recorder(executor, frozen, record, every)
 
     def loss(flat: Any) -> tuple[float, Any]:

@@ -10,6 +10,7 @@ from scipy.integrate import DOP853
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor
 from ntkverify.training.least_norm import least_norm
+from ntkverify.training.orthonormal_rows import whole
 from ntkverify.training.record import Measurements, Recorder, Trajectory, prepare
 
 
@@ -34,6 +35,7 @@ def integrate(
     # DOP853 holds 16 slopes, the solution before and after the step, and its dense output
     prepare(weights, str(notes["method"]), copies=30)
     executor, frozen, shape = recorder.executor, recorder.frozen, weights.shape
+    whole(executor, "a flow integrated by SciPy")
     solver = DOP853(
         lambda t, y: executor.to_host(velocity(executor.from_host(y.reshape(shape)))).ravel(),
         0.0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -67,7 +66,8 @@ class _Damped:
 
     def __init__(self, at: Snapshot) -> None:
         self._at = at
-        self._is_wide = math.prod(at.weights.shape) >= len(at.forward.residuals)
+        weights = at.executor.width_of(at.weights) * at.weights.shape[1]
+        self._is_wide = weights >= len(at.forward.residuals)
         if self._is_wide:
             self._matrix = at.executor.to_host(at.gram)
         else:

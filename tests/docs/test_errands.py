@@ -4,22 +4,16 @@ import contextlib
 import functools
 import io
 import re
-import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shown import ROOT, agree, plain, run, without_figures
 
-from ntkverify.cli import main
 from ntkverify.theorem import loading
 
 #: a module that does not change is loaded once: the constants of one take seconds
 load_once = functools.lru_cache(loading.load_theorem)
-ROOT = Path(__file__).parents[1]
-#: lines that depend on the machine
-HERE = re.compile(r"^(memory|time) |^ *(on 'cpu' here|neurons on)")
-#: figures of verdicts that rounding or processors may move
-FIGURES = re.compile(r"[-\d.e+]+")
 
 
 def page(name):
@@ -36,25 +30,6 @@ def transcripts(text):
     return found
 
 
-def run(command):
-    words = shlex.split(command)
-    assert words[0] == "ntkverify"
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        status = main(words[1:])
-    return status, [line.rstrip() for line in output.getvalue().splitlines()]
-
-
-def agree(shown, printed, *, figures):
-    """Whether the lines of a page are among those printed, in their order; '...' stands for any."""
-    lines = iter(printed)
-    for line in shown:
-        if line.strip() in ("...", "") or HERE.search(line):
-            continue
-        wanted = figures(line)
-        assert any(figures(other) == wanted for other in lines), f"{line!r} is not printed, or not in its place"
-
-
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     """A folder with twenty points, and with the theorems of the house."""
@@ -67,14 +42,6 @@ def desk(tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "load_theorem", lambda path: load_once(Path(path).resolve()))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def plain(line):
-    return re.sub("  +", " ", line)
-
-
-def without_figures(line):
-    return FIGURES.sub("#", plain(line))
 
 
 def test_a_reviewer_gets_from_twenty_points_to_a_step_a_width_and_a_verdict(desk):

@@ -1,0 +1,1 @@
+"""What a check leaves in files: verdicts, documents made of them, evaluations."""

@@ -1,0 +1,1 @@
+"""The graph of a proof with the verdict and the slack of each of its links."""

@@ -1,0 +1,162 @@
+"""Claims about a population of runs: a search draws on until the sample refutes them.
+
+No single instance violates such a claim, so there is nothing to climb. The check looks at as many draws as a module
+prescribes and at a few times more; here there are half as many again at each look, to the end of the budget, the levels
+of all looks together being `ALPHA`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ntkverify.errors import NtkVerifyError
+from ntkverify.judging.budget import BLUNT, CONFIRM
+from ntkverify.judging.case import Case, Trial
+from ntkverify.judging.draws import Stream
+from ntkverify.search.evidence.settle import ALPHA
+from ntkverify.search.evidence.violation import Violation
+from ntkverify.search.score import NOT_RUN, VACUOUS, Score
+from ntkverify.theorem.instance import Instance
+
+#: draws for each evaluation of a budget, and what they may cost in neurons times residuals times sweeps
+DRAWS_EACH, WORK_EACH = 16, 2e4
+_FIRST = 500  # draws at the first look, if the family prescribes no more
+_GROWTH = 1.5  # from a look to the next
+_PROFILE = "quick"
+_SURE = 0.999  # with which a deviation is excluded before a search ends early
+
+
+@dataclass
+class Sample:
+    """What was drawn for one claim, of one family or of several that make one sample.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        The claim on each of these families.
+    entropy : int
+        Names the draws.
+    """
+
+    cases: Sequence[Case]
+    entropy: int
+
+    def __post_init__(self) -> None:
+        self.streams = [Stream(case.family, entropy=self.entropy) for case in self.cases]
+        self.trials: list[Trial] = []
+        self.made, self.work, self.reason = 0, 0.0, ""
+        self.first: Instance | None = None
+
+    def draw(self) -> None:
+        """One more run of each family; one that cannot be run exercises nothing."""
+        for case, stream in zip(self.cases, self.streams, strict=True):
+            drawn = stream.instance(0, self.made) if stream.is_fixed else stream.instance(self.made)
+            instance = replace(drawn, theorem=case.theorem.id, family=case.family.name)
+            self.first = self.first or instance
+            try:
+                with np.errstate(all="ignore"):
+                    trial = case.trial(instance)
+                    vacuous = trial.outcome.vacuous
+            except NOT_RUN as error:
+                self.reason = str(error)
+                self.work += 1
+                continue
+            self.work += trial.run.work
+            if not vacuous:
+                self.trials.append(trial)
+        self.made += 1
+
+
+def sampled(
+    cases: Sequence[Case],
+    *,
+    evaluations: int | None,
+    entropy: int,
+    path: str | Path,
+    plants: tuple[str, ...],
+    seconds: float | None = None,
+    until: float | None = None,
+) -> tuple[Score, tuple[str, Violation] | None]:
+    """Draw until the claim is refuted or the budget is used up.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        The claim on each of its families that make one sample.
+    evaluations : int or None
+        Budget, `DRAWS_EACH` draws for each; None for as many as there is time for.
+    entropy : int
+        Names the draws.
+    path, plants
+        For the file of a violation.
+    seconds, until : float, optional
+        Budget in seconds of processor time, and the moment at which it ends.
+
+    Returns
+    -------
+    (Score, (status, Violation) or None)
+        How far past the claim the sample is, and what was found: "confirmed" where it is refuted, "open" where the
+        sample is past what is claimed and the draws do not suffice to refute it.
+    """
+    quantifier: Any = cases[0].claim.quantifier  # one that is decided by sampling
+    began = time.process_time()
+    sample = Sample(cases, entropy)
+    prescribed = max(case.family.counts.get(_PROFILE, 1) for case in cases)
+    most = quantifier.most_draws if evaluations is None else min(quantifier.most_draws, DRAWS_EACH * evaluations)
+    work = np.inf if evaluations is None else WORK_EACH * evaluations
+
+    def lasts() -> bool:
+        late = until is not None and time.time() >= until
+        late = late or (seconds is not None and time.process_time() - began >= seconds)
+        within = sample.made < prescribed or (sample.made < most and sample.work < work)
+        return sample.made == 0 or (within and not late)
+
+    look, goal, decision = 0, max(_FIRST, prescribed), None
+    while lasts():
+        while sample.made < goal and lasts():
+            sample.draw()
+        if len(sample.trials) > 1:
+            try:
+                decision = _decided(quantifier, sample, refute=ALPHA / ((look + 1) * (look + 2)))
+            except (
+                NtkVerifyError
+            ) as error:  # a number that the test can't take, the logarithm of 0; the last look counts
+                sample.reason = str(error)
+                break
+            if decision.status == "violated" or _is_settled(quantifier, sample):
+                break
+        look, goal = look + 1, math.ceil(_GROWTH * goal)
+    if decision is None or sample.first is None:
+        return Score(VACUOUS, reason=sample.reason), None
+    past = decision.past
+    status = "confirmed" if decision.status == "violated" else "open" if past > 0 else ""
+    score = Score(max(past, 0.0) if status == "confirmed" else past, status == "confirmed")
+    if status == "open" and decision.status == "holds":
+        status = ""
+    if not status:
+        return score, None
+    evidence: dict[str, Any] = {"kind": "population", "status": status, "alpha": ALPHA, "draws": sample.made}
+    evidence |= {"exercised": len(sample.trials), "entropy": entropy, "evidence": decision.evidence}
+    suspect = Violation.suspected(cases[0], sample.first, path=path, plants=plants)
+    return score, (status, suspect.with_evidence(**evidence))
+
+
+def _is_settled(quantifier: Any, sample: Sample) -> bool:
+    """Whether a deviation beyond what is claimed is excluded, so that more draws would find none."""
+    if not quantifier.is_exact_about_tolerance:
+        return False
+    values = quantifier.sample_of(sample.trials)
+    found = quantifier.decide(values, sample.trials, refute=ALPHA, confirm=_SURE, tolerated=1.0)
+    return bool(found.status == "holds")
+
+
+def _decided(quantifier: Any, sample: Sample, *, refute: float) -> Any:
+    values = quantifier.sample_of(sample.trials)
+    return quantifier.decide(values, sample.trials, refute=refute, confirm=CONFIRM, tolerated=BLUNT)
