@@ -11,7 +11,6 @@ import numpy as np
 import sympy
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.network.coefficients import check_coefficients
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
 
@@ -145,7 +144,7 @@ def collect_samples(
                 raise NtkVerifyError(
                     f"points, targets and scale of block {block.name!r} must be finite; remove the NaNs"
                 )
-        check_coefficients(block, neuron.coordinates, x)
+        block.check_points(neuron.coordinates, x)
         blocks.append(BlockSamples(block, x, y, factor, slice(start, start + x.shape[0])))
         start += x.shape[0]
     return Samples(neuron, tuple(blocks))

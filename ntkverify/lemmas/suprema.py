@@ -11,8 +11,8 @@ from ntkverify import always
 from ntkverify.lemmas.part import Part
 from ntkverify.symbolic.constants.derived import Derived, derived
 from ntkverify.symbolic.expression.functions import Z
+from ntkverify.symbolic.expression.suprema import in_radicals
 from ntkverify.symbolic.network.activations import get_activation
-from ntkverify.symbolic.network.suprema import in_radicals
 from ntkverify.theorem.theorem import Theorem
 
 

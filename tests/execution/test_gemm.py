@@ -165,7 +165,7 @@ def test_chosen_where_it_wins_and_can_run():
     assert not worthwhile(regression_neuron("relu", dimension=12), 2)
     assert worthwhile(regression_neuron("relu", dimension=65), 2)
     assert not worthwhile(regression_neuron("relu", dimension=11), 1000)
-    points = coordinates(" ".join(f"x_{i}" for i in range(30)))
+    coordinates(" ".join(f"x_{i}" for i in range(30)))
     w, v, x, p = sympy.symbols("w v x p", real=True)
     assert reduction(Neuron((w,), (v,), (x,), (Block("data", (v * sympy.tanh(w * x),), (p,), p),))) is None
 

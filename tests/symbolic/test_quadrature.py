@@ -22,12 +22,14 @@ from limit_references import (
 )
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expectation import quadrature
 from ntkverify.symbolic.expectation.quadrature import plane_expectations
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus, Z
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network import operators as ops
 from ntkverify.symbolic.network.activations import Activation
-from ntkverify.symbolic.network.neuron import pinn_neuron, random_features_neuron
+from ntkverify.symbolic.network.laws import Normal
+from ntkverify.symbolic.network.neuron import pinn_neuron, random_features_neuron, regression_neuron
 from ntkverify.symbolic.network.operators import coordinates
 
 FUNCTIONS = {
@@ -200,12 +202,43 @@ class TestPlaneExpectations:
             exact = trapezoid(lambda u: u * mpmath.tanh(u), mpmath.mpf(1) / 16) / 2
         assert abs(value - exact) <= error < 1e-12
 
-    def test_kinks_on_both_sides_and_huge_arguments_are_refused(self):
+    def test_kinks_on_both_sides_and_slopes_elsewhere_are_refused(self):
         kinked = sympy.tanh(Z) * PositivePower(Z, 0)
         with pytest.raises(NtkVerifyError, match=r"with a kink in both"):
             expectations([(kinked, kinked, 0, 0)], 1.0, 1.0, 1.0)
-        with pytest.raises(NtkVerifyError, match=r"norm up to 1e\+03"):
-            expectations([(sympy.tanh(Z), sympy.tanh(Z), 0, 0)], 1000.0, 1000.0, 0.0)
+        moved = sympy.tanh(Z - 1000)
+        with pytest.raises(NtkVerifyError, match=r"points of norm 1e\+03 .* where its argument is not 0; scale"):
+            expectations([(moved, moved, 0, 0)], 1000.0, 1000.0, 0.0)
+
+    def test_steep_functions_are_integrated_in_polar_coordinates(self):
+        """tanh at a norm of 1000 is a sign but for a strip: E = 2 arcsin(c)/pi to some 1e-6."""
+        (value,), (error,) = expectations([(sympy.tanh(Z), sympy.tanh(Z), 0, 0)], 1000.0, 1000.0, math.pi / 3)
+        assert abs(value - 1 / 3) < 1e-5
+        assert error < 1e-10
+
+    @pytest.mark.parametrize("power", [0, 1])
+    def test_polar_coordinates_agree_with_the_series_where_both_work(self, power, monkeypatch):
+        requests = [(sympy.tanh(Z), 1 - sympy.tanh(Z) ** 2, power, 1 - power), (Z * sympy.tanh(Z), Z, power, 2)]
+        series, estimates = expectations(requests, 2.0, 3.0, 0.3)
+        monkeypatch.setattr(quadrature, "_LARGEST_NORM", 0.1)
+        polar, errors = expectations(requests, 2.0, 3.0, 0.3)
+        for one, other, error, estimate in zip(series, polar, errors, estimates, strict=True):
+            assert abs(one - other) <= error + estimate < 1e-10
+
+    def test_a_steep_softplus(self):
+        """softplus(100 z)/100 at a norm of 1, 60 degrees apart; 60-digit quadrature gives 0.166651559126."""
+        steep = Activation("steep", Softplus(100 * Z) / 100)
+        points = np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
+        matrix, error = limit_gram(regression_neuron(steep, dimension=2)).matrix_with_error(points)
+        assert matrix[0, 1] == pytest.approx(0.166651559126, abs=1e-12)
+        assert error.max() < 1e-11
+
+    def test_weights_of_a_large_deviation(self):
+        """A deviation of 100 is a slope of 100: the same matrix but for the chain rule's factor."""
+        points = np.array([[1.0, 0.0], [0.6, 0.8]])
+        drawn = limit_gram(regression_neuron("tanh", dimension=2, laws={"inner": Normal(100)})).matrix(points)
+        steep = limit_gram(regression_neuron(Activation("steep_tanh", sympy.tanh(100 * Z)), dimension=2)).matrix(points)
+        np.testing.assert_allclose(drawn * 1e4, steep, rtol=1e-9)
 
 
 class TestMixedProducts:

@@ -30,8 +30,8 @@ def test_the_error_of_an_operator_far_out_is_true(activation):
         if activation == "erf":  # nor is it much more than true
             assert error.max() < 1000 * np.abs(off).max()
     if activation == "erf":
-        assert lost[0] < 1e-13
-        assert 1e-7 < lost[1] < 1e-5  # which an error of 0 stood beside
+        # with w.x multiplied out into single weights a millionth was lost at norm 100
+        assert max(lost) < 1e-13
 
 
 def test_every_operation_carries_what_it_does():

@@ -211,7 +211,7 @@ class GemmExecutor(Executor):
             rows.append(np.sum(shared[:, list(found.squared)] ** 2, axis=1)[None, :])
         return np.ascontiguousarray(np.concatenate(rows))
 
-    def _whole(self, slopes: Array, each: Array, weights: Array) -> Array:
+    def _gradients_of(self, slopes: Array, each: Array, weights: Array) -> Array:
         """The gradient (N, L, p) of some neurons from the shared slopes and those in what else features hold."""
         found, count = self.reduction, len(self.reduction.others)
         result = np.empty((self.samples.total, len(weights), len(self.neuron.weights)))
@@ -232,7 +232,8 @@ class GemmExecutor(Executor):
         result = np.empty((self.samples.total, m, len(self.neuron.weights)))
         for start in range(0, m, self._chunk()):
             stop = min(start + self._chunk(), m)
-            result[:, start:stop] = self._whole(*panel(start, stop), weights[start:stop])
+            slopes, each = panel(start, stop)
+            result[:, start:stop] = self._gradients_of(slopes, each, weights[start:stop])
         return result.reshape(self.samples.total, -1)
 
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:
@@ -255,7 +256,8 @@ class GemmExecutor(Executor):
         n, (m, p) = self.samples.total, weights.shape
 
         def fill(out: Array, start: int, stop: int) -> None:
-            out[:] = self._whole(*panel(start, stop), weights[start:stop]).transpose(2, 0, 1)
+            slopes, each = panel(start, stop)
+            out[:] = self._gradients_of(slopes, each, weights[start:stop]).transpose(2, 0, 1)
 
         one, others = sum_of_products(fill, p, n, m, strip=self._chunk(), threads=self.threads)
         return symmetric(one + others)

@@ -123,7 +123,9 @@ class _Walk:
         self.columns = executor._columns()
         self.vectors = executor._vectors
         values = {s: executor._points[:, i] for i, s in enumerate(self.reduced.coordinates[:-1])}
-        sizes = evaluate_all([majorant(v, frozenset(self.reduced.coordinates)) for v in found.vectors], values, executor.algebra)
+        sizes = evaluate_all(
+            [majorant(v, frozenset(self.reduced.coordinates)) for v in found.vectors], values, executor.algebra
+        )
         self.sizes = np.stack([np.broadcast_to(c, len(executor._points)) for c in sizes], axis=1)
 
     def _evaluated(self, b: BlockSamples, wanted: Sequence[Any], form: Array, w: Array, frozen: Array) -> list[Array]:

@@ -17,9 +17,9 @@ from ntkverify.execution.kernels.chain import (
 )
 from ntkverify.execution.kernels.printer import ScalarPrinter
 from ntkverify.execution.kernels.sweep_source import HEADER
+from ntkverify.symbolic.expression.forms import in_forms
 from ntkverify.symbolic.expression.linear import linear_parts
 from ntkverify.symbolic.expression.squares import SQUARES, in_squares
-from ntkverify.symbolic.network.forms import in_forms
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
 # weights that may stand outside the form as well
@@ -135,7 +135,8 @@ def outside(w, own, squared, first, rest):
 
 @njit(
     void(
-        MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, INTEGERS, INTEGERS, INTEGERS, MATRIX, INTEGERS, float64, MATRIX, MATRIX
+        MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, INTEGERS, INTEGERS, INTEGERS,
+        MATRIX, INTEGERS, float64, MATRIX, MATRIX
     ),
     **OPTIONS
 )

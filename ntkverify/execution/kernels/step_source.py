@@ -101,7 +101,9 @@ class _Writer:
         self.p, self.q = len(neuron.weights), len(neuron.frozen)
         self.before = [values_and_gradients_statements(neuron, b) for b in neuron.blocks]
         self.after = [
-            forward_statements(neuron, replace(b, features=(*b.features, *(majorant(f, self.given) for f in b.features))))
+            forward_statements(
+                neuron, replace(b, features=(*b.features, *(majorant(f, self.given) for f in b.features)))
+            )
             for b in neuron.blocks
         ]
         self.widest = max(len(b.features) for b in neuron.blocks)

@@ -103,7 +103,9 @@ class _Walk:
         neuron = executor.neuron
         blocks, given = [b.block for b in executor.samples.blocks], frozenset(neuron.coordinates)
         self._both = [[*b.features, *(g for gs in neuron.gradients[b.name] for g in gs)] for b in blocks]
-        self._after = [[*b.features, *(() if executor.is_exact else (majorant(f, given) for f in b.features))] for b in blocks]
+        self._after = [
+            [*b.features, *(() if executor.is_exact else (majorant(f, given) for f in b.features))] for b in blocks
+        ]
         self.chunk = max(1, min(CHUNK, CHUNK_NUMBERS // (executor.samples.total * (len(neuron.weights) + 2))))
 
     @property

@@ -88,9 +88,9 @@ class Directions:
     ) -> Directions:
         """From the coefficients of the two forms."""
         if covariance is None:
-            products = (((left, left), (left, right), (right, right)),)
-            gram = (sympy.Add(*(a * b for a, b in zip(*pair, strict=True))) for pair in products[0])
-            return cls(tuple(map(sympy.expand, gram)), tuple(left), tuple(right), None, squares)
+            sides = ((left, left), (left, right), (right, right))
+            products = [sympy.Add(*(a * b for a, b in zip(*pair, strict=True))) for pair in sides]
+            return cls(tuple(map(sympy.expand, products)), tuple(left), tuple(right), None, squares)
         u, v = sympy.Matrix(list(left)), sympy.Matrix(list(right))
         su, sv = covariance * u, covariance * v
         gram = (u.dot(su), u.dot(sv), v.dot(sv))

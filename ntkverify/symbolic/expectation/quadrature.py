@@ -8,7 +8,8 @@ With t = u cos(theta) + v sin(theta), h_k the normalised Hermite polynomials and
 where alpha are the coefficients of u^a A(rho u) and beta those of B(rho' t). The coefficients depend on one point
 each and come from one-dimensional integrals, so that all pairs of points cost one polynomial in the cosine. Nothing
 cancels for nearly parallel points. For functions with a nearest pole at distance d the coefficients decay like
-exp(-d sqrt(2k)); the truncation is checked on them, see `plane_expectations`.
+exp(-d sqrt(2k)); the truncation is checked on them, see `plane_expectations`. Where they are too many, because a
+function is steep, each pair of points is integrated in polar coordinates.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sympy
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
-from ntkverify.symbolic.expectation.hermite import HermiteTables
+from ntkverify.symbolic.expectation.hermite import HermiteTables, compiled
 from ntkverify.symbolic.expression.functions import PositivePower
 
 _FIRST, _MOST = 128, 2048
@@ -34,6 +35,10 @@ _PARSEVAL = 16 * _EPS
 # entries of a block of pairs whose series are summed together
 _BLOCK = 16384
 _ACCEPTED = 1e-11
+# where the series does not settle: halvings of panels in polar coordinates, what is asked of them, and their radius
+_DEPTHS = (5, 9, 14)
+_SETTLED_POLAR = 1e-11
+_CUT = 13
 Request = tuple[sympy.Expr, sympy.Expr, int, int]
 
 
@@ -68,7 +73,7 @@ def plane_expectations(
     Raises
     ------
     NtkVerifyError
-        If both functions of a request have a kink, or a series does not settle, because the points are too large.
+        If both functions of a request have a kink, or neither series nor polar coordinates give the integral.
     """
     for left, right, _, _ in requests:
         if left.has(PositivePower) and right.has(PositivePower):
@@ -78,7 +83,7 @@ def plane_expectations(
             )
     largest = max(float(np.max(n, initial=0.0)) for n in (norms_left, norms_right))
     if largest > _LARGEST_NORM:
-        raise _too_large(requests[0], largest)
+        return _all_polar(requests, norms_left, norms_right, cosine, sine)
     tables = tables or HermiteTables()
     found: dict[Request, tuple[Array, Array]] = {}
     for f, g, a in dict.fromkeys(request[:3] for request in requests):
@@ -99,7 +104,9 @@ def plane_expectations(
             # the coefficients decay like exp(-d sqrt(2 k)): far from the mark, twice as many terms won't do
             count = min(_MOST, count * (4 if unsettled > math.sqrt(_SETTLED) else 2))
         if unsettled > _ACCEPTED:
-            raise _too_large((f, g, a, 0), largest)
+            own = [(f, g, a, b) for b in powers]
+            found |= zip(own, zip(*_all_polar(own, norms_left, norms_right, cosine, sine), strict=True), strict=True)
+            continue
         orders = dict.fromkeys(q for b in powers for q, _ in _hermite_parts(b))
         sums = {q: _sum(left[0], right[0], q, cosine, sine) for q in orders}
         for b, (truncation, _, rounding) in zip(powers, estimates, strict=True):
@@ -108,11 +115,74 @@ def plane_expectations(
     return [found[r][0] for r in requests], [found[r][1] for r in requests]
 
 
-def _too_large(request: Request, norm: float) -> NtkVerifyError:
-    return NtkVerifyError(
-        f"the Hermite series of {request[0]} times {request[1]} does not settle within {_MOST} terms for points of "
-        f"norm up to {norm:.3g}; scale the points down."
-    )
+def _all_polar(
+    requests: Sequence[Request], norms_left: Array, norms_right: Array, cosine: Array, sine: Array
+) -> tuple[list[Array], list[Array]]:
+    """As `plane_expectations`, pair by pair in polar coordinates: for functions too steep for a series.
+
+    Raises
+    ------
+    NtkVerifyError
+        If a function changes fast elsewhere than where its argument is 0.
+    """
+    results = np.zeros((2, len(requests), *cosine.shape))
+    angles = np.arctan2(sine, cosine)
+    for (i, j), angle in np.ndenumerate(angles):
+        norms = float(norms_left[i]), float(norms_right[j])
+        for depth in _DEPTHS:
+            values, errors, sizes = _polar(requests, norms, float(angle), depth)
+            if np.all(errors <= _SETTLED_POLAR * sizes):
+                break
+        else:
+            worst = int(np.argmax(errors / sizes))
+            raise NtkVerifyError(
+                f"the Gaussian expectation of {requests[worst][0]} times {requests[worst][1]} is known to "
+                f"{float(errors[worst] / sizes[worst]):.0e} of its size only for points of norm {norms[0]:.3g} and "
+                f"{norms[1]:.3g}, because a function changes fast where its argument is not 0; scale the points down."
+            )
+        results[:, :, i, j] = values, errors
+    return list(results[0]), list(results[1])
+
+
+def _polar(
+    requests: Sequence[Request], norms: tuple[float, float], angle: float, depth: int
+) -> tuple[Array, Array, Array]:
+    """Values, errors and sizes of expectations of one pair, with u = r cos(s), v = r sin(s).
+
+    An argument changes sign where s is a quarter turn off its direction, and is small for small r: there the panels of
+    Gauss rules are halved `depth` times. The error is the difference to a rule with fewer nodes, plus rounding.
+    """
+    steps = 2.0 ** -np.arange(depth + 1)
+    around = np.concatenate([-steps, [0.0], steps]) * np.pi / 2
+    quarter = np.array([np.pi / 2, -np.pi / 2, angle + np.pi / 2, angle - np.pi / 2])
+    turns = np.unique(np.concatenate([np.mod(np.add.outer(quarter, around).ravel(), 2 * np.pi), [0.0, 2 * np.pi]]))
+    lengths = np.concatenate([[0.0], steps[::-1], np.arange(2.0, _CUT + 1)])
+    found = []
+    for nodes in (12, 18):
+        (s, ds), (r, dr) = _panels_of(turns, nodes), _panels_of(lengths, nodes)
+        mass = np.multiply.outer(ds, dr * r * np.exp(-(r**2) / 2)) / (2 * np.pi)
+        arguments = [n * np.multiply.outer(np.cos(s - shift), r) for n, shift in zip(norms, (0.0, angle), strict=True)]
+        known: dict[tuple[int, sympy.Expr], Array] = {}
+        for f, g, _, _ in requests:
+            for side, function in enumerate((f, g)):
+                if (side, function) not in known:
+                    known[side, function] = compiled(function)(arguments[side])
+        moments = []
+        for f, g, a, b in requests:
+            powers = np.multiply.outer(np.cos(s) ** a * np.sin(s) ** b, r ** (a + b))
+            terms = mass * powers * known[0, f] * known[1, g]
+            moments.append((np.sum(terms), np.sum(np.abs(terms))))
+        found.append(np.array(moments))
+    sizes = np.maximum(found[1][:, 1], np.finfo(float).tiny)
+    errors = np.abs(found[1][:, 0] - found[0][:, 0]) + 32 * _EPS * sizes
+    return found[1][:, 0], errors, sizes
+
+
+def _panels_of(edges: Array, nodes: int) -> tuple[Array, Array]:
+    """Nodes and weights of a composite Gauss rule."""
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    half = np.diff(edges)[:, None] / 2
+    return (edges[:-1, None] + half * (1 + x)).ravel(), (half * w).ravel()
 
 
 def _hermite_parts(b: int) -> list[tuple[int, int]]:

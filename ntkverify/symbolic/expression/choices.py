@@ -120,9 +120,7 @@ def _piecewise(e: sympy.Piecewise, unknowns: frozenset[sympy.Symbol]) -> sympy.E
     return result
 
 
-def _chosen(
-    condition: Boolean, yes: sympy.Expr, no: sympy.Expr, unknowns: frozenset[sympy.Symbol]
-) -> sympy.Expr:
+def _chosen(condition: Boolean, yes: sympy.Expr, no: sympy.Expr, unknowns: frozenset[sympy.Symbol]) -> sympy.Expr:
     """`yes` where the condition holds, else `no`."""
     if condition is sympy.true or condition is sympy.false:
         return yes if condition is sympy.true else no

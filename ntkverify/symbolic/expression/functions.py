@@ -23,6 +23,10 @@ def exact_number(value: Any) -> sympy.Expr:
     return expression.xreplace({f: sympy.Rational(repr(float(f)) if f._prec <= 53 else str(f)) for f in floats})
 
 
+def _has_no_sign(e: sympy.Expr) -> bool:
+    return e.is_extended_nonnegative is None and e.is_extended_nonpositive is None
+
+
 class PositivePower(sympy.Function):  # type: ignore[misc]
     """``PositivePower(z, k)`` is z_+^k: z**k where z >= 0, else 0; k = 0 is the step 1{z >= 0}.
 
@@ -36,9 +40,8 @@ class PositivePower(sympy.Function):  # type: ignore[misc]
     def eval(cls, z: sympy.Expr, k: sympy.Expr) -> sympy.Expr | None:
         if not (k.is_Integer and k >= 0):
             raise ValueError(f"PositivePower needs an integer power k >= 0, not {k}")
-        if z.is_Add and any(a.is_extended_nonnegative is None and a.is_extended_nonpositive is None for a in z.args):
-            if len(z.free_symbols) > 1:
-                return None  # sympy would look long at a form of many weights, and find no sign
+        if z.is_Add and len(z.free_symbols) > 1 and any(map(_has_no_sign, z.args)):
+            return None  # sympy would look long at a form of many weights, and find no sign
         if z.is_nonnegative:
             return z**k
         if z.is_negative:

@@ -21,7 +21,6 @@ from ntkverify.symbolic.limit.exact_moments import ScalarMoments
 from ntkverify.symbolic.limit.kernels import closed_form_kernel, invariant_kernel
 from ntkverify.symbolic.limit.moments import ArrayMoments, has_smooth_form
 from ntkverify.symbolic.limit.splitting import Derivation, Slot
-from ntkverify.symbolic.network.coefficients import check_coefficients
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
 Points = ArrayLike | Mapping[str, ArrayLike]
@@ -202,7 +201,7 @@ class LimitGram:
         width = len(self.neuron.coordinates)
         exact = {name: exact_rows(rows, width, self.neuron.block(name).name) for name, rows in named.items()}
         for name, rows in exact.items():
-            check_coefficients(self.neuron.block(name), self.neuron.coordinates, rows)
+            self.neuron.block(name).check_points(self.neuron.coordinates, rows)
         slots = [(self._linear_slot(b.name), p) for b in self._present(exact) for p in exact[b.name]]
         moments = ScalarMoments(self.derivation, self.neuron.coordinates, arithmetic)
         groups = {}
@@ -293,7 +292,7 @@ class LimitGram:
             if not np.all(np.isfinite(array)):
                 row = int(np.argmin(np.all(np.isfinite(array), axis=1)))
                 raise NtkVerifyError(f"points of block {name!r} must be finite, but row {row} is {array[row]}.")
-            check_coefficients(self.neuron.block(name), self.neuron.coordinates, array)
+            self.neuron.block(name).check_points(self.neuron.coordinates, array)
             arrays[name] = array
         return {b.name: arrays[b.name] for b in self._present(arrays)}
 

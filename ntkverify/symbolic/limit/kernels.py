@@ -126,6 +126,14 @@ def _coefficient(pairs: Sequence[tuple[sympy.Expr, sympy.Expr]], shift: dict[sym
 
 def _in_inner_product(coefficient: sympy.Expr, product: sympy.Expr) -> sympy.Expr:
     """Write a polynomial in the coordinates with `inner_product` in place of `product`, where it divides."""
+    own, terms = coefficient.as_coefficients_dict(), product.as_coefficients_dict()
+    first = next(iter(terms))
+    ratio = own[first] / terms[first] if first in own else 0
+    if ratio != 0 and all(own.get(t, 0) == ratio * c for t, c in terms.items() if not t.is_number):
+        # the inner product itself but for numbers, which no division of long polynomials has to find
+        rest = coefficient - ratio * product
+        if not rest.free_symbols:
+            return ratio * inner_product + rest
     symbols = sorted(product.free_symbols, key=str)
     if not symbols or not coefficient.is_polynomial(*symbols):
         return coefficient

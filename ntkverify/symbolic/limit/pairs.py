@@ -15,7 +15,7 @@ class IsotropicPart:
     """The gradient in many weights w_i that enter through one form z and the sum of their squares only.
 
     It is D nu + E w with the form's coefficients nu and two functions of the neuron, so that products of two such
-    gradients hold nu . nu', w . nu' = z' - (the other weights' part), and the sum of squares: no sum over pairs of weights.
+    gradients hold nu . nu', w . nu' = z' - (the other weights' part), and the sum of squares: no pairs of weights.
 
     Parameters
     ----------

@@ -133,8 +133,10 @@ def _derive(neuron: Neuron, laws: Mapping[sympy.Symbol, Law]) -> Derivation:
     common = _isotropy(every, splitter, laws, scales, len(neuron.weights))
     written = dict(zip(slots, every if common is None else common.features, strict=True))
     gradients = {slot: _gradient(f, splitter, scales, len(neuron.weights), common) for slot, f in written.items()}
-    # the features of a pair cancel, the products of its gradients do not
-    features = {slot: ((),) if neuron.coupled else (splitter.split_forms(f),) for slot, f in written.items()}
+    features: dict[Slot, tuple[tuple[Term, ...], ...]] = {}
+    for slot, f in written.items():
+        # the features of a pair cancel, the products of its gradients do not
+        features[slot] = ((),) if neuron.coupled else (splitter.split_forms(f),)
     inside = {i for form in splitter.forms for i, c in enumerate(form) if c != 0}
     standard = [Normal() if w in longer else laws[w] for w in weights]
     for i in inside:
@@ -152,7 +154,7 @@ def _isotropy(
     scales: Sequence[sympy.Expr],
     trained: int,
 ) -> Isotropy | None:
-    """Whether sums of squares may stay one thing: normal weights of one deviation in one form, all of them trained or none."""
+    """Whether sums of squares stay one: normal weights of one deviation in one form, all of them trained or none."""
     if len(splitter.forms) != 1:
         return None
     inside = [i for i, c in enumerate(splitter.forms[0]) if c != 0]
@@ -193,11 +195,11 @@ def _gradient(
         components.append(tuple(terms))
     if common is not None and common.members[0] < trained:
         scale = scales[common.members[0]]
-        form, (slope,) = splitter.forms[0], slopes.values() or (sympy.S.Zero,)
+        nu, (slope,) = splitter.forms[0], slopes.values() or (sympy.S.Zero,)
         components.append(
             IsotropicPart(
-                tuple(form[i] for i in common.members),
-                {i: form[i] for i in common.others},
+                tuple(nu[i] for i in common.members),
+                {i: nu[i] for i in common.others},
                 len(splitter.weights),
                 splitter.split_forms(slope / scale),
                 splitter.split_forms(splitter.symbol(0) * slope / scale),

@@ -9,7 +9,7 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus, Z, exact_number
-from ntkverify.symbolic.network.suprema import Supremum, supremum_of
+from ntkverify.symbolic.expression.suprema import Supremum, supremum_of
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from typing import Any, TypedDict, Unpack
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expression.coefficients import check_coefficients
+from ntkverify.symbolic.expression.forms import in_forms
 from ntkverify.symbolic.network.activations import Activation, get_activation
-from ntkverify.symbolic.network.forms import in_forms
 from ntkverify.symbolic.network.laws import (
     FairSign,
     FrozenMapping,
@@ -58,6 +59,16 @@ class Block:
     def is_linear(self) -> bool:
         """Whether the residual is the plain sum over neurons."""
         return len(self.sums) == 1 and self.residual == self.sums[0]
+
+    def check_points(self, coordinates: tuple[sympy.Symbol, ...], points: Any) -> None:
+        """Refuse samples (n, len(coordinates)) at which a coefficient is not finite.
+
+        Raises
+        ------
+        NtkVerifyError
+            Naming the sample and the coefficient.
+        """
+        check_coefficients(self.name, (*self.features, self.residual), coordinates, points)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ import sympy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expression.choices import ARRAY_FUNCTIONS
-from ntkverify.symbolic.network.neuron import Block
 
 
 @lru_cache(maxsize=256)
-def coefficients(block: Block, coordinates: tuple[sympy.Symbol, ...]) -> tuple[sympy.Expr, ...]:
-    """The largest parts of a block's expressions that hold coordinates only and are no polynomial in them."""
+def coefficients(expressions: tuple[sympy.Expr, ...], coordinates: tuple[sympy.Symbol, ...]) -> tuple[sympy.Expr, ...]:
+    """The largest parts of expressions that hold coordinates only and are no polynomial in them."""
     places, found = set(coordinates), dict[sympy.Expr, None]()
 
     def visit(e: sympy.Basic) -> None:
@@ -36,17 +35,22 @@ def coefficients(block: Block, coordinates: tuple[sympy.Symbol, ...]) -> tuple[s
         for a in e.args:
             visit(a)
 
-    for e in (*block.features, block.residual):
+    for e in expressions:
         visit(sympy.sympify(e))
     return tuple(found)
 
 
-def check_coefficients(block: Block, coordinates: tuple[sympy.Symbol, ...], points: Any) -> None:
+def check_coefficients(
+    block: str, expressions: tuple[sympy.Expr, ...], coordinates: tuple[sympy.Symbol, ...], points: Any
+) -> None:
     """Refuse samples at which a coefficient is not a finite real number.
 
     Parameters
     ----------
-    block : Block
+    block : str
+        The name of the family of samples.
+    expressions : tuple of sympy.Expr
+        Its features and residual.
     coordinates : tuple of sympy.Symbol
     points : array (n, len(coordinates))
         Whatever float() takes.
@@ -56,7 +60,7 @@ def check_coefficients(block: Block, coordinates: tuple[sympy.Symbol, ...], poin
     NtkVerifyError
         Naming the block, the sample and the coefficient.
     """
-    wanted = coefficients(block, coordinates)
+    wanted = coefficients(expressions, coordinates)
     if not wanted:
         return
     columns = np.array([[float(v) for v in row] for row in points], dtype=np.float64).T
@@ -68,6 +72,6 @@ def check_coefficients(block: Block, coordinates: tuple[sympy.Symbol, ...], poin
                 row = int(np.argmin(np.isfinite(values)))
                 at = ", ".join(f"{s} = {float(v):g}" for s, v in zip(coordinates, columns[:, row], strict=True))
                 raise NtkVerifyError(
-                    f"the coefficient {e} of block {block.name!r} is {values[row]} at sample {row} ({at}); move the "
+                    f"the coefficient {e} of block {block!r} is {values[row]} at sample {row} ({at}); move the "
                     "sample, or write the term's value there with Piecewise."
                 )
