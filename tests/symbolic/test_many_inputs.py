@@ -96,8 +96,7 @@ def test_sums_of_squares_kept_as_one_give_what_they_give_written_out(kind, activ
     for least in (2, 100):
         monkeypatch.setattr(squares, "MANY", least)
         derivation = _derive(neuron, neuron.laws)
-        has_inner = any(w.name == "w_0" for w in neuron.weights)
-        assert derivation.is_isotropic == (least == 2 and has_inner)
+        assert derivation.is_isotropic == (least == 2)
         gram = LimitGram(neuron, derivation)
         exact = (
             np.array(gram.matrix_mpmath({n: x[:2] for n, x in points.items()}, 30), float)

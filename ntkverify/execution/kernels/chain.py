@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 import sympy
 
-from ntkverify.symbolic.expression.forms import InForms, in_forms
+from ntkverify.symbolic.expression.forms import InForms, in_forms, linear_parts
 from ntkverify.symbolic.expression.functions import PositivePower, Softplus
-from ntkverify.symbolic.expression.linear import linear_parts
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
 Assignment = tuple[sympy.Symbol, sympy.Expr]

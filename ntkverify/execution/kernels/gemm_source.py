@@ -17,8 +17,7 @@ from ntkverify.execution.kernels.chain import (
 )
 from ntkverify.execution.kernels.printer import ScalarPrinter
 from ntkverify.execution.kernels.sweep_source import HEADER
-from ntkverify.symbolic.expression.forms import in_forms
-from ntkverify.symbolic.expression.linear import linear_parts
+from ntkverify.symbolic.expression.forms import in_forms, linear_parts
 from ntkverify.symbolic.expression.squares import SQUARES, in_squares
 from ntkverify.symbolic.network.neuron import Block, Neuron
 

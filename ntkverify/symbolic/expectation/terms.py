@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expression.forms import linear_parts, ratio_of
 from ntkverify.symbolic.expression.functions import PositivePower, Z
-from ntkverify.symbolic.expression.linear import linear_parts, ratio_of
 from ntkverify.symbolic.expression.pieces import pieces_of
 from ntkverify.symbolic.expression.squares import SQUARES
 

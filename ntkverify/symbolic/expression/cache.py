@@ -50,7 +50,7 @@ def cached(kind: str, source: str, derive: Callable[[], T]) -> T:
 def _source_digest() -> str:
     """Digest of the modules that derive, so that a changed working copy of one version never reads stale results."""
     folder = Path(__file__).parents[1]
-    of_expressions = ("expression/functions", "expression/linear", "expression/squares", "expectation/terms")
+    of_expressions = ("expression/functions", "expression/forms", "expression/squares", "expectation/terms")
     of_neurons = ("network/activations", "network/laws", "limit/pairs", "limit/splitting")
     names = (*of_expressions, *of_neurons)
     return _DIGEST(b"".join((folder / f"{name}.py").read_bytes() for name in names)).hexdigest()

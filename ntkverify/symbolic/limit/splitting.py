@@ -77,10 +77,12 @@ class Derivation:
         """The weights that stand in linear forms."""
         return tuple(i for i in range(len(self.weights)) if any(form[i] != 0 for form in self.forms))
 
-    @property
+    @cached_property
     def is_isotropic(self) -> bool:
         """Whether sums of squares of many weights are kept as one."""
-        return any(isinstance(c, IsotropicPart) for parts in self.gradients.values() for c in parts)
+        squares = len(self.weights)
+        parts = [c for table in (self.gradients, self.features) for components in table.values() for c in components]
+        return any(isinstance(c, IsotropicPart) or any(squares in term.monomial for term in c) for c in parts)
 
     def groups(self, left: Slot, right: Slot, *, covariance: bool = False) -> Groups:
         """The grouped moments of one pair of features, which are the same at all points."""

@@ -17,8 +17,8 @@ from sympy.core.function import AppliedUndef
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expression.choices import normal_form
+from ntkverify.symbolic.expression.forms import linear_parts
 from ntkverify.symbolic.expression.functions import exact_number
-from ntkverify.symbolic.expression.linear import linear_parts
 
 Coordinates = tuple[sympy.Symbol, ...]
 
