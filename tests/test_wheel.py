@@ -75,9 +75,9 @@ def test_versions_agree():
 
 def test_what_the_package_imports_is_required():
     """Of packages that are no part of Python, each is a requirement or belongs to an extra that is named."""
-    # those of CuPy and python-flint have other names on PyPI; mpmath comes with sympy, llvmlite with numba; where
+    # those of CuPy, python-flint and z3-solver have other names on PyPI; mpmath comes with sympy, llvmlite with numba; where
     # pandas or pyarrow are missing, each use says what to install
-    names = {"cupy", "cupyx", "flint", "mpmath", "llvmlite", "pandas", "pyarrow"}
+    names = {"cupy", "cupyx", "flint", "mpmath", "llvmlite", "pandas", "pyarrow", "z3"}
     for line in metadata.requires("ntkverify"):
         names.add(re.match(r"[\w-]+", line)[0].replace("-", "_"))
     found = set()

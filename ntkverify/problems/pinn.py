@@ -137,10 +137,15 @@ class PinnRun(TrainedRun):
         Parameters
         ----------
         **points : array_like (n_b, coordinates)
-            The samples of the blocks that change; the rest of the instance stays.
+            The samples of the blocks that change; the rest of the instance stays, but for targets of which a block
+            with another number of samples would have too few or too many.
         """
         args, options = self._made_with
-        return type(self)(replace(self.instance, data={**self.instance.data, **points}), *args[1:], **options)
+        data = {**self.instance.data, **points}
+        for target, block in TARGETS.items():
+            if target in data and np.shape(data[target])[:1] != np.shape(data[block])[:1]:
+                del data[target]
+        return type(self)(replace(self.instance, data=data), *args[1:], **options)
 
     @property
     def points(self) -> dict[str, Any]:

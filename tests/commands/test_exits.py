@@ -323,6 +323,7 @@ INSIDE = {
     "list": ("ntkverify.theorem.files", "id_of", ["list"]),
     "show": ("ntkverify.theorem.loading", "load_theorem", ["show", "small"]),
     "check": ("ntkverify.judging.check", "judge", ["check", "--kind", "conclusion"]),
+    "report": ("ntkverify.judging.check", "judge", ["report", "small"]),
     "next": ("ntkverify.commands.checking.kept", "kept", ["next"]),
     "slack": ("ntkverify.judging.slack", "slack_profile", ["slack", "small"]),
     "mutants": ("ntkverify.judging.mutation", "fate", ["mutants", "small", "--only", "eight"]),

@@ -12,7 +12,8 @@ from ntkverify.judging.quantifiers.always import Always
 from ntkverify.judging.quantifiers.population import Decision, OfPopulation
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.report.table import verdict_table
-from ntkverify.search.campaign.cells import cells_of
+from ntkverify.search.campaign.cells import SAMPLING, cells_of
+from ntkverify.search.climb.engines import DEFAULT_ENGINES
 from ntkverify.search.score import searchable
 
 
@@ -61,14 +62,15 @@ def test_it_is_judged_and_shown():
     assert few.instances in (5, 10, 20)  # drawn on until it is decided
 
 
-def test_its_claims_are_searched_if_one_instance_decides(tmp_path):
+def test_its_claims_are_climbed_if_one_instance_decides_and_drawn_on_if_a_sample_does(tmp_path):
     theorem = exponential()
     assert [searchable(claim) for claim in theorem.claims.values()] == [False, True, False]
     path = tmp_path / "module.py"
     path.touch()
-    assert {cell.claim for cell in cells_of(theorem, path=path)} == {"draws are at most a thousand"}
-    with pytest.raises(NtkVerifyError, match="population"):
-        cells_of(theorem, path=path, claims=["the median is at most one"])
+    engines = {}
+    for cell in cells_of(theorem, path=path):
+        engines.setdefault(cell.claim, set()).add(cell.engine)
+    assert engines == {"draws are at most a thousand": set(DEFAULT_ENGINES), "the median is at most one": {SAMPLING}}
 
 
 @pytest.mark.parametrize(

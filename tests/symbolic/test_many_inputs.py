@@ -56,7 +56,7 @@ def test_the_kernel_is_derived_as_well():
     q, theta = sympy.Symbol("q", real=True), sympy.Symbol("theta", nonnegative=True)
     kernel, took = seconds(lambda: limit_gram(regression_neuron("relu", dimension=200)).kernel)
     assert sympy.simplify(kernel - q * (sympy.pi - theta) / (2 * sympy.pi)) == 0
-    assert took < 4
+    assert took < 10
 
 
 @pytest.mark.parametrize("activation", ["erf", "gelu", "leaky_relu", "sin"])
@@ -140,7 +140,7 @@ def test_the_heat_equation_in_a_hundred_dimensions(activation):
     gram, derived = seconds(lambda: limit_gram(neuron))
     matrix, took = seconds(lambda: gram.matrix(points))
     assert derived < 8
-    assert took < 4
+    assert took < 10
     turn, _ = np.linalg.qr(rng.standard_normal((100, 100)))
     turned = {n: np.hstack([x[:, :1], x[:, 1:] @ turn]) for n, x in points.items()}
     assert natural(gram.matrix(turned), matrix) < 1e-12

@@ -19,7 +19,7 @@ from ntkverify.report.table import format_slack
 
 #: what a laptop shows at once of a page, in pixels
 SCREEN = (1240.0, 620.0)
-_WIDTH, _LINE, _PAD, _LINES = 140.0, 12.5, 6.0, 4  # of a claim's box
+_WIDTH, _LINE, _PAD, _LINES = 140.0, 12.5, 5.0, 4  # of a claim's box
 _FOOT = 13.0  # the line with letters and slack
 _HANG = 7.0  # half of a control's mark
 _FONT = 10.5
