@@ -237,5 +237,7 @@ def _last(theorems: Mapping[Path, Theorem], settings: dict[str, Any]) -> list[Re
             mine = [record for record in session.records if record["theorem"] == id_of(path)]
             keep(path, [r for r in mine if r["verdict"] != "not judged"], settings=asked)
             known[id_of(path)] = mine
+        if session.crash:  # what was judged is kept; a page that passes over the rest would look whole
+            raise RuntimeError(session.crash.rstrip().splitlines()[-1])
     made = settings_of(**settings)
     return [whole(record, made) for theorem in theorems.values() for record in known[theorem.id]]
