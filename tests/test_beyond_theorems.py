@@ -16,6 +16,7 @@ from ntkverify.problems.regression import regression
 FOLDER = Path(__file__).parents[1] / "theorems" / "beyond"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "claims"),
     [

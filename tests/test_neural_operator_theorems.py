@@ -12,6 +12,7 @@ from ntkverify.judging.quantifiers.always import Always
 FOLDER = Path(__file__).parents[1] / "theorems" / "neural_operator"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["kronecker_limits", "initial_gram", "stability", "gradient_flow", "gradient_descent"])
 def test_bounds_are_refuted_past_their_slack(name):
     theorem = load_theorem(FOLDER / f"{name}.py")

@@ -215,6 +215,7 @@ class TestXdist:
 class TestSameVerdicts:
     """A verdict depends on its theorem, profile and entropy alone."""
 
+    @pytest.mark.heavy
     def test_alone_among_others_selected_and_shared_out(self, pytester):
         pytester.makeini("[pytest]\n")
 

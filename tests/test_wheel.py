@@ -75,8 +75,8 @@ def test_versions_agree():
 
 def test_what_the_package_imports_is_required():
     """Of packages that are no part of Python, each is a requirement or belongs to an extra that is named."""
-    # those of CuPy, python-flint and z3-solver have other names on PyPI; mpmath comes with sympy, llvmlite with numba; where
-    # pandas or pyarrow are missing, each use says what to install
+    # those of CuPy, python-flint and z3-solver have other names on PyPI; mpmath comes with sympy, llvmlite with numba;
+    # where pandas or pyarrow are missing, each use says what to install
     names = {"cupy", "cupyx", "flint", "mpmath", "llvmlite", "pandas", "pyarrow", "z3"}
     for line in metadata.requires("ntkverify"):
         names.add(re.match(r"[\w-]+", line)[0].replace("-", "_"))

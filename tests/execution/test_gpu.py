@@ -55,6 +55,7 @@ def _family(name):
     return next((f for f in ("regression", "PINN") if name.startswith(f)), "other builders")
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="compiling CUDA needs nvcc, which is not on PATH")
 @pytest.mark.parametrize("family", ["hand-built", "regression", "PINN", "other builders"])
 def test_every_kernel_compiles(family, tmp_path):
@@ -112,6 +113,7 @@ def cupy(request):
     return require_cupy()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["heat", "advection", "softplus"])
 def test_every_answer_agrees_with_the_reference(kind, cupy, monkeypatch):
     neuron = KINDS[kind]()
@@ -229,6 +231,7 @@ def test_sums_over_blocks_of_threads_come_in_groups(blocks, cupy):
     assert relative(found, array.forward(many, signs).residuals) < 1e-12
 
 
+@pytest.mark.heavy
 def test_training_agrees_with_the_reference(cupy):
     neuron = KINDS["softplus"]()
     problem, weights, frozen = draw_problem(neuron, (4,), 70, 2)

@@ -66,6 +66,7 @@ def outcomes(theorem, family, instance, backend):
     return found
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("name", "family"), FAMILIES)
 @pytest.mark.usefixtures("_device")
 def test_outcomes_are_the_same_on_every_backend(name, family):
@@ -106,6 +107,7 @@ class TestChoice:
         assert backends.fastest_backend(Samples(), width) == found
 
 
+@pytest.mark.heavy
 def test_files_of_verdicts_from_two_backends_say_the_same(tmp_path):
     """A whole module; the slack of an identity is rounding over a bound of it, and each backend rounds its own way."""
     records = []

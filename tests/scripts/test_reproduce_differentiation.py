@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
@@ -18,6 +20,7 @@ def call(folder, *options):
     )
 
 
+@pytest.mark.heavy
 def test_it_runs_resumes_and_reports(tmp_path):
     options = ("--equations", "Poisson", "--activations", "sin", "--draws", "9", "--exact-draws", "1", "--size", "16")
     options += ("--correlated", "4", "--parts", "above", "correlation", "plateau")

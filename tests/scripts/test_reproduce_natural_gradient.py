@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "reproduce_natural_gradient.py"
 
 
@@ -17,6 +19,7 @@ def call(folder, *options):
     )
 
 
+@pytest.mark.heavy
 def test_it_runs_resumes_and_reports(tmp_path):
     options = ("--methods", "NGD", "Adam", "--parts", "main", "--baseline-steps", "80")
     first = call(tmp_path, *options)

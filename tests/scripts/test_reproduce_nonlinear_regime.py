@@ -23,6 +23,7 @@ def call(folder, *options):
     )
 
 
+@pytest.mark.heavy
 def test_it_runs_resumes_and_reports(tmp_path):
     options = ("--draws", "2", "--parts", "kernel", "training", "--equations", "poisson", "--seeds", "1")
     options = (*options, "--seconds", "1.5", "--methods", "LM", "L-BFGS")

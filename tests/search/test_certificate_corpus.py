@@ -17,6 +17,7 @@ CASES = read()
 RUNS = ("RegressionRun", "PinnRun", "TrainedRun", "FirstStepRun", "AlgebraRun")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])
 def test_an_answer_is_the_one_in_the_corpus_or_a_better_one(case):
     assert objection(case, ask(case)) == ""

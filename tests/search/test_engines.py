@@ -151,6 +151,7 @@ def test_a_coordinate_that_comes_to_matter_late_is_not_forgotten():
     assert np.median(best_of_mutation(late, evaluations=1500)) > -0.05
 
 
+@pytest.mark.heavy
 def test_a_larger_budget_is_spent_on_several_hills(monkeypatch):
     """The first coordinate chooses among eight hills, whose height shows only near the top."""
 
@@ -194,6 +195,7 @@ def test_the_worse_half_of_the_islands_is_given_up():
     assert {one[1][0] for one in islands._sets[0]} & {100, 101, 102, 103} == {101}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("engine", ["evolution-strategies", "mutation", "portfolio"])
 def test_what_is_rarely_valid_is_found_about_as_often_as_by_random_draws(engine):
     """One vector in five hundred is valid, and nothing else says where."""

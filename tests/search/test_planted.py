@@ -22,6 +22,7 @@ def study():
     return loaded
 
 
+@pytest.mark.heavy
 def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, capsys):
     options = argparse.Namespace(
         theorems=[str(module)], evaluations=300, seconds=60, long_seconds=None, claims=2, only=None, widely=2,

@@ -68,6 +68,7 @@ def sphere(x, vector=None):
     return -float(np.linalg.norm(x - 0.4))
 
 
+@pytest.mark.heavy
 def test_a_ridge_that_no_single_coordinate_follows():
     """24 coordinates have to move together: the ridge is three times as steep across."""
     turned = np.linalg.qr(np.random.default_rng(0).standard_normal((24, 24)))[0]

@@ -149,6 +149,7 @@ class TestErf:
 
         check_family(activation, reference)
 
+    @pytest.mark.heavy
     def test_gelu_against_quadrature(self):
         from flint import arb
 

@@ -257,6 +257,7 @@ class TestPhysicsInformed:
             by_hand = 8 * mpmath.quad(angular, [start, stop], method="gauss-legendre") / (2 * mpmath.pi)
             assert abs(by_hand - exact[0][1]) <= mpmath.mpf(10) ** -30 * mpmath.sqrt(exact[0][0] * exact[1][1])
 
+    @pytest.mark.heavy
     @pytest.mark.parametrize("activation", ["relu3", "relu4", "erf", "sin", "cos", "gelu"])
     def test_float64_agrees_with_the_closed_form_in_50_digits(self, activation):
         """Two hundred pairs of points each, with the heat operator and the value itself, without biases."""
@@ -399,7 +400,9 @@ class TestOtherProblems:
             gram = limit_gram(pinn_neuron("relu3", ops.heat(T, [X], diffusivity=diffusivity)))
             value = gram.matrix({"interior": [[0.5, -0.75]]})[0, 0]
             assert abs(float(gram.matrix_balls(point)[0, 0]) - value) <= 1e-13 * value
-        with pytest.raises(NtkVerifyError, match=r"the equation holds gamma\(x \+ 2\), which is not evaluated everywhere"):
+        with pytest.raises(
+            NtkVerifyError, match=r"the equation holds gamma\(x \+ 2\), which is not evaluated everywhere"
+        ):
             limit_gram(pinn_neuron("relu3", ops.heat(T, [X], diffusivity=sympy.gamma(2 + X))))
 
     def test_bad_requests_name_both_sides(self):

@@ -93,6 +93,7 @@ def plane_reference(name, rho, rho2, cosine, sine):
 
 
 class TestFamilies:
+    @pytest.mark.heavy
     @pytest.mark.parametrize("name", FUNCTIONS)
     def test_against_quadrature_in_the_plane(self, name):
         """Two hundred instances each, against the natural size: the terms of a Hermite series have both signs."""
