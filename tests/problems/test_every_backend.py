@@ -43,11 +43,11 @@ FAMILIES = [
 
 
 @pytest.fixture(scope="module")
-def _device(tmp_path_factory):
+def _device():
     if COMPILER is None:
         pytest.skip("the simulated device compiles with g++, which is not on PATH")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "cupy", simulated_cupy(tmp_path_factory.mktemp("kernels")))
+        patch.setitem(sys.modules, "cupy", simulated_cupy())
         yield
 
 
