@@ -16,12 +16,12 @@ from ntkverify.data.cost import Cost, cost_of_start, count_in_words, estimated_c
 from ntkverify.data.files import Data, read_data, unit_rows
 from ntkverify.data.hypotheses import SMALL, Met, Prescribed, least_width, margins_of
 from ntkverify.data.limit import LimitSpectrum, enclosed_rate, limit_spectrum, refuse_singular
-from ntkverify.data.roles import blocks_of, contraction_of, family_at, split_at
+from ntkverify.data.roles import blocks_of, contraction_of, family_at, parameters_at, shares_of, split_at
 from ntkverify.errors import NtkVerifyError
 from ntkverify.glossary import words
 from ntkverify.judging.draws import simplest_instance
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.names import chosen, nearest
+from ntkverify.theorem.names import chosen
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
@@ -101,7 +101,7 @@ class TheoremAt:
         if isinstance(relax, str):
             raise NtkVerifyError(f"relax is a list of assumptions, not one; write relax=[{relax!r}].")
         self.relax = tuple(_named(name, list(theorem.assumptions), "assumption", theorem) for name in relax)
-        self.given_parameters = self._chosen_parameters(parameters)
+        self.given_parameters = parameters_at(theorem, self.data.blocks, self.drawn, parameters)
         if hasattr(type(self._at_rest), "limit_gram_error"):
             points = [b for b, shape in self.shapes.items() if len(shape) > 1 and b in self.data.blocks]
             refuse_singular(self.data, points, self._at_rest)
@@ -111,27 +111,6 @@ class TheoremAt:
         self.split = split or (list(theorem.roles.splits) or [""])[-1 if width is None else 0]
 
     # -- the parts --------------------------------------------------------------------------------------------------
-
-    def _chosen_parameters(self, given: Mapping[str, float]) -> dict[str, float]:
-        read = {}
-        for name, value in self.whole.roles.parameters.items():
-            try:
-                read[name] = float(value(self.data.blocks) if callable(value) else value)
-            except KeyError:  # read from a block that was left out
-                continue
-        known = {name: v for name, v in {**self.drawn.parameters, **read}.items() if name not in self._free}
-        # whole names only: t is a part of delta
-        for name in given:
-            if name not in known:
-                of = f"theorem {self.whole.title!r}"
-                raise NtkVerifyError(f"{of} has no parameter {name!r}; {nearest(name, sorted(known))}")
-        named = {name: float(value) for name, value in given.items()}
-        return {**known, **named}
-
-    @property
-    def _free(self) -> set[str]:
-        """Names of the shares that a split sets."""
-        return {s.name for split in self.whole.roles.splits.values() if not callable(split) for s in split}
 
     def _instance(self, parameters: Mapping[str, float], *, width: int, step: float, steps: int = 0) -> Instance:
         return Instance(
@@ -206,7 +185,7 @@ class TheoremAt:
         """Values of the symbols of the width that are not free: what a split is chosen for."""
         role = self.whole.roles.width
         symbols = self.whole.expand(role).free_symbols | {sympy.Symbol("limit_norm", positive=True)}
-        values = {s: getattr(self._at_rest, str(s)) for s in symbols if str(s) not in self._free}
+        values = {s: getattr(self._at_rest, str(s)) for s in symbols if str(s) not in shares_of(self.whole)}
         return {s: float(v) if isinstance(v, float | np.floating) else int(v) for s, v in values.items()}
 
     @property
