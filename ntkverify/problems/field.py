@@ -15,7 +15,13 @@ from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.field import Field
 from ntkverify.measures.initial import Initial, initial_sweep
 from ntkverify.measures.steps import Measure
-from ntkverify.problems.regression import RegressionRun
+from ntkverify.problems.regression import RegressionRun, limit_gram_matrix
+
+
+@functools.lru_cache(maxsize=8)
+def _kernel(activation: str, points: bytes, shape: tuple[int, int]) -> Array:
+    """The limit kernel at points given as bytes, which runs on one population share."""
+    return limit_gram_matrix(np.frombuffer(points).reshape(shape), activation=activation)
 
 
 class FieldRun(RegressionRun):
@@ -40,6 +46,11 @@ class FieldRun(RegressionRun):
 
     def _test_points(self) -> Array:
         return self.instance.array("tests")
+
+    @property
+    def tests(self) -> Any:
+        """Test points, (q, d)."""
+        return self.numbers(self._tests)
 
     def at_all_points(self, targets: Array | None = None) -> Samples:
         """Inputs and test points as samples of one network, targets 0 by default."""
@@ -165,7 +176,9 @@ class PopulationRun(FieldRun):
     @functools.cached_property
     def population_kernel(self) -> Any:
         """The limit kernel at the population, (N, N)."""
-        return self.limit_at(self._tests)
+        if self.is_exact:
+            return self.limit_at(self._tests)
+        return self.alpha**2 * _kernel(self.activation, self._tests.tobytes(), self._tests.shape)
 
     @functools.cached_property
     def limit_gram(self) -> Any:
@@ -183,6 +196,11 @@ class PopulationRun(FieldRun):
     def complexity(self) -> Any:
         """y^T (H^inf)^(-1) y, the squared norm of the least interpolant."""
         return self.targets @ self.coefficients
+
+    def complexity_of(self, labels: Any) -> Any:
+        """The same for other labels of the population, (N,)."""
+        chosen = self.numbers(labels[self._chosen])
+        return chosen @ np.linalg.solve(self.limit_gram, chosen)
 
     @property
     def interpolant(self) -> Any:
@@ -203,11 +221,11 @@ class PopulationRun(FieldRun):
     @property
     def witness(self) -> Any:
         """The function of norm 1 whose mean over the population most exceeds its mean over the draws, (N,)."""
-        away = self._excess @ self.population_kernel
-        return away / np.sqrt(away @ self._excess)
+        away = self.excess @ self.population_kernel
+        return away / np.sqrt(away @ self.excess)
 
     @property
-    def _excess(self) -> Any:
+    def excess(self) -> Any:
         """Of each point: its share of the population minus its share of the draws, (N,)."""
         count = len(self._tests)
         return 1 / count - np.bincount(self._drawn_points, minlength=count) / len(self._drawn_points)

@@ -139,8 +139,8 @@ OWN, SCALES = (ORTHONORMAL, ANY), {"alpha": st.sampled_from([4.0, 32.0]), "fract
 FIXED = {"inputs": np.eye(2), "targets": np.array([1.0, -0.5]), "tests": np.array([[0.6, 0.8], [0.8, -0.6]])}
 theorem.instances(TRAINED, run=RUN, quick=30)(families.family(instance, power=st.integers(6, 10), **SCALES))
 theorem.instances(LOOSE, run=RUN, quick=30)(families.family(instance, inputs=np.eye(2), width=64, alpha=1.0))
-theorem.instances(ORTHONORMAL, run=RUN, quick=20)(lambda: own(**FIXED)(None))
-theorem.instances(ANY, run=RUN, quick=12)(own(count=2, delta=0.4))
+theorem.instances(ORTHONORMAL, run=RUN, quick=20)(lambda: own(**FIXED, steps=3)(None))
+theorem.instances(ANY, run=RUN, quick=12)(own(count=2, delta=0.4, steps=3))
 
 # ---- links on any network -------------------------------------------------------------------------------------------
 

@@ -80,6 +80,7 @@ class LearntFunction(Part):
                 bound=self.fading(change + self.push),
                 uses=("recursion", "gradient descent"),
                 on=on,
+                attained=True,  # by one sample, in one step
                 **claim,
             )
             self.lemma(
