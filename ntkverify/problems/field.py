@@ -56,6 +56,11 @@ class FieldRun(RegressionRun):
         """Inputs and test points as samples of one network, targets 0 by default."""
         return as_samples(self.neuron, np.concatenate([self._given[0], self._tests]), targets)
 
+    @property
+    def work(self) -> float:
+        """What the sweeps over all points cost as well."""
+        return super().work + float(self.instance.width) * self.at_all_points().total * (1 + self.instance.steps)
+
     def measures(self) -> list[Measure]:
         """The field too."""
         executor, count = self.executor_at(self.at_all_points()), len(self._given[0])

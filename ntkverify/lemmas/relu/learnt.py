@@ -75,7 +75,7 @@ class LearntFunction(Part):
                 "given": lambda run: self.held(run) & (run.k >= 1),
             }
             left = f"||r(k) - (I - eta {name})^k r(0)||"
-            self.lemma(
+            self.conclusion(
                 f"{left} <= (Delta + eps) eta k (1 - eta lambda_0/2)^((k-1)/2) ||r(0)|| while the loss contracts",
                 bound=self.fading(change + self.push),
                 uses=("recursion", "gradient descent"),
@@ -83,7 +83,7 @@ class LearntFunction(Part):
                 attained=True,  # by one sample, in one step
                 **claim,
             )
-            self.lemma(
+            self.conclusion(
                 f"{left} <= (3/2)/lambda_0 (Delta + eps) ||r(0)|| while the loss contracts",
                 bound=PEAK / lambda_0 * (change + self.push) * residual_0,
                 uses=("recursion", "eta k (1 - eta"),
