@@ -116,35 +116,47 @@ def width_thresholds(
         If a claim stays vacuous because an assumption about the width was not dropped.
     """
     (first,) = draw_instances(family, 1, entropy=entropy)
-
-    def at(width: int, instance: Instance) -> Any:
-        return family.run(replace(instance, theorem=theorem.id, family=family.name, width=width), theorem)
-
-    def measures(case: Case) -> bool:
-        run = at(widths[0], first)
-        _ = Trial(case, run).outcome
-        return bool(run.has_measured)
-
     cases = [c for c in profiled(theorem, family, relax) if c.claim.given is None or c.claim.kind == "conclusion"]
-    cases = [case for case in cases if measures(case)]
+    cases = [case for case in cases if _measures(case, first, widths[0])]
     held: dict[str, list[bool]] = {case.claim.name: [] for case in cases}
     for width in widths:
         progress(width)
-        count = dict.fromkeys(held, 0)
-        for instance in draw_instances(family, draws, entropy=entropy + width):
-            run = at(width, instance)
-            for case in cases:
-                outcome = Trial(case, run).outcome
-                if outcome.vacuous and not outcome.unresolved:  # where nothing happened rounding leaves no entry
-                    raise NtkVerifyError(
-                        f"claim {case.claim.name!r} is vacuous at width {width}: drop the assumption on the width."
-                    )
-                count[case.claim.name] += not outcome.failed
-        for name, number in count.items():
+        instances = draw_instances(family, draws, entropy=entropy + width)
+        for name, number in _held_at(width, cases, instances).items():
             held[name].append(number >= fraction * draws)
         if all(flags[-1] for flags in held.values()):
             break
     return [Threshold(c.claim.name, c.claim.kind, _first_of_tail(widths, held[c.claim.name])) for c in cases]
+
+
+def _run_of(case: Case, instance: Instance, width: int) -> Any:
+    """The run of an instance with another width, under the name of the case's theorem and family."""
+    theorem, family = case.theorem, case.family
+    return family.run(replace(instance, theorem=theorem.id, family=family.name, width=width), theorem)
+
+
+def _measures(case: Case, instance: Instance, width: int) -> bool:
+    """Whether a claim looks at the network, and not at numbers alone."""
+    run = _run_of(case, instance, width)
+    _ = Trial(case, run).outcome
+    return bool(run.has_measured)
+
+
+def _held_at(width: int, cases: Sequence[Case], instances: Iterable[Instance]) -> dict[str, int]:
+    """On how many of the instances, at that width, each claim held; the cases are of one family and share the runs."""
+    count = {case.claim.name: 0 for case in cases}
+    if not cases:
+        return count
+    for instance in instances:
+        run = _run_of(cases[0], instance, width)
+        for case in cases:
+            outcome = Trial(case, run).outcome
+            if outcome.vacuous and not outcome.unresolved:  # where nothing happened rounding leaves no entry
+                raise NtkVerifyError(
+                    f"claim {case.claim.name!r} is vacuous at width {width}: drop the assumption on the width."
+                )
+            count[case.claim.name] += not outcome.failed
+    return count
 
 
 def _first_of_tail(widths: Sequence[int], flags: Sequence[bool]) -> int | None:
