@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import sympy
+
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.case import Case, Trial
+from ntkverify.judging.check import Check
 from ntkverify.judging.draws import draw_instances
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.parts import Family
+from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
+
+#: how far past its slack a bound is tightened, in turn; what one instance refutes falls at the first, while a claim of
+#: probability is refuted when so many draws fail as it takes to tell their share from the one allowed
+PAST = tuple(sympy.Rational(x, 100) for x in (101, 125, 150, 200, 300, 500))
 
 
 @dataclass(frozen=True)
@@ -174,3 +182,47 @@ def blame(thresholds: Sequence[Threshold], prescribed: int, largest: int) -> str
         f"The prescribed width is {prescribed / conclusion.width:.1e} times what {conclusion.claim!r} needs; "
         f"to blame is {worst.claim!r}, which needs {needed}."
     )
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How far a bound may be tightened.
+
+    Parameters
+    ----------
+    claim : str
+        Whose bound.
+    slack : float
+        As the claim's verdict has it.
+    past : sympy.Rational or None
+        The first of `PAST` by whose product with the slack the bound is tightened and refuted; None if none is.
+    """
+
+    claim: str
+    slack: float
+    past: sympy.Rational | None
+
+
+def past_slack(check: Check, claim: Claim) -> Margin | None:
+    """Tighten the bound of a claim past its measured slack, on the same runs and more where the claim draws on.
+
+    None where no factor tightens anything: no bound, a bound of 0, or nothing measured but 0.
+
+    Raises
+    ------
+    NtkVerifyError
+        If the claim does not pass as it stands.
+    """
+    if claim.bound is None or claim.bound == 0:
+        return None
+    verdict = check.verdict(claim)
+    if not verdict.passed:
+        raise NtkVerifyError(f"{claim.name!r} is {verdict.shown} before it is tightened; mend it first.")
+    if verdict.slack is None or not 0 < verdict.slack < math.inf:
+        return None
+    for past in PAST:
+        factor = sympy.Rational(verdict.slack) * past
+        with check.theorem.mutated(claim.name, factor if claim.from_below else 1 / factor):
+            if check.verdict(claim).status == "violated":
+                return Margin(claim.name, verdict.slack, past)
+    return Margin(claim.name, verdict.slack, None)
