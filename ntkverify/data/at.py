@@ -12,11 +12,12 @@ import numpy as np
 import sympy
 
 from ntkverify.data.claims import ClaimsAt, claims_at
-from ntkverify.data.cost import Cost, cost_of_start, count_in_words, estimated_cost
+from ntkverify.data.cost import Cost, cost_of_start, estimated_cost
 from ntkverify.data.files import Data, read_data, unit_rows
 from ntkverify.data.hypotheses import SMALL, Met, Prescribed, least_width, margins_of
 from ntkverify.data.limit import LimitSpectrum, enclosed_rate, limit_spectrum, refuse_singular
 from ntkverify.data.roles import blocks_of, contraction_of, family_at, parameters_at, shares_of, split_at
+from ntkverify.data.shown import Shown
 from ntkverify.errors import NtkVerifyError
 from ntkverify.glossary import words
 from ntkverify.judging.draws import simplest_instance
@@ -33,7 +34,7 @@ MOST_STEPS = 100
 DRAWS = 10
 
 
-class TheoremAt:
+class TheoremAt(Shown):
     """A theorem at given data; what takes time is computed when it is first asked for.
 
     Parameters
@@ -101,7 +102,7 @@ class TheoremAt:
         if isinstance(relax, str):
             raise NtkVerifyError(f"relax is a list of assumptions, not one; write relax=[{relax!r}].")
         self.relax = tuple(_named(name, list(theorem.assumptions), "assumption", theorem) for name in relax)
-        self.given_parameters = parameters_at(theorem, self.data.blocks, self.drawn, parameters)
+        self.given_parameters = self._chosen_parameters(parameters)
         if hasattr(type(self._at_rest), "limit_gram_error"):
             points = [b for b, shape in self.shapes.items() if len(shape) > 1 and b in self.data.blocks]
             refuse_singular(self.data, points, self._at_rest)
@@ -111,6 +112,9 @@ class TheoremAt:
         self.split = split or (list(theorem.roles.splits) or [""])[-1 if width is None else 0]
 
     # -- the parts --------------------------------------------------------------------------------------------------
+
+    def _chosen_parameters(self, given: Mapping[str, float]) -> dict[str, float]:
+        return parameters_at(self.whole, self.data.blocks, self.drawn, given)
 
     def _instance(self, parameters: Mapping[str, float], *, width: int, step: float, steps: int = 0) -> Instance:
         return Instance(
@@ -332,37 +336,6 @@ class TheoremAt:
     def rate_words(self) -> str:
         """The rate as sentences write it."""
         return "" if self.whole.roles.rate is None else words(self.whole.roles.rate)
-
-    def __repr__(self) -> str:
-        return (
-            f"<{self.whole.title!r} at {self.data.source}: {count_in_words(self.width)} neurons, step {self.step:.3g}>"
-        )
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """What the theorem says here: what, how much, and how that is known."""
-        from ntkverify.data.shown import rows_of
-
-        return rows_of(self)
-
-    def lines(self, *, width: int = 80) -> list[str]:
-        """The same as lines of text, with assumptions and what would be put to the test."""
-        from ntkverify.data.shown import lines_of
-
-        return lines_of(self, width=width)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same ready for JSON."""
-        from ntkverify.data.shown import dict_of
-
-        return dict_of(self)
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines())
-
-    def _repr_html_(self) -> str:
-        from ntkverify.data.shown import html_of
-
-        return html_of(self)
 
 
 def theorem_at(theorem: Theorem, data: Any, **options: Any) -> TheoremAt:

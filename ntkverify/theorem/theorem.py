@@ -37,6 +37,8 @@ def _text(expression: sympy.Expr) -> str:
 class Theorem(Written):
     """A theorem: what is claimed, where it comes from, and how to draw instances of it.
 
+    What adds its parts (`constant`, `instances`, `lemma`, ...) is in `ntkverify.theorem.writing.Written`.
+
     Parameters
     ----------
     title : str

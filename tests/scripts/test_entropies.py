@@ -1,6 +1,5 @@
 """The check at many entropies: each is run once for one code, and a failure is told and never forgotten."""
 
-import json
 import sys
 from pathlib import Path
 
