@@ -14,6 +14,8 @@ from ntkverify.arithmetic.ball_numbers import raw, raw_array
 from ntkverify.arrays import Array
 from ntkverify.data.files import Data, refuse_duplicates
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.machine.memory import free_memory, refuse_beyond_memory
+from ntkverify.symbolic.limit.angles import AngleBounds
 from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
 
 #: working precision of what is certified
@@ -22,6 +24,8 @@ BITS = 256
 DIGITS = 9
 #: samples up to which lambda_0 is certified unless it is asked for: the work grows with their cube
 CERTIFIED_SAMPLES = 48
+#: arrays of n^2 numbers that H^inf and its spectrum take at once: 13 while its entries are formed, itself, LAPACK's
+MATRICES = 15
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,64 @@ class LimitSpectrum:
         if self.enclosure is not None:
             return enclosed_in_words(self.enclosure)
         return f"float64, estimated error {self.error:.1e}; not certified: {self.why}"
+
+
+@dataclass(frozen=True)
+class LimitBounds:
+    """What is known of a limit Gram matrix that is too large for this machine: the ends stand for the eigenvalues.
+
+    Parameters
+    ----------
+    bounds : AngleBounds
+        From the angles between samples.
+    why : str
+        How much the matrix takes.
+    """
+
+    bounds: AngleBounds
+    why: str
+
+    @property
+    def least(self) -> float:
+        """A lower bound of lambda_0, above 0."""
+        return self.bounds.lower
+
+    @property
+    def norm(self) -> float:
+        """An upper bound of ||H^inf||."""
+        return self.bounds.norm
+
+    @property
+    def words(self) -> str:
+        """How lambda_0 is known."""
+        return f"at least; at most {self.bounds.upper:.6g}, from the angles between samples: {self.why}"
+
+
+def limit_bounds(run: Any) -> LimitBounds | None:
+    """Bounds where the limit Gram matrix of a run does not fit in memory; None where it does, or there is none.
+
+    Raises
+    ------
+    NtkVerifyError
+        If it does not fit and angles do not tell lambda_0 from zero, or are no help with this network.
+    """
+    if not hasattr(type(run), "limit_gram_error"):
+        return None
+    count = run.samples.total
+    needed, free = 8 * MATRICES * count**2, free_memory()
+    if needed <= free:
+        return None
+    what = f"an eigenvalue of {count:,} samples"
+    bounds = getattr(run, "angle_bounds", None)
+    if bounds is None:
+        refuse_beyond_memory(needed, what, free=free)
+        return None
+    if bounds.lower <= 0:
+        raise NtkVerifyError(
+            f"{what} needs {needed / 2**30:.3g} GiB but {free / 2**30:.3g} GiB are free, and from the angles between "
+            "them lambda_0 is not known to be positive; give fewer samples, or such that lie further apart."
+        )
+    return LimitBounds(bounds, f"{what} takes {needed / 2**30:.3g} GiB where {free / 2**30:.3g} are free")
 
 
 def enclosed_in_words(enclosure: Enclosure) -> str:
