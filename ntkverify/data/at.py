@@ -13,14 +13,16 @@ import sympy
 
 from ntkverify.data.claims import ClaimsAt, claims_at
 from ntkverify.data.cost import Cost, cost_of_start, count_in_words, estimated_cost
-from ntkverify.data.files import Data, read_data, refuse_duplicates, unit_rows
+from ntkverify.data.files import Data, read_data, unit_rows
 from ntkverify.data.hypotheses import SMALL, Met, Prescribed, least_width, margins_of
 from ntkverify.data.limit import (
     LimitBounds,
     LimitSpectrum,
     enclosed_rate,
+    is_beyond_memory,
     limit_bounds,
     limit_spectrum,
+    refuse_repeated,
     refuse_singular,
 )
 from ntkverify.data.roles import blocks_of, contraction_of, family_at, split_at
@@ -111,8 +113,10 @@ class TheoremAt:
         self.given_parameters = self._chosen_parameters(parameters)
         if hasattr(type(self._bare_run(self._resting)), "limit_gram_error"):
             points = [b for b, shape in self.shapes.items() if len(shape) > 1 and b in self.data.blocks]
-            refuse_duplicates(self.data, points)
-            if self.bounds is None:
+            if is_beyond_memory(self._bare_run(self._resting)):
+                refuse_repeated(self.data, points)
+                _ = self.bounds  # refused here where there are none
+            else:
                 refuse_singular(self.data, points, self._at_rest)
         if split is not None:
             split = _named(split, list(theorem.roles.splits), "split", theorem)
@@ -170,7 +174,8 @@ class TheoremAt:
     @functools.cached_property
     def bounds(self) -> LimitBounds | None:
         """Bounds on the spectrum of H^inf, where it is too large for this machine."""
-        return limit_bounds(self._bare_run(self._resting))
+        run = self._bare_run(self._resting)
+        return limit_bounds(run) if is_beyond_memory(run) else None
 
     @property
     def _resting(self) -> Instance:
