@@ -30,7 +30,7 @@ class FieldRun(RegressionRun):
     Rows of what is measured at all points are those of the inputs, then those of the test points.
     """
 
-    further_data = ("tests",)
+    further_data: tuple[str, ...] = ("tests",)
     #: whether kernels at the test points are wanted at every step, or the outputs alone
     kernels = True
 
