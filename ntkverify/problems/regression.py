@@ -16,6 +16,7 @@ from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.initial import Shift, initial_sweep, worst_shift
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import MethodName, TrainedRun
+from ntkverify.symbolic.limit.coincident import PARALLEL, singular_to_rounding
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import Neuron, regression_neuron
 from ntkverify.theorem.instance import Instance
@@ -72,8 +73,8 @@ def least_eigenvalue(matrix: Array) -> float:
     Raises
     ------
     NtkVerifyError
-        If the eigenvalue is below the backward error of the eigensolver, n * eps * ||matrix||: the inputs are
-        parallel or nearly so.
+        If the eigenvalue is below the backward error of the eigensolver, n * eps * ||matrix||: naming all pairs of
+        inputs that are parallel or nearly so.
     """
     if not np.diag(matrix).all():
         zero = int(np.argmin(np.diag(matrix)))
@@ -81,20 +82,8 @@ def least_eigenvalue(matrix: Array) -> float:
     eigenvalues = np.linalg.eigvalsh(matrix)
     floor = len(matrix) * np.finfo(np.float64).eps * eigenvalues[-1]
     if eigenvalues[0] <= floor:
-        i, j = _closest(matrix)
-        raise NtkVerifyError(
-            f"the limit Gram matrix is singular to rounding (lambda_0 = {eigenvalues[0]:.1e}): inputs {i} and {j} are "
-            "parallel or duplicates; remove one of them."
-        )
+        raise NtkVerifyError(singular_to_rounding(matrix, {"inputs": len(matrix)}, float(eigenvalues[0]), PARALLEL))
     return float(eigenvalues[0])
-
-
-def _closest(matrix: Array) -> tuple[int, int]:
-    """The pair of samples whose correlation is largest."""
-    scale = np.sqrt(np.diag(matrix))
-    correlation = np.abs(matrix / np.outer(scale, scale)) - 2 * np.eye(len(matrix))
-    i, j = np.unravel_index(int(correlation.argmax()), matrix.shape)
-    return int(min(i, j)), int(max(i, j))
 
 
 class RegressionRun(TrainedRun):
