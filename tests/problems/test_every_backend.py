@@ -39,6 +39,8 @@ FAMILIES = [
     ("coupled_gradient_descent", "few pairs"),
     ("coupled_natural_gradient", "four samples, 1000 neurons, alpha = 100"),
     ("coupled_natural_regression", "64 neurons, alpha = 1"),
+    ("learnt_function", "trained"),
+    ("generalisation", "networks"),
 ]
 
 

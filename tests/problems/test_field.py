@@ -6,10 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from simulated_cupy import COMPILER, simulated_cupy
+from small_instances import small_instance
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem
+from ntkverify.judging.case import Case
 from ntkverify.problems.field import PopulationRun, field, from_population
 from ntkverify.problems.regression import limit_gram_matrix
+from ntkverify.search.evidence.certify import certify
 
 THEOREM = Theorem("field", source=Source(provenance="derived"), statement="u_x")
 X = np.array([[1.0, 0.0], [0.6, 0.8]])
@@ -109,7 +112,7 @@ class TestPopulation:
     def test_the_interpolant_interpolates_and_its_norm_is_the_complexity(self):
         run = from_population()(POPULATION, THEOREM)
         kernel = limit_gram_matrix(POINTS)
-        chosen = [int(np.flatnonzero((POINTS == x).all(axis=1))[0]) for x in run.inputs]
+        chosen = [int(np.flatnonzero((x == POINTS).all(axis=1))[0]) for x in run.inputs]
         assert 4 < len(chosen) == len(set(chosen)) <= 12
         np.testing.assert_allclose(run.interpolant[chosen], POINTS[chosen, 0], atol=1e-9)
         y = POINTS[chosen, 0]
@@ -152,3 +155,19 @@ class TestPopulation:
     def test_labels_of_another_length_are_refused(self):
         with pytest.raises(NtkVerifyError, match="'labels'"):
             from_population()(replace(POPULATION, data={"population": POINTS, "labels": [1.0]}), THEOREM)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "kept"),
+    [("learnt_function", "64 neurons, alpha = 1", 14), ("generalisation", "labels to the power 2", 1)],
+)
+def test_what_is_learnt_is_certified_in_balls(name, family, kept):
+    pytest.importorskip("flint")
+    theorem, chosen, instance = small_instance(name, family, width=24)
+    found = [
+        certify(Case(theorem, claim, chosen), instance)
+        for claim in theorem.claims.values()
+        if claim.kind != "control" and not claim.is_symbolic and claim.quantifier.is_decided_by_one_run
+        if chosen in list(theorem.families_of(claim))
+    ]
+    assert [one.status for one in found] == ["REFUTED"] * kept  # no violation, in enclosures
