@@ -41,6 +41,8 @@ FAMILIES = [
     ("coupled_natural_regression", "64 neurons, alpha = 1"),
     ("damped_regression", "any network"),
     ("data_angles", "a close pair"),
+    ("learnt_function", "trained"),
+    ("generalisation", "networks"),
 ]
 
 
