@@ -281,7 +281,10 @@ def broken_lemma(run):
         ("instance", "message"),
         [
             ('data={"inputs": [], "targets": []}, width=8', "there are no inputs (n = 0); add*"),
-            ('data={"inputs": [[1.0], [1.0]], "targets": [1, 1]}, width=8', "*inputs 0 and 1 are parallel*remove*"),
+            (
+                'data={"inputs": [[1.0], [1.0]], "targets": [1, 1]}, width=8',
+                "*row 1 is to rounding parallel to row 0: rem*",
+            ),
             ('data={"inputs": [[0.0], [1.0]], "targets": [1, 1]}, width=8', "*input 0 is the zero vector; remove*"),
             ('data={"inputs": [[1.0]], "targets": [1]}, width=10**14', "*needs * GiB but * GiB are free*"),
             ('data={"inputs": [[1.0]], "targets": [1]}, width=8, parameters={"delta": 1}', "*delta must lie*"),

@@ -57,8 +57,15 @@ class Data:
 
     def place(self, block: str, row: int) -> str:
         """Where a row stands."""
+        return self._line(block, row) or f"row {row} of {block!r}"
+
+    def place_within(self, block: str, row: int) -> str:
+        """Where a row stands, in a sentence that has named the block."""
+        return self._line(block, row) or f"row {row}"
+
+    def _line(self, block: str, row: int) -> str:
         known = self.lines.get(block, [])
-        return known[row] if row < len(known) else f"row {row} of {block!r}"
+        return known[row] if row < len(known) else ""
 
 
 def read_data(given: Any, shapes: Shapes, *, targets: Any = None) -> Data:
@@ -326,24 +333,6 @@ def _refuse_lengths(data: Data, shapes: Shapes) -> None:
     missing = [name for name, shape in shapes.items() if name not in data.blocks and len(shape) > 1]
     if missing:
         raise NtkVerifyError(f"{data.source}: the block {missing[0]!r} is missing; add it.")
-
-
-def refuse_duplicates(data: Data, names: Iterable[str]) -> None:
-    """Refuse two equal rows of a block: the limit Gram matrix would be singular.
-
-    Raises
-    ------
-    NtkVerifyError
-        Naming both places.
-    """
-    for name in names:
-        seen: dict[bytes, int] = {}
-        for row, values in enumerate(np.asarray(data.blocks[name]) + 0.0):  # -0.0 and 0.0 are one number
-            first = seen.setdefault(values.tobytes(), row)
-            if first != row:
-                raise NtkVerifyError(
-                    f"{data.place(name, row)} repeats {data.place(name, first)}; remove one of the two."
-                )
 
 
 def unit_rows(points: Array, *, bias: bool = True) -> Array:

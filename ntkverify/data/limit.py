@@ -12,8 +12,18 @@ import sympy
 
 from ntkverify.arithmetic.ball_numbers import raw, raw_array
 from ntkverify.arrays import Array
-from ntkverify.data.files import Data, refuse_duplicates
+from ntkverify.data.files import Data
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.limit.coincident import (
+    NEARLY,
+    PARALLEL,
+    Alike,
+    alike_rows,
+    equal_rows,
+    in_words,
+    named,
+    rows_of,
+)
 from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
 
 #: working precision of what is certified
@@ -155,29 +165,30 @@ def refuse_singular(data: Data, points: Sequence[str], run: Any) -> None:
     Raises
     ------
     NtkVerifyError
-        Naming both places.
+        Naming all pairs, up to ten, and a count of the others.
     """
-    refuse_duplicates(data, points)
+    repeated = [Alike((name, i), (name, j)) for name in points for i, j in equal_rows(np.asarray(data.blocks[name]))]
     gram = np.asarray(run.limit_gram, np.float64)
     eigenvalues = np.linalg.eigvalsh(gram)
     size = np.sqrt(np.diag(gram))
-    if eigenvalues[0] > len(gram) * np.finfo(np.float64).eps * eigenvalues[-1] and size.all():
-        return
-    places = [(name, row) for name in points for row in range(len(data.blocks[name]))]
-    if len(places) != len(gram):
+    singular = eigenvalues[0] <= len(gram) * np.finfo(np.float64).eps * eigenvalues[-1] or not size.all()
+    places = rows_of({name: len(data.blocks[name]) for name in points})
+    if not singular or len(places) != len(gram):
+        if repeated:
+            raise NtkVerifyError(f"{in_words(repeated, data.place_within)}.")
         return
     if not size.all():
         raise NtkVerifyError(f"{data.place(*places[int(size.argmin())])} is the zero vector; remove it.")
-    close = np.abs(gram / np.outer(size, size)) - 2 * np.eye(len(gram))
-    i, j = sorted(map(int, np.unravel_index(int(close.argmax()), gram.shape)))
-    if close[i, j] < 1 - 1e-6:
+    same = {(pair.first, pair.second) for pair in repeated}
+    directions = list(points) == ["inputs"]  # all that ReLU without a bias knows of an input
+    verb = PARALLEL if directions else NEARLY
+    near = [p for p in named(alike_rows(gram), places, verb) if (p.first, p.second) not in same]
+    if not repeated and not near:
         raise NtkVerifyError(
             f"{data.source}: the limit Gram matrix of these {len(gram)} samples is singular to rounding "
             f"(lambda_0 = {eigenvalues[0]:.1e}, ||H^inf|| = {eigenvalues[-1]:.2g}); give fewer samples, or such that "
             "lie further apart."
         )
-    remedy = ", or append a 1 to all with --unit (unit=True)" if list(points) == ["inputs"] else ""
-    raise NtkVerifyError(
-        f"{data.place(*places[j])} is parallel to {data.place(*places[i])} or nearly so, which makes the limit Gram "
-        f"matrix singular; remove one of the two{remedy}."
-    )
+    remedy = ", or append a 1 to all with --unit (unit=True)" if near and directions else ""
+    why = ", since the limit Gram matrix is singular with both" if near else ""
+    raise NtkVerifyError(f"{in_words(repeated + near, data.place_within)}{why}{remedy}.")

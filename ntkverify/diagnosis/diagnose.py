@@ -298,15 +298,7 @@ def diagnose(
         refuse_beyond_memory(8 * 6 * total**2, f"the spectrum of {total} residuals")
         bar.update()
         bar.set_description("network")
-        executor = executor_of(problem.samples, backend=fastest_backend(problem.samples, width))
-        weights, frozen = map(executor.from_host, draw_weights(problem.neuron, seed, width))
-        forward = executor.forward(weights, frozen)
-        sums = [np.asarray(executor.to_host(phi), np.float64) for phi in forward.sums]
-        at = state_of(problem, state, sums)
-        if state is None or problem.is_linear:
-            gram = np.asarray(executor.to_host(executor.gram(weights, frozen)))
-        else:
-            gram = _at_state(problem, at, _kernel_of_sums(problem, weights, frozen, executor))
+        at, gram = _drawn(problem, state, seed=seed, width=width)
         bar.update()
         bar.set_description("kernel of infinite width")
         limit = limit_gram(problem.neuron)
@@ -320,6 +312,17 @@ def diagnose(
     said = "the network that was drawn" if state is None else "the state that was given"
     chosen = 1 / initial.norm if step is None else step
     return Diagnosis(problem, name, width, seed, limiting, initial, problem.residuals_at(at), at, said, steps, chosen)
+
+
+def _drawn(problem: Problem, state: State | None, *, seed: int, width: int) -> tuple[dict[str, Array], Array]:
+    """The state at which the equation is linearised, and H(0) there, of a network that is drawn."""
+    executor = executor_of(problem.samples, backend=fastest_backend(problem.samples, width))
+    weights, frozen = map(executor.from_host, draw_weights(problem.neuron, seed, width))
+    sums = [np.asarray(executor.to_host(phi), np.float64) for phi in executor.forward(weights, frozen).sums]
+    at = state_of(problem, state, sums)
+    if state is None or problem.is_linear:
+        return at, np.asarray(executor.to_host(executor.gram(weights, frozen)))
+    return at, _at_state(problem, at, _kernel_of_sums(problem, weights, frozen, executor))
 
 
 def _bar(shown: bool, what: str, total: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -103,6 +103,18 @@ class Check:
                 make=lambda instance: family.run(instance, self.theorem, backend=self.backend, store=self.store),
             )
         return self._families[family.name]
+
+    def share(self, other: Check, families: Iterable[str]) -> None:
+        """Take the runs of some families from another check of this theorem, with what they have measured."""
+        self._families.update({name: other._families[name] for name in families if name in other._families})
+
+    def shares(self, other: Check, family: str) -> bool:
+        """Whether both have the same runs of a family, or both have none."""
+        return self._families.get(family) is other._families.get(family)
+
+    def forget(self, family: str) -> None:
+        """Make the runs of a family anew when they are asked for."""
+        self._families.pop(family, None)
 
     def draws(self, claim: Claim) -> Draws:
         """What one claim is judged on; what was drawn for others does not count against its budget."""

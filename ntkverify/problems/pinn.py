@@ -18,6 +18,7 @@ from ntkverify.execution.walking.terms import Terms, as_samples
 from ntkverify.measures.initial import Initial
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import MethodName, TrainedRun
+from ntkverify.symbolic.limit.coincident import singular_to_rounding
 from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
 from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
 from ntkverify.symbolic.network.activations import Activation
@@ -246,10 +247,8 @@ class PinnRun(TrainedRun):
         """Least eigenvalue of H^inf, refused where float64 can't tell it from zero."""
         low, high = self.limit_eigenvalues[0], self.limit_eigenvalues[-1]
         if not self.is_exact and low <= self.n * np.finfo(np.float64).eps * high:
-            raise NtkVerifyError(
-                f"the limit Gram matrix is singular to rounding (lambda_0 = {low:.1e}): two samples of a block nearly "
-                "coincide; remove one of them."
-            )
+            sizes = dict(zip(BLOCKS, self._sizes, strict=True))
+            raise NtkVerifyError(singular_to_rounding(self.limit_gram, sizes, float(low)))
         return low
 
     @property

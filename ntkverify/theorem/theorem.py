@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -74,7 +74,10 @@ class Theorem:
     errata: list[str] = field(default_factory=list, init=False)
     roles: Roles = field(default_factory=Roles, init=False)
     _factors: dict[str, float] = field(default_factory=dict, repr=False, init=False)
-    _expansions: dict[Any, sympy.Expr] = field(default_factory=dict, repr=False, compare=False, init=False)
+    _expansions: dict[Any, tuple[sympy.Expr, frozenset[str]]] = field(
+        default_factory=dict, repr=False, compare=False, init=False
+    )
+    _readers: list[set[str]] = field(default_factory=list, repr=False, compare=False, init=False)
 
     def __new__(cls, *args: Any, **keywords: Any) -> Theorem:
         """Keywords are looked at before Python refuses them with an error of its own."""
@@ -323,16 +326,42 @@ class Theorem:
 
     def expand(self, expression: sympy.Expr) -> sympy.Expr:
         """`expression` with the theorem's constants written out (scaled where `mutated` says so)."""
+        written, names = self._expanded(expression)
+        self.note(names)
+        return written
+
+    @contextmanager
+    def reading(self) -> Iterator[set[str]]:
+        """Names of the constants that are read in a ``with`` block, but for those of bounds (`bound_of`)."""
+        found: set[str] = set()
+        self._readers.append(found)
+        try:
+            yield found
+        finally:
+            # by identity: sets that hold the same names are equal
+            self._readers[:] = [reader for reader in self._readers if reader is not found]
+
+    def note(self, names: Iterable[str]) -> None:
+        """Constants that something was made with which is used now: to whoever follows by `reading` they are read."""
+        for reader in self._readers:
+            reader.update(names)
+
+    def constants_of(self, expression: sympy.Expr) -> frozenset[str]:
+        """Names of the constants that an expression contains, and those that these are made of."""
+        return self._expanded(expression)[1]
+
+    def _expanded(self, expression: sympy.Expr) -> tuple[sympy.Expr, frozenset[str]]:
         # every run asks for the same few, and sympy takes milliseconds over each; constants are only ever added
         key = (expression, len(self.constants), tuple(sorted((n, str(f)) for n, f in self._factors.items())))
         if key not in self._expansions:
             table = {c.symbol: self._factor(name) * c.expression for name, c in self.constants.items()}
-            written = expression
+            written, names = expression, set()
             for _ in range(len(table)):
-                if not written.free_symbols & table.keys():
+                if not (found := written.free_symbols & table.keys()):
                     break
+                names |= {str(symbol) for symbol in found}
                 written = written.xreplace(table)
-            self._expansions[key] = written
+            self._expansions[key] = written, frozenset(names)
         return self._expansions[key]
 
     def value(self, expression: sympy.Expr, values: Mapping[sympy.Symbol, Any]) -> sympy.Float:
@@ -381,7 +410,7 @@ class Theorem:
         """A claim's bound with the constants written out."""
         if claim.bound is None:
             raise NtkVerifyError(f"claim {claim.name!r} of theorem {self.title!r} has no bound; give it one.")
-        return self.expand(claim.bound) * self._factor(claim.name)
+        return self._expanded(claim.bound)[0] * self._factor(claim.name)
 
     def question_of(self, claim: Claim) -> Question:
         """What a claim over ranges asks, its constants written out.
@@ -434,9 +463,9 @@ class Theorem:
             parts[name], self._expansions = before, written
 
     @property
-    def fingerprint(self) -> str:
+    def fingerprints(self) -> dict[str, str]:
         """What the constants are, those of a mutant as it has them: a run may train with any of them."""
-        return " ".join(f"{name}={self._factor(name)}*({_text(c.expression)})" for name, c in self.constants.items())
+        return {name: f"{self._factor(name)}*({_text(c.expression)})" for name, c in self.constants.items()}
 
     def _factor(self, name: str) -> sympy.Expr:
         return sympy.nsimplify(self._factors.get(name, 1), rational=True)

@@ -77,8 +77,13 @@ def test_inputs_of_length_one_on_request(regression):
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        ([[1, 0], [0, 1], [1, 0]], "row 2 of 'inputs' repeats row 0 of 'inputs'"),
-        ([[1, 0], [0, 1], [0, 2]], "row 2 of 'inputs' is parallel to row 1 of 'inputs'"),
+        ([[1, 0], [0, 1], [1, 0]], "block 'inputs': row 2 repeats row 0: remove one of the two."),
+        ([[1, 0], [0, 1], [0, 2]], "block 'inputs': row 2 is to rounding parallel to row 1: remove"),
+        (
+            [[1, 0], [0, 1], [1, 0], [0, 2], [0.6, 0.8]],
+            "block 'inputs': row 2 repeats row 0; row 3 is to rounding parallel to row 1: remove one of each pair, "
+            "since the limit Gram matrix is singular with both, or append a 1 to all with --unit (unit=True).",
+        ),
         ([[1, 0], [0, 0]], "row 1 of 'inputs' is the zero vector"),
     ],
 )
@@ -92,9 +97,14 @@ def test_samples_that_no_kernel_tells_apart(regression, inputs, said):
 def test_lines_of_a_file_are_named(regression, tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("x1,x2,y\n1,0,1\n0,1,1\n2,0,1\n")
-    with pytest.raises(NtkVerifyError, match=r"points.csv, line 4 is parallel to .*points.csv, line 2"):
+    with pytest.raises(NtkVerifyError, match=r"line 4 is to rounding parallel to .*points.csv, line 2"):
         regression.at(path)
     assert not any(met.fails for met in regression.at(path, unit=True).assumptions)
+    path.write_text("x1,x2,y\n" + "1,0,1\n" * 4 + "0,1,1\n0,3,1\n" * 3)
+    with pytest.raises(NtkVerifyError) as refusal:
+        regression.at(path, unit=True)
+    assert str(refusal.value).startswith(f"block 'inputs': {path}, line 3 repeats {path}, line 2; {path}, line 4 rep")
+    assert str(refusal.value).endswith("; and 2 more pairs: remove one of each pair.")
 
 
 @pytest.mark.parametrize(

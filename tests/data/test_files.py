@@ -6,7 +6,7 @@ import pytest
 from ntkverify import NtkVerifyError
 from ntkverify.data import files
 from ntkverify.data.check import heading_of
-from ntkverify.data.files import read_data, refuse_duplicates, unit_rows
+from ntkverify.data.files import read_data, unit_rows
 
 REGRESSION = {"inputs": ("n", "d"), "targets": ("n",)}
 PINN = {
@@ -137,14 +137,6 @@ def test_too_many_samples_are_refused_with_the_figures(monkeypatch):
     read_data((np.zeros((9, 1)), np.zeros(9)), REGRESSION)
     with pytest.raises(NtkVerifyError, match=r"has 10 samples, whose Gram matrices take .* GiB where .* are free"):
         read_data((np.zeros((10, 1)), np.zeros(10)), REGRESSION)
-
-
-def test_duplicates_name_both_lines(tmp_path):
-    path = written(tmp_path, "x,y\n0,1\n1,2\n-0.0,3\n")
-    with pytest.raises(
-        NtkVerifyError, match=r"points.csv, line 4 repeats .*points.csv, line 2; remove one of the two."
-    ):
-        refuse_duplicates(read_data(path, REGRESSION), ["inputs"])
 
 
 def test_appending_a_one_keeps_points_of_one_direction_apart():

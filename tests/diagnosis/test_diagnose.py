@@ -178,7 +178,7 @@ def test_vector_equations_and_blocks_with_equations_of_their_own():
         (("poisson", "tanh", {"inside": [[0.5]], "ends": ENDS}), {}, "none of the blocks ['ends', 'inside'] is called"),
         (("poisson", "tanh", {"boundary": ENDS}), {}, "none of the blocks ['boundary'] is called 'interior', where"),
         (("poisson", "tanh", {"interor": ENDS}), {}, "did 'interor' mean it? rename it, or give an equation for each"),
-        (("poisson", "tanh", [[0.5], [0.1], [0.5]]), {}, "row 2 repeats row 0; remove one of the two."),
+        (("poisson", "tanh", [[0.5], [0.1], [0.5]]), {}, "row 2 repeats row 0: remove one of the two."),
         (("poisson", "tanh", [[0.5], [np.nan]]), {}, "row 1 is [nan]; correct or remove it."),
         (("poisson", "tanh", {"interior": [[0.5, 1]], "boundary": ENDS}), {}, "need one number of coordinates"),
         (("poisson", "tanh", line(2)), {"targets": {"interior": [1.0]}}, "must be 2 finite numbers"),

@@ -97,7 +97,7 @@ class TestLimits:
 
     def test_samples_that_nearly_coincide_are_refused(self):
         near = {**DATA, "functions": [[1.0, 0.0], [1.0, 1e-17]]}
-        with pytest.raises(NtkVerifyError, match="two input functions, or two queries, are parallel"):
+        with pytest.raises(NtkVerifyError, match="block 'functions': row 1 is to rounding parallel to row 0"):
             _ = run_of(near).Lambda
 
     def test_covariances_in_balls_enclose_those_in_floats(self):

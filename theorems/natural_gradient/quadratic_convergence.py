@@ -163,6 +163,7 @@ def next_residual(run):
     return run.residuals[1:]
 
 
+# follows by arithmetic from what it is given and from the bound of a neuron's block, which is what it rests on
 theorem.lemma(
     "the sharper bound is never above the note's while lambda_min(H(k)) >= lambda_0/2",
     of=SHARPER,

@@ -273,7 +273,8 @@ def network_neuron(
         elif operator.is_linear:
             blocks.append(_linear_block(name, form.combination(operator, network)))
         else:
-            blocks.append(Block(name, form.features(operator, network), operator.symbols, operator.residual))
+            features = tuple(form.combination(part, network) for _, part in operator.parts)
+            blocks.append(Block(name, features, tuple(s for s, _ in operator.parts), operator.pointwise))
     return Neuron(
         weights=tuple(s for p in PARTS if p in chosen for s in parts[p]),
         frozen=tuple(s for p in PARTS if p not in chosen for s in parts[p]),
