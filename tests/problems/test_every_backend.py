@@ -43,6 +43,9 @@ FAMILIES = [
     ("data_angles", "a close pair"),
     ("learnt_function", "trained"),
     ("generalisation", "networks"),
+    ("stochastic_gradient", "training"),
+    ("both_layers", "training"),
+    ("both_layers", "one neuron moves"),
 ]
 
 
