@@ -12,7 +12,7 @@ import sympy
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BUDGETS, Budget
 from ntkverify.judging.case import Trial
-from ntkverify.judging.check import Check
+from ntkverify.judging.check import Check, TooWide
 from ntkverify.judging.falsehoods import planted, terms_of
 from ntkverify.judging.verdict import Verdict
 from ntkverify.problems.records import RecordStore
@@ -22,6 +22,8 @@ from ntkverify.theorem.theorem import Theorem
 FACTORS = (sympy.Rational(1, 2), sympy.Integer(2))
 #: an exponent that is claimed up to a tolerance is moved by so many of them: the bands lie apart by one
 SHIFT = 3
+#: a mutant may ask for networks that are so many times wider; what it claims of such ones is not looked at
+WIDER = 16
 #: relative: bounds this close are the same
 ROUNDING = 1e-9
 
@@ -67,11 +69,12 @@ class Fate:
     ----------
     mutant : Mutant
         Which.
-    status : {"refuted", "control lost", "inconclusive", "error", "survived", "weaker", "missed"}
+    status : {"refuted", "control lost", "inconclusive", "not run", "error", "survived", "weaker", "missed"}
         "refuted": a claim is violated. Otherwise the first of these that happened: a control is no longer refuted, a
-        verdict cannot be reached, a claim cannot be evaluated; or none of them. "weaker" is a survivor that the theorem
-        implies wherever it was looked at: on the instances as they were no claim's bound became tighter. "missed": a
-        survivor that a search violated (`ntkverify.search.campaign.mutants`).
+        verdict cannot be reached, networks would be `WIDER` times as wide, a claim cannot be evaluated; or none of
+        them. "weaker" is a survivor that the theorem implies wherever it was looked at: on the instances as they were
+        no claim's bound became tighter. "missed": a survivor that a search violated
+        (`ntkverify.search.campaign.mutants`).
     claim : str or None
         The claim that showed it.
     evidence : str
@@ -205,6 +208,7 @@ class Bench:
         before = {claim.name: None if claim.bound is None else self.theorem.bound_of(claim) for claim in claims}
         seen: list[Trial] = []
         check = self._fresh(seen.append)
+        check.widest = {name: WIDER * width for name, width in self._check.widths.items() if width}
         check.share(self._check, [name for name, read in self._read.items() if mutant.name not in read])
         changes: list[_Change] = []
         weaker: Fate | None = None
@@ -217,7 +221,8 @@ class Bench:
                 try:
                     verdict = self._judge(check, claim, mutant)
                 except NtkVerifyError as error:
-                    weaker = weaker or Fate(mutant, "error", name, str(error))
+                    status = "not run" if isinstance(error, TooWide) else "error"
+                    weaker = weaker or Fate(mutant, status, name, str(error))
                     continue
                 if not verdict.passed:
                     if verdict.status == "violated" and claim.kind != "control":

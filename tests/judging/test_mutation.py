@@ -325,6 +325,13 @@ class TestWhatIsShared:
         # two new runs of `late` and `c`, whose records are those of the theorem as it stands
         assert len(counted.counts) == 6
 
+    def test_a_mutant_that_asks_for_far_wider_networks_is_not_run(self, counted, tmp_path):
+        bench = Bench(counted, "quick", RecordStore(tmp_path))
+        found = bench.fate(Mutant("width", sympy.Integer(17), True))
+        assert (found.status, found.claim) == ("not run", "size")
+        assert "asks for 136 neurons, and 128 are the most" in found.evidence
+        assert counted.counts == [8] * 5
+
     @pytest.mark.parametrize("order", [1, -1])
     def test_the_order_does_not_matter(self, counted, tmp_path, order):
         chosen = list(mutants(counted))
