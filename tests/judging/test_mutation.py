@@ -235,14 +235,26 @@ class TestWhatIsMadeWrong:
         # of the largest of three the one that decides
         assert sorted(fates[f"least, requirement {number} * 1/2"] for number in (1, 2, 3)) == [
             "refuted",
-            "weaker",
-            "weaker",
+            "unseen",
+            "unseen",
         ]
 
     def test_nothing_of_it_is_left(self, powers, tmp_path):
         for mutant in mutants(powers):
             fate(powers, mutant, profile="quick", store=RecordStore(tmp_path))
         assert all(verdict.status == "holds" for verdict in Check(powers).verdicts())
+
+    def test_an_exponent_of_one_is_unseen(self, tmp_path):
+        made = Theorem("one", source=Source(), statement="s")
+        made.instances("values", run=AlgebraRun, quick=3)(lambda: Instance(parameters={"s": 1.0, "x": 0.9}))
+        made.lemma("at most s", holds=always, bound=sympy.Symbol("s", positive=True))(lambda run: run.x)
+        store = RecordStore(tmp_path)
+        fates = {m.plant: fate(made, m, profile="quick", store=store).status for m in mutants(made)}
+        assert fates == {
+            "at most s * 1/2": "refuted",
+            "at most s with s**1/2": "unseen",
+            "at most s with s**2": "unseen",
+        }
 
     @pytest.mark.parametrize(
         "text",
