@@ -84,9 +84,8 @@ def test_a_run_is_pytest_s_with_its_verdicts(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text(THEOREM.replace("LIMIT", limit))
     right, wrong = (entropies.run(f"{name}.py", 5, "quick", "code") for name in ("true", "false"))
     assert (right["status"], right["verdicts"], right["failed"]) == (0, {"holds": 1, "refuted": 1}, [])
-    assert (wrong["status"], wrong["verdicts"], len(wrong["failed"])) == (1, {"violated": 1, "refuted": 1}, 1), (
-        json.dumps(wrong)
-    )
+    assert (wrong["status"], wrong["verdicts"]) == (1, {"violated": 1, "refuted": 1})
+    assert len(wrong["failed"]) == 1
     assert entropies.run("missing.py", 5, "quick", "code")["failed"]
 
 

@@ -31,7 +31,7 @@ from ntkverify.lemmas.nonlinear.damped import DampedSteps, mu
 from ntkverify.lemmas.rounding import started
 from ntkverify.lemmas.stability import LipschitzJacobian
 from ntkverify.lemmas.suprema import Suprema
-from ntkverify.problems.damped import DampedPathRun
+from ntkverify.problems.natural_gradient.damped import DampedPathRun
 from ntkverify.problems.regression import RegressionRun
 from ntkverify.symbolic.constants.chain import Chain, Requirement
 

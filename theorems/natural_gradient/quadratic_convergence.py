@@ -27,7 +27,7 @@ from ntkverify.lemmas.premises import PINN_DATA
 from ntkverify.lemmas.rounding import solve_norm_error
 from ntkverify.lemmas.stability import LipschitzJacobian
 from ntkverify.lemmas.suprema import Suprema
-from ntkverify.problems.first_step import first_step
+from ntkverify.problems.natural_gradient.first_step import first_step
 from ntkverify.problems.pinn import pinn
 
 theorem = Theorem(

@@ -18,7 +18,7 @@ from sympy import sqrt
 
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import eta, residual
-from ntkverify.problems.damped import DampedRun
+from ntkverify.problems.natural_gradient.damped import DampedRun
 from ntkverify.problems.nonlinear.equations import first_derivative, self_advected
 from ntkverify.problems.nonlinear.full_network import FullNetworkRun, full_network
 from ntkverify.theorem.instance import Instance

@@ -25,7 +25,7 @@ _STEP = Interval.Lopen(0, 1)
 
 
 class DampedSteps(Part):
-    """Claims about every step, and about the way, of runs of `ntkverify.problems.damped.DampedRun`.
+    """Claims about every step, and about the way, of runs of `ntkverify.problems.natural_gradient.damped.DampedRun`.
 
     Parameters
     ----------

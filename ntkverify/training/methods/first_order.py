@@ -86,22 +86,21 @@ class StochasticGradient:
     def __init__(self, eta: Any, *, batch: int, seed: int) -> None:
         self.eta, self.batch, self.seed = eta, batch, seed
         self._rng = np.random.default_rng(seed)
+        self._batches: list[Any] = []
 
     def change(self, at: Snapshot) -> Any:
         """Minus the step times the gradient of the part that is drawn."""
         count = len(at.forward.residuals)
         if not 1 <= self.batch <= count:
             raise NtkVerifyError(f"a batch must hold 1 to {count} of the {count} residuals, not {self.batch}")
-        mask = np.zeros(count)
-        mask[self._rng.choice(count, self.batch, replace=False)] = 1
-        # a zero is an exact number in every arithmetic
-        vector = at.forward.residuals * at.executor.from_host(mask)
-        direction = at.executor.vjp(at.weights, at.frozen, at.forward, vector)
-        return -(self.eta * count / self.batch) * direction
+        chosen = self._rng.choice(count, self.batch, replace=False)
+        self._batches.append(chosen)
+        return -(self.eta * count / self.batch) * at.gradient_on(chosen)
 
     def notes(self) -> dict[str, Any]:
-        """Name, step, batch and seed."""
-        return {"method": self.name, "eta": self.eta, "batch": self.batch, "seed": self.seed}
+        """Name, step, batch and seed, and the samples of every step, (K, B)."""
+        drawn = np.array(self._batches, dtype=np.int64).reshape(-1, self.batch)
+        return {"method": self.name, "eta": self.eta, "batch": self.batch, "seed": self.seed, "batches": drawn}
 
 
 class ImplicitGradient:

@@ -61,7 +61,8 @@ class DampedRun(TrainedRun):
     @functools.cached_property
     def _modes(self) -> tuple[Any, Any]:
         """Eigenvalues of H(0) and eigenvectors as columns, in float64."""
-        return tuple(np.linalg.eigh(self.plain.trajectory.grams[0]))
+        values, vectors = np.linalg.eigh(self.plain.trajectory.grams[0])
+        return values, vectors
 
     def modes(self, *, above: bool) -> Any:
         """||P r(k)||, (K+1,), P on the eigenvectors of H(0) with eigenvalues from mu on, or on the others."""
