@@ -61,13 +61,12 @@ class Momentum(Part):
         constant, half = theorem.constant, 1 - u / 2
         self.least_kappa = 2 if nesterov else 1
         self.beta = constant("beta", half / (1 + u / 2) if nesterov else half**2, "momentum; u = 1/sqrt(kappa)")
-        beta = theorem.expand(self.beta)
+        beta, at = self.beta, theorem.expand(self.beta)
         self.a = (1 + beta) * (1 - z) if nesterov else 1 + beta - z
         self.b = beta * (1 - z) if nesterov else beta
-        self.h = sympy.factor(4 * self.b - self.a**2)
-        self.rho = constant(
-            "rho", sqrt(sympy.factor(self.b.subs(z, u**2))), "modulus of the roots at the least eigenvalue, the largest"
-        )
+        self.h = 4 * self.b - self.a**2
+        modulus = sqrt(sympy.factor(at * (1 - u**2))) if nesterov else half
+        self.rho = constant("rho", derived(modulus, "sqrt(b) at z = 1/kappa"), "modulus of the roots, the largest")
         words = "3 > 2.74, its supremum from kappa = 2 on" if nesterov else "4 > 10/sqrt(15), its supremum"
         self.growth = constant(
             "growth", derived((3 if nesterov else 4) / u, f"2 (1 + b)/sqrt(h) over rho^t, times u: {words}"), "||A^t||"
@@ -124,7 +123,7 @@ class Momentum(Part):
         c, at = 1 + self.b, {z: u**2}
         if self.nesterov:
             # sin^2 of the roots' angle: b is a factor of h and of 4 b
-            sine = sympy.cancel(self.h / (4 * self.b))
+            sine = 1 - (1 + self.beta) ** 2 * (1 - z) / (4 * self.beta)
             of, bound, what = sine.subs(at), sine, "h/(4 b)"
         else:
             of, bound, what = self.h.subs(at), self.h, "h"
@@ -137,9 +136,9 @@ class Momentum(Part):
             most, name = Rational(100, 15), "10/sqrt(15)"
         self.lemma(
             f"over the spectrum: 2 (1 + b)/sqrt(h) <= {name} sqrt(kappa)",
-            of=sympy.factor(size.subs(at)),
+            of=size.subs(at),
             holds=always,
-            bound=most * sympy.factor(self.h.subs(at)),
+            bound=most * self.h.subs(at),
             over=self.ranges,
         )
         last = f"{name} sqrt(kappa) <= {self.many}"
