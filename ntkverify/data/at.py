@@ -15,7 +15,16 @@ from ntkverify.data.claims import ClaimsAt, claims_at
 from ntkverify.data.cost import Cost, cost_of_start, estimated_cost
 from ntkverify.data.files import Data, read_data, unit_rows
 from ntkverify.data.hypotheses import SMALL, Met, Prescribed, least_width, margins_of
-from ntkverify.data.limit import LimitSpectrum, enclosed_rate, limit_spectrum, refuse_singular
+from ntkverify.data.limit import (
+    LimitBounds,
+    LimitSpectrum,
+    enclosed_rate,
+    is_beyond_memory,
+    limit_bounds,
+    limit_spectrum,
+    refuse_repeated,
+    refuse_singular,
+)
 from ntkverify.data.roles import blocks_of, contraction_of, family_at, parameters_at, shares_of, split_at
 from ntkverify.data.shown import Shown
 from ntkverify.errors import NtkVerifyError
@@ -103,9 +112,13 @@ class TheoremAt(Shown):
             raise NtkVerifyError(f"relax is a list of assumptions, not one; write relax=[{relax!r}].")
         self.relax = tuple(_named(name, list(theorem.assumptions), "assumption", theorem) for name in relax)
         self.given_parameters = self._chosen_parameters(parameters)
-        if hasattr(type(self._at_rest), "limit_gram_error"):
+        if hasattr(type(self._bare_run(self._resting)), "limit_gram_error"):
             points = [b for b, shape in self.shapes.items() if len(shape) > 1 and b in self.data.blocks]
-            refuse_singular(self.data, points, self._at_rest)
+            if is_beyond_memory(self._bare_run(self._resting)):
+                refuse_repeated(self.data, points)
+                _ = self.bounds  # refused here where there are none
+            else:
+                refuse_singular(self.data, points, self._at_rest)
         if split is not None:
             split = _named(split, list(theorem.roles.splits), "split", theorem)
         # a split that is optimal for the prescribed width may be absurd at another
@@ -128,17 +141,39 @@ class TheoremAt(Shown):
         )
 
     def run_of(self, instance: Instance, **options: Any) -> Any:
-        """An instance brought to life, on the backend of these data unless another is named."""
+        """An instance brought to life, on the backend of these data unless another is named.
+
+        Where H^inf does not fit in memory, bounds stand for its eigenvalues: a smaller lambda_0 asks for more neurons,
+        a larger ||H^inf|| for a smaller step.
+        """
+        run = self._bare_run(instance, **options)
+        if self.bounds is not None:
+            vars(run).update(lambda_0=self.bounds.least, limit_norm=self.bounds.norm)
+        return run
+
+    def _bare_run(self, instance: Instance, **options: Any) -> Any:
         return self.base.run(instance, self.whole, **{"backend": self.backend, **options})
+
+    @functools.cached_property
+    def bounds(self) -> LimitBounds | None:
+        """Bounds on the spectrum of H^inf, where it is too large for this machine."""
+        run = self._bare_run(self._resting)
+        return limit_bounds(run) if is_beyond_memory(run) else None
+
+    @property
+    def _resting(self) -> Instance:
+        return self._instance(self.given_parameters, width=SMALL, step=self.drawn.step or 1.0)
 
     @functools.cached_property
     def _at_rest(self) -> Any:
         """A run that is asked for what no draw of the weights enters."""
-        return self.run_of(self._instance(self.given_parameters, width=SMALL, step=self.drawn.step or 1.0))
+        return self.run_of(self._resting)
 
     @functools.cached_property
-    def limit(self) -> LimitSpectrum | None:
-        """The spectrum of H^inf; None where the runs of this theorem have no single limit."""
+    def limit(self) -> LimitSpectrum | LimitBounds | None:
+        """The spectrum of H^inf, or bounds on it; None where the runs of this theorem have no single limit."""
+        if self.bounds is not None:
+            return self.bounds
         if not hasattr(type(self._at_rest), "limit_gram_error"):
             return None
         return limit_spectrum(self._at_rest, certify=self._certify)
@@ -265,8 +300,11 @@ class TheoremAt(Shown):
         return self._instance(self.parameters, width=self.width, step=self.step, steps=self.steps)
 
     def cost(self, steps: int | None = None) -> Cost | None:
-        """What one run takes here, by default until the guaranteed loss is at 1e-6; None where nothing is trained."""
-        if not hasattr(type(self._at_rest), "trajectory"):
+        """What one run takes here, by default until the guaranteed loss is at 1e-6.
+
+        None where nothing is trained, or where the Gram matrices that a run keeps do not fit.
+        """
+        if self.bounds is not None or not hasattr(type(self._at_rest), "trajectory"):
             return None
         if not self.step:  # the theorem speaks of a network as it is drawn
             return cost_of_start(self.run_of, self.instance)

@@ -140,7 +140,7 @@ class Theorem(Written):
 
         Examples
         --------
-        >>> load_theorem("gradient_descent_regression.py").at("points.csv", unit=True)  # doctest: +SKIP
+        >>> load_theorem("gradient_descent_regression").at("points.csv", unit=True)  # doctest: +SKIP
         """
         from ntkverify import theorem_at  # the face of the library: a theorem knows nothing of what runs it
 

@@ -39,6 +39,13 @@ FAMILIES = [
     ("coupled_gradient_descent", "few pairs"),
     ("coupled_natural_gradient", "four samples, 1000 neurons, alpha = 100"),
     ("coupled_natural_regression", "64 neurons, alpha = 1"),
+    ("damped_regression", "any network"),
+    ("data_angles", "a close pair"),
+    ("learnt_function", "trained"),
+    ("generalisation", "networks"),
+    ("stochastic_gradient", "training"),
+    ("both_layers", "training"),
+    ("both_layers", "one neuron moves"),
 ]
 
 

@@ -82,13 +82,14 @@ def command(
     from ntkverify.commands.hunting import campaign
     from ntkverify.execution.machine.cluster import workers_at
     from ntkverify.report.campaign import summarise
-    from ntkverify.search.campaign.cells import EVALUATIONS
+    from ntkverify.search.campaign.cells import EVALUATIONS, refuse_engines
     from ntkverify.search.campaign.store import Store
     from ntkverify.search.climb.engines import DEFAULT_ENGINES
 
     folder = needs.folder(out, "--out")
     if shared.shared_out(workers, scheduler) and given is not None:
         raise NtkVerifyError("--data is for one process: workers would load the module without it.")
+    refuse_engines(engines or DEFAULT_ENGINES)  # what needs no module comes before it is loaded
     loaded = campaign.loaded(theorems) if given is None else _at(given, theorems, relax, max_width)
     options = {
         "plants": plant, "engines": engines or DEFAULT_ENGINES, "evaluations": evaluations or EVALUATIONS,
