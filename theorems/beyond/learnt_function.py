@@ -137,8 +137,8 @@ def own(**options):
 TRAINED, LOOSE, ORTHONORMAL, ANY = "trained", "64 neurons, alpha = 1", "two orthonormal inputs", "any two inputs"
 OWN, SCALES = (ORTHONORMAL, ANY), {"alpha": st.sampled_from([4.0, 32.0]), "fraction": st.sampled_from([0.3, 1.0])}
 FIXED = {"inputs": np.eye(2), "targets": np.array([1.0, -0.5]), "tests": np.array([[0.6, 0.8], [0.8, -0.6]])}
-theorem.instances(TRAINED, run=RUN, quick=24)(families.family(instance, power=st.integers(6, 10), **SCALES))
-theorem.instances(LOOSE, run=RUN, quick=24)(lambda: instance(None, **FIXED, width=64, alpha=1.0))
+theorem.instances(TRAINED, run=RUN, quick=20)(families.family(instance, power=st.integers(6, 10), **SCALES))
+theorem.instances(LOOSE, run=RUN, quick=16)(lambda: instance(None, **FIXED, width=64, alpha=1.0))
 theorem.instances(ORTHONORMAL, run=RUN, quick=12)(lambda: own(**FIXED, steps=3)(None))
 theorem.instances(ANY, run=RUN, quick=8)(own(count=2, delta=0.4, steps=3))
 
