@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ntkverify.arrays import real_number
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor
 from ntkverify.measures.snapshot import Snapshot
@@ -37,6 +38,13 @@ class GradientDescent:
         return {"method": self.name, "eta": self.eta}
 
 
+def _momentum(name: str, value: Any) -> Any:
+    """A share of the velocity that is kept, from 0 to below 1; balls pass as they are."""
+    if isinstance(value, str | bool | int | float | np.floating) and not 0 <= real_number(name, value) < 1:
+        raise NtkVerifyError(f"{name} must be at least 0 and below 1, not {value!r}.")
+    return value
+
+
 class HeavyBall:
     """``v <- beta v - eta grad L(theta)``, ``theta <- theta + v`` (Polyak 1964).
 
@@ -52,7 +60,7 @@ class HeavyBall:
     copies = 2
 
     def __init__(self, eta: Any, beta: Any, *, nesterov: bool = False) -> None:
-        self.eta, self.beta, self.nesterov = eta, beta, nesterov
+        self.eta, self.beta, self.nesterov = eta, _momentum("beta", beta), nesterov
         self.name = "Nesterov's method" if nesterov else "heavy ball"
         self._velocity: Any = None
 
@@ -133,7 +141,8 @@ class Adam:
     copies = 5
 
     def __init__(self, eta: float, *, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> None:
-        self.eta, self.beta_1, self.beta_2, self.epsilon = eta, beta_1, beta_2, epsilon
+        self.eta, self.epsilon = eta, epsilon
+        self.beta_1, self.beta_2 = _momentum("beta_1", beta_1), _momentum("beta_2", beta_2)
         self._moments: tuple[Any, Any] | None = None
 
     def change(self, at: Snapshot) -> Any:
