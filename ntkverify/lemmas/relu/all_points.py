@@ -68,7 +68,7 @@ class AllPoints(Part):
         )
         def entries_move(run: Any) -> Any:
             moved = [np.abs(part - part[0]).max() for part in (run.trajectory.grams, run.trajectory.cross_kernels)]
-            return np.maximum(*moved)
+            return run.numbers(moved).max()
 
         def rounding(run: Any) -> Any:
             return run.remainder_error + run.field_remainder_error.max(axis=1)
