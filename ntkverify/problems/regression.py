@@ -16,6 +16,7 @@ from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.initial import Shift, initial_sweep, worst_shift
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import MethodName, TrainedRun
+from ntkverify.symbolic.limit.angles import AngleBounds, angle_bounds
 from ntkverify.symbolic.limit.coincident import PARALLEL, singular_to_rounding
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import Neuron, regression_neuron
@@ -118,14 +119,14 @@ class RegressionRun(TrainedRun):
         super().__init__(instance, theorem, backend=backend, store=store)
         self.coupled, self.method = coupled, method or self.method
         _ = self.alpha  # refused before anything is computed
-        self._given = self._read()
+        self._given = self._data()
         where = f"instance of {instance.theorem or 'a theorem'}"
         if self._given[0].size == 0:
             raise NtkVerifyError(f"{where}: there are no inputs (n = 0); add at least one sample.")
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
 
-    def _read(self) -> tuple[Array, Array]:
+    def _data(self) -> tuple[Array, Array]:
         """Inputs and targets of the instance; a subclass may take them from elsewhere."""
         inputs = self.read_points("inputs", beside={"targets": "inputs"})["inputs"]
         return inputs, self.instance.array("targets")
@@ -182,6 +183,13 @@ class RegressionRun(TrainedRun):
     def limit_norm(self) -> Any:
         """Spectral norm of the limit Gram matrix."""
         return np.linalg.norm(self.limit_gram, 2)
+
+    @property
+    def angle_bounds(self) -> AngleBounds | None:
+        """Bounds on the spectrum of H^inf of ReLU from the inputs' inner products, without the matrix."""
+        if self.activation != "relu":
+            return None
+        return angle_bounds(self._given[0]).scaled(float(self.plain.alpha) ** 2)
 
     # -- before training --------------------------------------------------------------------------------------------
 

@@ -52,12 +52,13 @@ alpha, tau = sympy.symbols("alpha tau", positive=True)
 suprema = Suprema(theorem, "tanh", (2,))
 s_2 = suprema[2]
 slope, START = alpha * s_2 * sqrt(n / m), sqrt(n) * C  # ||J(w) - J(w')|| over ||w - w'||; ||r(0)|| = ||y|| at most
-growth = theorem.constant("growth", tau / 4, "||r(k)|| <= (1 + growth) ||r(0)||, and sum_k ||E(k)|| <= growth ||r(0)||")
-way = theorem.constant("way", START * sqrt(eta * K * (1 + 2 * growth + 2 * growth**2) / (2 * mu)), "the steps add up")
+growth = theorem.constant("growth", tau / 8, "||r(k)|| <= (1 + growth) ||r(0)||, and sum_k ||E(k)|| <= growth ||r(0)||")
+squares = eta * (1 + 2 * growth + 2 * growth**2) / (2 * mu)  # sum_k ||w(k+1) - w(k)||^2 over ||r(0)||^2, whatever K
+way = theorem.constant("way", START * sqrt(K * squares), "the steps add up to that by Cauchy-Schwarz")
 chain = Chain(
     m,
     [
-        Requirement("growth", K * slope * (eta * (1 + growth)) ** 2 * START / (8 * mu), growth, "sum_k ||E(k)||"),
+        Requirement("growth", slope / 2 * squares * START, growth, "sum_k ||E(k)||, by induction"),
         Requirement("modes", 2 * slope * way * (1 + growth) / sqrt(mu), tau - growth, "A(k) as it moves"),
     ],
 )
@@ -181,7 +182,7 @@ theorem.conclusion(
     holds=always,
     bound=way,
     on=OWN,
-    uses=("k steps are", "||E(k)|| <=", "||w(k+1) - w(k)||"),
+    uses=("k steps are", "||E(k)|| <="),
 )
 theorem.conclusion(
     "||r(k)|| <= (1 + growth) ||r(0)||",
@@ -190,7 +191,7 @@ theorem.conclusion(
     bound=(1 + growth) * residual_0,
     on=OWN,
     given=started,
-    uses=("||r(k+1)|| <=", "||E(k)|| <=", "||w(k+1) - w(k)||"),
+    uses=("recursion", "||E(k)|| <=", "a step is paid for"),
 )
 theorem.conclusion(
     "||P r(k)|| <= (1 - eta/2)^k ||P r(0)|| + tau sqrt(n) C for all k <= K",

@@ -8,6 +8,7 @@ theta^2 on; what the coefficients from there on add up to, times 1 - zeta, is be
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ntkverify import always, identity
 from ntkverify.glossary import n
 from ntkverify.lemmas.part import Part
 from ntkverify.lemmas.rounding import ULP
+from ntkverify.problems.neural_operator.angles import AnglesRun
 from ntkverify.symbolic.constants.derived import derived
 from ntkverify.symbolic.limit.angles import TERMS
 from ntkverify.theorem.theorem import Theorem
@@ -29,6 +31,11 @@ POWERS = 16  #: Schur powers that are looked at
 def entries_error(run: Any) -> Any:
     """Rounding of the entries and of an eigensolver."""
     return 64 * run.n * ULP
+
+
+def _of_kernel(measure: Callable[[Any, int, int], Any], kernel: int) -> Callable[[Any], Any]:
+    """A measure of a kernel and a number of terms, as one of a run."""
+    return lambda run: measure(run, kernel, TERMS)
 
 
 class Angles(Part):
@@ -74,10 +81,10 @@ class Angles(Part):
             return sympy.simplify(kernel.diff(rho) - f) + z * kernel.subs(rho, 0), z / (2 * pi)
 
         for kernel in (0, 1):
-            left = self.theorem.quantity(f"left_{kernel}", lambda run, kernel=kernel: run.left(kernel, TERMS))
+            left = self.theorem.quantity(f"left_{kernel}", _of_kernel(AnglesRun.left, kernel))
             self.lemma(
                 f"K_{kernel} is its power series: {TERMS} terms leave no entry more than they leave of 1/2",
-                of=lambda run, kernel=kernel: run.rest(kernel, TERMS),
+                of=_of_kernel(AnglesRun.rest, kernel),
                 holds=always,
                 bound=left,
                 on=on,

@@ -5,11 +5,12 @@ A = H (H + mu)^-1, and E is what a step leaves beyond r+ = (1 - eta A) r. K step
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
+from ntkverify.arithmetic.ball_linear import spectral_projector
+from ntkverify.arithmetic.ball_numbers import raw_array
 from ntkverify.measures.steps import JacobianPath, Measure, Steps
 from ntkverify.problems.trained import TrainedRun
 from ntkverify.training import Method, NaturalGradient
@@ -58,17 +59,20 @@ class DampedRun(TrainedRun):
         r = self.residuals
         return r[0] ** 2 - r[1:] ** 2 + 2 * np.cumsum(r[1:] * self.remainder)
 
-    @functools.cached_property
-    def _modes(self) -> tuple[Any, Any]:
-        """Eigenvalues of H(0) and eigenvectors as columns, in float64."""
-        values, vectors = np.linalg.eigh(self.plain.trajectory.grams[0])
-        return values, vectors
+    def _projector(self) -> Any:
+        """On the eigenvectors of H(0) with eigenvalues from mu on, (N, N)."""
+        gram = self.trajectory.grams[0]
+        if self.is_exact:
+            return self.numbers(spectral_projector(raw_array(gram), self.mu.arb))
+        values, vectors = np.linalg.eigh(gram)
+        kept = vectors[:, values >= self.mu]
+        return kept @ kept.T
 
     def modes(self, *, above: bool) -> Any:
         """||P r(k)||, (K+1,), P on the eigenvectors of H(0) with eigenvalues from mu on, or on the others."""
-        values, vectors = self._modes
-        kept = vectors[:, (values >= self.instance.parameters["mu"]) == above]
-        return np.linalg.norm(self.plain.trajectory.residuals @ kept, axis=1)
+        residuals = self.trajectory.residuals
+        kept = residuals @ self._projector()
+        return np.linalg.norm(kept if above else residuals - kept, axis=1)
 
 
 class DampedPathRun(DampedRun):

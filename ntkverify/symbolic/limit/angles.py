@@ -212,13 +212,13 @@ def _kernel_ends(inner: Array, slack: float, kernel: Kernel) -> tuple[Array, Arr
 
 def _outputs(inner: Array) -> Array:
     root = np.sqrt((1 - inner) * (1 + inner))
-    return np.asarray((root + inner * (math.pi - np.arccos(inner))) / (2 * math.pi))
+    return np.asarray((root + inner * (math.pi - np.arccos(inner))) / (2 * math.pi), np.float64)
 
 
 def _majorant(inner: Array, moduli: Array, kernel: Kernel) -> Array:
     """At least |K| off the diagonal, 0 on it: arcsin rho <= pi rho/2 for rho >= 0; K_1 is convex and increasing."""
     if kernel == "gram":
-        return moduli * (1 + np.where(inner > 0, moduli, 0.0)) / 4
+        return np.asarray(moduli * (1 + np.where(inner > 0, moduli, 0.0)) / 4, np.float64)
     chord = 1 / (2 * math.pi) + np.where(inner > 0, (0.5 - 1 / (2 * math.pi)) * moduli, 0.0)
     return np.where(moduli > 0, chord, 0.0)
 
