@@ -348,11 +348,12 @@ class ImplicitDescent(Part):
         @add(
             f"{before}||I(k)|| <= epsilon {self.rated} eta ||r(k+1)|| at every step",
             bound=self.epsilon,
-            error=lambda run: (run.push_error / (run.eta * run.residuals[1:])).max() / run.evaluate(self.rate),
             **sure,
         )
         def push_small(run: Any) -> Any:
-            return (run.push_norm / (run.eta * run.residuals[1:])).max() / run.evaluate(self.rate)
+            """Its rounding counted: at long steps eta multiplies that of r(k+1)."""
+            pushed = run.push_norm + run.push_error * np.sqrt(run.n)
+            return (pushed / (run.eta * run.residuals[1:])).max() / run.evaluate(self.rate)
 
 
 def solved(run: Any) -> Any:
