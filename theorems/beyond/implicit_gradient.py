@@ -103,7 +103,7 @@ def few_pairs(draw):
 
 at_width = families.own_width(unswitched.two_samples, lambda found: PAIRED(found, theorem).width, steps=2)
 OWN, SCALED, NARROW = "its own width and scale", "four samples, 1000 neurons, alpha = 100", "a hundredth of the width"
-# at such scales longer steps leave residuals that are not known well enough for I(k)
+# the scale is 1e6 to 1e9 there, and after longer steps what is left of r is its rounding
 at_both = stepped(families.own_scale(at_width, lambda found: PAIRED(found, theorem).alpha_0), times=(0.1, 1.0, 30.0))
 theorem.instances(OWN, run=PAIRED, quick=12)(at_both)
 theorem.instances(NARROW, run=PAIRED, quick=20)(lambda draw: families.hundredth(at_both(draw)))
@@ -177,7 +177,7 @@ CHAIN = (
 )
 CHAIN += ("gamma leaves 3/2", "||H(k) - H(0)||_F")
 PUSH = ("||I(k)|| <= alpha", "||I|| <= q ||r(k)||", "slope eta ||r(k+1)||", "|w(k+1) - w(k)|^2")
-descent.spectrum_and_push(theorem.conclusion, on=OWN, uses=(*CHAIN, *PUSH))
+descent.spectrum_and_push(on=OWN, uses=(*CHAIN, *PUSH))
 RATE = {"of": "residuals", "holds": SURE, "error": norm_error, "given": started}
 theorem.conclusion(
     f"{descent.sentence} for all k",
