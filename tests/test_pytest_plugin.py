@@ -228,10 +228,11 @@ class TestSameVerdicts:
             mine = [v for v in verdicts(pytester.path / "v.jsonl") if v["theorem"].endswith("/mine")]
             return sorted(json.dumps({k: v for k, v in line.items() if k != "seconds"}) for line in mine)
 
-        alone = lines(mine=TEMPLATE)
+        mine = TEMPLATE.replace("quick=400", "quick=60")
+        alone = lines(mine=mine)
         assert len(alone) == 3
-        assert lines("-n", "2", another=small(), mine=TEMPLATE, then=TEMPLATE) == alone
-        assert lines("-k", "tiny", mine=TEMPLATE, then=small()) == [line for line in alone if "tiny" in line]
+        assert lines("-n", "2", another=small(), mine=mine, then=mine) == alone
+        assert lines("-k", "tiny", mine=mine, then=small()) == [line for line in alone if "tiny" in line]
 
 
 class TestMistakes:
@@ -281,7 +282,10 @@ def broken_lemma(run):
         ("instance", "message"),
         [
             ('data={"inputs": [], "targets": []}, width=8', "there are no inputs (n = 0); add*"),
-            ('data={"inputs": [[1.0], [1.0]], "targets": [1, 1]}, width=8', "*inputs 0 and 1 are parallel*remove*"),
+            (
+                'data={"inputs": [[1.0], [1.0]], "targets": [1, 1]}, width=8',
+                "*row 1 is to rounding parallel to row 0: rem*",
+            ),
             ('data={"inputs": [[0.0], [1.0]], "targets": [1, 1]}, width=8', "*input 0 is the zero vector; remove*"),
             ('data={"inputs": [[1.0]], "targets": [1]}, width=10**14', "*needs * GiB but * GiB are free*"),
             ('data={"inputs": [[1.0]], "targets": [1]}, width=8, parameters={"delta": 1}', "*delta must lie*"),

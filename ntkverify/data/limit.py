@@ -12,8 +12,20 @@ import sympy
 
 from ntkverify.arithmetic.ball_numbers import raw, raw_array
 from ntkverify.arrays import Array
-from ntkverify.data.files import Data, refuse_duplicates
+from ntkverify.data.files import Data
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.machine.memory import free_memory
+from ntkverify.symbolic.limit.angles import AngleBounds
+from ntkverify.symbolic.limit.coincident import (
+    NEARLY,
+    PARALLEL,
+    Alike,
+    alike_rows,
+    equal_rows,
+    in_words,
+    named,
+    rows_of,
+)
 from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
 
 #: working precision of what is certified
@@ -22,6 +34,8 @@ BITS = 256
 DIGITS = 9
 #: samples up to which lambda_0 is certified unless it is asked for: the work grows with their cube
 CERTIFIED_SAMPLES = 48
+#: arrays of n^2 numbers that H^inf and its spectrum take at once: 13 while its entries are formed, itself, LAPACK's
+MATRICES = 15
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,69 @@ class LimitSpectrum:
         if self.enclosure is not None:
             return enclosed_in_words(self.enclosure)
         return f"float64, estimated error {self.error:.1e}; not certified: {self.why}"
+
+
+@dataclass(frozen=True)
+class LimitBounds:
+    """What is known of a limit Gram matrix that is too large for this machine: the ends stand for the eigenvalues.
+
+    Parameters
+    ----------
+    bounds : AngleBounds
+        From the angles between samples.
+    why : str
+        How much the matrix takes.
+    """
+
+    bounds: AngleBounds
+    why: str
+
+    @property
+    def least(self) -> float:
+        """A lower bound of lambda_0, above 0."""
+        return self.bounds.lower
+
+    @property
+    def norm(self) -> float:
+        """An upper bound of ||H^inf||."""
+        return self.bounds.norm
+
+    @property
+    def words(self) -> str:
+        """How lambda_0 is known."""
+        return f"at least; at most {self.bounds.upper:.6g}, from the angles between samples: {self.why}"
+
+
+def is_beyond_memory(run: Any) -> bool:
+    """Whether the limit Gram matrix of a run, where it has one, does not fit in memory with its spectrum."""
+    return hasattr(type(run), "limit_gram_error") and _needed(run) > free_memory()
+
+
+def _needed(run: Any) -> int:
+    return 8 * MATRICES * int(run.samples.total) ** 2
+
+
+def limit_bounds(run: Any) -> LimitBounds:
+    """Bounds on a spectrum that is beyond memory.
+
+    Raises
+    ------
+    NtkVerifyError
+        If angles do not tell lambda_0 from zero, or are no help with this network.
+    """
+    what, needed, free = f"an eigenvalue of {run.samples.total:,} samples", _needed(run), free_memory()
+    bounds: AngleBounds | None = getattr(run, "angle_bounds", None)
+    if bounds is None:
+        raise NtkVerifyError(
+            f"{what} needs {needed / 2**30:.3g} GiB but {free / 2**30:.3g} GiB are free, and angles between samples "
+            "bound it for ReLU regression alone; give fewer samples."
+        )
+    if bounds.lower <= 0:
+        raise NtkVerifyError(
+            f"{what} needs {needed / 2**30:.3g} GiB but {free / 2**30:.3g} GiB are free, and from the angles between "
+            "them lambda_0 is not known to be positive; give fewer samples, or such that lie further apart."
+        )
+    return LimitBounds(bounds, f"{what} takes {needed / 2**30:.3g} GiB where {free / 2**30:.3g} are free")
 
 
 def enclosed_in_words(enclosure: Enclosure) -> str:
@@ -140,6 +217,22 @@ def _enclosed(run: Any) -> Enclosure:
         return least_eigenvalue(matrix, bits=BITS, digits=DIGITS)
 
 
+def refuse_repeated(data: Data, points: Sequence[str]) -> None:
+    """Refuse equal rows of a block, which is all that can be told without the matrix.
+
+    Raises
+    ------
+    NtkVerifyError
+        Naming all pairs, up to ten, and a count of the others.
+    """
+    if repeated := _repeated(data, points):
+        raise NtkVerifyError(f"{in_words(repeated, data.place_within)}.")
+
+
+def _repeated(data: Data, points: Sequence[str]) -> list[Alike]:
+    return [Alike((name, i), (name, j)) for name in points for i, j in equal_rows(np.asarray(data.blocks[name]))]
+
+
 def refuse_singular(data: Data, points: Sequence[str], run: Any) -> None:
     """Refuse samples that no limit Gram matrix can tell apart, before anything is computed with them.
 
@@ -155,29 +248,30 @@ def refuse_singular(data: Data, points: Sequence[str], run: Any) -> None:
     Raises
     ------
     NtkVerifyError
-        Naming both places.
+        Naming all pairs, up to ten, and a count of the others.
     """
-    refuse_duplicates(data, points)
+    repeated = _repeated(data, points)
     gram = np.asarray(run.limit_gram, np.float64)
     eigenvalues = np.linalg.eigvalsh(gram)
     size = np.sqrt(np.diag(gram))
-    if eigenvalues[0] > len(gram) * np.finfo(np.float64).eps * eigenvalues[-1] and size.all():
-        return
-    places = [(name, row) for name in points for row in range(len(data.blocks[name]))]
-    if len(places) != len(gram):
+    singular = eigenvalues[0] <= len(gram) * np.finfo(np.float64).eps * eigenvalues[-1] or not size.all()
+    places = rows_of({name: len(data.blocks[name]) for name in points})
+    if not singular or len(places) != len(gram):
+        if repeated:
+            raise NtkVerifyError(f"{in_words(repeated, data.place_within)}.")
         return
     if not size.all():
         raise NtkVerifyError(f"{data.place(*places[int(size.argmin())])} is the zero vector; remove it.")
-    close = np.abs(gram / np.outer(size, size)) - 2 * np.eye(len(gram))
-    i, j = sorted(map(int, np.unravel_index(int(close.argmax()), gram.shape)))
-    if close[i, j] < 1 - 1e-6:
+    same = {(pair.first, pair.second) for pair in repeated}
+    directions = list(points) == ["inputs"]  # all that ReLU without a bias knows of an input
+    verb = PARALLEL if directions else NEARLY
+    near = [p for p in named(alike_rows(gram), places, verb) if (p.first, p.second) not in same]
+    if not repeated and not near:
         raise NtkVerifyError(
             f"{data.source}: the limit Gram matrix of these {len(gram)} samples is singular to rounding "
             f"(lambda_0 = {eigenvalues[0]:.1e}, ||H^inf|| = {eigenvalues[-1]:.2g}); give fewer samples, or such that "
             "lie further apart."
         )
-    remedy = ", or append a 1 to all with --unit (unit=True)" if list(points) == ["inputs"] else ""
-    raise NtkVerifyError(
-        f"{data.place(*places[j])} is parallel to {data.place(*places[i])} or nearly so, which makes the limit Gram "
-        f"matrix singular; remove one of the two{remedy}."
-    )
+    remedy = ", or append a 1 to all with --unit (unit=True)" if near and directions else ""
+    why = ", since the limit Gram matrix is singular with both" if near else ""
+    raise NtkVerifyError(f"{in_words(repeated + near, data.place_within)}{why}{remedy}.")

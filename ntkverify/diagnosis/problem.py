@@ -11,7 +11,7 @@ import numpy as np
 import sympy
 
 from ntkverify.arrays import Array, real_array
-from ntkverify.diagnosis.arguments import by_block, names_of, solution_of
+from ntkverify.diagnosis.arguments import by_block, made_equation, names_of, solution_of
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples, collect_samples
 from ntkverify.problems.nonlinear.equations import (
@@ -22,6 +22,7 @@ from ntkverify.problems.nonlinear.equations import (
     viscous_burgers,
 )
 from ntkverify.problems.pinn import heat_equation, poisson_equation
+from ntkverify.symbolic.limit.coincident import equal_rows, in_words, named, rows_of
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.neuron import Neuron, network_neuron
 from ntkverify.symbolic.network.operators import Operator, biharmonic, coordinates, helmholtz, identity, wave
@@ -169,10 +170,8 @@ def _points(name: Any, given: Any) -> Array:
     if not np.isfinite(x).all():
         row = int(np.argwhere(~np.isfinite(x))[0][0])
         raise NtkVerifyError(f"points of {name!r}: row {row} is {x[row].tolist()}; correct or remove it.")
-    first: dict[bytes, int] = {}
-    for row, values in enumerate(x + 0.0):
-        if (other := first.setdefault(values.tobytes(), row)) != row:
-            raise NtkVerifyError(f"points of {name!r}: row {row} repeats row {other}; remove one of the two.")
+    if pairs := named(equal_rows(x), rows_of({name: len(x)}), "repeats"):
+        raise NtkVerifyError(f"points, {in_words(pairs)}.")
     return x
 
 
@@ -201,11 +200,11 @@ def _operator(equation: str | Equation, symbols: Sequence[sympy.Symbol]) -> Oper
         return equation
     if not callable(equation):
         raise NtkVerifyError(f"an equation is a name or a function of the coordinates, not {equation!r}.")
-    operator = equation(symbols)
+    operator = made_equation(equation, symbols)
     if not isinstance(operator, Operator):
         raise NtkVerifyError(
             "an equation is a function of the coordinates that returns an Operator, such as "
-            f"ntkverify.symbolic.network.operators.heat; this one returned {type(operator).__name__}."
+            f"ntkverify.symbolic.network.operators.laplacian; this one returned {type(operator).__name__}."
         )
     return operator
 
@@ -249,7 +248,7 @@ def state_of(problem: Problem, given: State | None, drawn: Sequence[Array]) -> d
 def _values_of(problem: Problem, block: str, solution: tuple[sympy.Expr, ...]) -> Array:
     """The sums of a block where the network is a function that is given."""
     operator, points = problem.operators[block], problem.points[block]
-    values = (operator.apply(*solution),) if operator.is_linear else operator.features(*solution)
+    values = tuple(part.apply(*solution) for _, part in operator.parts)
     function = sympy.lambdify(problem.neuron.coordinates, values, "numpy")
     with np.errstate(all="ignore"):
         columns = [np.broadcast_to(np.asarray(v, np.float64), (len(points),)) for v in function(*points.T)]

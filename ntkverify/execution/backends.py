@@ -138,12 +138,9 @@ def executor_of(samples: Samples, *, backend: str = "cpu", **options: Any) -> Ex
         from ntkverify.execution.fused.gpu import GpuExecutor
 
         return GpuExecutor(samples)
-    from ntkverify.execution.fused.cpu import CpuExecutor
-    from ntkverify.execution.fused.gemm import GemmExecutor, worthwhile
+    from ntkverify.execution.fused.gemm import of_processor
 
-    if worthwhile(samples.neuron, samples.total):
-        return GemmExecutor(samples, **options)
-    return CpuExecutor(samples, **options)
+    return of_processor(samples, **options)
 
 
 def _of_product(samples: ProductSamples, backend: str, options: Mapping[str, Any]) -> Executor:

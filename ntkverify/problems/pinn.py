@@ -16,8 +16,10 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import Terms, as_samples
 from ntkverify.measures.initial import Initial
+from ntkverify.problems.blocks import refuse_other_dimensions
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import MethodName, TrainedRun
+from ntkverify.symbolic.limit.coincident import singular_to_rounding
 from ntkverify.symbolic.limit.enclosures import Enclosure, least_eigenvalue
 from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
 from ntkverify.symbolic.network.activations import Activation
@@ -125,9 +127,7 @@ class PinnRun(TrainedRun):
         _ = self.alpha  # refused before anything is computed
         where = f"instance of {instance.theorem or 'a theorem'}"
         self._points = self.read_points(*BLOCKS, beside=TARGETS)
-        widths = {x.shape[1] for x in self._points.values()}
-        if len(widths) > 1 or any(x.size == 0 for x in self._points.values()):
-            raise NtkVerifyError(f"{where}: interior and boundary need points with the same number of coordinates.")
+        refuse_other_dimensions(self._points, where)
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
 
@@ -246,10 +246,8 @@ class PinnRun(TrainedRun):
         """Least eigenvalue of H^inf, refused where float64 can't tell it from zero."""
         low, high = self.limit_eigenvalues[0], self.limit_eigenvalues[-1]
         if not self.is_exact and low <= self.n * np.finfo(np.float64).eps * high:
-            raise NtkVerifyError(
-                f"the limit Gram matrix is singular to rounding (lambda_0 = {low:.1e}): two samples of a block nearly "
-                "coincide; remove one of them."
-            )
+            sizes = dict(zip(BLOCKS, self._sizes, strict=True))
+            raise NtkVerifyError(singular_to_rounding(self.limit_gram, sizes, float(low)))
         return low
 
     @property

@@ -19,6 +19,8 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor, Forward
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.machine.threads import one_blas_thread
+from ntkverify.execution.samples import Samples
+from ntkverify.symbolic.limit.coincident import PARALLEL, alike_rows, in_words, named, rows_of
 from ntkverify.training.orthonormal_rows import EPS, NumPy, Rows, by_gram_matrices, by_householder
 
 # the solution of the normal equations is off by about cond(J J^T) eps; beyond this limit that is no longer small
@@ -215,10 +217,21 @@ def dense_least_norm(
             if excess <= count or method == "householder":
                 return LeastNorm(direction, method, _condition(singular[:rank], damping), rank, reason)
             reason = f"refinement stalls at {excess:.1e} times the rounding error of the residual"
+    if gram is None:
+        gram = executor.added(executor.to_host(jacobian @ jacobian.T))
     raise NtkVerifyError(
         f"the Jacobian of {count} residuals has not full rank to rounding (singular values from {singular[0]:.2g} to "
-        f"{singular[-1]:.2g}); remove repeated samples, widen the network, or pass damping= or rcond="
+        f"{singular[-1]:.2g}); {_remedy(np.asarray(gram), getattr(executor, 'samples', None))}widen the network, or "
+        "pass damping= or rcond="
     )
+
+
+def _remedy(gram: Array, samples: Samples | None) -> str:
+    """All pairs of rows that are proportional, by block and sample where the rows are those of samples."""
+    if not np.isfinite(gram).all() or not (pairs := alike_rows(gram)):
+        return ""
+    sizes = {b.block.name: b.size for b in samples.blocks} if samples is not None else {"J": len(gram)}
+    return f"{in_words(named(pairs, rows_of(sizes), PARALLEL))}, "
 
 
 def _inverse(factor: Array, singular: Array, damping: float) -> Inverse:

@@ -1,10 +1,15 @@
 """Operators on polynomials (exact) and on functions with known derivatives."""
 
+import numpy as np
 import pytest
 import sympy
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution import make_executor
+from ntkverify.execution.draw import draw_weights
+from ntkverify.symbolic.network import differential
 from ntkverify.symbolic.network import operators as ops
+from ntkverify.symbolic.network.neuron import network_neuron
 from ntkverify.symbolic.network.operators import Operator, coordinates, unknown
 
 T, X, Y = coordinates("t x y")
@@ -142,3 +147,39 @@ class TestDefinition:
             ops.burgers(T, X, viscosity=float("inf"))
         with pytest.raises(NtkVerifyError, match="is complex; write its real and imaginary part"):
             Operator.from_expression(sympy.I * u.diff(T) + u.diff(X, 2) / 2, [u], (T, X))
+
+
+class TestManyDerivatives:
+    """What enters a nonlinear residual linearly is one sum over neurons, where there are many."""
+
+    @pytest.mark.parametrize(
+        ("write", "parts"),
+        [
+            (lambda u, t, x: u.diff(t) - sympy.Add(*(u.diff(s, 2) for s in x)) + u**3 - u, 2),
+            (lambda u, t, x: u.diff(t) - t * sympy.Add(*(u.diff(s, 2) for s in x)) + x[0] * u.diff(x[1]) * u, 3),
+            (lambda u, t, x: u.diff(t) - sympy.Add(*(u.diff(s, 2) for s in x)) - sympy.cos(t), 1),
+        ],
+        ids=["Allen-Cahn", "coefficients", "a source"],
+    )
+    def test_residuals_and_gram_matrices_are_the_same(self, write, parts, monkeypatch):
+        variables = coordinates("t x y z")
+        t, *x = variables
+        u = unknown("u", variables)
+        points = np.random.default_rng(1).random((4, 4))
+        found = []
+        for many in (2, 100):
+            monkeypatch.setattr(differential, "MANY", many)
+            operator = Operator.from_expression(write(u, t, x), [u], variables)
+            neuron = network_neuron("tanh", {"data": operator}, trainable=("inner", "inner_bias"), inner_bias=True)
+            assert len(neuron.blocks[0].features) == (parts if many == 2 else len(operator.slots))
+            executor = make_executor(neuron, {"data": points}, {"data": np.ones(4)}, backend="array")
+            weights, frozen = draw_weights(neuron, 1, 50)
+            forward = executor.forward(weights, frozen)
+            found.append((forward.residuals, executor.gram(weights, frozen)))
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13 * np.abs(other).max())
+
+    def test_few_derivatives_keep_a_sum_each(self):
+        operator = ops.burgers(*coordinates("t x"), viscosity=1)
+        assert [s for s, _ in operator.parts] == list(operator.symbols)
+        assert operator.pointwise == operator.residual

@@ -53,6 +53,23 @@ def worthwhile(neuron: Neuron, count: int) -> bool:
     return len(reduced.grouped) > MOST_FUSED_INPUTS or count >= LEAST_SAMPLES
 
 
+def of_processor(samples: Samples, *, threads: int | None = None) -> Executor:
+    """What backend "cpu" runs a problem by: panels where they win, else the fused sweep.
+
+    A sweep of more than `MOST_FUSED_INPUTS` weights would take minutes to compile; there the plain evaluator is at work
+    at once, on NumPy's own threads.
+    """
+    if worthwhile(samples.neuron, samples.total):
+        return GemmExecutor(samples, threads=threads)
+    if len(samples.neuron.weights) > MOST_FUSED_INPUTS:
+        from ntkverify.execution.walking.array import ArrayExecutor
+
+        return ArrayExecutor(samples)
+    from ntkverify.execution.fused.cpu import CpuExecutor
+
+    return CpuExecutor(samples, threads=threads)
+
+
 class GemmExecutor(Executor):
     """Runs a problem by panels of neurons; chosen by backend "cpu" where it wins.
 
@@ -113,11 +130,7 @@ class GemmExecutor(Executor):
         return other
 
     def _rebuilt(self, samples: Samples) -> Executor:
-        from ntkverify.execution.fused.cpu import CpuExecutor
-
-        if worthwhile(samples.neuron, samples.total):
-            return GemmExecutor(samples, threads=self.threads)
-        return CpuExecutor(samples, threads=self.threads)
+        return of_processor(samples, threads=self.threads)
 
     def _stack(self, parts: list[Array], axis: int) -> Array:
         return np.stack(parts, axis=axis)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ntkverify.arrays import Array
 from ntkverify.problems.pinn import CERTIFIED_BITS, Equation
+from ntkverify.symbolic.limit.coincident import PARALLEL, singular_to_rounding
 from ntkverify.symbolic.limit.enclosures import least_eigenvalue
 from ntkverify.symbolic.limit.limits import OperatorLimitGram, operator_limit_gram
 from ntkverify.symbolic.network.neuron import network_neuron, regression_neuron
@@ -90,8 +91,18 @@ class LimitFactors:
     @property
     def are_singular(self) -> bool:
         """Whether a least eigenvalue is zero up to the rounding of float64."""
-        eps = np.finfo(np.float64).eps
-        return bool(min(s[0] - len(s) ** 2 * eps * s[-1] for s in self.spectra) <= 0)
+        return any(map(_is_singular, self.spectra))
+
+    def refusal(self, functions: Mapping[str, int], queries: Mapping[str, int]) -> str:
+        """What is said where they are: which of these functions, or of the queries by block, are too much alike."""
+        for matrix, spectrum, sizes in zip(self.matrices, self.spectra, (functions, queries) * 2, strict=True):
+            if _is_singular(spectrum):
+                return singular_to_rounding(matrix, sizes, float(spectrum[0]), PARALLEL)
+        raise AssertionError("no factor is singular")
+
+
+def _is_singular(spectrum: Array) -> bool:
+    return bool(spectrum[0] <= len(spectrum) ** 2 * np.finfo(np.float64).eps * spectrum[-1])
 
 
 def limit_factors(problem: Problem, functions: Array, queries: Mapping[str, Array]) -> LimitFactors:

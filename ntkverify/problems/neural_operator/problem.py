@@ -206,10 +206,8 @@ class OperatorProblem(TrainedRun):
     def _ends(self, *, twin: bool) -> Any:
         """Least and largest eigenvalue of either limit."""
         if not self.is_exact and self.limit_factors.are_singular:
-            raise NtkVerifyError(
-                "the limit Gram matrix is singular to rounding: two input functions, or two queries, are parallel or "
-                "nearly so; remove one of them."
-            )
+            sizes = [{"functions": len(self._functions)}, {name: len(y) for name, y in self._queries.items()}]
+            raise NtkVerifyError(self.limit_factors.refusal(*sizes))
         return tuple(self.alpha**2 * end for end in self.limit_factors.ends(twin=twin))
 
     @property

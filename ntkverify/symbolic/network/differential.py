@@ -21,6 +21,9 @@ from ntkverify.symbolic.expression.forms import linear_parts
 from ntkverify.symbolic.expression.functions import exact_number
 
 Coordinates = tuple[sympy.Symbol, ...]
+LINEAR = sympy.Symbol("linear part", real=True)  #: stands for what enters a residual linearly
+#: up to so many derivatives of a nonlinear residual have a sum over neurons each
+MANY = 8
 
 
 @dataclass(frozen=True)
@@ -155,12 +158,43 @@ class Operator:
         slots = set(self.symbols)
         written = linear_parts(self.residual, slots)
         if written is not None and written[1] == 0:
-            return tuple(sympy.expand(written[0].get(s, sympy.S.Zero)) for s in self.symbols)
+            # as they were written: 1/(e^2 + (x - c)^2) multiplied out is a difference of large numbers
+            return tuple(written[0].get(s, sympy.S.Zero) for s in self.symbols)
         partial = tuple(sympy.expand(sympy.diff(self.residual, s)) for s in self.symbols)
         rebuilt = sympy.Add(*(c * s for c, s in zip(partial, self.symbols, strict=True)))
         if any(c.free_symbols & slots for c in partial) or sympy.expand(self.residual - rebuilt) != 0:
             return None
         return partial
+
+    @cached_property
+    def parts(self) -> tuple[tuple[sympy.Symbol, Operator], ...]:
+        """What enters the residual pointwise, a symbol and an operator each.
+
+        A linear operator is one part. Of a nonlinear one they are the slots one by one; where there are many, as of
+        u_t - Laplacian u + u^3 in a hundred dimensions, those that enter linearly are one part together.
+        """
+        single = [(s, Operator(self.coordinates, (t,), (s,), s)) for s, t in zip(self.symbols, self.slots, strict=True)]
+        if self.is_linear:
+            return ((LINEAR, self),)
+        slots = set(self.symbols)
+        partial = {s: sympy.expand(sympy.diff(self.residual, s)) for s in self.symbols} if len(slots) > MANY else {}
+        linear = [s for s in partial if not partial[s].free_symbols & slots]
+        if len(linear) < 2:
+            return tuple(single)
+        places = [self.symbols.index(s) for s in linear]
+        residual = sympy.Add(*(partial[s] * s for s in linear))
+        together = Operator(self.coordinates, tuple(self.slots[i] for i in places), tuple(linear), residual)
+        return ((LINEAR, together), *((s, part) for s, part in single if s not in linear))
+
+    @property
+    def pointwise(self) -> sympy.Expr:
+        """The residual as a function of the symbols of its parts and of the coordinates."""
+        if self.is_linear:
+            return LINEAR
+        (first, part), *_ = self.parts
+        if first != LINEAR:
+            return self.residual
+        return LINEAR + self.residual.xreplace(dict.fromkeys(part.symbols, sympy.S.Zero))
 
     def features(self, *functions: sympy.Expr) -> tuple[sympy.Expr, ...]:
         """The slots of the given components, as expressions in the coordinates."""

@@ -39,11 +39,6 @@ class LinearForm:
         products = (w * x for w, x in zip(self.weights, self.coordinates, strict=True))
         return function.xreplace({self.symbol: sympy.Add(*products, *self.bias)})
 
-    def features(self, operator: Operator, functions: Sequence[sympy.Expr]) -> tuple[sympy.Expr, ...]:
-        """The operator's slots, for components that are functions of the symbol."""
-        derivatives = self._derivatives(operator, functions)
-        return tuple(self._monomial(s.orders) * derivatives[s.component, s.order] for s in operator.slots)
-
     def combination(self, operator: Operator, functions: Sequence[sympy.Expr]) -> sympy.Expr:
         """The residual of a linear operator, for components that are functions of the symbol."""
         derivatives = self._derivatives(operator, functions)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ntkverify.arrays import whole_number
+from ntkverify.arrays import real_number, whole_number
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor
 from ntkverify.measures.snapshot import Snapshot
@@ -39,6 +39,13 @@ class GradientDescent:
         return {"method": self.name, "eta": self.eta}
 
 
+def _momentum(name: str, value: Any) -> Any:
+    """A share of the velocity that is kept, from 0 to below 1; balls pass as they are."""
+    if isinstance(value, str | bool | int | float | np.floating) and not 0 <= real_number(name, value) < 1:
+        raise NtkVerifyError(f"{name} must be at least 0 and below 1, not {value!r}.")
+    return value
+
+
 class HeavyBall:
     """``v <- beta v - eta grad L(theta)``, ``theta <- theta + v`` (Polyak 1964).
 
@@ -54,7 +61,7 @@ class HeavyBall:
     copies = 2
 
     def __init__(self, eta: Any, beta: Any, *, nesterov: bool = False) -> None:
-        self.eta, self.beta, self.nesterov = eta, beta, nesterov
+        self.eta, self.beta, self.nesterov = eta, _momentum("beta", beta), nesterov
         self.name = "Nesterov's method" if nesterov else "heavy ball"
         self._velocity: Any = None
 
@@ -88,22 +95,21 @@ class StochasticGradient:
     def __init__(self, eta: Any, *, batch: int, seed: int) -> None:
         self.eta, self.batch, self.seed = eta, batch, seed
         self._rng = np.random.default_rng(seed)
+        self._batches: list[Any] = []
 
     def change(self, at: Snapshot) -> Any:
         """Minus the step times the gradient of the part that is drawn."""
         count = len(at.forward.residuals)
         if not 1 <= self.batch <= count:
             raise NtkVerifyError(f"a batch must hold 1 to {count} of the {count} residuals, not {self.batch}")
-        mask = np.zeros(count)
-        mask[self._rng.choice(count, self.batch, replace=False)] = 1
-        # a zero is an exact number in every arithmetic
-        vector = at.forward.residuals * at.executor.from_host(mask)
-        direction = at.executor.vjp(at.weights, at.frozen, at.forward, vector)
-        return -(self.eta * count / self.batch) * direction
+        chosen = self._rng.choice(count, self.batch, replace=False)
+        self._batches.append(chosen)
+        return -(self.eta * count / self.batch) * at.gradient_on(chosen)
 
     def notes(self) -> dict[str, Any]:
-        """Name, step, batch and seed."""
-        return {"method": self.name, "eta": self.eta, "batch": self.batch, "seed": self.seed}
+        """Name, step, batch and seed, and the samples of every step, (K, B)."""
+        drawn = np.array(self._batches, dtype=np.int64).reshape(-1, self.batch)
+        return {"method": self.name, "eta": self.eta, "batch": self.batch, "seed": self.seed, "batches": drawn}
 
 
 class ImplicitGradient:
@@ -178,7 +184,8 @@ class Adam:
     copies = 5
 
     def __init__(self, eta: float, *, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> None:
-        self.eta, self.beta_1, self.beta_2, self.epsilon = eta, beta_1, beta_2, epsilon
+        self.eta, self.epsilon = eta, epsilon
+        self.beta_1, self.beta_2 = _momentum("beta_1", beta_1), _momentum("beta_2", beta_2)
         self._moments: tuple[Any, Any] | None = None
 
     def change(self, at: Snapshot) -> Any:
