@@ -102,7 +102,7 @@ def _open_to_everything(name: str) -> None:
     stream = getattr(sys, name)
     if stream is None:
         setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run
-    elif getattr(stream, "errors", None) == "strict":
+    elif getattr(stream, "errors", None) in ("strict", "surrogateescape"):  # the latter in the locale C
         codecs.register_error("ntkverify", _escaped)
         stream.reconfigure(errors="ntkverify")
 

@@ -25,6 +25,8 @@ FOLDER = Path(__file__).parents[1] / "theorems" / "beyond"
         ("coupled_gradient_descent", ["(|w_r(0)| + 1)^2 <= B_2", "||I_1(k)|| <= alpha C_L B"]),
         ("damped_regression", ["the steps add up", "||P r(k)|| <=", "||r(k)|| <= (1 + growth)"]),
         ("data_angles", ["lambda_0 >= 3 theta", "lambda_min(K_1) >= theta^3", "lambda_0 <= phi"]),
+        ("learnt_function", ["||r(k) - (I - eta H(0))^k r(0)|| <= (Delta", "|f(x) - f_lin(x)| <="]),
+        ("generalisation", ["the mean over all signs", "random signs: y^T", "random labels: L_D", "y^T (H^inf)^"]),
     ],
 )  # fmt: skip
 def test_bounds_are_refuted_past_their_slack(name, claims):

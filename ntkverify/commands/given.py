@@ -99,7 +99,11 @@ def _given(said: dict[str, Any]) -> Given | None:
         return None
     parameters = dict(_parameter(text) for text in said["parameters"])
     options = {name: said[name] for name in ("unit", "split", "width", "step", "steps") if said.get(name) is not None}
-    return Given(_files(said["data"]), said["targets"], {**options, **parameters})
+    files = _files(said["data"])
+    for path in files.values() if isinstance(files, dict) else [files]:
+        if not Path(path).is_file():  # before a theorem is loaded for it
+            raise NtkVerifyError(f"--data {path}: there is no such file; name a CSV or NPZ file.")
+    return Given(files, said["targets"], {**options, **parameters})
 
 
 def _files(text: str) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import sympy
 
 from ntkverify.data.claims import ClaimsAt, claims_at
-from ntkverify.data.cost import Cost, cost_of_start, count_in_words, estimated_cost
+from ntkverify.data.cost import Cost, cost_of_start, estimated_cost
 from ntkverify.data.files import Data, read_data, unit_rows
 from ntkverify.data.hypotheses import SMALL, Met, Prescribed, least_width, margins_of
 from ntkverify.data.limit import (
@@ -25,12 +25,13 @@ from ntkverify.data.limit import (
     refuse_repeated,
     refuse_singular,
 )
-from ntkverify.data.roles import blocks_of, contraction_of, family_at, split_at
+from ntkverify.data.roles import blocks_of, contraction_of, family_at, parameters_at, shares_of, split_at
+from ntkverify.data.shown import Shown
 from ntkverify.errors import NtkVerifyError
 from ntkverify.glossary import words
 from ntkverify.judging.draws import simplest_instance
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.names import chosen, nearest
+from ntkverify.theorem.names import chosen
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
@@ -42,7 +43,7 @@ MOST_STEPS = 100
 DRAWS = 10
 
 
-class TheoremAt:
+class TheoremAt(Shown):
     """A theorem at given data; what takes time is computed when it is first asked for.
 
     Parameters
@@ -126,25 +127,7 @@ class TheoremAt:
     # -- the parts --------------------------------------------------------------------------------------------------
 
     def _chosen_parameters(self, given: Mapping[str, float]) -> dict[str, float]:
-        read = {}
-        for name, value in self.whole.roles.parameters.items():
-            try:
-                read[name] = float(value(self.data.blocks) if callable(value) else value)
-            except KeyError:  # read from a block that was left out
-                continue
-        known = {name: v for name, v in {**self.drawn.parameters, **read}.items() if name not in self._free}
-        # whole names only: t is a part of delta
-        for name in given:
-            if name not in known:
-                of = f"theorem {self.whole.title!r}"
-                raise NtkVerifyError(f"{of} has no parameter {name!r}; {nearest(name, sorted(known))}")
-        named = {name: float(value) for name, value in given.items()}
-        return {**known, **named}
-
-    @property
-    def _free(self) -> set[str]:
-        """Names of the shares that a split sets."""
-        return {s.name for split in self.whole.roles.splits.values() if not callable(split) for s in split}
+        return parameters_at(self.whole, self.data.blocks, self.drawn, given)
 
     def _instance(self, parameters: Mapping[str, float], *, width: int, step: float, steps: int = 0) -> Instance:
         return Instance(
@@ -241,7 +224,7 @@ class TheoremAt:
         """Values of the symbols of the width that are not free: what a split is chosen for."""
         role = self.whole.roles.width
         symbols = self.whole.expand(role).free_symbols | {sympy.Symbol("limit_norm", positive=True)}
-        values = {s: getattr(self._at_rest, str(s)) for s in symbols if str(s) not in self._free}
+        values = {s: getattr(self._at_rest, str(s)) for s in symbols if str(s) not in shares_of(self.whole)}
         return {s: float(v) if isinstance(v, float | np.floating) else int(v) for s, v in values.items()}
 
     @property
@@ -391,37 +374,6 @@ class TheoremAt:
     def rate_words(self) -> str:
         """The rate as sentences write it."""
         return "" if self.whole.roles.rate is None else words(self.whole.roles.rate)
-
-    def __repr__(self) -> str:
-        return (
-            f"<{self.whole.title!r} at {self.data.source}: {count_in_words(self.width)} neurons, step {self.step:.3g}>"
-        )
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """What the theorem says here: what, how much, and how that is known."""
-        from ntkverify.data.shown import rows_of
-
-        return rows_of(self)
-
-    def lines(self, *, width: int = 80) -> list[str]:
-        """The same as lines of text, with assumptions and what would be put to the test."""
-        from ntkverify.data.shown import lines_of
-
-        return lines_of(self, width=width)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same ready for JSON."""
-        from ntkverify.data.shown import dict_of
-
-        return dict_of(self)
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines())
-
-    def _repr_html_(self) -> str:
-        from ntkverify.data.shown import html_of
-
-        return html_of(self)
 
 
 def theorem_at(theorem: Theorem, data: Any, **options: Any) -> TheoremAt:

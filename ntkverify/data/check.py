@@ -78,6 +78,7 @@ def check_at(
         theorem = theorem.restricted({family.name: family})
     backend = None if at.backend == "auto" else at.backend
     check = Check(theorem, profile=profile, backend=backend, entropy=entropy, budget=budget)
+    check.refuse_unknown_symbols()
     verdicts = []
     left = list(at.left_out)
     for name in names:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ntkverify.execution.backends import fastest_backend
 from ntkverify.execution.draw import BLOCK
 from ntkverify.execution.machine.memory import free_memory
@@ -83,7 +85,7 @@ def estimated_cost(make: Callable[..., Any], instance: Instance) -> Cost:
     def seconds(steps: int) -> float:
         run = make(replace(instance, width=tried, steps=steps, seed=steps), backend=backend)
         started = time.perf_counter()
-        with one_blas_thread():
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # it may diverge, and takes as long
             _ = run.trajectory
         return time.perf_counter() - started
 

@@ -125,18 +125,33 @@ def _from(given: Any, shapes: Shapes, targets: Any) -> Data:
 
 
 def _npz(path: Path, shapes: Shapes, targets: Any) -> Data:
+    call = f"numpy.savez({path.name!r}, {', '.join(f'{name}=...' for name in shapes)})"
+    if path.is_file() and not zipfile.is_zipfile(path):
+        said = "a single array, as numpy.save writes it" if _is_npy(path) else "no NPZ file, whatever its name"
+        raise NtkVerifyError(f"{path} is {said}; write it with {call}, or give a CSV file.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise NtkVerifyError(f"{path} can't be read as an NPZ file ({error}); write it with numpy.savez.") from None
+        raise NtkVerifyError(f"{path} can't be read as an NPZ file ({error}); write it with {call}.") from None
     if isinstance(targets, str) and targets in arrays and "targets" in shapes:
         arrays["targets"] = arrays.pop(targets)
-    for name in arrays:
-        _refuse_unknown(name, shapes, str(path))
+    strange = [name for name in arrays if name not in shapes]
+    if strange or not arrays:
+        near = [difflib.get_close_matches(name, list(shapes), n=1, cutoff=0.7) for name in strange]
+        if not all(near) or not arrays:
+            raise NtkVerifyError(
+                f"{path} holds {_listed(arrays)}, but the theorem takes {_listed(shapes)}; write it again with {call}."
+            )
+        _refuse_unknown(strange[0], shapes, str(path))
     blocks = {name: real_array(f"{path}: block {name!r} is", value, ROWS) for name, value in arrays.items()}
     lines = {name: [f"{path}, row {i} of {name!r}" for i in range(len(np.atleast_1d(x)))] for name, x in blocks.items()}
     return Data(blocks, lines, str(path))
+
+
+def _is_npy(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(6) == b"\x93NUMPY"
 
 
 def _refuse_unknown(name: str, shapes: Shapes, where: str) -> None:
@@ -180,6 +195,11 @@ def _table(path: Path) -> _Table:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
+        if path.is_file() and _is_npy(path):
+            raise NtkVerifyError(
+                f"{path} is a single array, as numpy.save writes it; put all blocks into one file with numpy.savez, or "
+                "give a CSV file of numbers."
+            ) from None
         raise NtkVerifyError(f"{path} can't be read: {error}; give a CSV file of numbers.") from None
     rows: list[list[float]] = []
     places: list[str] = []

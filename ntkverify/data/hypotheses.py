@@ -30,11 +30,14 @@ class Met:
         At least 0 where it is met; NaN where it can't be told beforehand.
     why : str
         Why not.
+    neurons : int
+        The width that is compared, where the margin counts neurons; else 0.
     """
 
     name: str
     margin: float
     why: str = ""
+    neurons: int = 0
 
     @property
     def fails(self) -> bool:
@@ -46,9 +49,12 @@ class Met:
         """Met, missed by how much, or open."""
         if math.isnan(self.margin):
             return self.why
+        unit = " neurons" if self.neurons else ""
         if self.fails:
-            return f"missed by {-self.margin:.3g}"
-        return "met, with equality to rounding" if self.margin < 1e-9 else f"met, {self.margin:.3g} to spare"
+            return f"missed by {-self.margin:.3g}{unit}"
+        # a width and what it has to be at least are computed to some roundings of their size
+        slight = max(1e-9, 64 * float(np.finfo(np.float64).eps) * self.neurons)
+        return "met, with equality to rounding" if self.margin < slight else f"met, {self.margin:.3g}{unit} to spare"
 
 
 @dataclass(frozen=True)
@@ -75,10 +81,13 @@ def margins_of(theorem: Theorem, at_width: Callable[[int], Any], width: int) -> 
         small, run = at_width(SMALL), at_width(width)
         try:
             with np.errstate(all="ignore"):
-                _ = assumption.margin(small)
+                least = assumption.margin(small)
                 measures = small.has_measured or "trajectory" in vars(small)
                 margin = math.nan if measures else float(assumption.margin(run))
-            found.append(Met(name, margin, "decided by each run"))
+                # a neuron more is one more of the margin
+                more = width - SMALL
+                counts = not measures and more > 0 and math.isclose(margin - float(least), more, rel_tol=1e-9)
+            found.append(Met(name, margin, "decided by each run", width if counts else 0))
         except NtkVerifyError as refusal:  # it speaks of data or parameters that are not there
             found.append(Met(name, math.nan, str(refusal)))
     return found
@@ -88,8 +97,13 @@ def least_width(role: sympy.Expr, at_width: Callable[[int], Any]) -> int:
     """The least width that is at least what a run of it evaluates the role to, by going up from a small one."""
     width = SMALL
     for _ in range(_ROUNDS):
-        wanted = math.ceil(float(at_width(width).evaluate(role)))
-        if wanted <= width:
+        value = float(at_width(width).evaluate(role))
+        if not math.isfinite(value):
+            raise NtkVerifyError(
+                f"the width that the theorem prescribes at these data and parameters is {value}, beyond float64; give "
+                "milder parameters."
+            )
+        if (wanted := math.ceil(value)) <= width:
             return width
         width = wanted
     raise NtkVerifyError(f"no width up to {width:.3g} is as large as it asks for itself; give one with width=.")

@@ -137,3 +137,30 @@ def html_of(at: Any) -> str:
             details_html(claims_line(at), table_html(("left out", "why"), at.left_out)),
         ]
     )
+
+
+class Shown:
+    """How `ntkverify.data.at.TheoremAt` is shown."""
+
+    def __repr__(self: Any) -> str:
+        return (
+            f"<{self.whole.title!r} at {self.data.source}: {count_in_words(self.width)} neurons, step {self.step:.3g}>"
+        )
+
+    def rows(self) -> list[Row]:
+        """What the theorem says here: what, how much, and how that is known."""
+        return rows_of(self)
+
+    def lines(self, *, width: int = 80) -> list[str]:
+        """The same as lines of text, with assumptions and what would be put to the test."""
+        return lines_of(self, width=width)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same ready for JSON."""
+        return dict_of(self)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        return html_of(self)

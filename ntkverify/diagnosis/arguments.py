@@ -35,6 +35,36 @@ def by_block(what: str, given: Any, blocks: Collection[str]) -> Mapping[str, Any
     return given
 
 
+def made_equation(given: Callable[..., Any], coordinates: Sequence[sympy.Symbol]) -> Any:
+    """What a function of the coordinates, all of them in one tuple, returns.
+
+    Raises
+    ------
+    NtkVerifyError
+        If it takes something else, or fails.
+    """
+    name = getattr(given, "__name__", repr(given))
+    remedy = (
+        "give a function of one argument, the tuple of all coordinates, such as lambda points: heat(points[0], "
+        "points[1:])"
+    )
+    try:
+        inspect.signature(given).bind(tuple(coordinates))
+    except TypeError as error:
+        raise NtkVerifyError(f"the equation {name!r} can't be called ({error}); {remedy}.") from None
+    except ValueError:  # a built-in function has no signature
+        pass
+    try:
+        return given(tuple(coordinates))
+    except NtkVerifyError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise NtkVerifyError(
+            f"the equation {name!r} can't be made of {len(coordinates)} coordinates ({reason}); {remedy}."
+        ) from error
+
+
 def solution_of(given: Callable[..., Any], coordinates: Sequence[sympy.Symbol]) -> tuple[sympy.Expr, ...]:
     """The components of a state that is a function of the coordinates."""
     count = len(coordinates)

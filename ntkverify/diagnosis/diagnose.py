@@ -21,6 +21,7 @@ from ntkverify.execution.backends import executor_of, fastest_backend
 from ntkverify.execution.draw import draw_weights
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.machine.threads import one_blas_thread
+from ntkverify.execution.samples import collect_samples
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.tangent import sums_neuron
@@ -331,8 +332,6 @@ def _bar(shown: bool, what: str, total: int) -> Any:
 
 def _kernel_of_sums(problem: Problem, weights: Any, frozen: Any, executor: Any) -> Array:
     """K_Phi(0), (S, S): the Gram matrix of the sums before the pointwise residuals act on them."""
-    from ntkverify.execution.samples import collect_samples
-
     neuron = sums_neuron(problem.neuron)
     points = {block.name: problem.points[block.name.partition(": ")[0]] for block in neuron.blocks}
     zero = {name: np.zeros(len(x)) for name, x in points.items()}

@@ -11,7 +11,7 @@ import numpy as np
 import sympy
 
 from ntkverify.arrays import Array, real_array
-from ntkverify.diagnosis.arguments import by_block, names_of, solution_of
+from ntkverify.diagnosis.arguments import by_block, made_equation, names_of, solution_of
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples, collect_samples
 from ntkverify.problems.nonlinear.equations import (
@@ -200,11 +200,11 @@ def _operator(equation: str | Equation, symbols: Sequence[sympy.Symbol]) -> Oper
         return equation
     if not callable(equation):
         raise NtkVerifyError(f"an equation is a name or a function of the coordinates, not {equation!r}.")
-    operator = equation(symbols)
+    operator = made_equation(equation, symbols)
     if not isinstance(operator, Operator):
         raise NtkVerifyError(
             "an equation is a function of the coordinates that returns an Operator, such as "
-            f"ntkverify.symbolic.network.operators.heat; this one returned {type(operator).__name__}."
+            f"ntkverify.symbolic.network.operators.laplacian; this one returned {type(operator).__name__}."
         )
     return operator
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import sympy
 
+from ntkverify.arrays import real_array
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.network.neuron import Block, Neuron
 
@@ -125,13 +126,22 @@ def collect_samples(
     blocks, start = [], 0
     for block in neuron.blocks:
         for label, values in (("points", points[block.name]), ("targets", targets[block.name])):
-            if np.asarray(values).dtype.kind == "c":
+            if _is_complex(values):
                 raise NtkVerifyError(
                     f"{label}[{block.name!r}] are complex; make two real problems of it, or two blocks, one of real "
                     "parts and one of imaginary ones"
                 )
-        x = np.ascontiguousarray(np.asarray(points[block.name], dtype=dtype))
-        y = np.ascontiguousarray(np.asarray(targets[block.name], dtype=dtype))
+        x, y = (
+            np.ascontiguousarray(
+                np.asarray(values, dtype=dtype)
+                if dtype is object
+                else real_array(f"{label}[{block.name!r}] are", values, remedy)
+            )
+            for label, values, remedy in (
+                ("points", points[block.name], "give one row a sample"),
+                ("targets", targets[block.name], "give one number a sample"),
+            )
+        )
         k = len(neuron.coordinates)
         if x.ndim != 2 or x.shape[1] != k or x.shape[0] == 0:
             raise NtkVerifyError(f"points[{block.name!r}] must have shape (n, {k}) with n >= 1, not {x.shape}")
@@ -148,6 +158,14 @@ def collect_samples(
         blocks.append(BlockSamples(block, x, y, factor, slice(start, start + x.shape[0])))
         start += x.shape[0]
     return Samples(neuron, tuple(blocks))
+
+
+def _is_complex(values: Any) -> bool:
+    try:
+        given = np.asarray(values)
+    except ValueError:  # rows of different lengths, which have a sentence of their own
+        return False
+    return given.dtype.kind == "c" or (given.dtype == object and any(isinstance(v, complex) for v in given.flat))
 
 
 @functools.lru_cache(maxsize=1024)  # asked for at every step

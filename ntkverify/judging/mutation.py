@@ -12,7 +12,7 @@ import sympy
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BUDGETS, Budget
 from ntkverify.judging.case import Trial
-from ntkverify.judging.check import Check
+from ntkverify.judging.check import Check, TooWide
 from ntkverify.judging.falsehoods import planted, terms_of
 from ntkverify.judging.verdict import Verdict
 from ntkverify.problems.records import RecordStore
@@ -22,6 +22,8 @@ from ntkverify.theorem.theorem import Theorem
 FACTORS = (sympy.Rational(1, 2), sympy.Integer(2))
 #: an exponent that is claimed up to a tolerance is moved by so many of them: the bands lie apart by one
 SHIFT = 3
+#: a mutant may ask for networks that are so many times wider; what it claims of such ones is not looked at
+WIDER = 16
 #: relative: bounds this close are the same
 ROUNDING = 1e-9
 
@@ -67,11 +69,13 @@ class Fate:
     ----------
     mutant : Mutant
         Which.
-    status : {"refuted", "control lost", "inconclusive", "error", "survived", "weaker", "missed"}
+    status : {"refuted", "control lost", "inconclusive", "not run", "error", "survived", "weaker", "unseen", "missed"}
         "refuted": a claim is violated. Otherwise the first of these that happened: a control is no longer refuted, a
-        verdict cannot be reached, a claim cannot be evaluated; or none of them. "weaker" is a survivor that the theorem
-        implies wherever it was looked at: on the instances as they were no claim's bound became tighter. "missed": a
-        survivor that a search violated (`ntkverify.search.campaign.mutants`).
+        verdict cannot be reached, networks would be `WIDER` times as wide, a claim cannot be evaluated; or none of
+        them. "weaker" is a survivor that the theorem implies wherever it was looked at: on the instances as they were
+        no claim's bound became tighter. "unseen": no bound differs there, and nothing tells the mutant from the
+        theorem. "missed": a survivor that a search violated
+        (`ntkverify.search.campaign.mutants`).
     claim : str or None
         The claim that showed it.
     evidence : str
@@ -132,10 +136,10 @@ class _Standing:
 
 @dataclass
 class _Change:
-    """The verdict on a mutant's claim, and by what factor its bound is tighter; None on other instances."""
+    """The verdict on a mutant's claim, and by what factors its bound is tighter and looser; None on other instances."""
 
     verdict: Verdict
-    factor: float | None
+    factors: tuple[float, float] | None
 
 
 @dataclass
@@ -205,6 +209,7 @@ class Bench:
         before = {claim.name: None if claim.bound is None else self.theorem.bound_of(claim) for claim in claims}
         seen: list[Trial] = []
         check = self._fresh(seen.append)
+        check.widest = {name: WIDER * width for name, width in self._check.widths.items() if width}
         check.share(self._check, [name for name, read in self._read.items() if mutant.name not in read])
         changes: list[_Change] = []
         weaker: Fate | None = None
@@ -217,7 +222,8 @@ class Bench:
                 try:
                     verdict = self._judge(check, claim, mutant)
                 except NtkVerifyError as error:
-                    weaker = weaker or Fate(mutant, "error", name, str(error))
+                    status = "not run" if isinstance(error, TooWide) else "error"
+                    weaker = weaker or Fate(mutant, status, name, str(error))
                     continue
                 if not verdict.passed:
                     if verdict.status == "violated" and claim.kind != "control":
@@ -225,7 +231,7 @@ class Bench:
                     status = "control lost" if claim.kind == "control" else "inconclusive"
                     weaker = weaker or Fate(mutant, status, name, verdict.evidence)
                 elif claim.kind != "control":
-                    changes.append(_Change(verdict, self._factor(check, claim, mutant, before[name], seen)))
+                    changes.append(_Change(verdict, self._factors(check, claim, mutant, before[name], seen)))
         found = _survivor(mutant, changes)
         if weaker is not None and (weaker.status, found.status) == ("control lost", "weaker"):
             return replace(weaker, evidence=f"{weaker.evidence}; of the claims {found.evidence}")
@@ -246,16 +252,17 @@ class Bench:
         """Whether a claim is judged on the runs of the theorem as it stands."""
         return bool(claim.on) and all(check.shares(self._check, name) for name in self._families(claim))
 
-    def _factor(
+    def _factors(
         self, check: Check, claim: Claim, mutant: Mutant, before: sympy.Expr | None, seen: list[Trial]
-    ) -> float | None:
-        """By what factor a claim's bound is tighter; None where that says nothing, for what it measures changed."""
+    ) -> tuple[float, float] | None:
+        """By what factors a claim's bound is tighter and looser; None where what it measures changed, too."""
         if not claim.is_symbolic:
-            return _tightened(seen, before) if self._is_shared(check, claim) else None
+            return _factors(seen, before) if self._is_shared(check, claim) else None
         side = claim.measured_expression
         if before is None or side is None or mutant.name in self.theorem.constants_of(side):
             return None
-        return 1.0 if is_implied(before, self.theorem.bound_of(claim), claim.from_below) else None
+        after = self.theorem.bound_of(claim)
+        return (1.0, 1.0 if before == after else math.inf) if is_implied(before, after, claim.from_below) else None
 
     def _judge(self, check: Check, claim: Claim, mutant: Mutant) -> Verdict:
         """A mutant's verdict; runs that turn out to depend on the wrong constant are shared no longer."""
@@ -290,9 +297,9 @@ def _refuse_failure(theorem: Theorem, claim: Claim, verdict: Verdict, draws: int
     raise NtkVerifyError(f"{said}; give another --profile or leave the claim out with --only, or mend it first.")
 
 
-def _tightened(trials: Iterable[Trial], before: sympy.Expr | None) -> float:
-    """By what factor a bound is tighter than before at most; 1 where it is as tight nowhere, or on no instance."""
-    found = 1.0
+def _factors(trials: Iterable[Trial], before: sympy.Expr | None) -> tuple[float, float]:
+    """By what factors a bound is tighter and looser than before at most; 1 where it is so nowhere."""
+    tighter = looser = 1.0
     for trial in trials:
         claim = trial.case.claim
         if before is None or trial.outcome.vacuous:
@@ -300,12 +307,12 @@ def _tightened(trials: Iterable[Trial], before: sympy.Expr | None) -> float:
         with np.errstate(all="ignore"):
             old = np.broadcast_to(np.asarray(trial.value(before), np.float64), trial.measured.shape)[trial.applies]
             new = trial.bound[trial.applies]
-            tighter = new > old if claim.from_below else new < old
-            # of bounds that are not positive no factor is told
-            ratio = new / old if claim.from_below else old / new
-        ratio = np.where((old > 0) & (new > 0), ratio, math.inf)[tighter]
-        found = max([found, *ratio])
-    return found
+            larger, ratio = new > old, new / old
+        # of bounds that are not positive no factor is told
+        ratio = np.where((old > 0) & (new > 0), np.maximum(ratio, 1 / ratio), math.inf)
+        tighter = max([tighter, *ratio[(new != old) & (larger == claim.from_below)]])
+        looser = max([looser, *ratio[(new != old) & (larger != claim.from_below)]])
+    return tighter, looser
 
 
 def is_implied(before: sympy.Expr, after: sympy.Expr, from_below: bool) -> bool:
@@ -320,16 +327,18 @@ def is_implied(before: sympy.Expr, after: sympy.Expr, from_below: bool) -> bool:
 def _survivor(mutant: Mutant, changes: list[_Change]) -> Fate:
     """A mutant that no claim refutes: which bounds it tightens, and how much room is left."""
     # a factor within rounding is none
-    tighter = [change for change in changes if change.factor is None or change.factor > 1 + ROUNDING]
+    tighter = [change for change in changes if change.factors is None or change.factors[0] > 1 + ROUNDING]
     if not tighter:
         seen = sum(change.verdict.instances for change in changes)
+        if all(change.factors is not None and change.factors[1] <= 1 + ROUNDING for change in changes):
+            return Fate(mutant, "unseen", None, f"no bound differs on {seen} instances")
         return Fate(mutant, "weaker", None, f"no bound is tighter on {seen} instances")
     least = min(tighter, key=lambda change: math.inf if change.verdict.slack is None else change.verdict.slack)
     slack = least.verdict.slack
     said = "still proved" if not least.verdict.instances else f"still true on {least.verdict.instances} instances"
     said += f" with slack {slack:.3g}" if slack is not None else ""
-    if least.factor is not None and math.isfinite(least.factor):
-        said += f" of a bound tighter by {least.factor:.3g}"
+    if least.factors is not None and math.isfinite(least.factors[0]):
+        said += f" of a bound tighter by {least.factors[0]:.3g}"
     if mutant.is_constant:
         said += f", least in {least.verdict.claim!r}"
     return Fate(mutant, "survived", None, said)

@@ -44,6 +44,9 @@ def blocks_of_points(
                 f"`further_data = ({name!r},)` in the class of the run."
             )
     points = {name: _rows(instance, name, where) for name in names}
+    for name, x in points.items():
+        if len(x) == 0 and len(points) > 1:
+            raise NtkVerifyError(f"{where}: data {name!r} hold no sample; add at least one.")
     for name, block in beside.items():
         if not block or name not in instance.data:
             continue
@@ -66,6 +69,21 @@ def _rows(instance: Instance, name: str, where: str) -> Array:
             f"sample, {remedy}."
         )
     return x
+
+
+def refuse_other_dimensions(points: Mapping[str, Array], where: str) -> None:
+    """Refuse blocks whose points have different numbers of coordinates, or none.
+
+    Raises
+    ------
+    NtkVerifyError
+        With the shapes.
+    """
+    if len({x.shape[1] for x in points.values()}) > 1 or any(x.size == 0 for x in points.values()):
+        shapes = " and ".join(f"{name} of shape {x.shape}" for name, x in points.items())
+        raise NtkVerifyError(
+            f"{where}: blocks need points with the same number of coordinates, (samples, coordinates), not {shapes}."
+        )
 
 
 def _refuse_unlike(y: Array, name: str, block: str, size: int, where: str) -> None:

@@ -30,13 +30,13 @@ class FieldRun(RegressionRun):
     Rows of what is measured at all points are those of the inputs, then those of the test points.
     """
 
-    further_data = ("tests",)
+    further_data: tuple[str, ...] = ("tests",)
     #: whether kernels at the test points are wanted at every step, or the outputs alone
     kernels = True
 
-    def _read(self) -> tuple[Array, Array]:
+    def _data(self) -> tuple[Array, Array]:
         self._tests = self._test_points()
-        given = super()._read()
+        given = super()._data()
         if self._tests.ndim != 2 or self._tests.size == 0 or self._tests.shape[1:] != given[0].shape[1:]:
             raise NtkVerifyError(
                 f"instance of {self.instance.theorem or 'a theorem'}: test points have the shape {self._tests.shape}, "
@@ -157,7 +157,7 @@ class PopulationRun(FieldRun):
     def _test_points(self) -> Array:
         return self.read_points("population", beside={"labels": "population"})["population"]
 
-    def _read(self) -> tuple[Array, Array]:
+    def _data(self) -> tuple[Array, Array]:
         size = self.instance.parameters.get("size", 0)
         if not size >= 1 or size != round(size):
             raise NtkVerifyError(

@@ -16,6 +16,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import Terms, as_samples
 from ntkverify.measures.initial import Initial
+from ntkverify.problems.blocks import refuse_other_dimensions
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import MethodName, TrainedRun
 from ntkverify.symbolic.limit.coincident import singular_to_rounding
@@ -126,9 +127,7 @@ class PinnRun(TrainedRun):
         _ = self.alpha  # refused before anything is computed
         where = f"instance of {instance.theorem or 'a theorem'}"
         self._points = self.read_points(*BLOCKS, beside=TARGETS)
-        widths = {x.shape[1] for x in self._points.values()}
-        if len(widths) > 1 or any(x.size == 0 for x in self._points.values()):
-            raise NtkVerifyError(f"{where}: interior and boundary need points with the same number of coordinates.")
+        refuse_other_dimensions(self._points, where)
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
 

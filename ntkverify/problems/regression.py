@@ -119,14 +119,14 @@ class RegressionRun(TrainedRun):
         super().__init__(instance, theorem, backend=backend, store=store)
         self.coupled, self.method = coupled, method or self.method
         _ = self.alpha  # refused before anything is computed
-        self._given = self._read()
+        self._given = self._data()
         where = f"instance of {instance.theorem or 'a theorem'}"
         if self._given[0].size == 0:
             raise NtkVerifyError(f"{where}: there are no inputs (n = 0); add at least one sample.")
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
 
-    def _read(self) -> tuple[Array, Array]:
+    def _data(self) -> tuple[Array, Array]:
         """Inputs and targets of the instance; a subclass may take them from elsewhere."""
         inputs = self.read_points("inputs", beside={"targets": "inputs"})["inputs"]
         return inputs, self.instance.array("targets")

@@ -28,9 +28,11 @@ def notes(curve: Iterable[Threshold], *, over: str, against: str, fraction: floa
         held = _wherever_tried(t, fraction)
         if held is not None:
             needed = draws_needed(fraction, holds=held)
-            word = "holds" if held else "fails"
+            word = "held" if held else "failed"
+            draws = max(s.draws for s in t.samples)
             said.append(
-                f"{against} = {t.at:g}: {word} at every {over} tried; {needed} draws are needed for {fraction:g}"
+                f"{against} = {t.at:g}: {word} at every {over} tried, but {draws} draws there can't show that it "
+                f"{'holds in' if held else 'holds in less than'} {fraction:g} of all; {needed} can, --draws {needed}"
             )
     return said
 

@@ -6,14 +6,14 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import ntkverify
 from ntkverify.errors import NtkVerifyError
-from ntkverify.theorem.files import creations_in, id_of, ids_of, imported_names
+from ntkverify.theorem.files import creations_in, id_of, ids_of, imported_names, named
 from ntkverify.theorem.theorem import Theorem
 
 #: what the names of the modules begin with that theorems are imported as
@@ -43,18 +43,21 @@ def load_theorem(path: str | Path, *, called: str = "") -> Theorem:
     Parameters
     ----------
     path : str or Path
-        The file.
+        The file; or what a theorem is called, as for a command: one below ``theorems/``, else below the current folder,
+        else of those that ntkverify brings.
     called : str, optional
         Its id, where several theorems have to be told apart (`ntkverify.theorem.files.ids_of`).
 
     Raises
     ------
     NtkVerifyError
-        If the file does not import, makes no theorem or several, or the theorem lacks a part.
+        If there is no such file or theorem, the file does not import, makes no theorem or several, or the theorem lacks
+        a part.
     """
-    path = Path(path).resolve()
-    if not path.is_file():
-        raise NtkVerifyError(f"there is no theorem file {path}.")
+    path = Path(path)
+    if path.is_dir():
+        raise NtkVerifyError(f"{path} is a folder; name one theorem in it.")
+    path = (path if path.is_file() else named(str(path))).resolve()
     theorem = _theorem_in(_imported(path), path)
     theorem.id = called or id_of(path)
     try:
@@ -85,6 +88,7 @@ def _theorem_in(module: ModuleType, path: Path) -> Theorem:
     theirs = {id(getattr(module, name, None)) for name in imported_names(source)}
     found = {name: t for name, t in made_here.items() if isinstance(t, Theorem) and id(t) not in theirs}
     if "theorem" in found:
+        _refuse_others(found["theorem"], {n: v for n, v in made_here.items() if id(v) not in theirs}, path)
         return found["theorem"]
     several = {id(t): name for name, t in reversed(found.items())}
     if len(several) > 1:
@@ -96,6 +100,22 @@ def _theorem_in(module: ModuleType, path: Path) -> Theorem:
     if not found:
         raise NtkVerifyError(f"{path.name} defines no `theorem = Theorem(...)`; add one.")
     return next(iter(found.values()))
+
+
+def _refuse_others(theorem: Theorem, values: Mapping[str, object], path: Path) -> None:
+    """Refuse a theorem beside the one called `theorem`, by itself or in a list or dict."""
+    titles = {theorem.title: "theorem"}  # copies of a theorem, such as its mutants, have its title
+    for name, value in values.items():
+        held = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        for other in held:
+            if isinstance(other, Theorem):
+                titles.setdefault(other.title, name)
+    if len(titles) > 1:
+        names = " and ".join(f"`{name}`" for name in titles.values())
+        raise NtkVerifyError(
+            f"{path.name} holds {len(titles)} theorems, in {names}; a module is one theorem: give each a file of "
+            "its own."
+        )
 
 
 # -- importing a file as a script's folder would have it --------------------------------------------------------------

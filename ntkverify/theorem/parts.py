@@ -6,6 +6,7 @@ import inspect
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import sympy
@@ -86,6 +87,18 @@ class Assumption:
     margin: Callable[[Any], float]
 
 
+def _authors_place() -> str:
+    """File and line of the nearest caller outside the library."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        # what dataclasses make has no file
+        if not name.startswith("ntkverify.") and not frame.f_code.co_filename.startswith("<"):
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
 @dataclass(frozen=True)
 class Claim:
     """A lemma, conclusion or control: a measured quantity, a bound and a quantifier.
@@ -126,6 +139,8 @@ class Claim:
         Ranges of the numbers that the claim is about, where it needs no run: it is decided for all of them.
     where : tuple of sympy relations
         Side conditions on these numbers.
+    place : str
+        File and line where it is stated, for sentences about it; that of whoever calls the library by default.
     """
 
     name: str
@@ -144,6 +159,7 @@ class Claim:
     part: str = ""
     over: Mapping[sympy.Symbol, sympy.Interval] | None = None
     where: tuple[sympy.Basic, ...] = ()
+    place: str = field(default_factory=_authors_place, compare=False)
 
     @property
     def is_symbolic(self) -> bool:

@@ -65,8 +65,9 @@ def refuse_unknown(theorem: Theorem, answers: Any) -> None:
                 if name not in known:
                     near = difflib.get_close_matches(name, sorted({*own, *known}), n=1, cutoff=0)
                     raise NtkVerifyError(
-                        f"the bound of claim {claim.name!r} of theorem {theorem.title!r} has the symbol {name!r}, for "
-                        f"which runs of {family.name!r} have no answer; the nearest name that they know is {near[0]!r}."
+                        f"{claim.place}: the bound of claim {claim.name!r} of theorem {theorem.title!r} has the symbol "
+                        f"{name!r}, for which runs of {family.name!r} have no answer; the nearest name that they know "
+                        f"is {near[0]!r}."
                     )
 
 

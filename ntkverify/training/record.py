@@ -90,8 +90,12 @@ def on_the_executor(executor: Any, weights: Any, frozen: Any) -> tuple[Any, Any]
     for name, values in (("weights", weights), ("frozen", frozen)):
         if isinstance(values, list | tuple):
             given.append(executor.from_host(real_array(f"{name} are", values, "give one row a neuron")))
+        elif isinstance(values, np.ndarray) and np.iscomplexobj(values):
+            raise NtkVerifyError(f"{name} are complex; give real numbers, such as the real parts.")
         else:
             given.append(values)
+        if isinstance(given[-1], np.ndarray) and given[-1].dtype.kind == "f" and not np.isfinite(given[-1]).all():
+            raise NtkVerifyError(f"{name} hold numbers that are not finite; start from finite ones.")
     return check_weights(executor.neuron, *given)
 
 
@@ -104,6 +108,8 @@ def prepare(weights: Any, method: str, *, copies: int, steps: int = 0, eta: Any 
         If a setting is out of range, or `copies` arrays of the weights' size do not fit.
     """
     is_number = not isinstance(eta, str | bytes | bool | list | tuple) and eta is not None
+    if isinstance(eta, int) and is_number:
+        eta = real_number(f"{method}: eta", eta)  # an integer may be beyond every float
     count = real_number(f"{method}: steps", steps)
     if not is_number or not 0 < eta < math.inf or count < 0 or count != math.floor(count):
         raise NtkVerifyError(

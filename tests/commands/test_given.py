@@ -106,13 +106,55 @@ def test_slack_frontier_and_search_take_the_same(desk, capsys):
     assert other
 
 
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_said_of_an_overflow_but_the_verdict(desk, capsys):
+    """Steps that no network survives, on threads and in the estimate of the time."""
+    words = ("--data", "points.csv", "--width", "40000", "--step", "1e300", "--set", "C=1")
+    status, out, err = run(capsys, "show", "half.py", *words)
+    assert (status, err) == (0, "")
+    assert "no  step" in out.replace("  no ", "  no  ") or "missed by 1e+300" in out
+    status, out, err = run(capsys, "check", "half.py", *words, "--steps", "4", "--draws", "2", "--relax", "step")
+    assert (status, err) == (0, "")
+    assert "fails" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("search", "broken.py", "--engine", "hypothesys"),
+        ("show", "broken.py", "--data", "nowhere.csv"),
+        ("check", "broken.py", "--data", "inputs=points.csv,targets=nowhere.csv"),
+        ("check", "broken.py", "--backend", "cpi"),
+    ],
+)
+def test_what_needs_no_theorem_is_refused_before_it_is_loaded(desk, capsys, words):
+    (desk / "broken.py").write_text("from ntkverify import Theorem\n1 / 0\ntheorem = Theorem()\n")
+    status, _, err = run(capsys, *words)
+    assert status == 2
+    assert "broken.py" not in err
+    assert "ZeroDivisionError" not in err
+
+
+@pytest.mark.parametrize("command", ["check", "slack", "search", "frontier", "necessity", "check --data points.csv"])
+def test_a_misspelt_symbol_has_its_line_in_every_command(desk, capsys, command):
+    text = MODULE.replace("bound=1 / limit_norm, att", "bound=1 / __import__('sympy').Symbol('limit_nrom'), att")
+    (desk / "typo.py").write_text(text)
+    words = command.split()
+    status, _, err = run(capsys, words[0], "typo.py", *words[1:], *(["--width", "8"] if words[1:] else []))
+    assert status == 2
+    line = 1 + text.splitlines().index(next(x for x in text.splitlines() if x.startswith("theorem.lemma")))
+    assert f"typo.py:{line}: the bound of claim 'the step'" in err
+    assert "'limit_nrom'" in err
+    assert "the nearest name that they know is 'limit_norm'." in err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("show", "half.py", "--unit"), "--unit goes with --data; name your points with --data FILE."),
         (("check", "half.py", "--set", "delta=1"), "--set goes with --data"),
         (("check", "half.py", "--draws", "3"), "--draws and --relax go with --data"),
-        (("show", "half.py", "--data", "nowhere.csv"), "nowhere.csv can't be read"),
+        (("show", "half.py", "--data", "nowhere.csv"), "--data nowhere.csv: there is no such file; name a CSV or NPZ"),
         (("show", "half.py", "--data", "points.csv", "--targets", "z"), "'z' is no file, and no column of points.csv"),
         (("show", "half.py", "--data", "points.csv", "--set", "delta"), "--set 'delta' is not NAME=VALUE"),
         (("show", "half.py", "--data", "points.csv", "--set", "dleta=1"), "has no parameter 'dleta'; did you mean"),

@@ -67,6 +67,23 @@ def test_assumptions_are_missed_by_how_much(regression):
     assert missed["width at least m_0"] == pytest.approx(64 - at.prescribed[0].width, abs=1)
 
 
+def test_widths_are_compared_to_their_rounding(regression):
+    """m_0 is some roundings of its size off, and a multiple of them is nothing to spare."""
+    points = random_inputs(8, 2), np.ones(8)
+    wide = next(met for met in regression.at(points).assumptions if met.name == "width at least m_0")
+    assert wide.neurons > 1e14
+    assert wide.words == "met, with equality to rounding"
+    more = next(m for m in regression.at(TWO, width=11190496 + 3000, split="textbook").assumptions if m.neurons)
+    assert more.words == "met, 3e+03 neurons to spare"
+    less = next(m for m in regression.at(TWO, width=11190496 - 3000, split="textbook").assumptions if m.neurons)
+    assert less.words == "missed by 3e+03 neurons"
+
+
+def test_a_width_beyond_float64_is_one_sentence(regression):
+    with pytest.raises(NtkVerifyError, match=r"prescribes at these data and parameters is inf, beyond float64; give"):
+        _ = regression.at(TWO, delta=1e-320).prescribed
+
+
 def test_inputs_of_length_one_on_request(regression):
     points = np.random.default_rng(0).uniform(-1, 1, (4, 2))
     assert regression.at((points, np.ones(4)), width=64).assumptions[0].fails

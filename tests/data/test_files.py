@@ -132,6 +132,49 @@ def test_what_is_not_data_of_the_theorem(given, shapes, said):
     assert said in str(refusal.value)
 
 
+class TestNpz:
+    """What an archive lacks is said with the call that writes it."""
+
+    @pytest.mark.parametrize(
+        ("make", "said"),
+        [
+            (
+                lambda path: np.savez(path, x=np.eye(2), y=[1.0, 2.0]),
+                "xy.npz holds 'x', 'y', but the theorem takes 'inputs', 'targets'; write it again with "
+                "numpy.savez('xy.npz', inputs=..., targets=...).",
+            ),
+            (lambda path: np.savez(path, np.eye(2), [1.0, 2.0]), "xy.npz holds 'arr_0', 'arr_1', but the theorem"),
+            (
+                lambda path: np.savez(path, inputs=np.eye(2), target=[1.0, 2.0]),
+                "the theorem has no block 'target', it takes 'inputs', 'targets'; did you mean 'targets'?",
+            ),
+            (lambda path: path.write_text("1,2,3\n"), "xy.npz is no NPZ file, whatever its name; write it with numpy"),
+            (lambda path: path.write_bytes(b""), "xy.npz is no NPZ file, whatever its name; write it with numpy"),
+            (
+                lambda path: (np.save(path.with_suffix(".npy"), np.eye(2)), path.with_suffix(".npy").rename(path)),
+                "xy.npz is a single array, as numpy.save writes it; write it with numpy.savez('xy.npz', inputs=...",
+            ),
+            (
+                lambda path: path.write_bytes(b"PK\x03\x04" + b"\0" * 40 + b"PK\x05\x06" + b"\0" * 18),
+                "xy.npz holds no data, but the theorem takes 'inputs', 'targets'; write it again",
+            ),
+        ],
+    )
+    def test_of_other_names_or_no_archive(self, tmp_path, make, said):
+        make(tmp_path / "xy.npz")
+        with pytest.raises(NtkVerifyError) as refusal:
+            read_data(tmp_path / "xy.npz", REGRESSION)
+        assert said in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+
+    def test_a_single_array_in_place_of_a_table(self, tmp_path):
+        np.save(tmp_path / "x.npy", np.eye(2))
+        with pytest.raises(
+            NtkVerifyError, match=r"x\.npy is a single array, as numpy.save writes it; put all blocks in"
+        ):
+            read_data(tmp_path / "x.npy", REGRESSION)
+
+
 def test_too_many_samples_are_refused_with_the_figures(monkeypatch):
     monkeypatch.setattr(files, "free_memory", lambda: 4 * 8 * 9**2)
     read_data((np.zeros((9, 1)), np.zeros(9)), REGRESSION)

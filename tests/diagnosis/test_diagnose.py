@@ -10,7 +10,7 @@ from ntkverify import NtkVerifyError, diagnose
 from ntkverify.diagnosis.spectrum import NaturalGradient, Spectrum
 from ntkverify.problems.nonlinear.equations import viscous_burgers
 from ntkverify.problems.pinn import heat_equation, problem_limit
-from ntkverify.symbolic.network.operators import navier_stokes
+from ntkverify.symbolic.network.operators import heat, laplacian, navier_stokes
 
 ENDS = [[0.0], [1.0]]
 
@@ -205,6 +205,11 @@ def test_vector_equations_and_blocks_with_equations_of_their_own():
         (("burgers", "erf", space_time(2, 2)), {"state": {"interor": [1]}}, "no block 'interor'; did you mean 'int"),
         ((3, "tanh", line(2)), {}, "an equation is a name or a function of the coordinates, not 3."),
         ((lambda xs: 3, "tanh", line(2)), {}, "returns an Operator"),
+        ((heat, "tanh", space_time(2, 2)), {}, "'heat' can't be called (missing a required argument: 'space'); give a"),
+        ((lambda t, x: laplacian((t, x)), "tanh", space_time(2, 2)), {}, "give a function of one argument, the tuple"),
+        ((lambda: 3, "tanh", line(2)), {}, "can't be called (too many positional arguments); give a function of one"),
+        ((lambda p: p[3], "tanh", line(2)), {}, "can't be made of 1 coordinates (IndexError: tuple index out of range"),
+        ((lambda p: laplacian(p.x), "tanh", line(2)), {}, "(AttributeError: 'tuple' object has no attribute 'x'); giv"),
         (("burgers", "erf", space_time(2, 2)), {"state": {"interior": [[1.0]]}}, "must have the shape (2, 4)"),
         (("burgers", "erf", space_time(2, 2)), {"state": lambda t, x: sympy.log(-1 - t)}, "is not finite at a point"),
     ],

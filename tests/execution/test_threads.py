@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from ntkverify.execution.fused.cpu import CpuExecutor
 from ntkverify.execution.fused.gemm import GemmExecutor
 from ntkverify.execution.machine.placement import staying_put
-from ntkverify.execution.machine.threads import available_threads, share
+from ntkverify.execution.machine.threads import available_threads, in_order, share
 from ntkverify.symbolic.network.neuron import regression_neuron
 
 
@@ -28,6 +28,20 @@ def test_a_chunk_may_share_out_work_itself():
     thread.join(60)
     assert not thread.is_alive()
     assert sorted(done) == [(i, j) for i in range(4) for j in range(4)]
+
+
+@pytest.mark.filterwarnings("error")
+def test_helpers_warn_of_what_the_caller_wants_to_be_warned_of():
+    """What NumPy says of an overflow is a setting of a thread; helpers take the caller's."""
+
+    def doubled(i):
+        return np.full(3, 1e308) * 2 * (i + 1)
+
+    with np.errstate(over="ignore"):
+        assert all(np.isinf(array).all() for array in in_order(doubled, list(range(8))))
+        share(doubled, 8, 4)
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        share(lambda i: doubled(i) if i else None, 8, 4)
 
 
 def test_an_error_in_a_chunk_reaches_the_caller():

@@ -235,14 +235,26 @@ class TestWhatIsMadeWrong:
         # of the largest of three the one that decides
         assert sorted(fates[f"least, requirement {number} * 1/2"] for number in (1, 2, 3)) == [
             "refuted",
-            "weaker",
-            "weaker",
+            "unseen",
+            "unseen",
         ]
 
     def test_nothing_of_it_is_left(self, powers, tmp_path):
         for mutant in mutants(powers):
             fate(powers, mutant, profile="quick", store=RecordStore(tmp_path))
         assert all(verdict.status == "holds" for verdict in Check(powers).verdicts())
+
+    def test_an_exponent_of_one_is_unseen(self, tmp_path):
+        made = Theorem("one", source=Source(), statement="s")
+        made.instances("values", run=AlgebraRun, quick=3)(lambda: Instance(parameters={"s": 1.0, "x": 0.9}))
+        made.lemma("at most s", holds=always, bound=sympy.Symbol("s", positive=True))(lambda run: run.x)
+        store = RecordStore(tmp_path)
+        fates = {m.plant: fate(made, m, profile="quick", store=store).status for m in mutants(made)}
+        assert fates == {
+            "at most s * 1/2": "refuted",
+            "at most s with s**1/2": "unseen",
+            "at most s with s**2": "unseen",
+        }
 
     @pytest.mark.parametrize(
         "text",
@@ -324,6 +336,13 @@ class TestWhatIsShared:
         assert bench.fate(Mutant("c", sympy.Rational(9, 10), True)).status == "survived"
         # two new runs of `late` and `c`, whose records are those of the theorem as it stands
         assert len(counted.counts) == 6
+
+    def test_a_mutant_that_asks_for_far_wider_networks_is_not_run(self, counted, tmp_path):
+        bench = Bench(counted, "quick", RecordStore(tmp_path))
+        found = bench.fate(Mutant("width", sympy.Integer(17), True))
+        assert (found.status, found.claim) == ("not run", "size")
+        assert "asks for 136 neurons, and 128 are the most" in found.evidence
+        assert counted.counts == [8] * 5
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_the_order_does_not_matter(self, counted, tmp_path, order):

@@ -5,7 +5,7 @@ import pytest
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem
 from ntkverify.lemmas import premises
-from ntkverify.problems.damped import DampedPathRun
+from ntkverify.problems.natural_gradient.damped import DampedPathRun
 from ntkverify.problems.regression import RegressionRun
 
 

@@ -47,7 +47,9 @@ def test_quantities_constants_and_what_runs_measure_are_known():
 
 def test_an_unknown_symbol_is_refused_with_the_nearest_name():
     theorem = theorem_with(sympy.Symbol("sise", positive=True), parameters={"size": 1.0})
-    with pytest.raises(NtkVerifyError, match=r"claim 'c'.*'sise'.*runs of 'some'.*nearest.*'size'"):
+    line = theorem_with.__code__.co_firstlineno + 3
+    said = rf"^test_symbols.py:{line}: the bound of claim 'c'.*'sise'.*runs of 'some'.*nearest.*'size'"
+    with pytest.raises(NtkVerifyError, match=said):
         Check(theorem).refuse_unknown_symbols()
 
 
@@ -65,5 +67,5 @@ def test_collection_refuses_it(pytester):
         """
     )
     result = pytester.runpytest("mine.py")
-    result.stdout.fnmatch_lines(["*'sice'*nearest name*'size'*"])
+    result.stdout.fnmatch_lines(["*mine.py:7: the bound of claim 'c'*'sice'*nearest name*'size'*"])
     assert result.ret != 0

@@ -9,8 +9,8 @@ Lemma 1     within mu/(2 beta): mu/2 <= sigma(J) <= nu + mu/2  (the lower end is
 Guarantee   if ||r(0)|| <= min(mu^2/(8 beta), mu^2 sqrt(m/n)/8) and eta ((nu + mu/2)^2 + mu^2/8) <= 1, for all k:
             L(k) <= (1 - eta mu^2/4)^k L(0), and the way is at most 4 ||r(0)||/mu <= mu/(2 beta) long  (upper)
 
-The scheme of "Subquadratic overparameterization for shallow neural networks" (NeurIPS 2021): its Lemma 1, Theorem 2
-and Lemma 3, whose constants are derived here. Its Theorem 2 asks for L(0) of the order of mu^6/(beta^2 nu^2); the
+The scheme of arXiv 2111.01875 (NeurIPS 2021), "Subquadratic overparameterization for shallow neural networks": Lemma
+1, Theorem 2 and Lemma 3, in the form in which they were read; the constants are derived here. Its Theorem 2 asks for L(0) of the order of mu^6/(beta^2 nu^2); the
 length of the way, by ||r(k)|| - ||r(k+1)|| >= mu/4 times a step's, asks for mu^4/(128 beta^2) only. A single weight,
 f = beta w^2/2, has no solution where ||r(0)|| > mu^2/(2 beta): 8 is at most four times too large.
 """
@@ -30,7 +30,7 @@ from ntkverify.symbolic.constants.derived import derived
 
 theorem = Theorem(
     "Gradient descent on both layers, by Polyak-Lojasiewicz",
-    source=Source(where="Lemmas 1, 3 and Theorem 2 of Subquadratic overparameterization", provenance="derived"),
+    source=Source(arxiv="2111.01875", version=1, where="Lemmas 1 and 3, Theorem 2", provenance="derived"),
     statement=r"""
         Let $\|r(0)\| \le \min(\mu^2/(8\beta), \mu^2\sqrt{m/n}/8)$ and $\eta\,((\nu + \mu/2)^2 + \mu^2/8) \le 1$. Then
         for all $k$: $L(k) \le (1 - \eta\mu^2/4)^k L(0)$ and $\sum_k\|\theta(k+1) - \theta(k)\| \le 4\|r(0)\|/\mu$.

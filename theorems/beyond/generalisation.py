@@ -19,22 +19,19 @@ weight c_p^2 of its series, b is at most 1/c_p. (y^T y)^2 <= y^T H y y^T H^(-1) 
 random signs from below.
 """
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
-import sympy
 from hypothesis import strategies as st
-from sympy import Rational, log, pi, sqrt
+from sympy import Rational, log, sqrt
 
-from ntkverify import Instance, Source, Theorem, always, with_probability
+from ntkverify import Instance, Source, Theorem, with_probability
 from ntkverify.glossary import delta, n
 from ntkverify.instances import orthonormal_inputs, unit_inputs
-from ntkverify.lemmas.relu.arc_cosine import ArcCosine
+from ntkverify.lemmas.relu.kernel_ball import KernelBall, largest_gap
 from ntkverify.lemmas.rounding import ULP
 from ntkverify.problems.field import from_population
 from ntkverify.problems.regression import limit_gram_matrix
-from ntkverify.symbolic.constants.derived import derived
 
 theorem = Theorem(
     "Generalisation of kernel regression and of networks near it, two-layer ReLU regression",
@@ -49,31 +46,10 @@ theorem = Theorem(
 
 # ---- constants ----------------------------------------------------------------------------------------------------
 
-size = sympy.Symbol("size", positive=True)
-t = sympy.Symbol("t", real=True)
-SERIES = sympy.series(t * (pi - sympy.acos(t)) / (2 * pi), t, 0, 5).removeO()
-norms = {
-    p: theorem.constant(
-        f"norm_{p}",
-        derived(1 / SERIES.coeff(t, p), f"1/coefficient of t^{p} in the kernel at x.x' = t"),
-        f"squared norm of x -> (beta . x)^{p}, |beta| = 1",
-    )
-    for p in (1, 2, 4)
-}
-trace = theorem.constant("trace", derived(Rational(1, 2), "H^inf(x, x) = 1/2 at theta = 0"), "H^inf(x, x)")
+ball = KernelBall(theorem, (1, 2, 4))
 b = theorem.quantity("b", lambda run: np.sqrt(run.complexity))
-
-
-def allowed(norm, kernel=trace, chance=delta):
-    """What the population may cost more than the sample, for functions of norm at most `norm`."""
-    return 2 * norm * sqrt(kernel / size) + sqrt(log(1 / chance) / (2 * size))
-
-
-def allowed_for_all(norm, kernel=trace):
-    """The same for a norm that the sample decides: for B = norm + 1, at delta/(B (B + 1))."""
-    return allowed(norm + 1, kernel, delta / ((norm + 1) * (norm + 2)))
-
-
+N = theorem.quantity("N", lambda run: len(run.tests))
+KNOWN = sqrt(theorem.quantity("known", lambda run: run.evaluate(ball.norms[round(run.p)])))
 theorem.declare(data={"population": ("N", "d"), "labels": ("N",)}, parameters={"delta": 0.1, "size": 64})
 
 
@@ -81,6 +57,14 @@ theorem.declare(data={"population": ("N", "d"), "labels": ("N",)}, parameters={"
 def unit(run):
     return 4 * run.d * ULP - np.abs(np.linalg.norm(run.tests, axis=1) - 1).max()
 
+
+@theorem.assumption("labels (beta . x)^p, beta along the first axis")
+def powers_of_a_coordinate(run):
+    return 8 * run.p * ULP - np.abs(run.instance.array("labels") - run.tests[:, 0] ** round(run.p)).max()
+
+
+UNIT = "unit points"
+POWERS = (UNIT, "labels (beta . x)^p, beta along the first axis")
 
 # ---- instances ----------------------------------------------------------------------------------------------------
 
@@ -129,84 +113,40 @@ for p, true, random in zip((1, 2), TRUE, RANDOM, strict=True):
     theorem.instances(random, run=from_population(random_labels=True), quick=40)(wide_population(p))
 theorem.instances(FEW, run=from_population(), quick=40)(few_points)
 theorem.instances(NETWORK, run=from_population(), quick=20)(network)
-for p in norms:
-    theorem.instances(f"labels to the power {p}", run=from_population(), quick=20)(powers(p))
-
-# ---- how large the ball is ------------------------------------------------------------------------------------------
-
-ArcCosine(theorem)
-SURE = {"holds": with_probability(1 - delta)}
-
-
-@theorem.control("the mean complexity is at most half of that", holds=always, bound=sqrt(n * trace) / 2, on=FEW)
-@theorem.lemma(
-    "the mean over all signs of sqrt(s^T H^inf s), n times the complexity of the unit ball, is at most sqrt(n/2)",
-    holds=always,
-    bound=sqrt(n * trace),
-    on=FEW,
-    attained=True,  # by orthonormal inputs
-    uses="tr H^inf = n/2",
-)
-def complexity_of_the_ball(run):
-    signs = run.numbers(np.array(list(itertools.product([-1.0, 1.0], repeat=len(run.targets)))))
-    return np.sqrt(((signs @ run.limit_gram) * signs).sum(axis=1)).mean()
-
-
-def far(run):
-    """sup over the unit ball of the mean over the population minus that over the sample."""
-    return np.sqrt(run.excess @ run.population_kernel @ run.excess)
-
-
-theorem.conclusion(
-    "means over sample and population differ by 1/sqrt(2 n) + sqrt(log(1/delta)/n) at most, for all f of norm 1",
-    of=far,
-    bound=sqrt(trace / size) + sqrt(2 * trace * log(1 / delta) / size),
-    on=TRUE,
-    **SURE,
-)
-theorem.control("the same by 1/n", of=far, bound=1 / size, on=TRUE, **SURE)
-
-
-def gap(run):
-    """The largest L_D - L_S of the interpolant and of the functions of its norm that see the sample best and worst."""
-    spread = run.b * run.witness
-    return max(run.population_error(f) - run.sample_error(f) for f in (run.interpolant, spread, -spread))
-
+LABELS = {p: f"labels to the power {p}" for p in ball.norms}
+for p, family in LABELS.items():
+    theorem.instances(family, run=from_population(), quick=20)(powers(p))
 
 # ---- true labels ----------------------------------------------------------------------------------------------------
 
+SURE = {"holds": with_probability(1 - delta), "assumes": UNIT}
+KNOWING = {**SURE, "assumes": POWERS}
+ball.complexity(on=FEW, assumes=UNIT)
+ball.means(on=TRUE, assumes=UNIT)
+ball.polynomials(LABELS, assumes=POWERS)
 
-def solved(run):
-    """Rounding of y^T H^(-1) y."""
-    return 8 * ULP * len(run.targets) * np.linalg.cond(run.plain.limit_gram) * run.plain.complexity
+
+def gap(run):
+    return largest_gap(run, np.sqrt(run.known))
 
 
-for p, norm in norms.items():
-    theorem.conclusion(
-        f"y^T (H^inf)^(-1) y <= norm_{p} for y = (beta . x)^{p}",
-        of="complexity",
-        holds=always,
-        bound=norm,
-        on=f"labels to the power {p}",
-        error=solved,
-        uses="H^inf(x, x')",
-    )
-KNOWN = sqrt(theorem.quantity("known", lambda run: run.evaluate(norms[round(run.p)])))
 BALL = ("the mean over all signs",)
 theorem.conclusion(
     "L_D - L_S <= B sqrt(2/n) + sqrt(log(1/delta)/(2 n)) in the ball of B = sqrt(norm_p), which has the interpolant",
     of=gap,
-    bound=allowed(KNOWN),
+    bound=ball.allowed(KNOWN),
     on=TRUE,
     uses=(*BALL, "y^T (H^inf)^(-1) y <= norm_1", "y^T (H^inf)^(-1) y <= norm_2"),
-    **SURE,
+    **KNOWING,
 )
 
 
-@theorem.control("labels at random: the same at the norm of the true labels", bound=allowed(KNOWN), on=RANDOM, **SURE)
+@theorem.control(
+    "labels at random: the same at the norm of the true labels", bound=ball.allowed(KNOWN), on=RANDOM, **KNOWING
+)
 @theorem.conclusion(
     "L_D <= (b + 1) sqrt(2/n) + sqrt(log((b + 1)(b + 2)/delta)/(2 n)) for the interpolant, whatever the labels",
-    bound=allowed_for_all(b),
+    bound=ball.allowed_for_all(b),
     on=(*TRUE, *RANDOM),
     uses=BALL,
     **SURE,
@@ -217,36 +157,29 @@ def interpolant_error(run):
 
 # ---- random labels --------------------------------------------------------------------------------------------------
 
-N = theorem.quantity("N", lambda run: len(run.tests))
-off_diagonal = theorem.quantity(
-    "off_diagonal", lambda run: np.linalg.norm(run.limit_gram - np.eye(len(run.targets)) / 2)
-)
-SIGNS = n**2 / (trace * n + sqrt(2 * (1 - delta) / delta) * off_diagonal)
 RANDOMLY = {"on": RANDOM, **SURE}
-theorem.lemma(
-    "random signs: y^T (H^inf)^(-1) y >= n^2/(n/2 + sqrt(2 (1 - delta)/delta) ||H^inf - 1/2||_F)",
-    of="complexity",
-    bound=SIGNS,
-    from_below=True,
-    **RANDOMLY,
-)
-theorem.control("random signs: y^T (H^inf)^(-1) y <= norm_2", of="complexity", bound=norms[2], **RANDOMLY)
+least = ball.signs(on=RANDOM, assumes=UNIT)
 theorem.conclusion(
     "the true labels' complexity, over that of random ones, is at most norm_p over the bound for these",
     of=lambda run: run.complexity_of(run.instance.array("labels")) / run.complexity,
-    bound=KNOWN**2 / SIGNS,
+    bound=KNOWN**2 / least,
     uses=("random signs: y^T", "y^T (H^inf)^(-1) y <= norm_1", "y^T (H^inf)^(-1) y <= norm_2"),
-    **RANDOMLY,
+    on=RANDOM,
+    **KNOWING,
 )
 theorem.conclusion(
     "random labels: L_D >= (1 - n/N) (1/2 - sqrt(log(1/delta)/(2 (N - n)))), where true ones have less",
     of=interpolant_error,
-    bound=(1 - n / N) * (trace - sqrt(log(1 / delta) / (2 * (N - n)))),
+    bound=(1 - n / N) * (Rational(1, 2) - sqrt(log(1 / delta) / (2 * (N - n)))),
     from_below=True,
     **RANDOMLY,
 )
 theorem.control(
-    "no price for what is fitted: L_D - L_S <= sqrt(log(1/delta)/(2 n))", of=gap, bound=allowed(0), **RANDOMLY
+    "no price for what is fitted: L_D - L_S <= sqrt(log(1/delta)/(2 n))",
+    of=gap,
+    bound=ball.allowed(0),
+    on=RANDOM,
+    **KNOWING,
 )
 
 # ---- networks -------------------------------------------------------------------------------------------------------
@@ -267,7 +200,7 @@ def linear(run):
 theorem.conclusion(
     "networks: L_D <= L_S + 2 max |u - u_lin| + the bound with the kernel of the draw, after any number of steps",
     of=lambda run: run.population_error(run.field[-1]),
-    bound=fitted + 2 * left + allowed_for_all(norm_0, start),
+    bound=fitted + 2 * left + ball.allowed_for_all(norm_0, start),
     on=NETWORK,
     uses=BALL,
     **SURE,

@@ -62,7 +62,7 @@ def command(
     """Scale every constant, tighten every bound, make every exponent wrong in turn: which does the check refute?
 
     Of a constant that is the largest of several requirements each is halved, too. "Weaker" is a mutant that tightens no
-    bound on any instance: the theorem implies it there. One that survives otherwise is still
+    bound on any instance, "unseen" one that changes none. One that survives otherwise is still
     true, its slack says by how much, or shows where the check is blind. With --survivors, "missed" is one that the
     search violates and the check does not; the exit status is 1 then. With --past-slack every bound is tightened by its
     measured slack and a little more, until the check refutes it; the exit status is 1 where it never does.

@@ -68,6 +68,7 @@ def command(theorems: list[Path], given: Given | None, as_json: bool, full: bool
     growing widths. With --data both are on your points.
     """
     from ntkverify.execution.backends import chosen_backend
+    from ntkverify.judging.check import Check
     from ntkverify.report import console
     from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
@@ -84,6 +85,7 @@ def command(theorems: list[Path], given: Given | None, as_json: bool, full: bool
                 print()
             try:
                 theorem = load_theorem(path, called=name)
+                Check(theorem).refuse_unknown_symbols()
                 dropped = _dropped(theorem, options)
                 at = _chosen(theorem, options) if given is None else _at(given, theorems, options)
                 found.append({"theorem": theorem.id})

@@ -15,6 +15,7 @@ from ntkverify.commands import needs
 from ntkverify.commands.group import OnRecord
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.machine.cluster import Cluster
+from ntkverify.judging.check import Check
 from ntkverify.report import console
 from ntkverify.search.campaign import workers
 from ntkverify.search.campaign.cells import Cell
@@ -27,8 +28,11 @@ Cells = list[tuple[str, Cell]]
 
 
 def loaded(paths: Sequence[Path]) -> dict[str, Theorem]:
-    """Theorems by the path of their modules."""
-    return load_theorems(paths)
+    """Theorems by the path of their modules; a symbol of a bound that nobody answers for is refused."""
+    theorems = load_theorems(paths)
+    for theorem in theorems.values():
+        Check(theorem).refuse_unknown_symbols()
+    return theorems
 
 
 def named(theorems: Mapping[str, Theorem], names: Sequence[str], *, what: str, kind: str) -> dict[str, list[str]]:

@@ -94,6 +94,7 @@ def command(
     import sys
 
     from ntkverify.execution.machine.cluster import workers_at
+    from ntkverify.judging.check import Check
     from ntkverify.report import console
     from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
@@ -110,6 +111,7 @@ def command(
         for path, name in ids_of(theorems).items():
             theorem = load_theorem(path, called=name) if at is None else at.whole.restricted(at.assumed.families)
             try:
+                Check(theorem).refuse_unknown_symbols()
                 cases = _cases(theorem, claims, every, family if at is None else at.base.name, options)
                 for case in cases:
                     record = _draw(case, path, options, cluster)

@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from ntkverify.execution.machine.placement import allowed_processors, anywhere, staying_put
@@ -45,7 +46,7 @@ def share(work: Callable[[int], None], count: int, threads: int, *, brief: bool 
             work(i)
         return
     # next() on a count is atomic under the interpreter's lock
-    tickets = itertools.count()
+    tickets, work = itertools.count(), as_here(work)
 
     def take() -> None:
         while (i := next(tickets)) < count:
@@ -102,4 +103,15 @@ def in_order(work: Callable[[Any], Part], parts: list[Any]) -> Iterator[Part]:
         yield from map(work, parts)
         return
     with ThreadPoolExecutor(cores) as pool:
-        yield from pool.map(work, parts)
+        yield from pool.map(as_here(work), parts)
+
+
+def as_here(work: Callable[[Any], Part]) -> Callable[[Any], Part]:
+    """`work` for other threads, which do not know by themselves what NumPy is to say of an overflow in this one."""
+    settings: Any = np.geterr()
+
+    def done(part: Any) -> Part:
+        with np.errstate(**settings):
+            return work(part)
+
+    return done

@@ -62,6 +62,7 @@ class AllPoints(Part):
             "no entry of H or K_x moves by more than 2 alpha^2 near",
             holds=always,
             bound=2 * self.alpha**2 * self.near,
+            given=lambda run: bool(run.near > 0),
             error=lambda run: run.gram_drift_error.max(),
             **where,
         )

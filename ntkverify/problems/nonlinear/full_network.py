@@ -17,6 +17,7 @@ from ntkverify.execution.samples import Samples, collect_samples
 from ntkverify.measures.hessian import ResidualHessian, residual_hessian
 from ntkverify.measures.kernels import SumKernels
 from ntkverify.measures.steps import Measure
+from ntkverify.problems.blocks import refuse_other_dimensions
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import MethodName, TrainedRun
 from ntkverify.symbolic.limit.limits import LimitGram, limit_gram
@@ -128,8 +129,7 @@ class FullNetworkRun(TrainedRun):
         where = f"instance of {instance.theorem or 'a theorem'}"
         names = [name for name, _ in self.equations]
         self._points = self.read_points(*names, beside={f"{name}_target": name for name in names})
-        if len({x.shape[1] for x in self._points.values()}) > 1 or any(x.size == 0 for x in self._points.values()):
-            raise NtkVerifyError(f"{where}: every block needs points with the same number of coordinates.")
+        refuse_other_dimensions(self._points, where)
         if loss not in ("mean", "sum"):
             raise NtkVerifyError(f"{where}: the loss is a 'mean' or a 'sum' over the samples of a block, not {loss!r}.")
         if instance.width < 1:

@@ -19,6 +19,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import Samples
 from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.jacobians import correctly_rounded, evaluated_jacobian
+from ntkverify.problems.blocks import refuse_other_dimensions
 from ntkverify.problems.pinn import TARGETS
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import TrainedRun
@@ -118,8 +119,7 @@ class CollocationRun(TrainedRun):
                 raise NtkVerifyError(f"{where}: parameter {name!r} must be there and positive.")
         names = ("interior", "boundary") if "boundary" in instance.data else ("interior",)
         self._points = self.read_points(*names, beside=TARGETS)
-        if len({x.shape[1] for x in self._points.values()}) > 1 or any(x.size == 0 for x in self._points.values()):
-            raise NtkVerifyError(f"{where}: interior and boundary need points with the same number of coordinates.")
+        refuse_other_dimensions(self._points, where)
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
 

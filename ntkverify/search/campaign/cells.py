@@ -184,13 +184,18 @@ def _refuse_mistakes(
     for name in families:
         if name not in theorem.families:
             raise NtkVerifyError(f"theorem {theorem.id!r} has no instances {name!r}; {nearest(name, theorem.families)}")
-    for name in engines:
-        if name not in ENGINES:
-            raise NtkVerifyError(f"there is no engine {name!r}; {nearest(name, ENGINES)}")
     for name in relax:
         if name not in theorem.assumptions:
             raise NtkVerifyError(
                 f"theorem {theorem.id!r} has no assumption {name!r}; {nearest(name, theorem.assumptions)}"
             )
-    if not engines:
+    refuse_engines(engines)
+
+
+def refuse_engines(names: Sequence[str]) -> None:
+    """Refuse engines that do not exist, and none at all."""
+    for name in names:
+        if name not in ENGINES:
+            raise NtkVerifyError(f"there is no engine {name!r}; {nearest(name, ENGINES)}")
+    if not names:
         raise NtkVerifyError("a search needs at least one engine.")

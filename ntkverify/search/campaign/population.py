@@ -128,7 +128,8 @@ class Limits:
     def __init__(
         self, cases: Sequence[Case], *, evaluations: int | None, seconds: float | None, until: float | None
     ) -> None:
-        most = cases[0].claim.quantifier.most_draws
+        quantifier: Any = cases[0].claim.quantifier  # one that is decided by sampling
+        most = quantifier.most_draws
         self.began, self.seconds, self.until = time.process_time(), seconds, until
         self.prescribed = max(case.family.counts.get(_PROFILE, 1) for case in cases)
         self.draws = most if evaluations is None else min(most, DRAWS_EACH * evaluations)

@@ -30,7 +30,23 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 def compiled(function: sympy.Expr) -> Callable[[Array], Array]:
     """A function of ``Z`` on arrays."""
     call = sympy.lambdify(Z, function, [_FUNCTIONS, "numpy", "scipy"], cse=True)
-    return lambda z: np.broadcast_to(np.asarray(call(z), dtype=float), z.shape)
+    powers = {e: 1 / sympy.Dummy(positive=True) for e in function.atoms(sympy.exp)}
+    if not powers:
+        return lambda z: np.broadcast_to(np.asarray(call(z), dtype=float), z.shape)
+    # where e^z overflows, e^z/(1 + e^z) is 1/(1 + e^-z)
+    falling = sympy.cancel(sympy.together(function.xreplace(powers)))
+    falling = falling.xreplace({1 / inverse: sympy.exp(-e.args[0]) for e, inverse in powers.items()})
+    other = sympy.lambdify(Z, falling, [_FUNCTIONS, "numpy", "scipy"], cse=True)
+
+    def values(z: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.array(np.broadcast_to(np.asarray(call(z), dtype=float), z.shape))
+            lost = ~np.isfinite(found)
+            if lost.any():
+                found[lost] = other(z[lost])
+        return found
+
+    return values
 
 
 @lru_cache(maxsize=16)

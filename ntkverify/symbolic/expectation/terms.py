@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import sympy
@@ -170,7 +170,7 @@ class Splitter:
         """The terms of an expression of `in_forms`."""
         positions = {w: i for i, w in enumerate((*self.weights, SQUARES))}
         stand_ins = self._stand_ins
-        for term in sympy.Add.make_args(sympy.expand(expression)):
+        for term in sympy.Add.make_args(_multiplied_out(expression, positions.keys() | stand_ins.keys())):
             coefficient, monomial = sympy.S.One, list[int]()
             atoms: dict[int, sympy.Expr] = {}
             for factor in sympy.Mul.make_args(term):
@@ -346,3 +346,14 @@ def _canonical_positive(atom: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
 
 GroupKey = tuple[tuple[int, ...], sympy.Expr, int, sympy.Expr, int]
 Groups = dict[GroupKey, list[tuple[sympy.Expr, sympy.Expr]]]
+
+
+def _multiplied_out(expression: sympy.Expr, symbols: Collection[sympy.Symbol]) -> sympy.Expr:
+    """The expression multiplied out, but for divisors without these symbols.
+
+    1/(e^2 + (x - c)^2) multiplied out is a difference of large numbers near c.
+    """
+    powers = [p for p in expression.atoms(sympy.Pow) if p.exp.is_number and p.exp.is_negative and p.free_symbols]
+    divisors = {p: sympy.Dummy() for p in powers if not p.free_symbols & set(symbols)}
+    back = {symbol: power for power, symbol in divisors.items()}
+    return sympy.expand(expression.xreplace(divisors)).xreplace(back)

@@ -91,6 +91,10 @@ def in_words(pairs: Sequence[Alike], place: Callable[[str, int], str] | None = N
 
 def singular_to_rounding(gram: Any, sizes: Mapping[str, int], least: float, verb: str = NEARLY) -> str:
     """What is said of a limit Gram matrix (n, n) over blocks of these sizes whose least eigenvalue is `least`."""
-    pairs = named(alike_rows(gram), rows_of(sizes), verb)
+    rows = rows_of(sizes)
+    if zeros := [rows[i] for i in np.flatnonzero(np.diag(np.asarray(gram, np.float64)) == 0)]:
+        said = "; ".join(f"row {row} of {block!r}" for block, row in zeros[:MOST])
+        return f"the limit Gram matrix is singular: no trained weight moves the residual of {said}; remove it."
+    pairs = named(alike_rows(gram), rows, verb)
     cause = in_words(pairs) if pairs else "no two samples alone make it so; give fewer, or such that lie further apart"
     return f"the limit Gram matrix is singular to rounding (lambda_0 = {least:.1e}): {cause}."

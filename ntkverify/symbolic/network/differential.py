@@ -158,7 +158,8 @@ class Operator:
         slots = set(self.symbols)
         written = linear_parts(self.residual, slots)
         if written is not None and written[1] == 0:
-            return tuple(sympy.expand(written[0].get(s, sympy.S.Zero)) for s in self.symbols)
+            # as they were written: 1/(e^2 + (x - c)^2) multiplied out is a difference of large numbers
+            return tuple(written[0].get(s, sympy.S.Zero) for s in self.symbols)
         partial = tuple(sympy.expand(sympy.diff(self.residual, s)) for s in self.symbols)
         rebuilt = sympy.Add(*(c * s for c, s in zip(partial, self.symbols, strict=True)))
         if any(c.free_symbols & slots for c in partial) or sympy.expand(self.residual - rebuilt) != 0:

@@ -129,6 +129,9 @@ class LevenbergMarquardt:
             raise Stopped
         system = _Damped(at)
         gradient = executor.gradient(w, frozen, forward)
+        if not float(executor.dot(gradient, gradient)) and not np.any(executor.to_host(gradient)):
+            self._stopped = "stalled: the gradient is 0 where the loss is not; start elsewhere"
+            raise Stopped
         # what lam does is relative to the matrix, which targets of another unit scale
         self.damping = max(self.damping, system.rounding)
         most, promised = self.most_damping * max(1.0, system.largest), 0.0

@@ -1,0 +1,1 @@
+"""How residuals move under methods other than gradient descent, as perturbed linear recursions."""
