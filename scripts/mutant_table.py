@@ -110,13 +110,13 @@ def section(records: list[Record]) -> str:
     missing = [f"`{name}`" for name in modules() if name not in reached]
     profiles = sorted({record["settings"]["profile"] for record in records})
     lines = [
-        "", "## Counts", "",
+        "", "# Counts", "",
         f"Profile {' and '.join(profiles)}. In each cell: refuted, weaker, neither. Behind a module whose run was cut",
         "off stands how many of its mutants it reached.", "", *counts(records, totals(reached)), "",
     ]  # fmt: skip
     if missing:
         lines += [f"Not run, or without mutants: {', '.join(missing)}.", ""]
-    return "\n".join([*lines, "## Neither refuted nor weaker", "", *survivors(records)])
+    return "\n".join([*lines, "# Neither refuted nor weaker", "", *survivors(records)])
 
 
 def page(records: list[Record]) -> str:
