@@ -1,1 +1,1 @@
-"""How residuals move under methods other than gradient descent, as perturbed linear recursions."""
+"""How residuals move under a method, as perturbed linear recursions."""
