@@ -1,1 +1,1 @@
-"""How residuals move under methods other than gradient descent, as perturbed linear recursions."""
+"""How residuals move, as perturbed linear recursions."""
