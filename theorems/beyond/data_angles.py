@@ -38,6 +38,7 @@ theorem = Theorem(
 )
 
 part = Angles(theorem)
+theorem.declare(data={"functions": ("n_1", "q"), "queries": ("n_2", "d")})
 
 
 @theorem.assumption("unit samples")
@@ -50,8 +51,7 @@ def unit(run):
 
 
 def build(functions, queries=((1.0,),)):
-    data = {"functions": functions, "queries": queries, "values": np.zeros((len(functions), len(queries)))}
-    return Instance(data=data, parameters={"p": 1}, width=1)
+    return Instance(data={"functions": functions, "queries": queries}, parameters={"p": 1}, width=1)
 
 
 def plane(*at):
