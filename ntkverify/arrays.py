@@ -35,16 +35,11 @@ def whole_number(name: str, given: Any, *, least: int) -> int:
     NtkVerifyError
         In one sentence that begins with `name`.
     """
-    if isinstance(given, int | np.integer) and not isinstance(given, bool):
-        number = int(given)  # beyond every float, too
-    else:
-        read = real_number(name, given)
-        if read != math.floor(read):
-            raise NtkVerifyError(f"{name} must be a whole number, at least {least}, not {given!r}.")
-        number = int(read)
-    if number < least:
+    is_whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
+    read = given if is_whole else real_number(name, given)  # an integer may be beyond every float
+    if read != math.floor(read) or read < least:
         raise NtkVerifyError(f"{name} must be a whole number, at least {least}, not {given!r}.")
-    return number
+    return int(read)
 
 
 def real_number(name: str, given: Any) -> float:

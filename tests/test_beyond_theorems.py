@@ -1,4 +1,4 @@
-"""Theorems in pairs with an output scale: what their bounds give away, and the sweep over such a start."""
+"""Theorems beyond the papers: what their bounds give away, and the sweep over a start in pairs with a scale."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,13 @@ FOLDER = Path(__file__).parents[1] / "theorems" / "beyond"
         ("coupled_regression", ["no weight moves further than R", "H(0) is within tau lambda_0"]),
         ("coupled_natural_regression", ["||J(w) - J(0)|| <= alpha"]),
         ("coupled_gradient_descent", ["(|w_r(0)| + 1)^2 <= B_2", "||I_1(k)|| <= alpha C_L B"]),
+        ("implicit_gradient", ["one step shrinks", "||I(k)|| <= alpha C_L B", "||w(k) - w(0)|| <= path"]),
+        ("heavy_ball", ["||A^t||", "|x(k)| <="]),
+        ("nesterov", ["||A^t||", "|x(k)| <="]),
+        ("damped_regression", ["the steps add up", "||P r(k)|| <=", "||r(k)|| <= (1 + growth)"]),
+        ("data_angles", ["lambda_0 >= 3 theta", "lambda_min(K_1) >= theta^3", "lambda_0 <= phi"]),
+        ("learnt_function", ["||r(k) - (I - eta H(0))^k r(0)|| <= (Delta", "|f(x) - f_lin(x)| <="]),
+        ("generalisation", ["the mean over all signs", "random signs: y^T", "random labels: L_D", "y^T (H^inf)^"]),
     ],
 )  # fmt: skip
 def test_bounds_are_refuted_past_their_slack(name, claims):

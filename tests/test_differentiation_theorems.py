@@ -8,7 +8,7 @@ from ntkverify import load_theorem
 from ntkverify.judging.case import Case
 from ntkverify.judging.check import Check
 from ntkverify.judging.draws import draw_instances
-from ntkverify.judging.mutation import PAST, past_slack
+from ntkverify.judging.slack import PAST, past_slack
 from ntkverify.search.evidence.certify import certify
 
 FOLDER = Path(__file__).parents[1] / "theorems" / "differentiation"

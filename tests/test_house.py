@@ -1,4 +1,4 @@
-"""The house: which package stands on which, and how many files a folder may hold."""
+"""The house: which package stands on which, and how long folders, files and functions may be."""
 
 import ast
 from pathlib import Path
@@ -103,6 +103,35 @@ def test_a_folder_can_be_read_at_a_glance():
     folders = [ROOT, *(path for path in ROOT.rglob("*") if path.is_dir() and path.name != "__pycache__")]
     crowded = {str(f): n for f in folders if (n := sum(path.is_file() for path in f.iterdir())) > MOST_FILES}
     assert not crowded
+
+
+#: lines of a file, and of a function without its docstring, which may be longer than the function
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+#: what is still longer; each goes with the work that divides it
+STILL_LONG = {"ntkverify/commands/checking/mutants.py: command", "ntkverify/lemmas/recursions/implicit.py: contraction"}
+SOURCES = sorted((*ROOT.rglob("*.py"), *(ROOT.parent / "scripts").rglob("*.py")))
+
+
+def lengths_of_functions(text):
+    """Names and lines of the functions of a module: from ``def`` to the end, docstrings apart."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            described = node.body[0].end_lineno - node.body[0].lineno + 1 if ast.get_docstring(node) else 0
+            yield node.name, node.end_lineno - node.lineno + 1 - described
+
+
+def test_a_file_and_a_function_do_one_thing():
+    long = set()
+    for path in SOURCES:
+        name, text = path.relative_to(ROOT.parent).as_posix(), path.read_text(encoding="utf-8")
+        long |= {name} if len(text.splitlines()) > LONGEST_FILE else set()
+        long |= {f"{name}: {function}" for function, lines in lengths_of_functions(text) if lines > LONGEST_FUNCTION}
+    assert not long - STILL_LONG, "divide these by what they do"
+
+
+def test_the_length_of_a_function_is_that_of_its_code():
+    text = 'def f(\n    a,\n):\n    """One.\n\n    Two.\n    """\n    def g():\n        return 1\n\n    return g\n'
+    assert dict(lengths_of_functions(text)) == {"f": 7, "g": 2}
 
 
 THEOREMS = sorted((ROOT.parent / "theorems").rglob("*.py"))

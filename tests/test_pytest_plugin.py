@@ -228,10 +228,11 @@ class TestSameVerdicts:
             mine = [v for v in verdicts(pytester.path / "v.jsonl") if v["theorem"].endswith("/mine")]
             return sorted(json.dumps({k: v for k, v in line.items() if k != "seconds"}) for line in mine)
 
-        alone = lines(mine=TEMPLATE)
+        mine = TEMPLATE.replace("quick=400", "quick=60")
+        alone = lines(mine=mine)
         assert len(alone) == 3
-        assert lines("-n", "2", another=small(), mine=TEMPLATE, then=TEMPLATE) == alone
-        assert lines("-k", "tiny", mine=TEMPLATE, then=small()) == [line for line in alone if "tiny" in line]
+        assert lines("-n", "2", another=small(), mine=mine, then=mine) == alone
+        assert lines("-k", "tiny", mine=mine, then=small()) == [line for line in alone if "tiny" in line]
 
 
 class TestMistakes:

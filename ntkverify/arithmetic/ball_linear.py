@@ -12,6 +12,8 @@ from ntkverify.arithmetic.balls import Undecided
 
 #: sweeps of Jacobi rotations at most: they converge quadratically, and a thousand bits take ten
 _SWEEPS = 40
+#: steps of the iteration for a matrix' sign at most: an eigenvalue grows by half in each while it is small
+_SIGNS = 256
 
 
 def as_matrix(array: Any) -> Any:
@@ -166,6 +168,38 @@ def least_norm_balls(matrix: Any, right: Any, *, damping: Any = None) -> Any:
         places = range(len(gram))
         gram[places, places] += damping
     return rows.T @ solve_balls(gram, right)
+
+
+def spectral_projector(matrix: Any, level: Any) -> Any:
+    """Enclosure of the projector on the eigenvectors of a symmetric matrix with eigenvalues above `level`.
+
+    It is (1 + S)/2, S the sign of ``matrix - level`` by the iteration S <- S (3 - S^2)/2; while ||S^2 - 1|| <= d < 1/2
+    every eigenvalue of S is within d of its sign.
+
+    Raises
+    ------
+    Undecided
+        If an eigenvalue is too near the level to be told from it at this precision.
+    """
+    import flint
+
+    given = as_matrix(matrix)
+    size = given.nrows()
+    unit = flint.arb_mat([[int(i == j) for j in range(size)] for i in range(size)])
+    sign = (given + given.transpose()) / 2 - level * unit
+    length = norm_balls(np.array(sign.entries(), dtype=object)).upper()
+    if not length > 0 or not length.is_finite():
+        raise Undecided("a matrix is not told from a multiple of the unit matrix at this precision")
+    sign = sign / length
+    for _ in range(_SIGNS):
+        defect = norm_balls(np.array((sign * sign - unit).entries(), dtype=object)).upper()
+        if defect < flint.arb(2) ** (-flint.ctx.prec // 3):
+            around = flint.arb(0, defect)
+            count = range(size)
+            whole = flint.arb_mat([[sign[i, j] + around for j in count] for i in count])
+            return as_object_array((unit + whole) / 2)
+        sign = sign * (3 * unit - sign * sign) / 2
+    raise Undecided("an eigenvalue is not told from the level at this precision")
 
 
 def _each(function: Callable[[Any], Any], stack: Any) -> Any:

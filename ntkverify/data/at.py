@@ -12,16 +12,26 @@ import numpy as np
 import sympy
 
 from ntkverify.data.claims import ClaimsAt, claims_at
-from ntkverify.data.cost import Cost, cost_of_start, count_in_words, estimated_cost
+from ntkverify.data.cost import Cost, cost_of_start, estimated_cost
 from ntkverify.data.files import Data, read_data, unit_rows
 from ntkverify.data.hypotheses import SMALL, Met, Prescribed, least_width, margins_of
-from ntkverify.data.limit import LimitSpectrum, enclosed_rate, limit_spectrum, refuse_singular
-from ntkverify.data.roles import blocks_of, contraction_of, family_at, split_at
+from ntkverify.data.limit import (
+    LimitBounds,
+    LimitSpectrum,
+    enclosed_rate,
+    is_beyond_memory,
+    limit_bounds,
+    limit_spectrum,
+    refuse_repeated,
+    refuse_singular,
+)
+from ntkverify.data.roles import blocks_of, contraction_of, family_at, parameters_at, shares_of, split_at
+from ntkverify.data.shown import Shown
 from ntkverify.errors import NtkVerifyError
 from ntkverify.glossary import words
 from ntkverify.judging.draws import simplest_instance
 from ntkverify.theorem.instance import Instance
-from ntkverify.theorem.names import chosen, nearest
+from ntkverify.theorem.names import chosen
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
@@ -33,7 +43,7 @@ MOST_STEPS = 100
 DRAWS = 10
 
 
-class TheoremAt:
+class TheoremAt(Shown):
     """A theorem at given data; what takes time is computed when it is first asked for.
 
     Parameters
@@ -102,9 +112,13 @@ class TheoremAt:
             raise NtkVerifyError(f"relax is a list of assumptions, not one; write relax=[{relax!r}].")
         self.relax = tuple(_named(name, list(theorem.assumptions), "assumption", theorem) for name in relax)
         self.given_parameters = self._chosen_parameters(parameters)
-        if hasattr(type(self._at_rest), "limit_gram_error"):
+        if hasattr(type(self._bare_run(self._resting)), "limit_gram_error"):
             points = [b for b, shape in self.shapes.items() if len(shape) > 1 and b in self.data.blocks]
-            refuse_singular(self.data, points, self._at_rest)
+            if is_beyond_memory(self._bare_run(self._resting)):
+                refuse_repeated(self.data, points)
+                _ = self.bounds  # refused here where there are none
+            else:
+                refuse_singular(self.data, points, self._at_rest)
         if split is not None:
             split = _named(split, list(theorem.roles.splits), "split", theorem)
         # a split that is optimal for the prescribed width may be absurd at another
@@ -113,25 +127,7 @@ class TheoremAt:
     # -- the parts --------------------------------------------------------------------------------------------------
 
     def _chosen_parameters(self, given: Mapping[str, float]) -> dict[str, float]:
-        read = {}
-        for name, value in self.whole.roles.parameters.items():
-            try:
-                read[name] = float(value(self.data.blocks) if callable(value) else value)
-            except KeyError:  # read from a block that was left out
-                continue
-        known = {name: v for name, v in {**self.drawn.parameters, **read}.items() if name not in self._free}
-        # whole names only: t is a part of delta
-        for name in given:
-            if name not in known:
-                of = f"theorem {self.whole.title!r}"
-                raise NtkVerifyError(f"{of} has no parameter {name!r}; {nearest(name, sorted(known))}")
-        named = {name: float(value) for name, value in given.items()}
-        return {**known, **named}
-
-    @property
-    def _free(self) -> set[str]:
-        """Names of the shares that a split sets."""
-        return {s.name for split in self.whole.roles.splits.values() if not callable(split) for s in split}
+        return parameters_at(self.whole, self.data.blocks, self.drawn, given)
 
     def _instance(self, parameters: Mapping[str, float], *, width: int, step: float, steps: int = 0) -> Instance:
         return Instance(
@@ -145,17 +141,39 @@ class TheoremAt:
         )
 
     def run_of(self, instance: Instance, **options: Any) -> Any:
-        """An instance brought to life, on the backend of these data unless another is named."""
+        """An instance brought to life, on the backend of these data unless another is named.
+
+        Where H^inf does not fit in memory, bounds stand for its eigenvalues: a smaller lambda_0 asks for more neurons,
+        a larger ||H^inf|| for a smaller step.
+        """
+        run = self._bare_run(instance, **options)
+        if self.bounds is not None:
+            vars(run).update(lambda_0=self.bounds.least, limit_norm=self.bounds.norm)
+        return run
+
+    def _bare_run(self, instance: Instance, **options: Any) -> Any:
         return self.base.run(instance, self.whole, **{"backend": self.backend, **options})
+
+    @functools.cached_property
+    def bounds(self) -> LimitBounds | None:
+        """Bounds on the spectrum of H^inf, where it is too large for this machine."""
+        run = self._bare_run(self._resting)
+        return limit_bounds(run) if is_beyond_memory(run) else None
+
+    @property
+    def _resting(self) -> Instance:
+        return self._instance(self.given_parameters, width=SMALL, step=self.drawn.step or 1.0)
 
     @functools.cached_property
     def _at_rest(self) -> Any:
         """A run that is asked for what no draw of the weights enters."""
-        return self.run_of(self._instance(self.given_parameters, width=SMALL, step=self.drawn.step or 1.0))
+        return self.run_of(self._resting)
 
     @functools.cached_property
-    def limit(self) -> LimitSpectrum | None:
-        """The spectrum of H^inf; None where the runs of this theorem have no single limit."""
+    def limit(self) -> LimitSpectrum | LimitBounds | None:
+        """The spectrum of H^inf, or bounds on it; None where the runs of this theorem have no single limit."""
+        if self.bounds is not None:
+            return self.bounds
         if not hasattr(type(self._at_rest), "limit_gram_error"):
             return None
         return limit_spectrum(self._at_rest, certify=self._certify)
@@ -206,7 +224,7 @@ class TheoremAt:
         """Values of the symbols of the width that are not free: what a split is chosen for."""
         role = self.whole.roles.width
         symbols = self.whole.expand(role).free_symbols | {sympy.Symbol("limit_norm", positive=True)}
-        values = {s: getattr(self._at_rest, str(s)) for s in symbols if str(s) not in self._free}
+        values = {s: getattr(self._at_rest, str(s)) for s in symbols if str(s) not in shares_of(self.whole)}
         return {s: float(v) if isinstance(v, float | np.floating) else int(v) for s, v in values.items()}
 
     @property
@@ -282,8 +300,11 @@ class TheoremAt:
         return self._instance(self.parameters, width=self.width, step=self.step, steps=self.steps)
 
     def cost(self, steps: int | None = None) -> Cost | None:
-        """What one run takes here, by default until the guaranteed loss is at 1e-6; None where nothing is trained."""
-        if not hasattr(type(self._at_rest), "trajectory"):
+        """What one run takes here, by default until the guaranteed loss is at 1e-6.
+
+        None where nothing is trained, or where the Gram matrices that a run keeps do not fit.
+        """
+        if self.bounds is not None or not hasattr(type(self._at_rest), "trajectory"):
             return None
         if not self.step:  # the theorem speaks of a network as it is drawn
             return cost_of_start(self.run_of, self.instance)
@@ -353,37 +374,6 @@ class TheoremAt:
     def rate_words(self) -> str:
         """The rate as sentences write it."""
         return "" if self.whole.roles.rate is None else words(self.whole.roles.rate)
-
-    def __repr__(self) -> str:
-        return (
-            f"<{self.whole.title!r} at {self.data.source}: {count_in_words(self.width)} neurons, step {self.step:.3g}>"
-        )
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """What the theorem says here: what, how much, and how that is known."""
-        from ntkverify.data.shown import rows_of
-
-        return rows_of(self)
-
-    def lines(self, *, width: int = 80) -> list[str]:
-        """The same as lines of text, with assumptions and what would be put to the test."""
-        from ntkverify.data.shown import lines_of
-
-        return lines_of(self, width=width)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same ready for JSON."""
-        from ntkverify.data.shown import dict_of
-
-        return dict_of(self)
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines())
-
-    def _repr_html_(self) -> str:
-        from ntkverify.data.shown import html_of
-
-        return html_of(self)
 
 
 def theorem_at(theorem: Theorem, data: Any, **options: Any) -> TheoremAt:

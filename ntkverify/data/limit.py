@@ -14,6 +14,8 @@ from ntkverify.arithmetic.ball_numbers import raw, raw_array
 from ntkverify.arrays import Array
 from ntkverify.data.files import Data
 from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.machine.memory import free_memory
+from ntkverify.symbolic.limit.angles import AngleBounds
 from ntkverify.symbolic.limit.coincident import (
     NEARLY,
     PARALLEL,
@@ -32,6 +34,8 @@ BITS = 256
 DIGITS = 9
 #: samples up to which lambda_0 is certified unless it is asked for: the work grows with their cube
 CERTIFIED_SAMPLES = 48
+#: arrays of n^2 numbers that H^inf and its spectrum take at once: 13 while its entries are formed, itself, LAPACK's
+MATRICES = 15
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,69 @@ class LimitSpectrum:
         if self.enclosure is not None:
             return enclosed_in_words(self.enclosure)
         return f"float64, estimated error {self.error:.1e}; not certified: {self.why}"
+
+
+@dataclass(frozen=True)
+class LimitBounds:
+    """What is known of a limit Gram matrix that is too large for this machine: the ends stand for the eigenvalues.
+
+    Parameters
+    ----------
+    bounds : AngleBounds
+        From the angles between samples.
+    why : str
+        How much the matrix takes.
+    """
+
+    bounds: AngleBounds
+    why: str
+
+    @property
+    def least(self) -> float:
+        """A lower bound of lambda_0, above 0."""
+        return self.bounds.lower
+
+    @property
+    def norm(self) -> float:
+        """An upper bound of ||H^inf||."""
+        return self.bounds.norm
+
+    @property
+    def words(self) -> str:
+        """How lambda_0 is known."""
+        return f"at least; at most {self.bounds.upper:.6g}, from the angles between samples: {self.why}"
+
+
+def is_beyond_memory(run: Any) -> bool:
+    """Whether the limit Gram matrix of a run, where it has one, does not fit in memory with its spectrum."""
+    return hasattr(type(run), "limit_gram_error") and _needed(run) > free_memory()
+
+
+def _needed(run: Any) -> int:
+    return 8 * MATRICES * int(run.samples.total) ** 2
+
+
+def limit_bounds(run: Any) -> LimitBounds:
+    """Bounds on a spectrum that is beyond memory.
+
+    Raises
+    ------
+    NtkVerifyError
+        If angles do not tell lambda_0 from zero, or are no help with this network.
+    """
+    what, needed, free = f"an eigenvalue of {run.samples.total:,} samples", _needed(run), free_memory()
+    bounds: AngleBounds | None = getattr(run, "angle_bounds", None)
+    if bounds is None:
+        raise NtkVerifyError(
+            f"{what} needs {needed / 2**30:.3g} GiB but {free / 2**30:.3g} GiB are free, and angles between samples "
+            "bound it for ReLU regression alone; give fewer samples."
+        )
+    if bounds.lower <= 0:
+        raise NtkVerifyError(
+            f"{what} needs {needed / 2**30:.3g} GiB but {free / 2**30:.3g} GiB are free, and from the angles between "
+            "them lambda_0 is not known to be positive; give fewer samples, or such that lie further apart."
+        )
+    return LimitBounds(bounds, f"{what} takes {needed / 2**30:.3g} GiB where {free / 2**30:.3g} are free")
 
 
 def enclosed_in_words(enclosure: Enclosure) -> str:
@@ -150,6 +217,22 @@ def _enclosed(run: Any) -> Enclosure:
         return least_eigenvalue(matrix, bits=BITS, digits=DIGITS)
 
 
+def refuse_repeated(data: Data, points: Sequence[str]) -> None:
+    """Refuse equal rows of a block, which is all that can be told without the matrix.
+
+    Raises
+    ------
+    NtkVerifyError
+        Naming all pairs, up to ten, and a count of the others.
+    """
+    if repeated := _repeated(data, points):
+        raise NtkVerifyError(f"{in_words(repeated, data.place_within)}.")
+
+
+def _repeated(data: Data, points: Sequence[str]) -> list[Alike]:
+    return [Alike((name, i), (name, j)) for name in points for i, j in equal_rows(np.asarray(data.blocks[name]))]
+
+
 def refuse_singular(data: Data, points: Sequence[str], run: Any) -> None:
     """Refuse samples that no limit Gram matrix can tell apart, before anything is computed with them.
 
@@ -167,7 +250,7 @@ def refuse_singular(data: Data, points: Sequence[str], run: Any) -> None:
     NtkVerifyError
         Naming all pairs, up to ten, and a count of the others.
     """
-    repeated = [Alike((name, i), (name, j)) for name in points for i, j in equal_rows(np.asarray(data.blocks[name]))]
+    repeated = _repeated(data, points)
     gram = np.asarray(run.limit_gram, np.float64)
     eigenvalues = np.linalg.eigvalsh(gram)
     size = np.sqrt(np.diag(gram))

@@ -13,6 +13,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.glossary import k
 from ntkverify.judging.draws import simplest_instance
 from ntkverify.theorem.instance import Instance
+from ntkverify.theorem.names import nearest
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.theorem import Theorem
 
@@ -33,6 +34,36 @@ def blocks_of(theorem: Theorem, drawn: Instance) -> dict[str, tuple[str, ...]]:
             near = [b for b in found if name.startswith(b)] or [b for b in found if len(arrays[b]) == len(x)]
             found[name] = (found[near[0]][0] if near else f"n_{name}",)
     return found
+
+
+def shares_of(theorem: Theorem) -> set[str]:
+    """Names of the shares that a split of the slack sets."""
+    return {s.name for split in theorem.roles.splits.values() if not callable(split) for s in split}
+
+
+def parameters_at(
+    theorem: Theorem, blocks: Mapping[str, Any], drawn: Instance, given: Mapping[str, float]
+) -> dict[str, float]:
+    """The theorem's parameters: those that are given, read from the data, or an instance's, but for shares of a split.
+
+    Raises
+    ------
+    NtkVerifyError
+        If one is given that the theorem does not have.
+    """
+    read = {}
+    for name, value in theorem.roles.parameters.items():
+        try:
+            read[name] = float(value(blocks) if callable(value) else value)
+        except KeyError:  # read from a block that was left out
+            continue
+    known = {name: v for name, v in {**drawn.parameters, **read}.items() if name not in shares_of(theorem)}
+    # whole names only: t is a part of delta
+    for name in given:
+        if name not in known:
+            of = f"theorem {theorem.title!r}"
+            raise NtkVerifyError(f"{of} has no parameter {name!r}; {nearest(name, sorted(known))}")
+    return {**known, **{name: float(value) for name, value in given.items()}}
 
 
 def family_at(theorem: Theorem, name: str | None = None) -> Family:

@@ -31,9 +31,10 @@ def rows_of(at: Any, *, with_cost: bool = True) -> list[Row]:
     limit, roles, found = at.limit, at.whole.roles, list[Row]()
     if limit is not None:
         found.append(("lambda_0", f"{limit.least:.6g}", limit.words))
-        found.append(("||H^inf||", f"{limit.norm:.6g}", f"condition number {limit.condition:.3g}"))
+        condition = "at most" if at.bounds else f"condition number {limit.condition:.3g}"
+        found.append(("||H^inf||", f"{limit.norm:.6g}", condition))
     if at.largest_step is not None:
-        found.append(("largest step", f"{at.largest_step:.6g}", ""))
+        found.append(("largest step", f"{at.largest_step:.6g}", "by these bounds, as all below" if at.bounds else ""))
     if at.step and at.step != at.largest_step:
         given = "as asked for" if at.asked_step else f"as {at.base.name!r} draws it"
         found.append(("step", f"{at.step:.6g}", given))
@@ -104,6 +105,7 @@ def dict_of(at: Any) -> dict[str, Any]:
         "source": at.data.source,
         "columns": at.data.columns,
         "lambda_0": None if limit is None else limit.least,
+        "lambda_0_at_most": at.bounds.bounds.upper if at.bounds else None,
         "lambda_0_known": None if limit is None else limit.words,
         "limit_norm": None if limit is None else limit.norm,
         "largest_step": at.largest_step,
@@ -135,3 +137,30 @@ def html_of(at: Any) -> str:
             details_html(claims_line(at), table_html(("left out", "why"), at.left_out)),
         ]
     )
+
+
+class Shown:
+    """How `ntkverify.data.at.TheoremAt` is shown."""
+
+    def __repr__(self: Any) -> str:
+        return (
+            f"<{self.whole.title!r} at {self.data.source}: {count_in_words(self.width)} neurons, step {self.step:.3g}>"
+        )
+
+    def rows(self) -> list[Row]:
+        """What the theorem says here: what, how much, and how that is known."""
+        return rows_of(self)
+
+    def lines(self, *, width: int = 80) -> list[str]:
+        """The same as lines of text, with assumptions and what would be put to the test."""
+        return lines_of(self, width=width)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same ready for JSON."""
+        return dict_of(self)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        return html_of(self)

@@ -21,6 +21,7 @@ from ntkverify.execution.backends import executor_of, fastest_backend
 from ntkverify.execution.draw import draw_weights
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 from ntkverify.execution.machine.threads import one_blas_thread
+from ntkverify.execution.samples import collect_samples
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.activations import Activation
 from ntkverify.symbolic.network.tangent import sums_neuron
@@ -298,15 +299,7 @@ def diagnose(
         refuse_beyond_memory(8 * 6 * total**2, f"the spectrum of {total} residuals")
         bar.update()
         bar.set_description("network")
-        executor = executor_of(problem.samples, backend=fastest_backend(problem.samples, width))
-        weights, frozen = map(executor.from_host, draw_weights(problem.neuron, seed, width))
-        forward = executor.forward(weights, frozen)
-        sums = [np.asarray(executor.to_host(phi), np.float64) for phi in forward.sums]
-        at = state_of(problem, state, sums)
-        if state is None or problem.is_linear:
-            gram = np.asarray(executor.to_host(executor.gram(weights, frozen)))
-        else:
-            gram = _at_state(problem, at, _kernel_of_sums(problem, weights, frozen, executor))
+        at, gram = _drawn(problem, state, seed=seed, width=width)
         bar.update()
         bar.set_description("kernel of infinite width")
         limit = limit_gram(problem.neuron)
@@ -322,14 +315,23 @@ def diagnose(
     return Diagnosis(problem, name, width, seed, limiting, initial, problem.residuals_at(at), at, said, steps, chosen)
 
 
+def _drawn(problem: Problem, state: State | None, *, seed: int, width: int) -> tuple[dict[str, Array], Array]:
+    """The state at which the equation is linearised, and H(0) there, of a network that is drawn."""
+    executor = executor_of(problem.samples, backend=fastest_backend(problem.samples, width))
+    weights, frozen = map(executor.from_host, draw_weights(problem.neuron, seed, width))
+    sums = [np.asarray(executor.to_host(phi), np.float64) for phi in executor.forward(weights, frozen).sums]
+    at = state_of(problem, state, sums)
+    if state is None or problem.is_linear:
+        return at, np.asarray(executor.to_host(executor.gram(weights, frozen)))
+    return at, _at_state(problem, at, _kernel_of_sums(problem, weights, frozen, executor))
+
+
 def _bar(shown: bool, what: str, total: int) -> Any:
     return tqdm(desc=what, total=total, leave=False, delay=_PATIENCE, disable=None if shown else True)
 
 
 def _kernel_of_sums(problem: Problem, weights: Any, frozen: Any, executor: Any) -> Array:
     """K_Phi(0), (S, S): the Gram matrix of the sums before the pointwise residuals act on them."""
-    from ntkverify.execution.samples import collect_samples
-
     neuron = sums_neuron(problem.neuron)
     points = {block.name: problem.points[block.name.partition(": ")[0]] for block in neuron.blocks}
     zero = {name: np.zeros(len(x)) for name, x in points.items()}

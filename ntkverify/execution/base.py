@@ -239,6 +239,10 @@ class Executor(ABC):
         """Join the executor's arrays along an axis that they have."""
         return np.concatenate(parts, axis=axis)
 
+    def centred(self, array: Any) -> Any:
+        """The numbers of an array without what encloses them, which floats have not."""
+        return array
+
     def width_of(self, weights: Any) -> int:
         """Number of neurons of the network whose weights, or whose process' share of them, these are."""
         return int(weights.shape[0])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ntkverify.judging.draws import Draws, FamilyDraws, Runs
 from ntkverify.judging.verdict import Verdict, judge
 from ntkverify.problems.records import RecordStore
 from ntkverify.proving.prove import Proof
+from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.loading import authors_line
 from ntkverify.theorem.parts import Claim, Family
 from ntkverify.theorem.symbols import refuse_unknown
@@ -44,6 +46,10 @@ def authors_errors() -> Iterator[None]:
         raise NtkVerifyError(f"{place}: {error}") from error
 
 
+class TooWide(NtkVerifyError):
+    """A network is wider than whoever checks wants to run."""
+
+
 class Check:
     """One theorem under one profile; all claims share the runs.
 
@@ -63,6 +69,8 @@ class Check:
         What a claim may draw of a family, instead of the profile's.
     observe : callable, optional
         Shown every claim put to one run.
+    widest : mapping of str to int, optional
+        By family the width of the widest network that is run; a wider one is an error.
     """
 
     def __init__(
@@ -75,6 +83,7 @@ class Check:
         store: RecordStore | None = None,
         budget: Budget | None = None,
         observe: Callable[[Trial], None] | None = None,
+        widest: Mapping[str, int] | None = None,
     ) -> None:
         if profile not in PROFILES:
             raise NtkVerifyError(f"there is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
@@ -85,6 +94,7 @@ class Check:
         self.store = store
         self.budget = budget or BUDGETS[profile]
         self.observe = observe
+        self.widest = dict(widest or {})
         self._families: dict[str, Runs] = {}
 
     def call(self, name: str) -> None:
@@ -100,9 +110,34 @@ class Check:
                 family,
                 self.theorem.id,
                 entropy=self.entropy,
-                make=lambda instance: family.run(instance, self.theorem, backend=self.backend, store=self.store),
+                make=lambda instance: self._run(family, instance),
             )
         return self._families[family.name]
+
+    def _run(self, family: Family, instance: Instance) -> Any:
+        most = self.widest.get(family.name)
+        if most is not None and instance.width > most:
+            raise TooWide(
+                f"{family.name!r} asks for {instance.width} neurons, and {most} are the most that are run here."
+            )
+        return family.run(instance, self.theorem, backend=self.backend, store=self.store)
+
+    def share(self, other: Check, families: Iterable[str]) -> None:
+        """Take the runs of some families from another check of this theorem, with what they have measured."""
+        self._families.update({name: other._families[name] for name in families if name in other._families})
+
+    def shares(self, other: Check, family: str) -> bool:
+        """Whether both have the same runs of a family, or both have none."""
+        return self._families.get(family) is other._families.get(family)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Width of the widest network that was drawn of each family."""
+        return {name: runs.widest for name, runs in self._families.items()}
+
+    def forget(self, family: str) -> None:
+        """Make the runs of a family anew when they are asked for."""
+        self._families.pop(family, None)
 
     def draws(self, claim: Claim) -> Draws:
         """What one claim is judged on; what was drawn for others does not count against its budget."""

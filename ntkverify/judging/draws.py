@@ -190,6 +190,11 @@ class Runs:
             self._runs[data, seed] = self._make(replace(drawn, theorem=self._theorem, family=self.family.name))
         return self._runs[data, seed]
 
+    @property
+    def widest(self) -> int:
+        """Width of the widest network among them; 0 where there is none."""
+        return max((run.instance.width for run in self._runs.values()), default=0)
+
 
 @dataclass
 class FamilyDraws:

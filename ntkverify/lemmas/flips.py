@@ -65,7 +65,11 @@ class Flips(Part):
         uses: str | tuple[str, ...] = (),
         **where: Any,
     ) -> None:
-        """At the lemma's own width at most twice the expected share is near; `half` of it names a control."""
+        """At the lemma's own width at most twice the expected share is near; `half` of it names a control.
+
+        A hundredth of the width is no control: 0.03 log(samples/delta) neurons are expected to be near there, so that
+        for one sample and delta = 1/10 none is in 93 draws of a hundred.
+        """
         self.tail()
         claim = {"holds": with_probability(1 - delta), "of": of, **where}
         uses = ((uses,) if isinstance(uses, str) else uses) + ("Chernoff: from",)

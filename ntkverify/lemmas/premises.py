@@ -45,20 +45,22 @@ def distinct_samples(theorem: Theorem, name: str = "samples of a block distinct"
     return (name,)
 
 
-def unit_inputs(theorem: Theorem) -> tuple[str, ...]:
-    """Inputs of length 1, no two parallel, and targets of modulus at most C."""
+def unit_inputs(theorem: Theorem, *, parallel: bool = False) -> tuple[str, ...]:
+    """Inputs of length 1, no two parallel unless `parallel` ones are allowed, and targets of modulus at most C."""
     theorem.declare(data=REGRESSION_DATA, parameters={"C": lambda data: float(np.abs(data["targets"]).max(initial=0))})
 
     @theorem.assumption("unit inputs")
     def unit(run: Any) -> Any:
         return 4 * run.d * ULP - np.abs(np.linalg.norm(run.inputs, axis=1) - 1).max()
 
-    @theorem.assumption("no two inputs parallel")
-    def not_parallel(run: Any) -> Any:
-        return run.lambda_0
+    if not parallel:
+
+        @theorem.assumption("no two inputs parallel")
+        def not_parallel(run: Any) -> Any:
+            return run.lambda_0
 
     @theorem.assumption("targets at most C")
     def targets_bounded(run: Any) -> Any:
         return run.C - np.abs(run.targets).max()
 
-    return ("unit inputs", "no two inputs parallel", "targets at most C")
+    return ("unit inputs", *(() if parallel else ("no two inputs parallel",)), "targets at most C")

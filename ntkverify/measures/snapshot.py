@@ -8,6 +8,8 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ntkverify.execution import Executor, Forward
 from ntkverify.execution.machine.memory import refuse_beyond_memory
 
@@ -44,6 +46,14 @@ class Snapshot:
         # this Jacobian, one of an earlier moment, their difference, and what forming one takes
         refuse_beyond_memory(8 * 4 * entries, f"the Jacobian of {self.weights.shape[0]} neurons at every step")
         return self.executor.jacobian(self.weights, self.frozen)
+
+    def gradient_on(self, chosen: Any) -> Any:
+        """J_S^T r_S at these weights, (m, p): the gradient of half the squares of some residuals, by their places."""
+        mask = np.zeros(len(self.forward.residuals))
+        mask[chosen] = 1
+        # a zero is an exact number in every arithmetic
+        vector = self.forward.residuals * self.executor.from_host(mask)
+        return self.executor.vjp(self.weights, self.frozen, self.forward, vector)
 
     @functools.cached_property
     def group_grams(self) -> dict[str, Any]:

@@ -130,6 +130,42 @@ class JacobianPath:
         return {name: stacked(at.executor, values) for name, values in kept.items()}
 
 
+class WayBack:
+    """Steps as they look from where they end, which is what implicit methods speak of; one group of weights.
+
+    Leaves ``back_linear`` (K, N), J(k+1) (theta(k) - theta(k+1)); ``back_remainders`` (K, N), r(k) - r(k+1) -
+    back_linear, summed neuron by neuron; ``back_gradients`` (K,), max_r ||dL/dw_r|| at the end of each step.
+    """
+
+    needs: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self._before: Any = None
+        self._kept: list[tuple[Any, Any, Any]] = []
+
+    def begin(self, at: Snapshot, still: MeasuredStep) -> None:
+        self._before = at.executor.copy(at.weights)
+
+    def see(self, before: Snapshot, step: MeasuredStep, after: Snapshot, middle: Any) -> None:
+        executor, end = after.executor, after.executor.copy(after.weights)
+        change = self._before - end
+        # the measured step goes back in the array that held the start of this step, once it is of no more use
+        self._before[...] = end
+        back = executor.measured_step(
+            self._before, after.frozen, after.forward, 0, start=end, change=change, gram=False
+        )
+        (move,) = back.moves.values()
+        self._kept.append((back.linear, back.remainders, move.gradient))
+        self._before = end
+
+    def end(self, at: Snapshot) -> dict[str, Any]:
+        linear, remainders, gradients = zip(*self._kept, strict=True) if self._kept else ((), (), ())
+        rows = (-1, len(at.forward.residuals))
+        found = {"back_linear": stacked(at.executor, list(linear), rows)}
+        found["back_remainders"] = stacked(at.executor, list(remainders), rows)
+        return found | {"back_gradients": stacked(at.executor, list(gradients))}
+
+
 def spectral_norm(executor: Executor, rows: Any) -> Any:
     """Largest singular value of a matrix of the executor's numbers with few rows and many columns."""
     if executor.is_exact:

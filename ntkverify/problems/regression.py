@@ -16,6 +16,7 @@ from ntkverify.execution.walking.terms import as_samples
 from ntkverify.measures.initial import Shift, initial_sweep, worst_shift
 from ntkverify.problems.records import RecordStore
 from ntkverify.problems.trained import MethodName, TrainedRun
+from ntkverify.symbolic.limit.angles import AngleBounds, angle_bounds
 from ntkverify.symbolic.limit.coincident import PARALLEL, singular_to_rounding
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.neuron import Neuron, regression_neuron
@@ -118,14 +119,17 @@ class RegressionRun(TrainedRun):
         super().__init__(instance, theorem, backend=backend, store=store)
         self.coupled, self.method = coupled, method or self.method
         _ = self.alpha  # refused before anything is computed
-        inputs = self.read_points("inputs", beside={"targets": "inputs"})["inputs"]
-        targets = instance.array("targets")
-        self._given = inputs, targets
+        self._given = self._data()
         where = f"instance of {instance.theorem or 'a theorem'}"
-        if inputs.size == 0:
+        if self._given[0].size == 0:
             raise NtkVerifyError(f"{where}: there are no inputs (n = 0); add at least one sample.")
         if instance.width < 1:
             raise NtkVerifyError(f"{where}: width is {instance.width}; a network needs at least one neuron.")
+
+    def _data(self) -> tuple[Array, Array]:
+        """Inputs and targets of the instance; a subclass may take them from elsewhere."""
+        inputs = self.read_points("inputs", beside={"targets": "inputs"})["inputs"]
+        return inputs, self.instance.array("targets")
 
     @property
     def inputs(self) -> Any:
@@ -151,12 +155,17 @@ class RegressionRun(TrainedRun):
     @functools.cached_property
     def limit_gram(self) -> Any:
         """H^inf, (n, n)."""
+        return self.limit_at(self._given[0])
+
+    def limit_at(self, points: Array, *, covariance: bool = False) -> Any:
+        """The limit kernel at any points (q, d), or the covariance of outputs of independent neurons, (q, q)."""
+        limit = _limit(self.activation, points.shape[1])
         if not self.is_exact:
-            return self.alpha**2 * limit_gram_matrix(self._given[0], activation=self.activation)
+            found = limit.covariance(points) if covariance else limit_gram_matrix(points, activation=self.activation)
+            return self.alpha**2 * found
         from flint import ctx
 
-        points = self._given[0].tolist()
-        matrix = _limit(self.activation, len(points[0])).matrix_balls(points, bits=ctx.prec)
+        matrix = limit.matrix_balls(points.tolist(), bits=ctx.prec, covariance=covariance)
         return self.alpha**2 * self.numbers(as_object_array(matrix))
 
     @property
@@ -174,6 +183,13 @@ class RegressionRun(TrainedRun):
     def limit_norm(self) -> Any:
         """Spectral norm of the limit Gram matrix."""
         return np.linalg.norm(self.limit_gram, 2)
+
+    @property
+    def angle_bounds(self) -> AngleBounds | None:
+        """Bounds on the spectrum of H^inf of ReLU from the inputs' inner products, without the matrix."""
+        if self.activation != "relu":
+            return None
+        return angle_bounds(self._given[0]).scaled(float(self.plain.alpha) ** 2)
 
     # -- before training --------------------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ class Run:
         self.backend = backend
         self._store = store or RecordStore()
         self._records: dict[str, Any] = {}
+        self._constants_read: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         # only reached when the attribute does not exist: parameters, data, then what the theorem defines
@@ -144,6 +145,7 @@ class Run:
 
     def evaluate(self, expression: Any) -> Any:
         """A sympy expression, its symbols answered by this run; in balls with exact rationals at the leaves."""
+        self._constants_read |= self.theorem.constants_of(sympy.sympify(expression))
         if not self.is_exact:
             return evaluate(self.theorem, expression, self)
         expression = self.theorem.expand(sympy.sympify(expression))
@@ -155,7 +157,16 @@ class Run:
         if group not in self._records:
             kind = f"{type(self).__module__}.{type(self).__qualname__}"
             key = f"{kind}|{group}|{self.backend}|{self.instance.to_json()}"
-            self._records[group] = self._store.fetch(f"{key}|{self.theorem.fingerprint}", compute)
+
+            def made() -> tuple[Record, set[str]]:
+                with self.theorem.reading() as found:
+                    record = compute()
+                # what this run has read before it may have kept, and used
+                return record, found | self._constants_read
+
+            self._records[group], names = self._store.fetch(key, made, self.theorem.fingerprints)
+            self._constants_read.update(names)
+            self.theorem.note(names)
         record: Record = self._records[group]
         return record
 

@@ -227,7 +227,7 @@ def find_modules(names: Iterable[str] = ()) -> list[Path]:
         elif path.is_file():
             found.append(path)
         else:
-            found.append(_named(name))
+            found.append(named(name))
     return list(dict.fromkeys(found))
 
 
@@ -240,7 +240,14 @@ def _where() -> tuple[str, ...]:
     return (str(_here() if modules_in(_here()) or not BROUGHT.is_dir() else BROUGHT),)
 
 
-def _named(name: str) -> Path:
+def named(name: str) -> Path:
+    """The module of a theorem that is called so; see `find_modules`.
+
+    Raises
+    ------
+    NtkVerifyError
+        If there is none, or if there are several.
+    """
     here = modules_in(_here())
     exact = [path for path in here if ends_in(path, name)]
     # a theorem of the reader's own hides one of the same name that ntkverify brings

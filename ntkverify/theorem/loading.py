@@ -13,7 +13,7 @@ from types import ModuleType
 
 import ntkverify
 from ntkverify.errors import NtkVerifyError
-from ntkverify.theorem.files import creations_in, id_of, ids_of, imported_names
+from ntkverify.theorem.files import creations_in, id_of, ids_of, imported_names, named
 from ntkverify.theorem.theorem import Theorem
 
 #: what the names of the modules begin with that theorems are imported as
@@ -43,18 +43,21 @@ def load_theorem(path: str | Path, *, called: str = "") -> Theorem:
     Parameters
     ----------
     path : str or Path
-        The file.
+        The file; or what a theorem is called, as for a command: one below ``theorems/``, else below the current folder,
+        else of those that ntkverify brings.
     called : str, optional
         Its id, where several theorems have to be told apart (`ntkverify.theorem.files.ids_of`).
 
     Raises
     ------
     NtkVerifyError
-        If the file does not import, makes no theorem or several, or the theorem lacks a part.
+        If there is no such file or theorem, the file does not import, makes no theorem or several, or the theorem lacks
+        a part.
     """
-    path = Path(path).resolve()
-    if not path.is_file():
-        raise NtkVerifyError(f"there is no theorem file {path}.")
+    path = Path(path)
+    if path.is_dir():
+        raise NtkVerifyError(f"{path} is a folder; name one theorem in it.")
+    path = (path if path.is_file() else named(str(path))).resolve()
     theorem = _theorem_in(_imported(path), path)
     theorem.id = called or id_of(path)
     try:

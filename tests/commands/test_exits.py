@@ -326,7 +326,7 @@ INSIDE = {
     "report": ("ntkverify.judging.check", "judge", ["report", "small"]),
     "next": ("ntkverify.commands.checking.kept", "kept", ["next"]),
     "slack": ("ntkverify.judging.slack", "slack_profile", ["slack", "small"]),
-    "mutants": ("ntkverify.judging.mutation", "fate", ["mutants", "small", "--only", "eight"]),
+    "mutants": ("ntkverify.judging.mutation", "mutants", ["mutants", "small", "--only", "eight"]),
     "search": ("ntkverify.search.campaign.campaign", "score", ["search", "small", "--claim", "eight"]),
     "necessity": ("ntkverify.search.campaign.campaign", "score", ["necessity", "small", "--claim", "eight"]),
     "frontier": ("ntkverify.search.frontier.frontier", "frontier", ["frontier", "small"]),

@@ -64,7 +64,7 @@ def test_mutants_reports_every_mutant(call):
 def test_what_was_found_of_mutants_is_shown_when_interrupted(call, monkeypatch):
     import ntkverify.judging.mutation as mutation
 
-    whole, count = mutation.fate, [0]
+    whole, count = mutation.Bench.fate, [0]
 
     def once(*arguments, **options):
         count[0] += 1
@@ -72,7 +72,7 @@ def test_what_was_found_of_mutants_is_shown_when_interrupted(call, monkeypatch):
             raise KeyboardInterrupt
         return whole(*arguments, **options)
 
-    monkeypatch.setattr(mutation, "fate", once)
+    monkeypatch.setattr(mutation.Bench, "fate", once)
     status, out, err = call("mutants", "small", "--only", "e")
     assert status == 130
     assert "1 of 1 mutants refuted" in out
@@ -106,3 +106,33 @@ def test_mutants_past_their_slack(call):
     (found,) = json.loads(out)
     assert found["claim"] == EIGHT
     assert found["refuted_at"] > 1
+
+
+def test_mutants_that_are_on_record_are_not_checked_again(call, here, monkeypatch):
+    import ntkverify.judging.mutation as mutation
+
+    typed = ["mutants", "small", "--only", "e", "--results", "found.jsonl", "--json"]
+    first = json.loads(call(*typed)[1])
+    lines = (here / "found.jsonl").read_text().splitlines()
+    assert [json.loads(line)["change"] for line in lines] == [record["change"] for record in first]
+    # what is missing is made, in its place
+    (here / "found.jsonl").write_text("\n".join(lines[:-1]) + "\n")
+    whole, made = mutation.Bench.fate, []
+
+    def noted(bench, mutant):
+        made.append(mutant.plant)
+        return whole(bench, mutant)
+
+    monkeypatch.setattr(mutation.Bench, "fate", noted)
+    again = json.loads(call(*typed)[1])
+    assert made == [first[-1]["change"]]
+    assert [(r["change"], r["status"]) for r in again] == [(r["change"], r["status"]) for r in first]
+    # another entropy is another experiment
+    call(*typed, "--entropy", "1")
+    assert len(made) == 1 + len(first)
+
+
+def test_a_file_that_holds_something_else_is_refused(call, here):
+    (here / "found.jsonl").write_text("{}\n")
+    status, _, err = call("mutants", "small", "--results", "found.jsonl")
+    assert (status, "found.jsonl, line 1 is no record of a mutant" in err) == (2, True)

@@ -13,6 +13,7 @@ from ntkverify.data.limit import limit_spectrum
 from ntkverify.data.roles import contraction_of, family_at
 from ntkverify.glossary import eta, lambda_0
 from ntkverify.judging.draws import simplest_instance
+from ntkverify.symbolic.limit.gram import LimitGram
 
 THEOREMS = Path(__file__).parents[2] / "theorems" / "natural_gradient"
 
@@ -271,3 +272,71 @@ def test_a_theorem_about_the_start_takes_one_draw():
     assert any(line.startswith("time") and "one draw of" in line for line in at.lines())
     report = at.check(draws=1)
     assert not any(v.status == "violated" for v in report.within)
+
+
+class TestBeyondMemory:
+    """Where H^inf does not fit, the angles between samples say between what its least eigenvalue lies."""
+
+    SAMPLES = (random_inputs(60, 6), np.ones(60))
+
+    @pytest.fixture
+    def small(self, monkeypatch):
+        monkeypatch.setattr("ntkverify.data.limit.free_memory", lambda: 8 * 15 * 60**2 - 1)
+
+    def test_the_ends_hold_the_eigenvalue_and_all_numbers_are_safe(self, regression, monkeypatch):
+        known = regression.at(self.SAMPLES, certify=False)
+        monkeypatch.setattr("ntkverify.data.limit.free_memory", lambda: 8 * 15 * 60**2 - 1)
+        at = regression.at(self.SAMPLES)
+        assert known.bounds is None
+        assert at.limit.least <= known.limit.least <= at.limit.bounds.upper
+        assert at.limit.norm >= known.limit.norm
+        assert 0 < at.largest_step <= known.largest_step
+        assert at.prescribed_width >= known.prescribed_width
+        assert at.steps_to() >= known.steps_to()
+        assert at.cost() is None
+
+    @pytest.mark.usefixtures("small")
+    def test_both_ends_are_printed_and_what_the_matrix_would_take(self, regression):
+        at = regression.at(self.SAMPLES)
+        text = " ".join("\n".join(at.lines(width=100)).split())
+        assert f"lambda_0 {at.limit.least:.6g} at least; at most {at.limit.bounds.upper:.6g}, from the angles" in text
+        assert "an eigenvalue of 60 samples takes 0.000402 GiB where" in text
+        written = at.to_dict()
+        assert written["lambda_0"] == at.limit.least
+        assert written["lambda_0_at_most"] == at.limit.bounds.upper
+
+    @pytest.mark.usefixtures("small")
+    def test_an_output_scale_enters(self):
+        theorem = load_theorem(THEOREMS.parent / "beyond" / "coupled_regression.py")
+        one, four = (theorem.at(self.SAMPLES, alpha=scale).limit.least for scale in (1.0, 2.0))
+        assert four == pytest.approx(4 * one)
+
+    @pytest.mark.usefixtures("small")
+    def test_no_matrix_is_formed(self, regression, monkeypatch):
+        whole, sizes = LimitGram.matrix_with_error, []
+
+        def formed(limit, points, **options):
+            sizes.append(len(points))
+            return whole(limit, points, **options)
+
+        monkeypatch.setattr(LimitGram, "matrix_with_error", formed)
+        regression.at(self.SAMPLES).lines()
+        assert 60 not in sizes  # but for the instances that the theorem draws itself
+
+    @pytest.mark.usefixtures("small")
+    @pytest.mark.parametrize(
+        ("inputs", "said"),
+        [
+            (np.repeat(np.eye(6), 10, axis=0), "row 1 repeats row 0"),
+            (np.repeat(np.eye(6), 10, axis=0) + 1e-12 * np.arange(60)[:, None], "not known to be positive"),
+        ],
+    )
+    def test_what_angles_do_not_tell_apart_is_refused(self, regression, inputs, said):
+        with pytest.raises(NtkVerifyError, match=said):
+            regression.at((inputs, np.ones(60)))
+
+    @pytest.mark.usefixtures("small")
+    def test_networks_whose_angles_say_nothing_are_refused_with_the_figures(self):
+        theorem = load_theorem(THEOREMS.parent / "beyond" / "damped_regression.py")
+        with pytest.raises(NtkVerifyError, match=r"an eigenvalue of 60 samples needs 0\.0004.* GiB but"):
+            theorem.at(self.SAMPLES)

@@ -32,6 +32,7 @@ def environment(tmp_path_factory):
     return pickle.loads((where / "read" / "environment.pickle").read_bytes())
 
 
+@pytest.mark.heavy
 def test_pages_are_built_without_a_warning_and_no_public_name_is_missing(environment):
     documented = set(environment.domaindata["py"]["objects"])
     places = [module for place in reference_pages.PLACES for module in reference_pages.modules(place)]
@@ -46,6 +47,7 @@ def test_pages_are_built_without_a_warning_and_no_public_name_is_missing(environ
         assert set(package.__all__) == set(reference_pages.handed_on(package.__name__))
 
 
+@pytest.mark.heavy
 def test_every_theorem_with_verdicts_has_a_page(environment):
     pages = {page for page in environment.found_docs if page.startswith("gallery/")}
     assert "gallery/natural_gradient-gradient_descent_regression" in pages

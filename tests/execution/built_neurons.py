@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy
 
 from ntkverify.symbolic.network.activations import names
-from ntkverify.symbolic.network.neuron import network_neuron, operator_neuron, pinn_neuron, random_features_neuron
+from ntkverify.symbolic.network.neuron import network_neuron, pinn_neuron, random_features_neuron
 from ntkverify.symbolic.network.neuron import regression_neuron as regression
 from ntkverify.symbolic.network.operators import (
     advection,
@@ -23,6 +23,7 @@ from ntkverify.symbolic.network.operators import (
     squared_solution,
     wave,
 )
+from ntkverify.symbolic.network.product import operator_neuron
 
 X, Y, T = coordinates("x y t")
 EVERYTHING = ("inner", "inner_bias", "outer", "outer_bias")

@@ -1,62 +1,112 @@
 """Enough of CuPy, under the older of its names, to run the GPU executor without a GPU.
 
 Arrays lie on the host but refuse to become NumPy arrays by themselves, as CuPy's do. Kernels are compiled for the host,
-with one thread of the operating system for each of a block's: barriers, shared memory and shuffles do what they
-do on a device, one block after the other.
+and a block's threads take turns there: each runs until it waits at a barrier for the others, so that barriers, shared
+memory and shuffles do what they do on a device, one block after the other, and a barrier that is missing shows every
+time. Compiled kernels are kept with the library's own.
 """
 
 import ctypes
+import functools
 import hashlib
+import platform
 import shutil
 import subprocess
+import tempfile
 import types
+from pathlib import Path
 
 import numpy as np
 
+from ntkverify.cache import cache_directory
+
 COMPILER = shutil.which("g++")
+COMPILE = (COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC")
 
 DEVICE = """
-#include <barrier>
 #include <cmath>
-#include <memory>
-#include <thread>
-#include <vector>
+#include <cstdio>
+#include <cstdlib>
+#include <ucontext.h>
 using namespace std;
 #define __global__
 #define __device__
 #define __shared__ static
 struct Index { long long x; };
-static Index blockIdx, blockDim;
-static thread_local Index threadIdx;
+static Index blockIdx, blockDim, threadIdx;
 static const int warpSize = 32;
-static unique_ptr<barrier<>> all_threads;
-static vector<unique_ptr<barrier<>>> warps_of_block;
-static double lanes[1024];
-static void __syncthreads() { all_threads->arrive_and_wait(); }
+static const long long most = 1024;
+static const size_t stack = 1 << 17;
+static ucontext_t main_context, contexts[most];
+static char* stacks = (char*)malloc(most * stack);
+static bool finished[most];
+static long long without_progress;
+struct Barrier {
+  long long arrived, turn;
+  void wait(long long members);
+};
+static Barrier all_threads, warps_of_block[most / 32];
+static void pass_on() {
+  const long long own = threadIdx.x;
+  long long next = own;
+  do next = (next + 1) % blockDim.x; while (finished[next] && next != own);
+  if (++without_progress > 2 * blockDim.x) {
+    fprintf(stderr, "threads of a block wait at different barriers\\n");
+    abort();
+  }
+  threadIdx.x = next;
+  if (next != own) swapcontext(&contexts[own], &contexts[next]);
+  threadIdx.x = own;
+}
+void Barrier::wait(long long members) {
+  const long long own = turn;
+  if (++arrived == members) {
+    arrived = 0;
+    ++turn;
+    without_progress = 0;
+  }
+  while (turn == own) pass_on();
+}
+static void __syncthreads() { all_threads.wait(blockDim.x); }
+static double lanes[most];
 static double __shfl_down_sync(unsigned, double value, int offset) {
-  auto& warp = *warps_of_block[threadIdx.x / warpSize];
+  Barrier& warp = warps_of_block[threadIdx.x / warpSize];
   lanes[threadIdx.x] = value;
-  warp.arrive_and_wait();
+  warp.wait(warpSize);
   const bool inside = threadIdx.x % warpSize + offset < warpSize;
   const double result = inside ? lanes[threadIdx.x + offset] : value;
-  warp.arrive_and_wait();
+  warp.wait(warpSize);
   return result;
 }
 """
 LAUNCH = """
+struct Arguments { MEMBERS };
+static Arguments given;
+static void run_thread() {
+  KERNEL(GIVEN);
+  finished[threadIdx.x] = true;
+  without_progress = 0;
+  long long next = 0;
+  while (next < blockDim.x && finished[next]) ++next;
+  if (next == blockDim.x) setcontext(&main_context);
+  threadIdx.x = next;
+  setcontext(&contexts[next]);
+}
 extern "C" void launch(long long grid, long long block, PARAMETERS) {
+  given = {ARGUMENTS};
   blockDim.x = block;
-  all_threads = make_unique<barrier<>>(block);
-  warps_of_block.clear();
-  for (int w = 0; w < block / warpSize; ++w) warps_of_block.push_back(make_unique<barrier<>>(warpSize));
   for (blockIdx.x = 0; blockIdx.x < grid; ++blockIdx.x) {
-    vector<thread> threads;
-    for (long long t = 0; t < block; ++t)
-      threads.emplace_back([=] {
-        threadIdx.x = t;
-        KERNEL(ARGUMENTS);
-      });
-    for (auto& t : threads) t.join();
+    for (long long t = 0; t < block; ++t) {
+      finished[t] = false;
+      getcontext(&contexts[t]);
+      contexts[t].uc_stack.ss_sp = stacks + t * stack;
+      contexts[t].uc_stack.ss_size = stack;
+      contexts[t].uc_link = nullptr;
+      makecontext(&contexts[t], run_thread, 0);
+    }
+    without_progress = 0;
+    threadIdx.x = 0;
+    swapcontext(&main_context, &contexts[0]);
   }
 }
 """
@@ -73,10 +123,12 @@ SCALARS = {np.float64: ctypes.c_double, np.int32: ctypes.c_int, np.int64: ctypes
 
 def launcher(name):
     """What launches the kernel of a name."""
-    arguments = [f"argument_{i}" for i in range(len(SIGNATURES[name]))]
-    parameters = [f"{NAMES[kind]} {a}" for kind, a in zip(SIGNATURES[name], arguments, strict=True)]
-    filled = LAUNCH.replace("PARAMETERS", ", ".join(parameters)).replace("ARGUMENTS", ", ".join(arguments))
-    return filled.replace("KERNEL", name)
+    kinds = [NAMES[kind] for kind in SIGNATURES[name]]
+    arguments = [f"argument_{i}" for i in range(len(kinds))]
+    filled = LAUNCH.replace("PARAMETERS", ", ".join(f"{k} {a}" for k, a in zip(kinds, arguments, strict=True)))
+    filled = filled.replace("MEMBERS", " ".join(f"{k} {a};" for k, a in zip(kinds, arguments, strict=True)))
+    filled = filled.replace("GIVEN", ", ".join(f"given.{a}" for a in arguments))
+    return filled.replace("ARGUMENTS", ", ".join(arguments)).replace("KERNEL", name)
 
 
 class Array(np.ndarray):
@@ -131,24 +183,31 @@ class RawKernel:
 
     def library(self):
         """The compiled kernel."""
-        name = hashlib.sha256(self.code.encode()).hexdigest()[:16]
-        path = FOLDER[0] / f"{name}.so"
+        source = DEVICE + self.code + launcher(self.name)
+        folder = cache_directory() / "simulated device"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{hashlib.sha256(f'{source} {COMPILE} {machine()}'.encode()).hexdigest()[:24]}.so"
         if not path.exists():
-            source = FOLDER[0] / f"{name}.cpp"
-            source.write_text(DEVICE + self.code + launcher(self.name))
-            subprocess.run(
-                [COMPILER, "-std=c++20", "-O1", "-pthread", "-shared", "-fPIC", "-o", path, source], check=True
-            )
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                file, made = Path(own) / "kernel.cpp", Path(own) / "kernel.so"
+                file.write_text(source)
+                subprocess.run([*COMPILE, "-o", made, file], check=True)
+                made.replace(path)  # several processes may compile the same
         return ctypes.CDLL(str(path))
 
 
-FOLDER = []
+@functools.cache
+def machine():
+    """What a compiled kernel is good for."""
+    version = subprocess.run([COMPILER, "--version"], capture_output=True, text=True, check=True).stdout
+    return f"{version} {platform.platform()} {platform.machine()}"
+
+
 DEVICE_BYTES = 1 << 30
 
 
-def simulated_cupy(folder):
-    """The module; compiled kernels go to `folder`."""
-    FOLDER[:] = [folder]
+def simulated_cupy():
+    """The module."""
     module = types.ModuleType("cupy")
     alike = (
         "exp log sin cos tan sinh cosh tanh arctan atan asin acos abs sign greater less sqrt log1p maximum where "

@@ -9,8 +9,9 @@ from ntkverify.execution import draw, make_executor
 from ntkverify.seeds import MovedSeed
 from ntkverify.symbolic.limit.limits import limit_gram
 from ntkverify.symbolic.network.laws import FairSign, Normal, Uniform
-from ntkverify.symbolic.network.neuron import operator_neuron, random_features_neuron, regression_neuron
+from ntkverify.symbolic.network.neuron import random_features_neuron, regression_neuron
 from ntkverify.symbolic.network.operators import coordinates, identity
+from ntkverify.symbolic.network.product import operator_neuron
 
 #: of seed 2**90, as drawn by the version that the first verdicts came from
 FROZEN = [

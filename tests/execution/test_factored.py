@@ -45,11 +45,11 @@ def problem(name, *, functions=3, units=4, sensors=3, seed=0):
 
 
 @pytest.fixture(params=["array", "cpu", "gpu"])
-def backend(request, monkeypatch, tmp_path):
+def backend(request, monkeypatch):
     if request.param == "gpu":
         if COMPILER is None:
             pytest.skip("the simulated device compiles with g++, which is not on PATH")
-        monkeypatch.setitem(sys.modules, "cupy", simulated_cupy(tmp_path))
+        monkeypatch.setitem(sys.modules, "cupy", simulated_cupy())
     return request.param
 
 

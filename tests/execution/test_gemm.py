@@ -10,9 +10,10 @@ from ntkverify.arithmetic.balls import as_balls
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.fused.cpu import CpuExecutor
 from ntkverify.execution.fused.gemm import GemmExecutor, reduction, worthwhile
-from ntkverify.symbolic.network.neuron import Block, Neuron, operator_neuron, pinn_neuron, regression_neuron
+from ntkverify.symbolic.network.neuron import Block, Neuron, pinn_neuron, regression_neuron
 from ntkverify.symbolic.network.operators import Operator as Op
 from ntkverify.symbolic.network.operators import coordinates, heat, identity, laplacian, unknown
+from ntkverify.symbolic.network.product import operator_neuron
 
 EVERYTHING = {"trainable": ("inner", "inner_bias", "outer"), "inner_bias": True}
 

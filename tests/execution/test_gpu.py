@@ -90,11 +90,11 @@ def test_more_coordinates_than_shared_memory_holds():
 
 
 @pytest.fixture
-def simulated(monkeypatch, tmp_path):
+def simulated(monkeypatch):
     """The GPU executor on the host: the generated kernels with a block's threads as real threads."""
     if COMPILER is None:
         pytest.skip("running the kernels on the host needs g++, which is not on PATH")
-    cupy = simulated_cupy(tmp_path)
+    cupy = simulated_cupy()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     # a device's block has 256 threads: as many here would only take longer to start
     monkeypatch.setattr("ntkverify.execution.kernels.cuda.sweep.THREADS", 64)
@@ -113,7 +113,6 @@ def cupy(request):
     return require_cupy()
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["heat", "advection", "softplus"])
 def test_every_answer_agrees_with_the_reference(kind, cupy, monkeypatch):
     neuron = KINDS[kind]()
@@ -204,6 +203,37 @@ def test_a_wrong_sign_in_the_measured_kernel_is_caught(start, old, new, simulate
         assert_defined(wanted, w, step)
 
 
+@pytest.mark.parametrize(
+    "which",
+    [
+        pytest.param(0, id="before a tile is overwritten"),
+        pytest.param(1, id="before the gradient reads it"),
+        pytest.param(3, id="before the sums read it"),
+        pytest.param(4, id="before the warps' sums are added"),
+    ],
+)
+def test_a_missing_barrier_is_caught(which, simulated, monkeypatch):
+    """Of the two barriers of the gradient's loop over tiles and the three of the sums'."""
+    monkeypatch.setattr("ntkverify.execution.kernels.cuda.sweep.SHARED_DOUBLES", 150)
+    neuron = KINDS["softplus"]()
+    problem, weights, frozen = draw_problem(neuron, [2 * tile_size(neuron) + 1], 70, 2)
+    array = executor_of(neuron, problem, backend="array")
+    moved = weights.copy()
+    expected = array.step(moved, frozen, array.forward(moved, frozen), 0.1).residuals
+
+    def residuals():
+        gpu, w, f = executor_of(neuron, problem, backend="gpu"), simulated.asarray(weights), simulated.asarray(frozen)
+        return gpu.step(w.copy(), f, gpu.forward(w, f), 0.1).residuals.get()
+
+    assert relative(residuals(), expected) < 1e-12
+    barrier = "__syncthreads();"
+    parts = cuda_source(neuron).split(barrier)
+    assert len(parts) == 6
+    text = barrier.join(parts[: which + 1]) + barrier.join(parts[which + 1 :])
+    monkeypatch.setattr(gpu_module, "cuda_source", lambda neuron: text)
+    assert relative(residuals(), expected) > 1e-6
+
+
 def test_a_start_of_another_shape_is_refused(simulated):
     neuron = KINDS["softplus"]()
     problem, weights, frozen = draw_problem(neuron, [2], 10, 2)
@@ -231,7 +261,6 @@ def test_sums_over_blocks_of_threads_come_in_groups(blocks, cupy):
     assert relative(found, array.forward(many, signs).residuals) < 1e-12
 
 
-@pytest.mark.heavy
 def test_training_agrees_with_the_reference(cupy):
     neuron = KINDS["softplus"]()
     problem, weights, frozen = draw_problem(neuron, (4,), 70, 2)

@@ -21,7 +21,8 @@ from ntkverify import (
 from ntkverify.instances import generator
 from ntkverify.judging.check import Check
 from ntkverify.judging.falsehoods import planted
-from ntkverify.judging.mutation import PAST, Margin, Mutant, check_original, fate, mutants, past_slack
+from ntkverify.judging.mutation import Bench, Mutant, fate, mutants
+from ntkverify.judging.slack import PAST, Margin, past_slack
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.problems.records import RecordStore
 from ntkverify.search.campaign.mutants import hunts
@@ -102,22 +103,25 @@ def test_refuted_survived_and_a_control_that_is_lost(theorem, tmp_path):
 
 def test_an_error_is_no_refutation(theorem, tmp_path):
     def unknown(run):
-        raise NtkVerifyError("cannot be measured")
+        if run.c != 1:
+            raise NtkVerifyError("cannot be measured")
+        return run.x
 
     theorem.lemma("unknown", holds=always, bound=sympy.Integer(1))(unknown)
-    assert became(theorem, tmp_path, "unknown", HALF, is_constant=False).status == "error"
+    larger = became(theorem, tmp_path, "c", sympy.Rational(11, 10), is_constant=True)
+    assert (larger.status, larger.claim) == ("error", "unknown")
     # but it does not hide one
     assert became(theorem, tmp_path, "c", HALF, is_constant=True).status == "refuted"
 
 
 def test_a_theorem_that_fails_as_it_stands_is_not_mutated(theorem, tmp_path):
-    store, chosen = RecordStore(tmp_path), list(mutants(theorem))
-    check_original(theorem, chosen, profile="quick", store=store)
+    store = RecordStore(tmp_path)
     theorem.lemma("false", holds=always, bound=sympy.Integer(1))(lambda run: 2 * np.float64(run.x))
+    bench = Bench(theorem, "quick", store)
     with pytest.raises(NtkVerifyError, match="'false' is violated without any mutation"):
-        check_original(theorem, mutants(theorem), profile="quick", store=store)
-    # nobody asks for what no chosen mutant changes
-    check_original(theorem, [Mutant("at most c", HALF, False)], profile="quick", store=store)
+        bench.fate(Mutant("c", HALF, True))
+    # nobody asks for what a mutant does not change
+    assert bench.fate(Mutant("at most c", HALF, False)).refuted
 
 
 def test_a_bound_falls_past_its_slack(theorem):
@@ -226,19 +230,31 @@ class TestWhatIsMadeWrong:
             for name, mutant in found.items()
         }
         assert fates["s to the fourth with s**1/2"] == fates["least with s**1/2"] == "refuted"
-        assert fates["s to the fourth with s**2"] == fates["least with s**2"] == "survived"
+        assert fates["s to the fourth with s**2"] == fates["least with s**2"] == "weaker"
         assert fates["like 1/m, exponent + 3/10"] == fates["like 1/m, exponent - 3/10"] == "refuted"
         # of the largest of three the one that decides
         assert sorted(fates[f"least, requirement {number} * 1/2"] for number in (1, 2, 3)) == [
             "refuted",
-            "survived",
-            "survived",
+            "unseen",
+            "unseen",
         ]
 
     def test_nothing_of_it_is_left(self, powers, tmp_path):
         for mutant in mutants(powers):
             fate(powers, mutant, profile="quick", store=RecordStore(tmp_path))
         assert all(verdict.status == "holds" for verdict in Check(powers).verdicts())
+
+    def test_an_exponent_of_one_is_unseen(self, tmp_path):
+        made = Theorem("one", source=Source(), statement="s")
+        made.instances("values", run=AlgebraRun, quick=3)(lambda: Instance(parameters={"s": 1.0, "x": 0.9}))
+        made.lemma("at most s", holds=always, bound=sympy.Symbol("s", positive=True))(lambda run: run.x)
+        store = RecordStore(tmp_path)
+        fates = {m.plant: fate(made, m, profile="quick", store=store).status for m in mutants(made)}
+        assert fates == {
+            "at most s * 1/2": "refuted",
+            "at most s with s**1/2": "unseen",
+            "at most s with s**2": "unseen",
+        }
 
     @pytest.mark.parametrize(
         "text",
@@ -262,10 +278,10 @@ def test_a_run_that_trains_with_a_constant_has_another_record(tmp_path):
     made.instances("runs", run=Trained, quick=20)(lambda: Instance(parameters={"x": 1.0}))
     made.lemma("a geometric sum", holds=always, bound=sympy.Integer(2), on="runs")(lambda run: run.distance)
     store = RecordStore(tmp_path)
-    check_original(made, mutants(made), profile="quick", store=store)
-    assert fate(made, Mutant("beta", sympy.Rational(11, 10), True), profile="quick", store=store).refuted
+    bench = Bench(made, "quick", store)
+    assert bench.fate(Mutant("beta", sympy.Rational(11, 10), True)).refuted
     assert made.bound_of(made.claims["a geometric sum"]) == 2
-    assert beta.name in made.fingerprint
+    assert beta.name in made.fingerprints
 
 
 def test_few_draws_are_not_the_theorems_fault(theorem, tmp_path):
@@ -278,7 +294,76 @@ def test_few_draws_are_not_the_theorems_fault(theorem, tmp_path):
     families = {n: replace(f, counts=dict.fromkeys(f.counts, 3)) for n, f in theorem.families.items()}
     few = theorem.restricted(families)
     with pytest.raises(NtkVerifyError, match="3 draws are too few to decide; give more --draws") as caught:
-        check_original(
-            few, [Mutant(name, sympy.Integer(1), False)], profile="quick", store=RecordStore(tmp_path), draws=3
-        )
+        Bench(few, "quick", RecordStore(tmp_path), draws=3).fate(Mutant(name, sympy.Integer(1), False))
     assert "mend" not in str(caught.value)
+
+
+class TestWhatIsShared:
+    """A mutant costs what it changes, and becomes what it would become alone."""
+
+    @pytest.fixture
+    def counted(self):
+        """Width by one constant, a bound by another, and a measure that reads a third only where it is asked to."""
+        made = Theorem("shared", source=Source(), statement="s")
+        width, c = made.constant("width", sympy.Integer(8), "width"), made.constant("c", sympy.Integer(3), "bound")
+        late = made.constant("late", sympy.Integer(1), "read beyond a bound of 2 only")
+        made.counts = []
+
+        class Trained(AlgebraRun):
+            @property
+            def size(self):
+                def train():
+                    made.counts.append(self.instance.width)
+                    return self.instance.width / 4
+
+                return self.shared("trained", train)
+
+        @made.instances("own width", run=Trained, quick=5)
+        def own(draw):
+            return Instance(parameters={"x": float(generator(draw).uniform())}, width=int(made.value(width, {})))
+
+        made.lemma("size", holds=always, bound=c)(lambda run: run.size + run.x / 2)
+        made.lemma("late", holds=always, bound=2 * late)(lambda run: run.x * (run.late if run.c < 2 else 1))
+        return made
+
+    def test_runs_are_made_once_unless_a_mutant_changes_them(self, counted, tmp_path):
+        bench = Bench(counted, "quick", RecordStore(tmp_path))
+        assert bench.fate(Mutant("size", HALF, False)).refuted
+        assert bench.fate(Mutant("c", HALF, True)).refuted
+        assert counted.counts == [8] * 5
+        assert bench.fate(Mutant("width", sympy.Integer(2), True)).claim == "size"
+        assert counted.counts[5:] == [16]
+        assert bench.fate(Mutant("c", sympy.Rational(9, 10), True)).status == "survived"
+        # two new runs of `late` and `c`, whose records are those of the theorem as it stands
+        assert len(counted.counts) == 6
+
+    def test_a_mutant_that_asks_for_far_wider_networks_is_not_run(self, counted, tmp_path):
+        bench = Bench(counted, "quick", RecordStore(tmp_path))
+        found = bench.fate(Mutant("width", sympy.Integer(17), True))
+        assert (found.status, found.claim) == ("not run", "size")
+        assert "asks for 136 neurons, and 128 are the most" in found.evidence
+        assert counted.counts == [8] * 5
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_the_order_does_not_matter(self, counted, tmp_path, order):
+        chosen = list(mutants(counted))
+        bench = Bench(counted, "quick", RecordStore(tmp_path / "together"))
+        together = {m.plant: bench.fate(m) for m in chosen[::order]}
+        for number, mutant in enumerate(chosen):
+            alone = fate(counted, mutant, profile="quick", store=RecordStore(tmp_path / str(number)))
+            assert (alone.status, alone.claim) == (together[mutant.plant].status, together[mutant.plant].claim)
+
+    def test_what_a_mutant_makes_a_run_read_is_not_kept(self, tmp_path):
+        made = Theorem("late", source=Source(), statement="s")
+        c, late = made.constant("c", sympy.Integer(4), "c"), made.constant("late", sympy.Integer(1), "late")
+        made.instances("values", run=AlgebraRun, quick=3)(lambda: Instance(parameters={"x": 1.0}))
+        seldom = made.quantity("seldom", lambda run: run.x * run.late)
+        # of two draws below the bound a control reads nothing; the constant is read where the first entry exceeds it
+        made.lemma("a", holds=always, bound=c)(lambda run: run.x)
+        made.lemma("b", holds=always, bound=late * c)(lambda run: run.seldom)
+        bench = Bench(made, "quick", RecordStore(tmp_path))
+        assert bench.fate(Mutant("a", sympy.Rational(1, 8), False)).refuted
+        assert bench.fate(Mutant("b", sympy.Rational(1, 8), False)).refuted
+        assert bench.fate(Mutant("late", sympy.Integer(8), True)).status == "survived"
+        assert bench.fate(Mutant("c", sympy.Rational(1, 8), True)).claim == "a"
+        assert str(seldom) == "seldom"

@@ -71,6 +71,7 @@ class TestExclusion:
         assert stats.binom.pmf(failures, 30, rate) @ values == pytest.approx(1, abs=1e-12)
         assert stats.binom.pmf(failures, 30, 1.2 * rate) @ values < 1
 
+    @pytest.mark.heavy
     def test_a_rate_that_is_reached_is_excluded_wrongly_in_one_run_of_a_hundred_at_most(self):
         rng = np.random.default_rng(1)
         wrong = 0

@@ -166,6 +166,7 @@ def failing(rng, draws, rate):
 
 
 class TestWithProbability:
+    @pytest.mark.heavy
     def test_no_false_alarm_in_200_runs_of_true_claims(self):
         # at the boundary of the claim, where alarms are likeliest; 200 * 1e-7 is the chance of any
         rng = np.random.default_rng(0)
@@ -416,6 +417,7 @@ class TestMoment:
         values = [[x] for x in scale * np.random.default_rng(6).standard_normal(draws)]
         return verdict(values, moment(2, 1, within=0.03), bound=None)
 
+    @pytest.mark.heavy
     def test_a_variance_that_is_off_by_a_tenth_is_seen(self):
         assert self.judged(1.0).status == "holds"
         assert self.judged(1.1**0.5).status == "violated"

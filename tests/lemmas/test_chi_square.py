@@ -19,6 +19,7 @@ def test_a_small_weight_leaves_one_square():
     np.testing.assert_allclose(found, stats.chi2(1).cdf(X[1:] / 3), atol=1e-3)
 
 
+@pytest.mark.heavy
 def test_a_form_in_a_normal_vector_has_it():
     rng = np.random.default_rng(0)
     form, covariance = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([[1.0, -0.3], [-0.3, 0.5]])

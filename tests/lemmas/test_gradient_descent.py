@@ -7,7 +7,8 @@ from sympy import Rational
 from ntkverify import Check, Source, Theorem
 from ntkverify.glossary import lambda_0, limit_norm
 from ntkverify.judging.draws import draw_instances
-from ntkverify.lemmas.gradient_descent import WORST, GradientDescent
+from ntkverify.lemmas.gradient_descent import GradientDescent
+from ntkverify.lemmas.recursions.contraction import WORST
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.theorem.instance import Instance
 

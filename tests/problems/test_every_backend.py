@@ -10,7 +10,7 @@ import pytest
 from simulated_cupy import COMPILER, simulated_cupy
 from small_instances import FOLDER, small_instance
 
-from ntkverify import NtkVerifyError
+from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.execution import backends
 from ntkverify.judging.case import Case, Trial
 
@@ -39,15 +39,22 @@ FAMILIES = [
     ("coupled_gradient_descent", "few pairs"),
     ("coupled_natural_gradient", "four samples, 1000 neurons, alpha = 100"),
     ("coupled_natural_regression", "64 neurons, alpha = 1"),
+    ("damped_regression", "any network"),
+    ("data_angles", "a close pair"),
+    ("learnt_function", "trained"),
+    ("generalisation", "networks"),
+    ("stochastic_gradient", "training"),
+    ("both_layers", "training"),
+    ("both_layers", "one neuron moves"),
 ]
 
 
 @pytest.fixture(scope="module")
-def _device(tmp_path_factory):
+def _device():
     if COMPILER is None:
         pytest.skip("the simulated device compiles with g++, which is not on PATH")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "cupy", simulated_cupy(tmp_path_factory.mktemp("kernels")))
+        patch.setitem(sys.modules, "cupy", simulated_cupy())
         yield
 
 
@@ -70,9 +77,6 @@ def outcomes(theorem, family, instance, backend):
 @pytest.mark.parametrize(("name", "family"), FAMILIES)
 @pytest.mark.usefixtures("_device")
 def test_outcomes_are_the_same_on_every_backend(name, family):
-
-    from ntkverify import load_theorem
-
     family = family or next(iter(load_theorem(FOLDER / f"{name}.py").families))
     theorem, chosen, instance = small_instance(name, family, width=24)
     wanted = outcomes(theorem, chosen, instance, "array")
@@ -114,8 +118,8 @@ def test_files_of_verdicts_from_two_backends_say_the_same(tmp_path):
     for backend in ("array", "cpu"):
         file = tmp_path / f"{backend}.jsonl"
         command = [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", FOLDER / "zhang_martens_grosse.py",
-            "--ntk-backend", backend, "--verdicts", file,
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            FOLDER.parent / "nonlinear_regime" / "linear_training.py", "--ntk-backend", backend, "--verdicts", file,
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ntkverify import Instance, Source, Theorem
-from ntkverify.problems.first_step import first_step
+from ntkverify.problems.natural_gradient.first_step import first_step
 from ntkverify.problems.pinn import pinn
 
 THEOREM = Theorem("t", source=Source(provenance="derived"), statement="s")

@@ -87,8 +87,8 @@ def test_kernels_along_training_begin_with_those_at_the_start():
 
 
 @pytest.mark.skipif(COMPILER is None, reason="the simulated device compiles with g++, which is not on PATH")
-def test_every_backend_measures_the_same(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "cupy", simulated_cupy(tmp_path))
+def test_every_backend_measures_the_same(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "cupy", simulated_cupy())
     wanted = run(kernels=True)
     for backend in ("cpu", "gpu"):
         found = run(kernels=True, backend=backend)

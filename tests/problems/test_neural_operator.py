@@ -110,11 +110,11 @@ class TestLimits:
 class TestBackends:
     @pytest.mark.parametrize("name", MAKERS)
     @pytest.mark.parametrize("backend", ["cpu", "gpu", "ball"])
-    def test_trajectories_agree(self, name, backend, monkeypatch, tmp_path):
+    def test_trajectories_agree(self, name, backend, monkeypatch):
         if backend == "gpu":
             if COMPILER is None:
                 pytest.skip("the simulated device compiles with g++, which is not on PATH")
-            monkeypatch.setitem(sys.modules, "cupy", simulated_cupy(tmp_path))
+            monkeypatch.setitem(sys.modules, "cupy", simulated_cupy())
         data, make, step = MAKERS[name]
         width = 6 if backend == "ball" else 40
         plain = run_of(data, make=make, step=step, width=width)

@@ -118,12 +118,14 @@ def proofs():
     return found
 
 
+@pytest.mark.heavy
 def test_every_one_of_the_theorems_is_proved_and_every_control_refuted(proofs):
     words = {(kind == "control", proof.status) for kind, proof in proofs.values()}
     assert words == {(False, "proved"), (True, "refuted")}
     assert sum(kind != "control" for kind, _ in proofs.values()) >= 40
 
 
+@pytest.mark.heavy
 def test_cvc5_comes_to_the_same_answers(proofs):
     """The text that was put to z3, put to another solver; what it can't decide within its limit is one in ten at most.
 

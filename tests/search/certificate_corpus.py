@@ -335,15 +335,15 @@ def natural():
 def perturbed():
     """Theorems' own subclasses of `PinnRun` and `AlgebraRun`."""
     name, newton = "jacobian_stability", "gauss_newton_identity"
-    root = "ReLU^3: ||J(w) - J(0)|| <= C_J B^2 sqrt(R) while"
-    square = "ReLU^3: ||J(w) - J(0)||_F^2"
+    root = "ReLU^3, two moves: ||J(w) - J(0)|| <= C_J B^2 sqrt(R) while"
+    square = "ReLU^3, two moves: ||J(w) - J(0)||_F^2"
     return [
         of(name, "sign changes", square, "ReLU^3", from_family(width=4)),
         of(name, "sign changes, false", square, "ReLU^3", from_family(width=4), plants=FALSE),
         of(name, "root of R", root, "ReLU^3", from_family(width=4, changes={"parameters": {"R": 0.5}})),
         of(name, "root of R, false", root, "ReLU^3", from_family(width=4), plants=FALSE),
-        of(name, "smooth", "smooth: ||J(w) - J(0)||_F <= R times", "tanh", from_family(width=4)),
-        of(name, "smooth, forgetful", "smooth: ||J(w) - J(0)||_F <= R sup", "tanh", from_family(width=4)),
+        of(name, "smooth", "smooth, two moves: ||J(w) - J(0)||_F <= R times", "tanh", from_family(width=4)),
+        of(name, "smooth, forgetful", "smooth, two moves: ||J(w) - J(0)||_F <= R sup", "tanh", from_family(width=4)),
         of(name, "one neuron, by a root of math", "|psi(w)| <= K", "ReLU^3", from_family(width=4)),
         of(newton, "the same step, by a QR factor", "natural gradient = energy", "random Jacobian"),
         of(newton, "the same step of a network, by a QR factor", "natural gradient = energy",

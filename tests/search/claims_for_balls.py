@@ -17,7 +17,7 @@ from ntkverify.execution.walking.terms import as_samples
 from ntkverify.glossary import k, n
 from ntkverify.measures.steps import JacobianPath, Steps
 from ntkverify.problems.algebra import AlgebraRun
-from ntkverify.problems.first_step import first_step
+from ntkverify.problems.natural_gradient.first_step import first_step
 from ntkverify.problems.pinn import PinnRun, pinn
 from ntkverify.problems.regression import RegressionRun
 from ntkverify.problems.run import Run

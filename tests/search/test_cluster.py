@@ -213,12 +213,14 @@ def test_commands_take_a_scheduler(module, tmp_path, monkeypatch, capsys):
             "search": ["--claim", CLAIMS[0], "--plant", PLANT, "--engine", "random", "--evaluations", "30", "--json"],
             "frontier": ["--claim", CLAIMS[1], "--over", "scale", "--low", "0.1", "--high", "50", "--draws", "20",
                          "--values", "2", "--json"],
+            "necessity": ["--claim", CLAIMS[0], "--evaluations", "30", "--json"],
+            "check": ["--json"],
         }  # fmt: skip
         for command, words in commands.items():
             found = []
             for name, option in (("alone", []), ("shared", ["--scheduler", address])):
-                store = [] if command == "frontier" else ["--store", f"{name}.sqlite"]
-                out = ["--out", f"{command}-{name}"]
+                store = ["--store", f"{name}.sqlite"] if command in ("search", "necessity") else []
+                out = ["--out", f"{command}-{name}"] if command != "check" else []
                 status, said, err = run(capsys, command, str(module), *words, *option, *store, *out)
                 found.append((status, timeless(json.loads(said)), err))
             assert found[0] == found[1], command

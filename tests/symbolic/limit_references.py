@@ -59,17 +59,19 @@ def exact_geometry(points):
     return rho, rho2, cosine, abs(x[0] * y[1] - x[1] * y[0]) / (rho * rho2)
 
 
-def trapezoid_nodes(*, strip=math.inf, growth=0.0):
+def trapezoid_nodes(*, strip=math.inf, growth=0.0, digits=53):
     """Nodes and weights of the trapezoidal rule for E f(u), u normal, where |f(u + iy)| grows like exp(growth y^2).
 
     With step h the rule errs by about exp(-2 pi d/h + (growth + 1/2) d^2) for every d below the strip in which f is
-    analytic; the step is the one for which the best d gives 1e-53. It is cut where the density is 1e-53.
+    analytic; the step is the one for which the best d gives so many digits. It is cut where the density is as small.
     """
     from flint import arb
 
-    d = min(0.95 * strip, math.sqrt(122 / (growth + 0.5)))
-    step = 2 * math.pi * d / (122 + (growth + 0.5) * d * d)
-    nodes = [arb(k) * arb(step) for k in range(-math.ceil(15.6 / step), math.ceil(15.6 / step) + 1)]
+    small = digits * math.log(10)
+    d = min(0.95 * strip, math.sqrt(small / (growth + 0.5)))
+    step = 2 * math.pi * d / (small + (growth + 0.5) * d * d)
+    last = math.ceil(math.sqrt(2 * small) / step)
+    nodes = [arb(k) * arb(step) for k in range(-last, last + 1)]
     scale = arb(step) / (2 * arb.pi()).sqrt()
     return nodes, [scale * (-u * u / 2).exp() for u in nodes]
 

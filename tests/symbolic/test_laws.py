@@ -18,12 +18,12 @@ from ntkverify.symbolic.network.neuron import (
     Block,
     Neuron,
     network_neuron,
-    operator_neuron,
     pinn_neuron,
     random_features_neuron,
     regression_neuron,
 )
 from ntkverify.symbolic.network.operators import coordinates, identity
+from ntkverify.symbolic.network.product import operator_neuron
 
 T, X = coordinates("t x")
 POINTS = np.array([[0.3, 0.5], [-0.8, 0.4], [1.25, -0.5]])

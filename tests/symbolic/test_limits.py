@@ -13,14 +13,9 @@ from ntkverify.symbolic.limit.kernels import primed
 from ntkverify.symbolic.limit.limits import limit_gram, operator_limit_gram
 from ntkverify.symbolic.network import operators as ops
 from ntkverify.symbolic.network.activations import Activation
-from ntkverify.symbolic.network.neuron import (
-    network_neuron,
-    operator_neuron,
-    pinn_neuron,
-    random_features_neuron,
-    regression_neuron,
-)
+from ntkverify.symbolic.network.neuron import network_neuron, pinn_neuron, random_features_neuron, regression_neuron
 from ntkverify.symbolic.network.operators import coordinates, identity
+from ntkverify.symbolic.network.product import operator_neuron
 
 EPS = np.finfo(float).eps
 

@@ -6,8 +6,9 @@ import sympy
 from ntkverify.errors import NtkVerifyError
 from ntkverify.symbolic.expression.functions import PositivePower
 from ntkverify.symbolic.network import operators as ops
-from ntkverify.symbolic.network.neuron import network_neuron, operator_neuron, pinn_neuron, regression_neuron
+from ntkverify.symbolic.network.neuron import network_neuron, pinn_neuron, regression_neuron
 from ntkverify.symbolic.network.operators import coordinates, identity
+from ntkverify.symbolic.network.product import operator_neuron
 
 T, X, Y = coordinates("t x y")
 ALLOWED = (

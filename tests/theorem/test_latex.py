@@ -9,7 +9,7 @@ import pytest
 import sympy
 
 from ntkverify import Source, Theorem, always, load_theorem
-from ntkverify.theorem.latex import escaped
+from ntkverify.theorem.showing import escaped
 
 MODULES = Path(__file__).parents[2] / "theorems"
 TRICKY = '100% of R_0 & more: |x|^2 < #3 {or} $5 ~ \\ "said"'

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from hand_built_neurons import KINDS
 
+from ntkverify import NtkVerifyError
 from ntkverify.execution import draw, make_executor
 from ntkverify.execution.backends import executor_of
 from ntkverify.execution.walking.terms import as_samples
-from ntkverify.measures.steps import JacobianPath, Steps
+from ntkverify.measures.steps import JacobianPath, Steps, WayBack
 from ntkverify.symbolic.network.neuron import regression_neuron
 from ntkverify.training import (
     GradientDescent,
@@ -145,6 +146,36 @@ def test_methods_are_what_they_are_called(name, method):
     found = follow(executor, weights, frozen, method, steps=4)
     np.testing.assert_allclose(found.weights, by_hand(name, executor, weights, frozen), rtol=1e-9, atol=1e-11)
     assert found.notes["steps"] == 4
+
+
+def test_rounds_solve_the_implicit_equation_and_the_first_is_the_linearised_step():
+    executor, weights, frozen = problem()
+    once, found = (follow(executor, weights, frozen, ImplicitGradient(0.05, rounds=r), steps=1) for r in (1, 40))
+    left = [f.weights - weights + 0.05 * gradient(executor, f.weights, frozen) for f in (once, found)]
+    assert np.abs(left[0]).max() > 1e-3
+    assert np.abs(left[1]).max() <= 1e-12
+    assert once.notes["rounds"].tolist() == [1]
+    assert 2 < found.notes["rounds"][0] < 40
+    assert found.notes["left"][0] <= 1e-14
+
+
+def test_rounds_that_do_not_converge_end_and_say_so():
+    executor, weights, frozen = problem(m=5)
+    found = follow(executor, weights, frozen, ImplicitGradient(1e3, rounds=40), steps=1)
+    assert found.notes["left"][0] > 1e-3
+    with pytest.raises(NtkVerifyError, match="rounds"):
+        ImplicitGradient(1.0, rounds=0)
+
+
+def test_a_way_back_ends_where_the_step_began():
+    executor, weights, frozen = problem()
+    found = follow(executor, weights, frozen, GradientDescent(0.01), steps=3, measures=[Steps(), WayBack()])
+    np.testing.assert_allclose(
+        found.residuals[:-1], found.residuals[1:] + found.back_linear + found.back_remainders, rtol=1e-11, atol=1e-12
+    )
+    steep = np.linalg.norm(gradient(executor, found.weights, frozen), axis=1).max()
+    assert found.back_gradients[-1] == pytest.approx(steep, rel=1e-12)
+    assert np.abs(found.back_remainders).max() > 1e-6
 
 
 def test_a_batch_of_all_residuals_is_gradient_descent_and_parts_average_to_it():

@@ -99,18 +99,7 @@ BOTH, MOVING = (OWN, SCALED), (SCALED, UNSCALED, FEW)
 
 signs.zero_start(on=EVERY)
 signs.events(starts=SCALED, on=OWN, narrow=NARROW)
-moved = signs.slope * theorem.quantity("distance", lambda run: run.drift_rms * np.sqrt(run.m))
-norm_0 = theorem.quantity("norm_0", lambda run: run.eigenvalues[0, -1])
-theorem.lemma(
-    "||H(k) - H(0)||_F <= 2 ||J(0)|| q + q^2, q = alpha C_L B ||w - w(0)||/sqrt(m), while no sign changes",
-    of="gram_drift",
-    holds=always,
-    bound=2 * sqrt(norm_0) * moved + moved**2,
-    on=MOVING,
-    assumes=(),
-    given=signs.stays,
-    error=lambda run: run.gram_drift_error,
-)
+signs.gram(on=MOVING)
 theorem.lemma(
     "||I_1(k)|| <= alpha C_L B eta ||r(k)||^2/(2 sqrt(m)) while no sign changes and eta ||H(k)|| <= 1",
     of="remainder",

@@ -70,9 +70,10 @@ def smooth(draw):
 
 @theorem.instances("eigenvectors", run=HardRun, quick=12)
 def eigenvectors(draw):
-    """Phi = 1: the singular values are D's own."""
-    size = draw(st.integers(1, 8))
-    return Instance(data={"values": np.eye(size)}, parameters={"length": draw(st.sampled_from([1.0, 2.0])), "p": 1})
+    """Phi a multiple of 1: the singular values are D's own times it."""
+    size, times = draw(st.integers(1, 8)), draw(st.sampled_from([0.25, 1.0, 4.0]))
+    length = draw(st.sampled_from([1.0, 2.0]))
+    return Instance(data={"values": times * np.eye(size)}, parameters={"length": length, "p": 1})
 
 
 @theorem.instances("flat at its top", run=HardRun, quick=1)
@@ -96,7 +97,7 @@ FEATURES = ("smooth features", "eigenvectors")
 )
 def of_the_difference(run):
     k = np.arange(len(run.values), 0, -1)
-    return run.by_differences, 4 / run.h**2 * np.sin(k * np.pi * run.h / (2 * run.length)) ** 2
+    return run.by_differences / run.of_features, 4 / run.h**2 * np.sin(k * np.pi * run.h / (2 * run.length)) ** 2
 
 
 @theorem.conclusion(

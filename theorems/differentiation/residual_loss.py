@@ -97,6 +97,15 @@ class LeastSquaresRun(CollocationRun):
         return 2.0**10 * self.n * self.m * ULP * self.losses[0] + 8 * self.losses_error.max()
 
 
+class ThirdLevelRun(LeastSquaresRun):
+    """The level next above the third value: one mode below it is slowed down as much as any may be."""
+
+    @property
+    def tau(self):
+        """The third value and a little more, by which no mode changes sides."""
+        return self.svd[1][2] * (1 + 2.0**-20)
+
+
 def problem(draw, **options):
     return drawn_problem(draw, sizes=[6], radii=[1.0, 5.0], activations=[0, 1], laws=[0], **options)
 
@@ -109,6 +118,11 @@ def trained(draw):
 
 @theorem.instances("by differences", run=functools.partial(LeastSquaresRun, way="differences"), quick=10)
 def differenced(draw):
+    return problem(draw, width=draw(st.sampled_from([4, 8])), steps=30)
+
+
+@theorem.instances("a level at the third value", run=ThirdLevelRun, quick=20)
+def third_level(draw):
     return problem(draw, width=draw(st.sampled_from([4, 8])), steps=30)
 
 
@@ -159,7 +173,7 @@ def at_most(run):
     holds=always,
     bound=kept * slow + unreached / 2,
     from_below=True,
-    on=TRAINED,
+    on=(*TRAINED, "a level at the third value"),
     error=lambda run: run.scale,
     attained=True,
 )

@@ -14,8 +14,9 @@ conditional, and why: the width that grants the hypotheses has, written out, the
 lambda_0^-4 as for natural gradient descent, where it is of the order of 1e20 neurons for two samples
 (`scripts/prescribed_widths.py`). So the lemmas assert the proof's deterministic chain, every hypothesis measured on the
 run; the conclusions assert, with probability and nothing measured, that 16384 neurons grant the hypotheses and the
-rate for four samples far apart. The largest drift of a neuron follows the largest ||w_r||^2, whose logarithmic growth
-keeps it off m^(-1/2); the root mean square is not.
+rate for four samples far apart; at its own width, with pairs of neurons and an output scale, it is
+`beyond/coupled_gradient_descent`. The largest drift of a neuron follows the largest ||w_r||^2, whose logarithmic
+growth keeps it off m^(-1/2); the root mean square is not.
 """
 
 import numpy as np

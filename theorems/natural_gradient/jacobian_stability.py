@@ -179,10 +179,11 @@ def moved(run):
 
 
 MOVED = {"of": moved, "holds": always}
-FORM = "ReLU^3: ||J(w) - J(0)||_F^2 <= K^2 B^4 (near + 4 R^2/B^2) + (6 rho^3 B R)^2"
+# two moves stand for all within R: both go for the first sample, one by what switches, the other by what grows
+FORM = "ReLU^3, two moves: ||J(w) - J(0)||_F^2 <= K^2 B^4 (near + 4 R^2/B^2) + (6 rho^3 B R)^2"
 theorem.lemma(FORM, bound=FROBENIUS, on="ReLU^3", **MOVED)
 theorem.conclusion(
-    "ReLU^3: ||J(w) - J(0)|| <= C_J B^2 sqrt(R) while at most twice the expected share is near a sign change",
+    "ReLU^3, two moves: ||J(w) - J(0)|| <= C_J B^2 sqrt(R) while at most twice the expected share is near a jump",
     bound=C_J * B**2 * sqrt(R),
     on="ReLU^3",
     given=lambda run: run.near <= 2 * run.kappa * run.R,
@@ -208,7 +209,7 @@ theorem.conclusion(
     "ReLU^3: the exponent 1/2 is reached up to 1/5 when neurons are carried across",
     of=exponent_off(1 / 2, across),
     on="ReLU^3",
-    uses="ReLU^3: ||J(w) - J(0)|| <=",
+    uses="ReLU^3, two moves: ||J(w) - J(0)|| <=",
     **MOSTLY | {"bound": Rational(1, 5)},
 )
 theorem.control("ReLU^3: the exponent is 1", of=exponent_off(1, across), on="ReLU^3", **MOSTLY)
@@ -216,24 +217,24 @@ theorem.control("ReLU^3: the exponent is 1", of=exponent_off(1, across), on="ReL
 # ---- conclusions: smooth ------------------------------------------------------------------------------------------
 
 theorem.conclusion(
-    "smooth: ||J(w) - J(0)||_F <= R times the root mean square slope",
+    "smooth, two moves: ||J(w) - J(0)||_F <= R times the root mean square slope",
     bound=R * sqrt(MEAN_SLOPE + (s_2 * rho**2) ** 2),
     on="tanh",
     **MOVED,
 )
 theorem.control(
-    "smooth: ||J(w) - J(0)||_F <= R sup|tanh''|/8, which forgets the weights and the points",
+    "smooth, two moves: ||J(w) - J(0)||_F <= R sup|tanh''|/8, which forgets the weights and the points",
     bound=R * s_2 / 8,
     on="tanh",
     **MOVED,
 )
 theorem.conclusion(
-    "smooth: ||J(w) - J(0)||_F <= C_D R, C_D of the order of the number of weights of a neuron",
+    "smooth, two moves: ||J(w) - J(0)||_F <= C_D R, C_D of the order of the number of weights of a neuron",
     of=lambda run: moved(run).max(),
     holds=with_probability(1 - delta),
     bound=C_D * R,
     on="tanh",
-    uses=("dimension_growth", "smooth: ||J(w) - J(0)||_F <= R times"),
+    uses=("dimension_growth", "smooth, two moves: ||J(w) - J(0)||_F <= R times"),
 )
 
 
@@ -248,7 +249,7 @@ theorem.conclusion(
     "smooth: the exponent 1 is reached up to 1/10",
     of=exponent_off(1, towards),
     on="tanh",
-    uses="smooth: ||J(w) - J(0)||_F <= R times",
+    uses="smooth, two moves: ||J(w) - J(0)||_F <= R times",
     **MOSTLY,
 )
 theorem.control("smooth: the exponent is 1/2", of=exponent_off(1 / 2, towards), on="tanh", **MOSTLY)

@@ -27,7 +27,7 @@ from ntkverify.lemmas.premises import PINN_DATA
 from ntkverify.lemmas.rounding import solve_norm_error
 from ntkverify.lemmas.stability import LipschitzJacobian
 from ntkverify.lemmas.suprema import Suprema
-from ntkverify.problems.first_step import first_step
+from ntkverify.problems.natural_gradient.first_step import first_step
 from ntkverify.problems.pinn import pinn
 
 theorem = Theorem(
@@ -163,6 +163,7 @@ def next_residual(run):
     return run.residuals[1:]
 
 
+# follows by arithmetic from what it is given and from the bound of a neuron's block, which is what it rests on
 theorem.lemma(
     "the sharper bound is never above the note's while lambda_min(H(k)) >= lambda_0/2",
     of=SHARPER,

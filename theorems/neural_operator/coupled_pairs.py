@@ -24,6 +24,7 @@ from sympy import Rational
 
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, loss_0, residual
+from ntkverify.instances import families
 from ntkverify.lemmas import premises
 from ntkverify.lemmas.gradient_descent import GradientDescent
 from ntkverify.lemmas.neural_operator import bounds as operators
@@ -118,6 +119,11 @@ def own_width_four():
     return instance(FOUR)
 
 
+@theorem.instances("a hundredth of the own width", run=pairs, quick=40)
+def hundredth():
+    return families.hundredth(instance(ONE, steps=0))
+
+
 @theorem.instances("one to four pairs", run=pairs, quick=40)
 def few_pairs(draw):
     return instance(FOUR, width=draw(st.sampled_from([2, 4, 8])), scale=1.0, steps=6)
@@ -142,6 +148,14 @@ def zero_start(run):
 
 balls.events(on=EVENTS, tight="own width")
 balls.within(on=OWN, carried_on=EVENTS)
+theorem.control(
+    "a hundredth of the width: H(0) and its twin are within tau lambda_min of their limits",
+    of=lambda run: run.initial_gram_errors.max(),
+    holds=with_probability(1 - delta),
+    bound=tau * lambda_trunk,  # the twin's is the same for one pair
+    assumes=DATA,
+    on="a hundredth of the own width",
+)
 
 
 @theorem.lemma(

@@ -18,6 +18,7 @@ import functools
 from dataclasses import replace
 
 import numpy as np
+from hypothesis import strategies as st
 from sympy import Rational
 
 from ntkverify import Source, Theorem, always, identity
@@ -75,9 +76,10 @@ theorem.instances("step beyond stability", run=operator(), quick=10)(
 
 @theorem.instances("one pair, short step", run=operator(), quick=100)
 def one_pair(draw):
-    """Where a neuron's gradient is as large as its bound."""
-    one = np.eye(2)[:1]
-    return build(draw, width=16, steps=1, fraction=0.01, functions=one, queries=one)
+    """Where a neuron's gradient is as large as its bound: one pair, or some that hardly differ and pull alike."""
+    functions, one = operators.clustered(draw(st.integers(1, 3)), 3, 1e-3), np.eye(2)[:1]
+    values = np.full((len(functions), 1), draw(st.sampled_from([0.1, 10.0])))
+    return build(draw, width=16, steps=1, fraction=0.01, functions=functions, queries=one, values=values)
 
 
 @theorem.instances("slowest direction", run=operator(coupled=True), quick=20)

@@ -20,7 +20,7 @@ from sympy import Rational, log, sqrt
 
 from ntkverify import Instance, Source, Theorem, always, identity, in_law, with_probability
 from ntkverify.glossary import delta, m, n
-from ntkverify.instances import generator, unit_inputs
+from ntkverify.instances import families, generator, unit_inputs
 from ntkverify.lemmas.neural_operator import bounds as operators
 from ntkverify.lemmas.neural_operator.bounds import BERNSTEIN_C, BERNSTEIN_V, alpha, n_1, n_2
 from ntkverify.problems.neural_operator.run import operator
@@ -93,6 +93,11 @@ def own_width_two(draw):
     return at_own_width(np.eye(2), ONE, draw(units))
 
 
+@theorem.instances("a hundredth of m_0", run=operator(), quick=40)
+def hundredth(draw):
+    return families.hundredth(at_own_width(ONE, ONE, draw(units)))
+
+
 @theorem.instances("a width that forgets N", run=operator(), quick=60)
 def without_n(draw):
     """All N^2 entries deviate together."""
@@ -162,6 +167,15 @@ def width_solves():
 )
 def gram_close(run):
     return run.initial_gram_errors.max()
+
+
+theorem.control(
+    "the same at a hundredth of m_0",
+    of=lambda run: run.initial_gram_errors.max(),
+    holds=with_probability(1 - delta),
+    bound=tolerance,
+    on="a hundredth of m_0",
+)
 
 
 @theorem.control(

@@ -18,10 +18,10 @@ from sympy import sqrt
 
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import eta, residual
+from ntkverify.problems.natural_gradient.damped import DampedRun
 from ntkverify.problems.nonlinear.equations import first_derivative, self_advected
 from ntkverify.problems.nonlinear.full_network import FullNetworkRun, full_network
 from ntkverify.theorem.instance import Instance
-from ntkverify.training import NaturalGradient
 
 theorem = Theorem(
     "Damped natural gradient without the least eigenvalue",
@@ -32,29 +32,18 @@ theorem = Theorem(
     """,
 )
 
-ULP = np.finfo(float).eps
 mu = sympy.Symbol("mu", positive=True)
 
 # ---- instances ----------------------------------------------------------------------------------------------------
 
 
-class DampedRun(FullNetworkRun):
-    """Natural gradient damped by the instance's ``mu``."""
-
-    def training(self):
-        """Steps of length eta."""
-        step = self.eta.arb if self.is_exact else self.eta
-        return NaturalGradient(step, damping=float(self.instance.parameters["mu"]), solver="qr")
-
-    def part(self, gram):
-        """1 - eta H (H + mu)^(-1)."""
-        unit = self.numbers(np.eye(len(gram)))
-        return unit - self.eta * np.linalg.solve(gram + self.mu * unit, gram)
+class DampedNetworkRun(DampedRun, FullNetworkRun):
+    """What the frozen rate says, and how far off it may be."""
 
     @property
     def frozen_rate(self):
         """(1 - eta A(0))^k r(0), (K+1, N)."""
-        first = self.part(self.trajectory.grams[0])
+        first = self.damped_part(self.trajectory.grams[0])
         found = [self.trajectory.residuals[0]]
         for _ in range(self.steps):
             found.append(first @ found[-1])
@@ -66,12 +55,6 @@ class DampedRun(FullNetworkRun):
         each = self.eta * self.gram_drift[:-1] / self.mu * self.residual + self.remainder
         return self.numbers(np.concatenate([[0 * each[0]], np.cumsum(each)]))
 
-    @property
-    def solve_error(self):
-        """Rounding of the steps, (K+1,): of N x N systems of condition 1 + ||H||/mu, and of the residuals."""
-        condition = 1 + float(np.trace(self.plain.trajectory.grams[0])) / self.instance.parameters["mu"]
-        return 1024 * ULP * condition * self.residuals[0] * (1 + self.k) + 8 * self.residuals_error.max()
-
 
 def close_pair(draw, width):
     """Two interior points 1e-4 apart: lambda_0 is far below mu."""
@@ -81,12 +64,12 @@ def close_pair(draw, width):
     return Instance(data=data, parameters={"mu": 0.05}, width=width, step=step, steps=10)
 
 
-@theorem.instances("damped, u u_x", run=full_network(self_advected, kind=DampedRun), quick=25)
+@theorem.instances("damped, u u_x", run=full_network(self_advected, kind=DampedNetworkRun), quick=25)
 def damped_nonlinear(draw):
     return close_pair(draw, 2 ** draw(st.integers(5, 9)))
 
 
-@theorem.instances("damped, u_x, 1024 neurons", run=full_network(first_derivative, kind=DampedRun), quick=50)
+@theorem.instances("damped, u_x, 1024 neurons", run=full_network(first_derivative, kind=DampedNetworkRun), quick=50)
 def damped_linear(draw):
     return close_pair(draw, 1024)
 
@@ -104,10 +87,7 @@ DAMPED = ("damped, u u_x", "damped, u_x, 1024 neurons")
     error=lambda run: np.repeat(run.solve_error[:-1, None], run.n, axis=1),
 )
 def linear_part(run):
-    grams, residuals = run.trajectory.grams[:-1], run.trajectory.residuals[:-1]
-    return run.trajectory.linear, run.numbers(
-        np.array([run.part(h) @ r - r for h, r in zip(grams, residuals, strict=True)])
-    )
+    return run.trajectory.linear, run.damped_step - run.trajectory.residuals[:-1]
 
 
 allowed = theorem.quantity("allowed_departure", lambda run: run.allowed)
@@ -146,13 +126,6 @@ def departure(run):
     return np.linalg.norm(run.trajectory.residuals - run.frozen_rate, axis=1)
 
 
-def mode_norms(run, *, above):
-    """||P r(k)||, P on the eigenvectors of H(0) with eigenvalues above, or below, mu."""
-    values, vectors = np.linalg.eigh(run.plain.trajectory.grams[0])
-    kept = vectors[:, (values >= run.instance.parameters["mu"]) == above]
-    return np.linalg.norm(run.plain.trajectory.residuals @ kept, axis=1)
-
-
 # ---- modes --------------------------------------------------------------------------------------------------------
 
 
@@ -163,7 +136,7 @@ def mode_norms(run, *, above):
     on="damped, u_x, 1024 neurons",
 )
 def modes_above(run):
-    return mode_norms(run, above=True)[-1]
+    return run.modes(above=True)[-1]
 
 
 theorem.quantity("fallen", lambda run: ((1 - run.eta / 2) ** run.steps + 0.02) * run.residuals[0])
@@ -176,10 +149,10 @@ theorem.quantity("fallen", lambda run: ((1 - run.eta / 2) ** run.steps + 0.02) *
     on="damped, u_x, 1024 neurons",
 )
 def modes_below(run):
-    return mode_norms(run, above=False)[-1]
+    return run.modes(above=False)[-1]
 
 
-theorem.quantity("fallen_below", lambda run: (1 - run.eta / 2) ** run.steps * mode_norms(run, above=False)[0])
+theorem.quantity("fallen_below", lambda run: (1 - run.eta / 2) ** run.steps * run.modes(above=False)[0])
 
 
 @theorem.control(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ntkverify.commands import options as shared
 from ntkverify.commands.given import Given, data_options, only
 from ntkverify.errors import NtkVerifyError
+
+if TYPE_CHECKING:
+    from ntkverify.commands.checking.session import Session
+    from ntkverify.data.at import TheoremAt
 
 
 @shared.command(
@@ -59,47 +64,95 @@ def command(
     The verdicts are those of `pytest THEOREM`. A control is false on purpose and must be refuted. With --data the
     networks are drawn on your points, and claims whose assumptions fail there are left out.
     """
-    from ntkverify.commands.checking.session import run_session
     from ntkverify.execution.backends import chosen_backend
-    from ntkverify.execution.machine.cluster import workers_at
-    from ntkverify.report import console
-    from ntkverify.report.files.schema import settings_of, whole
-    from ntkverify.report.verdicts import show_verdicts
-    from ntkverify.theorem.files import why_not_collected
+    from ntkverify.report.files.schema import settings_of
 
     apart = shared.shared_out(workers, scheduler)
     if apart and (observe or proofs):
         raise NtkVerifyError("--observe and --proofs are for one process; leave --workers and --scheduler out.")
     chosen_backend(backend)  # one that is not there is refused before anything is loaded
     if given is not None:
-        from ntkverify.commands.checking.given import check_given
-
         if kind or apart or observe or proofs:
             raise NtkVerifyError(
                 "--kind, --workers, --scheduler, --observe and --proofs are not for --data; leave them out."
             )
-        at = given.at(only(theorems), relax=relax, backend=backend)
         settings = {"claims": list(claims) or None, "draws": draws, "profile": profile, "entropy": entropy}
-        return check_given(
-            at, settings, as_json=as_json, full=full, allow_inconclusive=allow_inconclusive,
-            verdicts=_writable(verdicts) if verdicts else None,
+        return _at_data(
+            given.at(only(theorems), relax=relax, backend=backend), settings, verdicts,
+            as_json=as_json, full=full, allow_inconclusive=allow_inconclusive,
         )  # fmt: skip
     if draws or relax:
         raise NtkVerifyError("--draws and --relax go with --data; name your points with --data FILE.")
-    plugin = ["--ntk-profile", profile, "--ntk-entropy", str(entropy)]
-    plugin += ["--ntk-backend", backend] if backend else []
-    plugin += ["--verdicts", _writable(verdicts)] if verdicts else []
-    plugin += ["--observe", _writable(observe, "--observe")] if observe else []
-    plugin += ["--proofs", proofs] if proofs else []
-    plugin += ["-m", kind] if kind else []
-    plugin += ["--ntk-allow-inconclusive"] if allow_inconclusive else []
-    plugin += [word for claim in claims for word in ("--ntk-claim", claim)]
+    asked: dict[str, Any] = {"profile": profile, "backend": backend, "entropy": entropy, "kind": kind, "claims": claims}
+    plugin = _plugin_options(
+        **asked, verdicts=verdicts, observe=observe, proofs=proofs, allow_inconclusive=allow_inconclusive
+    )
+    theorems, passed_over = _collected(theorems)
+    session = _session(theorems, plugin, asked, verdicts, workers=workers, scheduler=scheduler)
+    session.refused += passed_over
+    if not session.records and not session.refused and not session.interrupted and not session.crash:
+        raise NtkVerifyError(_nothing(theorems, claims, kind))
+    _keep(theorems, session.records, {"profile": profile, "entropy": entropy})
+    settings = settings_of(profile=profile, entropy=entropy, backend=backend)
+    _show(session, settings, as_json=as_json, full=full, allow_inconclusive=allow_inconclusive)
+    return session.status(allow_inconclusive=allow_inconclusive)
+
+
+def _at_data(at: TheoremAt, settings: dict[str, Any], verdicts: str | None, **shown: bool) -> int:
+    from ntkverify.commands.checking.given import check_given
+
+    return check_given(at, settings, verdicts=_writable(verdicts) if verdicts else None, **shown)
+
+
+def _plugin_options(
+    *,
+    profile: str,
+    backend: str | None,
+    entropy: int,
+    kind: str | None,
+    claims: tuple[str, ...],
+    verdicts: str | None,
+    observe: str | None,
+    proofs: str | None,
+    allow_inconclusive: bool,
+) -> list[str]:
+    """The same for pytest; files are tried."""
+    options = ["--ntk-profile", profile, "--ntk-entropy", str(entropy)]
+    options += ["--ntk-backend", backend] if backend else []
+    options += ["--verdicts", _writable(verdicts)] if verdicts else []
+    options += ["--observe", _writable(observe, "--observe")] if observe else []
+    options += ["--proofs", proofs] if proofs else []
+    options += ["-m", kind] if kind else []
+    options += ["--ntk-allow-inconclusive"] if allow_inconclusive else []
+    return options + [word for claim in claims for word in ("--ntk-claim", claim)]
+
+
+def _collected(theorems: list[Path]) -> tuple[list[Path], list[str]]:
+    """The modules that pytest collects theorems from, and why it passes over the others."""
+    from ntkverify.theorem.files import why_not_collected
 
     passed_over = [sentence for path in theorems if (sentence := why_not_collected(path))]
-    theorems = [path for path in theorems if not why_not_collected(path)]
-    if passed_over and not theorems:
+    found = [path for path in theorems if not why_not_collected(path)]
+    if passed_over and not found:
         raise NtkVerifyError(" ".join(passed_over))
-    known = _expected(theorems, profile, claims, kind)
+    return found, passed_over
+
+
+def _session(
+    theorems: list[Path],
+    plugin: list[str],
+    asked: dict[str, Any],
+    verdicts: str | None,
+    *,
+    workers: int,
+    scheduler: str | None,
+) -> Session:
+    """The check, in this process or by workers, under a bar."""
+    from ntkverify.commands.checking.session import run_session
+    from ntkverify.execution.machine.cluster import workers_at
+    from ntkverify.report import console
+
+    known = _expected(theorems, asked["profile"], asked["claims"], asked["kind"])
     total = sum(known.values()) if known else 0.0
     # how long a claim takes is known from the last time; else claims are counted, and no time left is foretold
     with console.progress("checking", total, unit="" if known else "claims", even=bool(known)) as bar:
@@ -109,20 +162,22 @@ def command(
 
         with workers_at(workers=workers, scheduler=scheduler) as cluster:
             if cluster is None:
-                session = run_session(theorems, plugin, seen=seen)
-            else:
-                from ntkverify.commands.checking.spread import spread_session
+                return run_session(theorems, plugin, seen=seen)
+            from ntkverify.commands.checking.spread import spread_session
 
-                session = spread_session(
-                    theorems, cluster, profile=profile, backend=backend, entropy=entropy, kind=kind, claims=claims,
-                    verdicts=_writable(verdicts) if verdicts else None, seen=seen,
-                )  # fmt: skip
-    session.refused += passed_over
-    if not session.records and not session.refused and not session.interrupted and not session.crash:
-        raise NtkVerifyError(_nothing(theorems, claims, kind))
-    _keep(theorems, session.records, {"profile": profile, "entropy": entropy})
+            file = _writable(verdicts) if verdicts else None
+            return spread_session(theorems, cluster, **asked, verdicts=file, seen=seen)
+
+
+def _show(
+    session: Session, settings: Mapping[str, Any], *, as_json: bool, full: bool, allow_inconclusive: bool
+) -> None:
+    """The verdicts, and after them what has no place in the table."""
+    from ntkverify.report import console
+    from ntkverify.report.files.schema import whole
+    from ntkverify.report.verdicts import show_verdicts
+
     if as_json:
-        settings = settings_of(profile=profile, entropy=entropy, backend=backend)
         console.show_json([whole(record, settings) for record in session.records])
     else:
         show_verdicts(session.records, full=full, allow_inconclusive=allow_inconclusive)
@@ -133,7 +188,6 @@ def command(
     if session.interrupted:
         reached = "; the verdicts that were reached stand above" if session.records else ""
         click.echo(f"ntkverify: interrupted{reached}.", err=True)
-    return session.status(allow_inconclusive=allow_inconclusive)
 
 
 def _writable(name: str, option: str = "--verdicts") -> str:

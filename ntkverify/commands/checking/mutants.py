@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,7 @@ from ntkverify.commands import options as shared
 from ntkverify.errors import NtkVerifyError
 
 if TYPE_CHECKING:
-    from ntkverify.judging.mutation import Fate
-    from ntkverify.problems.records import RecordStore
+    from ntkverify.judging.mutation import Bench, Fate
     from ntkverify.report.console import Progress
     from ntkverify.theorem.theorem import Theorem
 
@@ -38,6 +39,10 @@ ntkverify mutants my_theorem.py --past-slack""",
     "--seconds", type=float, default=60, show_default=True, callback=shared.positive,
     help="Budget of that search for each claim.",
 )  # fmt: skip
+@click.option(
+    "--results", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Append what becomes of each to this JSONL, and leave out what is there.",
+)  # fmt: skip
 @shared.entropy
 @shared.table_options
 def command(
@@ -49,19 +54,23 @@ def command(
     survivors: bool,
     past_slack: bool,
     seconds: float,
+    results: Path | None,
     entropy: int,
     as_json: bool,
     full: bool,
 ) -> int:
     """Scale every constant, tighten every bound, make every exponent wrong in turn: which does the check refute?
 
-    Of a constant that is the largest of several requirements each is halved, too. A mutant that survives is still
+    Of a constant that is the largest of several requirements each is halved, too. "Weaker" is a mutant that tightens no
+    bound on any instance, "unseen" one that changes none. One that survives otherwise is still
     true, its slack says by how much, or shows where the check is blind. With --survivors, "missed" is one that the
     search violates and the check does not; the exit status is 1 then. With --past-slack every bound is tightened by its
     measured slack and a little more, until the check refutes it; the exit status is 1 where it never does.
     """
-    if past_slack and (survivors or draws is not None):
-        raise NtkVerifyError("--past-slack goes by the profile's own draws; leave out --survivors and --draws.")
+    if past_slack and (survivors or draws is not None or results is not None):
+        raise NtkVerifyError(
+            "--past-slack goes by the profile's own draws and keeps nothing; leave out --survivors, --draws, --results."
+        )
     if past_slack:
         return _past_slack(theorems, profile, only, entropy, as_json=as_json, full=full)
     if draws is not None and survivors:
@@ -69,13 +78,14 @@ def command(
     import tempfile
     from dataclasses import replace
 
-    from ntkverify.judging.mutation import check_original, fate, mutants
+    from ntkverify.judging.mutation import Bench, mutants
     from ntkverify.problems.records import RecordStore
     from ntkverify.report import console
     from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
 
     everything: list[dict[str, Any]] = []
+    kept = _Kept(results, {"profile": profile, "draws": draws, "entropy": entropy, "survivors": survivors})
     try:
         for path, name in ids_of(theorems).items():
             theorem = load_theorem(path, called=name)
@@ -87,28 +97,72 @@ def command(
                 for mutant in mutants(theorem)
                 if (not only or only in mutant.name) and (not kinds or mutant.kind in kinds)
             ]
-            fates: list[Fate] = []
+            records: list[dict[str, Any]] = []
             try:
                 with (
                     tempfile.TemporaryDirectory() as folder,
                     console.progress(theorem.id, len(chosen), unit="mutants") as bar,
                 ):
                     store = RecordStore(Path(folder))
-                    check_original(theorem, chosen, profile=profile, store=store, entropy=entropy, draws=draws)
+                    bench = Bench(theorem, profile, store, entropy, draws)
+                    thorough = Bench(theorem, "thorough", store, entropy)
                     for mutant in chosen:
-                        found = fate(theorem, mutant, profile=profile, store=store, entropy=entropy)
-                        if survivors and not found.refuted:
-                            found = _again(theorem, found, path=path, seconds=seconds, store=store, bar=bar)
-                        fates.append(found)
+                        record = kept.record(path, theorem.id, mutant.plant)
+                        if record is None:
+                            found = bench.fate(mutant)
+                            if survivors and found.status not in ("refuted", "weaker"):
+                                found = _again(thorough, found, path=path, seconds=seconds, bar=bar)
+                            record = kept.keep(path, _record(theorem.id, found))
+                        records.append(record)
                         bar.advance(1, mutant.name)
             finally:  # an interrupted command shows what it has found
-                everything += [_record(theorem.id, found) for found in fates]
-                if not as_json and fates:
-                    _show(theorem, fates, full=full)
+                everything += records
+                if not as_json and records:
+                    _show(theorem, records, full=full)
     finally:
         if as_json:
             console.show_json(everything)
     return 1 if any(found["status"] == "missed" for found in everything) else 0
+
+
+class _Kept:
+    """Records in a JSONL file, found again while module and settings are the same.
+
+    Parameters
+    ----------
+    file : Path or None
+        Where they lie; nowhere if None.
+    settings : dict
+        What else they depend on.
+    """
+
+    def __init__(self, file: Path | None, settings: dict[str, Any]) -> None:
+        self.file, self.settings = file, settings
+        self.known: dict[tuple[str, str], dict[str, Any]] = {}
+        if file is not None and file.exists():
+            for number, line in enumerate(file.read_text().splitlines(), 1):
+                try:
+                    found = json.loads(line)
+                    self.known[found["theorem"], found["change"]] = found
+                except (ValueError, KeyError, TypeError):
+                    raise NtkVerifyError(
+                        f"{file}, line {number} is no record of a mutant; take the line out, or give another --results."
+                    ) from None
+
+    def _made_of(self, path: Path) -> dict[str, Any]:
+        return {**self.settings, "module": hashlib.sha256(path.read_bytes()).hexdigest()[:16]}
+
+    def record(self, path: Path, theorem: str, change: str) -> dict[str, Any] | None:
+        """The record of a mutant, if it is there and of the same module and settings."""
+        found = self.known.get((theorem, change))
+        return found if found is not None and found.get("settings") == self._made_of(path) else None
+
+    def keep(self, path: Path, record: dict[str, Any]) -> dict[str, Any]:
+        """Append a record to the file, and return it."""
+        if self.file is not None:
+            with self.file.open("a") as out:
+                out.write(json.dumps({**record, "settings": self._made_of(path)}) + "\n")
+        return record
 
 
 def _past_slack(
@@ -116,7 +170,7 @@ def _past_slack(
 ) -> int:
     """Tighten every bound past its slack, show what became of it, and return the exit status."""
     from ntkverify.judging.check import Check
-    from ntkverify.judging.mutation import Margin, past_slack
+    from ntkverify.judging.slack import Margin, past_slack
     from ntkverify.report import console
     from ntkverify.theorem.files import ids_of
     from ntkverify.theorem.loading import load_theorem
@@ -163,39 +217,38 @@ def _record(theorem: str, found: Fate) -> dict[str, Any]:
     }
 
 
-def _show(theorem: Theorem, fates: list[Fate], *, full: bool) -> None:
+def _show(theorem: Theorem, records: list[dict[str, Any]], *, full: bool) -> None:
     from collections import Counter
 
     from ntkverify.report import console
 
-    rows = [(f.mutant.plant, f.status, f.claim or "-", f.evidence) for f in fates]
+    rows = [(r["change"], r["status"], r["claim"] or "-", r["evidence"]) for r in records]
     print(theorem.id)
     console.show(rows, ("mutant", "what became of it", "by the claim", "evidence"), full=full, indent=2)
-    others = Counter(f.status for f in fates if not f.refuted)
+    counts = Counter(r["status"] for r in records)
     print(
-        f"\n{sum(f.refuted for f in fates)} of {len(fates)} mutants refuted"
-        + "".join(f", {count} {status}" for status, count in sorted(others.items()))
+        f"\n{counts.pop('refuted', 0)} of {len(records)} mutants refuted"
+        + "".join(f", {count} {status}" for status, count in sorted(counts.items()))
     )
 
 
-def _again(theorem: Theorem, survivor: Fate, *, path: Path, seconds: float, store: RecordStore, bar: Progress) -> Fate:
+def _again(thorough: Bench, survivor: Fate, *, path: Path, seconds: float, bar: Progress) -> Fate:
     """A survivor under the thorough profile and, should it survive that, in the search."""
     from dataclasses import replace
 
-    from ntkverify.judging.mutation import fate
     from ntkverify.search.campaign.mutants import hunts
 
-    thorough = fate(theorem, survivor.mutant, profile="thorough", store=store)
-    if thorough.refuted:
-        return replace(thorough, evidence=f"{thorough.evidence}; thorough profile")
-    said = [f"thorough profile: {thorough.evidence}"] if thorough.evidence else []
+    found = thorough.fate(survivor.mutant)
+    if found.refuted:
+        return replace(found, evidence=f"{found.evidence}; thorough profile")
+    said = [f"thorough profile: {found.evidence}"] if found.evidence else []
     searched = False
-    for hunt in hunts(theorem, survivor.mutant, path=path, seconds=seconds):
+    for hunt in hunts(thorough.theorem, survivor.mutant, path=path, seconds=seconds):
         bar.advance(0, f"searched: {hunt.claim}")
         reached = "nothing exercised" if hunt.reached is None else f"{hunt.reached:.3g} of the bound reached"
         text = f"{hunt.claim!r}: {reached} in a search of {hunt.evaluations} instances"
         if hunt.violated:
-            return replace(thorough, status="missed", claim=hunt.claim, evidence=text)
+            return replace(found, status="missed", claim=hunt.claim, evidence=text)
         said.append(text)
         searched = True
-    return replace(thorough, evidence="; ".join(said if searched else [*said, "no tighter bound to be searched"]))
+    return replace(found, evidence="; ".join(said if searched else [*said, "no tighter bound to be searched"]))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ntkverify.commands import needs
 from ntkverify.commands import options as shared
 from ntkverify.errors import NtkVerifyError
+
+if TYPE_CHECKING:
+    from ntkverify.commands.hunting.campaign import Cells
+    from ntkverify.search.campaign.cells import Cell
+    from ntkverify.search.campaign.store import Store
 
 
 @shared.command(
@@ -56,32 +63,26 @@ def command(
     from ntkverify.commands.hunting import campaign
     from ntkverify.execution.machine.cluster import workers_at
     from ntkverify.report.campaign import Necessity
-    from ntkverify.search.campaign.cells import Cell, cells_of
-    from ntkverify.search.campaign.store import Store, cell_id
-    from ntkverify.search.evidence.settle import VIOLATED
+    from ntkverify.search.campaign.cells import cells_of
+    from ntkverify.search.campaign.store import Store
 
     folder = needs.folder(out, "--out")
     shared.shared_out(workers, scheduler)
     loaded = campaign.loaded(theorems)
     wanted = campaign.named(loaded, claims, what="claim", kind="claims")
     dropped = campaign.named(loaded, assumptions, what="assumption", kind="assumptions")
-    questions: list[tuple[str, str]] = []
-    cells: campaign.Cells = []
-    for path, theorem in loaded.items():
-        if claims and not wanted[path]:
-            continue
-        for name in dropped[path] if assumptions else theorem.assumptions:
-            questions.append((path, name))
-            found = cells_of(
-                theorem,
-                path=path,
-                claims=wanted[path],
-                relax=[name],
-                evaluations=evaluations,
-                entropy=entropy,
-                max_width=max_width,
-            )
-            cells += [(path, cell) for cell in found]
+    questions = [
+        (path, name)
+        for path, theorem in loaded.items()
+        if wanted[path] or not claims
+        for name in (dropped[path] if assumptions else theorem.assumptions)
+    ]
+    budget: dict[str, Any] = {"evaluations": evaluations, "entropy": entropy, "max_width": max_width}
+    cells: campaign.Cells = [
+        (path, cell)
+        for path, name in questions
+        for cell in cells_of(loaded[path], path=path, claims=wanted[path], relax=[name], **budget)
+    ]
     if not questions:
         raise NtkVerifyError("there is no assumption to drop: none of these theorems has one that was asked for.")
     campaign.require_balls(loaded, cells)
@@ -91,16 +92,7 @@ def command(
         workers_at(workers=workers, scheduler=scheduler) as cluster,
     ):
         cells = campaign.with_minutes(cells, minutes, cluster)
-
-        def answered(cell: Cell) -> bool:
-            """Whether a claim is violated without what the cell drops: one is enough to need it."""
-            alike = [
-                cell_id(other.settings())
-                for _, other in cells
-                if (other.theorem, other.relax) == (cell.theorem, cell.relax) and other != cell
-            ]
-            return any(status in VIOLATED for name in alike for status, _ in record.findings(name).values())
-
+        answered = functools.partial(_answered, cells, record)
         campaign.run(loaded, cells, record, cluster=cluster, answered=answered, minutes=minutes)
         table = Necessity()
         for path, name in questions:
@@ -109,3 +101,16 @@ def command(
     table.show(as_json=as_json, full=full)
     table.write(folder, quiet=as_json)
     return 1 if table.found else 0
+
+
+def _answered(cells: Cells, record: Store, cell: Cell) -> bool:
+    """Whether a claim is violated without what the cell drops: one is enough to need it."""
+    from ntkverify.search.campaign.store import cell_id
+    from ntkverify.search.evidence.settle import VIOLATED
+
+    alike = [
+        cell_id(other.settings())
+        for _, other in cells
+        if (other.theorem, other.relax) == (cell.theorem, cell.relax) and other != cell
+    ]
+    return any(status in VIOLATED for name in alike for status, _ in record.findings(name).values())

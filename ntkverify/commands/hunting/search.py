@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,7 @@ from ntkverify.commands.given import Given, data_options, only
 from ntkverify.errors import NtkVerifyError
 
 if TYPE_CHECKING:
+    from ntkverify.commands.hunting.campaign import Cells
     from ntkverify.theorem.theorem import Theorem
 
 
@@ -79,9 +81,8 @@ def command(
     """
     from ntkverify.commands.hunting import campaign
     from ntkverify.execution.machine.cluster import workers_at
-    from ntkverify.judging.falsehoods import planted
     from ntkverify.report.campaign import summarise
-    from ntkverify.search.campaign.cells import EVALUATIONS, cells_of, refuse_engines
+    from ntkverify.search.campaign.cells import EVALUATIONS, refuse_engines
     from ntkverify.search.campaign.store import Store
     from ntkverify.search.climb.engines import DEFAULT_ENGINES
 
@@ -90,29 +91,11 @@ def command(
         raise NtkVerifyError("--data is for one process: workers would load the module without it.")
     refuse_engines(engines or DEFAULT_ENGINES)  # what needs no module comes before it is loaded
     loaded = campaign.loaded(theorems) if given is None else _at(given, theorems, relax, max_width)
-    wanted = campaign.named(loaded, claims, what="claim", kind="claims")
-    on = campaign.named(loaded, families, what="family of instances", kind="families")
-    dropped = campaign.named(loaded, relax, what="assumption", kind="assumptions")
-    cells: campaign.Cells = []
-    for path, theorem in loaded.items():
-        if (claims and not wanted[path]) or (families and not on[path]) or (relax and not dropped[path]):
-            continue
-        with planted(theorem, plant):  # a plant that can't be read is refused before anything runs
-            found = cells_of(
-                theorem,
-                path=path,
-                claims=wanted[path],
-                families=on[path],
-                relax=dropped[path],
-                plants=plant,
-                engines=engines or DEFAULT_ENGINES,
-                evaluations=evaluations or EVALUATIONS,
-                entropy=entropy,
-                max_width=max_width,
-            )
-        if given is not None:  # a record of other data is another record
-            found = [replace(cell, sha256=f"{cell.sha256}+{_digest(theorem)}") for cell in found]
-        cells += [(path, cell) for cell in found]
+    options = {
+        "plants": plant, "engines": engines or DEFAULT_ENGINES, "evaluations": evaluations or EVALUATIONS,
+        "entropy": entropy, "max_width": max_width,
+    }  # fmt: skip
+    cells = _cells(loaded, claims, families, relax, options, given)
     if not cells:
         raise NtkVerifyError("there is nothing to search: no claim is checked on what was asked for.")
     campaign.require_balls(loaded, cells)
@@ -127,6 +110,34 @@ def command(
     summary.show(as_json=as_json, full=full)
     summary.write(folder, quiet=as_json)
     return 1 if summary.found else 0
+
+
+def _cells(
+    loaded: Mapping[str, Theorem],
+    claims: tuple[str, ...],
+    families: tuple[str, ...],
+    relax: tuple[str, ...],
+    options: Mapping[str, Any],
+    given: Given | None,
+) -> Cells:
+    """What is searched of every theorem, by the path of its module."""
+    from ntkverify.commands.hunting import campaign
+    from ntkverify.judging.falsehoods import planted
+    from ntkverify.search.campaign.cells import cells_of
+
+    wanted = campaign.named(loaded, claims, what="claim", kind="claims")
+    on = campaign.named(loaded, families, what="family of instances", kind="families")
+    dropped = campaign.named(loaded, relax, what="assumption", kind="assumptions")
+    cells: Cells = []
+    for path, theorem in loaded.items():
+        if (claims and not wanted[path]) or (families and not on[path]) or (relax and not dropped[path]):
+            continue
+        with planted(theorem, options["plants"]):  # a plant that can't be read is refused before anything runs
+            found = cells_of(theorem, path=path, claims=wanted[path], families=on[path], relax=dropped[path], **options)
+        if given is not None:  # a record of other data is another record
+            found = [replace(cell, sha256=f"{cell.sha256}+{_digest(theorem)}") for cell in found]
+        cells += [(path, cell) for cell in found]
+    return cells
 
 
 def _at(given: Given, theorems: list[Path], relax: tuple[str, ...], max_width: int) -> dict[str, Theorem]:

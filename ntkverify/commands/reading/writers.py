@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 DRAWS = 12  #: of a curve where nobody says otherwise
 
 
-class Writer:
+class Writer(ABC):
     """What a report is made of."""
 
     records: Sequence[Record] = ()
@@ -42,13 +43,13 @@ class Writer:
         settings = {name: self.settings[name] for name in ("entropy", "backend")}
         return curves_of(theorem, draws=self.curve_draws, **settings)
 
+    @abstractmethod
     def parts(self, tables: Sequence[Table], changed: Sequence[Change]) -> list[Part]:
         """The theorems of a page."""
-        raise NotImplementedError
 
+    @abstractmethod
     def graph(self) -> str:
         """The graph of the one theorem, as a file."""
-        raise NotImplementedError
 
     def written(self, form: str, tables: Sequence[Table], changed: Sequence[Change], against: str, again: str) -> str:
         """The text of the file."""

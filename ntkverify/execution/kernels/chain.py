@@ -194,6 +194,56 @@ def _arrange(e: sympy.Expr) -> sympy.Expr:
     return candidate if operations(candidate) < operations(e) else e
 
 
+class _Parts:
+    """Gives names to the parts of expressions that depend on the neuron alone, or on the sample alone.
+
+    Parameters
+    ----------
+    of_neuron, of_sample, of_both : set of sympy.Symbol
+        What is known of symbols; names that are given are added.
+    """
+
+    def __init__(self, of_neuron: set[sympy.Symbol], of_sample: set[sympy.Symbol], of_both: set[sympy.Symbol]) -> None:
+        self.of_neuron, self.of_sample, self.of_both = of_neuron, of_sample, of_both
+        self.assignments: dict[str, list[Assignment]] = {"neuron": [], "sample": []}
+        self._names: dict[sympy.Expr, sympy.Symbol] = {}
+
+    def hoist(self, e: sympy.Expr) -> sympy.Expr:
+        """Replace the largest neuron-only and sample-only parts of an expression by names."""
+        if not e.args or e.is_number:
+            return e
+        which = self._kind(e)
+        if which != "mixed":
+            return self._name(e, which)
+        if not isinstance(e, sympy.Add | sympy.Mul):
+            return e.func(*(self.hoist(a) for a in e.args))
+        groups: dict[str, list[sympy.Expr]] = {"neuron": [], "sample": [], "mixed": [], "number": []}
+        for a in e.args:
+            groups["number" if a.is_number else self._kind(a)].append(a)
+        # a constant belongs where it costs nothing
+        cheapest = next((g for g in ("neuron", "sample") if groups[g]), "mixed")
+        groups[cheapest] += groups["number"]
+        parts = [self.hoist(e.func(*groups[g])) for g in ("neuron", "sample") if groups[g]]
+        return e.func(*parts, *(self.hoist(a) for a in groups["mixed"]))
+
+    def _kind(self, e: sympy.Basic) -> str:
+        free = e.free_symbols
+        if free & self.of_both or (free & self.of_neuron and free & self.of_sample):
+            return "mixed"
+        return "neuron" if free & self.of_neuron else "sample"
+
+    def _name(self, e: sympy.Expr, which: str) -> sympy.Expr:
+        """The name of a part that depends on one of the two only."""
+        if not e.args or e.is_number:
+            return e
+        if e not in self._names:
+            symbol = sympy.Symbol(f"{'nv' if which == 'neuron' else 'xv'}_{len(self._names)}")
+            self._names[e] = symbol
+            (self.of_neuron if which == "neuron" else self.of_sample).add(symbol)
+            self.assignments[which].append((symbol, e))
+        return self._names[e]
+
+
 def _sort(
     neuron: Neuron,
     z: dict[sympy.Expr, sympy.Symbol],
@@ -208,54 +258,16 @@ def _sort(
     With `apart`, factors of the neuron alone in an output's terms are left out of what is shared, and can be taken
     out of sums over samples.
     """
-    outputs = list(outputs)
-    of_neuron = {*neuron.weights, *neuron.frozen}
-    of_sample = {*neuron.coordinates, *cotangents}
-    of_both = {*z.values(), *(s for s, _ in shared)}
-    kinds: dict[str, list[Assignment]] = {"neuron": [], "sample": [], "mixed": []}
-    names: dict[sympy.Expr, sympy.Symbol] = {}
-
-    def kind(e: sympy.Basic) -> str:
-        free = e.free_symbols
-        if free & of_both or (free & of_neuron and free & of_sample):
-            return "mixed"
-        return "neuron" if free & of_neuron else "sample"
-
-    def hoist(e: sympy.Expr) -> sympy.Expr:
-        """Replace the largest neuron-only and sample-only parts of an expression by names."""
-        if not e.args or e.is_number:
-            return e
-        which = kind(e)
-        if which != "mixed":
-            return name(e, which)
-        if isinstance(e, sympy.Add | sympy.Mul):
-            groups: dict[str, list[sympy.Expr]] = {"neuron": [], "sample": [], "mixed": [], "number": []}
-            for a in e.args:
-                groups["number" if a.is_number else kind(a)].append(a)
-            if groups["number"]:
-                # a constant belongs where it costs nothing
-                groups["neuron" if groups["neuron"] else ("sample" if groups["sample"] else "mixed")] += groups[
-                    "number"
-                ]
-            parts = [hoist(e.func(*groups[g])) for g in ("neuron", "sample") if groups[g]]
-            return e.func(*parts, *(hoist(a) for a in groups["mixed"]))
-        return e.func(*(hoist(a) for a in e.args))
-
-    def name(e: sympy.Expr, which: str) -> sympy.Expr:
-        """The name of a part that depends on one of the two only."""
-        if not e.args or e.is_number:
-            return e
-        if e not in names:
-            symbol = sympy.Symbol(f"{'nv' if which == 'neuron' else 'xv'}_{len(names)}")
-            names[e] = symbol
-            (of_neuron if which == "neuron" else of_sample).add(symbol)
-            kinds[which].append((symbol, e))
-        return names[e]
-
-    forms_first = [(s, form) for form, s in z.items()]
-    definitions = [*forms_first, *shared]
-    hoisted = [hoist(e) for _, e in definitions]
-    groups = [by_neuron(hoist(e), of_neuron) if apart else {sympy.S.One: hoist(e)} for e in outputs]
+    parts = _Parts(
+        {*neuron.weights, *neuron.frozen},
+        {*neuron.coordinates, *cotangents},
+        {*z.values(), *(s for s, _ in shared)},
+    )
+    definitions = [*((s, form) for form, s in z.items()), *shared]
+    hoisted = [parts.hoist(e) for _, e in definitions]
+    groups = [
+        by_neuron(parts.hoist(e), parts.of_neuron) if apart else {sympy.S.One: parts.hoist(e)} for e in list(outputs)
+    ]
     hoisted += [rest for group in groups for rest in group.values()]
     replacements, reduced = sympy.cse(hoisted, symbols=sympy.numbered_symbols("t_"), order="canonical")
     pending = list(replacements) + [(s, e) for (s, _), e in zip(definitions, reduced, strict=False)]
@@ -263,11 +275,11 @@ def _sort(
         steps = _bare_steps(pending)
         pending = [(s, e.xreplace(steps)) for s, e in pending if s not in steps]
         reduced = [e.xreplace(steps) for e in reduced]
-    kinds["mixed"] += _in_order(pending)
     rests = iter(reduced[len(definitions) :])
     results = tuple(sympy.Add(*(own * next(rests) for own in group)) for group in groups)
+    of_neuron, of_sample = (tuple(parts.assignments[which]) for which in ("neuron", "sample"))
     # where only outer weights are trained, the derivatives through the forms are asked for by nobody
-    return live(Statements(tuple(kinds["neuron"]), tuple(kinds["sample"]), tuple(kinds["mixed"]), results))
+    return live(Statements(of_neuron, of_sample, tuple(_in_order(pending)), results))
 
 
 def _bare_steps(assignments: Iterable[Assignment]) -> dict[sympy.Symbol, sympy.Expr]:

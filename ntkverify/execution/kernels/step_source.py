@@ -8,7 +8,7 @@ change and for what they miss of it, neuron by neuron.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sympy
@@ -110,17 +110,34 @@ class _Writer:
 
     def lines(self) -> list[str]:
         """The whole function."""
-        p, q, lanes, widest = self.p, self.q, self.lanes, self.widest
-        near = max(p, q) <= MOST_SHUFFLED
+        p, near = self.p, max(self.p, self.q) <= MOST_SHUFFLED
         weight = [f"group[l * {p} + {i}]" if near else f"weights[j0 + l, {i}]" for i in range(p)]
-        fixed = [f"fixed[l * {q} + {i}]" if near else f"frozen[j0 + l, {i}]" for i in range(q)]
-        begun = [f"begun[l * {p} + {i}]" if near else f"start[j0 + l, {i}]" for i in range(p)]
-        flat = [
-            f"        group = weights.reshape(weights.size)[j0 * {p} : (j0 + size) * {p}]",
-            f"        begun = start.reshape(start.size)[j0 * {p} : (j0 + size) * {p}]",
-            f"        fixed = frozen.reshape(frozen.size)[j0 * {q} : (j0 + size) * {q}]",
+        lines = [*self._head(), *self._group_of_neurons(weight, near)]
+        for index, (b, code) in enumerate(zip(self.neuron.blocks, self.before, strict=True)):
+            lines += self._first_half(index, b, code)
+        lines += self._gram() if self.forms_gram else []
+        lines += [
+            "        if given:",
+            "            for l in range(size):",
+            *(f"                x[{k}, l] = change[j0 + l, {k}]" for k in range(p)),
+            "        else:",
+            "            for l in range(size):",
+            *(f"                x[{k}, l] = -eta * g[{k}, l]" for k in range(p)),
+            "        for l in range(size):",
+            *(f"            w[{k}, l] += x[{k}, l]" for k in range(p)),
+            "        for l in range(size):",
+            *(f"            {weight[k]} = w[{k}, l]" for k in range(p)),
+            *self._squares(),
+            "        row = 0",
         ]
-        lines = [
+        for index, (b, code) in enumerate(zip(self.neuron.blocks, self.after, strict=True)):
+            lines += self._second_half(index, b, code)
+        return lines + self._over_lanes()
+
+    def _head(self) -> list[str]:
+        """The signature and the arrays of a group of neurons."""
+        p, q, lanes, widest = self.p, self.q, self.lanes, self.widest
+        return [
             "@njit(",
             "    void(",
             "        MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, float64,",
@@ -143,6 +160,19 @@ class _Writer:
             *([f"    u = np.empty((count, {p}, {lanes}))"] if self.forms_gram else []),
             f"    b = np.empty(({p}, {lanes}))",
             f"    o = np.zeros(({len(self.groups)}, {SQUARES}, {lanes}))",
+        ]
+
+    def _group_of_neurons(self, weight: Sequence[str], near: bool) -> list[str]:
+        """The loop over groups of neurons begins: their weights, now and at the start, are fetched."""
+        p, q, lanes = self.p, self.q, self.lanes
+        fixed = [f"fixed[l * {q} + {i}]" if near else f"frozen[j0 + l, {i}]" for i in range(q)]
+        begun = [f"begun[l * {p} + {i}]" if near else f"start[j0 + l, {i}]" for i in range(p)]
+        flat = [
+            f"        group = weights.reshape(weights.size)[j0 * {p} : (j0 + size) * {p}]",
+            f"        begun = start.reshape(start.size)[j0 * {p} : (j0 + size) * {p}]",
+            f"        fixed = frozen.reshape(frozen.size)[j0 * {q} : (j0 + size) * {q}]",
+        ]
+        return [
             f"    for j0 in range(first, last, {lanes}):",
             f"        size = min({lanes}, last - j0)",
             *(flat if near else []),
@@ -153,26 +183,6 @@ class _Writer:
             *(f"            g[{i}, l] = 0.0" for i in range(p)),
             "        row = 0",
         ]
-        for index, (b, code) in enumerate(zip(self.neuron.blocks, self.before, strict=True)):
-            lines += self._first_half(index, b, code)
-        lines += self._gram() if self.forms_gram else []
-        lines += [
-            "        if given:",
-            "            for l in range(size):",
-            *(f"                x[{k}, l] = change[j0 + l, {k}]" for k in range(p)),
-            "        else:",
-            "            for l in range(size):",
-            *(f"                x[{k}, l] = -eta * g[{k}, l]" for k in range(p)),
-            "        for l in range(size):",
-            *(f"            w[{k}, l] += x[{k}, l]" for k in range(p)),
-            "        for l in range(size):",
-            *(f"            {weight[k]} = w[{k}, l]" for k in range(p)),
-            *self._squares(),
-            "        row = 0",
-        ]
-        for index, (b, code) in enumerate(zip(self.neuron.blocks, self.after, strict=True)):
-            lines += self._second_half(index, b, code)
-        return lines + self._over_lanes()
 
     def _first_half(self, index: int, block: Block, code: Statements) -> list[str]:
         """Values and gradients of one block, and what they add to the gradient of the loss."""

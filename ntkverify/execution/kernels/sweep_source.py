@@ -146,6 +146,21 @@ def _kernel_source(neuron: Neuron, at_once: tuple[int, ...]) -> KernelSource:
     )
 
 
+_SIGNATURE = (
+    "@njit(",
+    "    void(",
+    "        MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, float64, MATRIX, MATRIX,",
+    "        boolean, boolean, boolean, int64, int64,",
+    "    ),",
+    "    fastmath=FAST, **OPTIONS,",
+    ")",
+    "def sweep(",
+    "    weights, frozen, points, cotangents, sizes, eta, gradient, sums, differentiate, update, add, start, stop",
+    "):",
+    "    prefer_wide_vectors()",
+)
+
+
 def _sweep(
     neuron: Neuron,
     gradients: list[Statements],
@@ -157,39 +172,7 @@ def _sweep(
     p, q = len(neuron.weights), len(neuron.frozen)
     near = max(p, q) <= MOST_SHUFFLED
     weight = [f"group[l * {p} + {i}]" if near else f"weights[j0 + l, {i}]" for i in range(p)]
-    fixed = [f"fixed[l * {q} + {i}]" if near else f"frozen[j0 + l, {i}]" for i in range(q)]
-    flat = [
-        f"        group = weights.reshape(weights.size)[j0 * {p} : (j0 + size) * {p}]",
-        f"        fixed = frozen.reshape(frozen.size)[j0 * {q} : (j0 + size) * {q}]",
-    ]
-    lines = [
-        "@njit(",
-        "    void(",
-        "        MATRIX, MATRIX, MATRIX, MATRIX, INTEGERS, float64, MATRIX, MATRIX,",
-        "        boolean, boolean, boolean, int64, int64,",
-        "    ),",
-        "    fastmath=FAST, **OPTIONS,",
-        ")",
-        "def sweep(",
-        "    weights, frozen, points, cotangents, sizes, eta, gradient, sums, differentiate, update, add, start, stop",
-        "):",
-        "    prefer_wide_vectors()",
-        f"    w = np.empty(({p}, {lanes}))",
-        f"    g = np.empty(({p}, {lanes}))",
-        f"    f = np.empty(({max(q, 1)}, {lanes}))",
-        f"    v = np.empty(({most_neuron_values(gradients + forwards)}, {lanes}))",
-        "    store = gradient.shape[0] > 0",
-        f"    for j0 in range(start, stop, {lanes}):",
-        f"        size = min({lanes}, stop - j0)",
-        *(flat if near else []),
-        "        for l in range(size):",
-        *(f"            w[{i}, l] = {weight[i]}" for i in range(p)),
-        *(f"            f[{i}, l] = {fixed[i]}" for i in range(q)),
-        "        if differentiate:",
-        "            for l in range(size):",
-        *(f"                g[{i}, l] = 0.0" for i in range(p)),
-        "            row = 0",
-    ]
+    lines = [*_SIGNATURE, *_group_of_neurons(neuron, weight, lanes, most_neuron_values(gradients + forwards))]
     for index, (b, s) in enumerate(zip(neuron.blocks, gradients, strict=True)):
         lines += _block_pass(neuron, b, s, index, at_once[index], printer, gradient=True)
     lines += [
@@ -208,6 +191,34 @@ def _sweep(
     for index, (b, s) in enumerate(zip(neuron.blocks, forwards, strict=True)):
         lines += _block_pass(neuron, b, s, index, at_once[index], printer, gradient=False)
     return lines
+
+
+def _group_of_neurons(neuron: Neuron, weight: Sequence[str], lanes: int, values: int) -> list[str]:
+    """The arrays of a group of neurons; the loop over groups begins, and its weights are fetched."""
+    p, q = len(neuron.weights), len(neuron.frozen)
+    near = max(p, q) <= MOST_SHUFFLED
+    fixed = [f"fixed[l * {q} + {i}]" if near else f"frozen[j0 + l, {i}]" for i in range(q)]
+    flat = [
+        f"        group = weights.reshape(weights.size)[j0 * {p} : (j0 + size) * {p}]",
+        f"        fixed = frozen.reshape(frozen.size)[j0 * {q} : (j0 + size) * {q}]",
+    ]
+    return [
+        f"    w = np.empty(({p}, {lanes}))",
+        f"    g = np.empty(({p}, {lanes}))",
+        f"    f = np.empty(({max(q, 1)}, {lanes}))",
+        f"    v = np.empty(({values}, {lanes}))",
+        "    store = gradient.shape[0] > 0",
+        f"    for j0 in range(start, stop, {lanes}):",
+        f"        size = min({lanes}, stop - j0)",
+        *(flat if near else []),
+        "        for l in range(size):",
+        *(f"            w[{i}, l] = {weight[i]}" for i in range(p)),
+        *(f"            f[{i}, l] = {fixed[i]}" for i in range(q)),
+        "        if differentiate:",
+        "            for l in range(size):",
+        *(f"                g[{i}, l] = 0.0" for i in range(p)),
+        "            row = 0",
+    ]
 
 
 def most_neuron_values(codes: Sequence[Statements]) -> int:

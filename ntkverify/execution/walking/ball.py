@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from ntkverify.arithmetic.balls import DEFAULT_BITS, BallAlgebra, _flint, as_ball, as_balls
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.samples import BlockSamples, Forward, Samples
@@ -54,6 +56,9 @@ class BallExecutor(WalkingExecutor):
 
     def larger(self, one: Any, other: Any) -> Any:
         return one.max(other)
+
+    def centred(self, array: Any) -> Any:
+        return np.frompyfunc(lambda ball: ball.mid(), 1, 1)(array)
 
     def _measured(self, step: Step) -> MeasuredStep:
         _check_balls(step.weights)

@@ -49,8 +49,14 @@ class OperatorBalls(Part):
 
     def __init__(self, theorem: Any, descent: GradientDescent) -> None:
         super().__init__(theorem)
-        constant, draws = theorem.constant, m / 2
-        kappa = constant("kappa", operators.kappa(), "P(|g| <= R) <= kappa R")
+        self.kappa = theorem.constant("kappa", operators.kappa(), "P(|g| <= R) <= kappa R")
+        self._radii(descent)
+        self._changes()
+        self.requirements = self._required(descent)
+
+    def _radii(self, descent: GradientDescent) -> None:
+        """What features are at most at the start, and how far that lets weights move."""
+        constant, draws = self.theorem.constant, m / 2
         self.beta = constant(
             "beta",
             derived(
@@ -67,13 +73,22 @@ class OperatorBalls(Part):
         moved = [descent.drift_factor * operators.gradient(f) * C * sqrt(n) / Lambda for f in later]
         self.R = constant("R", derived(moved[0], "drift at (1 + theta) beta, ||r(0)|| = ||z||"), "no w_r moves further")
         self.S = constant("S", derived(moved[1], "the same at (1 + theta) gamma"), "no v_r moves further")
-        # a unit's gradient is at most gamma_1 sqrt(N/(m p)) ||r||
-        unit = self.S / sqrt(p)
+
+    @property
+    def _unit(self) -> sympy.Expr:
+        """How far a unit moves at most: its gradient is at most gamma_1 sqrt(N/(m p)) ||r||."""
+        return self.S / sqrt(p)
+
+    def _changes(self) -> None:
+        """What moves within the balls."""
+        constant, draws, kappa = self.theorem.constant, m / 2, self.kappa
         self.near = constant(
             "near", derived((1 + zeta) * kappa * self.R, "Chernoff"), "share of neurons within R of switching"
         )
         self.near_unit = constant(
-            "near_unit", derived((1 + zeta) * kappa * unit, "Chernoff"), "share of units within S/sqrt(p) of switching"
+            "near_unit",
+            derived((1 + zeta) * kappa * self._unit, "Chernoff"),
+            "share of units within S/sqrt(p) of switching",
         )
         self.gram_error = constant(
             "gram_error", operators.gram_deviation(share_gram * delta, draws), "||H(0) - H^inf||_F, and of the twin"
@@ -90,16 +105,21 @@ class OperatorBalls(Part):
                 "||H~(k) - H~(0)||_F",
             ),
         }
+        later = (1 + theta) * self.beta, (1 + theta) * self.gamma
         self.remainder = constant(
             "remainder", operators.remainder(*later, self.near, self.near_unit, self.R), "||I_1|| over eta ||r||"
         )
 
+    def _required(self, descent: GradientDescent) -> list[Requirement]:
+        """What the width is asked for."""
+        draws, unit = m / 2, self._unit
+
         def flips(radius: Any, count: Any, independent: Any) -> Any:
             """Chernoff for `count` binomial counts with mean at most kappa radius to exceed 1 + zeta times that."""
-            return count * exp(-(zeta**2) / (2 + zeta) * kappa * independent * radius)
+            return count * exp(-(zeta**2) / (2 + zeta) * self.kappa * independent * radius)
 
         implicit = functools.partial(Requirement, closed=False)
-        self.requirements = [
+        return [
             implicit("initial Gram matrix", self.gram_error, tau * lambda_trunk, "Bernstein"),
             implicit("initial twin", self.gram_error, tau * lambda_branch, "Bernstein"),
             implicit("flips, trunk", flips(self.R, n_2, draws), share_flips * delta / 2, "Chernoff, n_2 queries"),

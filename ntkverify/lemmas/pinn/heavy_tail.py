@@ -84,8 +84,11 @@ class HeavyTail(Part):
             log_probability = density + log(x / (1 + x**2)) - log(2)  # Mills' ratio from below
             return sympy.limit(log_probability / width, x, sympy.oo), sympy.S.Zero
 
-    def one_term(self, likelier: str, *, false: str) -> None:
-        """From the derived width on one bad neuron is likelier than the bound; the claim `false` is a control."""
+    def one_term(self, likelier: str, *, false: str, hundredth: str) -> None:
+        """From the derived width on one bad neuron is likelier than the bound.
+
+        The claims `false`, that it is not, and `hundredth`, that it is from a hundredth of that width on, are controls.
+        """
         claim: dict[str, Any] = {"holds": always, "bound": ONE_TERM, "on": RATES}
 
         @self.control(false, from_below=True, **claim)
@@ -98,3 +101,7 @@ class HeavyTail(Part):
         )
         def one_term_fails(run: Any) -> Any:
             return -self.log_tail(run.deviation, run.neurons)
+
+        @self.control(hundredth, holds=always, bound=ONE_TERM.subs(neurons, neurons / 100), on=RATES)
+        def too_early(run: Any) -> Any:
+            return -self.log_tail(run.deviation, run.neurons / 100)

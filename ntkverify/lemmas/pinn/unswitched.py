@@ -144,6 +144,21 @@ class Unswitched(Part):
             **gram,
         )
 
+    def gram(self, *, on: Any) -> None:
+        """How far the Gram matrix moves while no sign changes, by the way of all weights."""
+        moved = self.slope * self.theorem.quantity("distance", lambda run: run.drift_rms * np.sqrt(run.m))
+        norm_0 = self.theorem.quantity("norm_0", lambda run: run.eigenvalues[0, -1])
+        self.lemma(
+            "||H(k) - H(0)||_F <= 2 ||J(0)|| q + q^2, q = alpha C_L B ||w - w(0)||/sqrt(m), while no sign changes",
+            of="gram_drift",
+            holds=always,
+            bound=2 * sqrt(norm_0) * moved + moved**2,
+            on=on,
+            assumes=(),
+            given=self.stays,
+            error=lambda run: run.gram_drift_error,
+        )
+
     def lipschitz(self, *, on: Any) -> None:
         """How far the Jacobian moves while no sign changes, and that no neuron moves further than R."""
         LipschitzJacobian(self.theorem, self.slope).way(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -35,6 +36,10 @@ def wave_source(points: Array, p: int, coefficients: Array) -> Array:
     frequencies = np.pi * np.arange(1, len(coefficients) + 1)
     waves = np.prod(np.sin(points[:, :, None] * frequencies), axis=1)
     return np.asarray(waves @ (coefficients * (-points.shape[1] * frequencies**2) ** p))
+
+
+def _one_of(draw: Draw, values: Sequence[Any]) -> Any:
+    return draw(st.sampled_from(list(values)))
 
 
 def drawn_problem(
@@ -79,23 +84,19 @@ def drawn_problem(
     **parameters
         Further parameters of the theorem, such as ``delta``.
     """
-    size = draw(st.sampled_from(list(sizes)))
+
+    size = _one_of(draw, sizes)
     interior = line_grid(size) if dimension == 1 else square_grid(size)
     normal = generator(draw).standard_normal(3 if smooth else len(interior))
-    p = draw(st.sampled_from(list(orders)))
+    p = _one_of(draw, orders)
     data: dict[str, Array] = {"interior": interior, "source": wave_source(interior, p, normal) if smooth else normal}
     if boundary:
         data["boundary"] = np.array([[0.0], [1.0]]) if dimension == 1 else square_boundary(size)
+    drawn = {"activation": _one_of(draw, activations), "p": p, "law": _one_of(draw, laws), "R": _one_of(draw, radii)}
+    drawn["h"] = _one_of(draw, spacings) if spacings else 1 / (size + 1)
     return Instance(
         data=data,
-        parameters={
-            "activation": draw(st.sampled_from(list(activations))),
-            "p": p,
-            "law": draw(st.sampled_from(list(laws))),
-            "R": draw(st.sampled_from(list(radii))),
-            "h": draw(st.sampled_from(list(spacings))) if spacings else 1 / (size + 1),
-            **parameters,
-        },
+        parameters={**drawn, **parameters},
         width=width or len(interior),
         step=eta,
         steps=steps,

@@ -6,7 +6,7 @@ import html
 import math
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,13 +154,6 @@ def part_of(
         _row(theorem, claim, known.get(name), slug, graph, changed, beyond.get(name, ""))
         for name, claim in theorem.claims.items()
     ]
-    profile = _profile(theorem, known, slug)
-    drawn = draw(graph, slug, title=f"the proof of: {theorem.title}")
-    shown = [
-        Figure(trajectory(one, salt=f"{slug}-{number}"), _caption(one), words["report"])
-        for number, one in enumerate(curves)
-    ]
-    loosest = graph.nodes[graph.loosest] if graph.loosest else None
     return Part(
         theorem=theorem,
         slug=slug,
@@ -168,16 +161,16 @@ def part_of(
         summary=counts(records),
         rows=tuple(row for row in rows if row.kind != "control"),
         controls=tuple(row for row in rows if row.kind == "control"),
-        graph=Figure(drawn.svg, "", words["graph"]),
+        graph=Figure(draw(graph, slug, title=f"the proof of: {theorem.title}").svg, "", words["graph"]),
         about=tuple(_about(graph, slug)),
         nodes=len(graph.nodes),
-        profile=profile,
+        profile=_profile(theorem, known, slug),
         profile_command=words["check"],
-        figures=tuple(shown),
+        figures=tuple(_figures(curves, slug, words["report"])),
         tables=tuple(tables),
         constants=tuple(_constants(theorem)),
         errata=tuple(marked(" ".join(text.split())) for text in theorem.errata),
-        loosest=f"×{format_slack(loosest.slack)}, {marked(loosest.name)}" if loosest else "",
+        loosest=_loosest(graph),
         levels=_levels(records),
         is_well=bool(records) and all(record["verdict"] in GOOD for record in records),
         command=words["check"],
@@ -185,6 +178,19 @@ def part_of(
         settings=settings_in_words({str(r["settings"]): r["settings"] for r in records if r["settings"]}.values()),
         families=tuple(_families(theorem)),
     )
+
+
+def _figures(curves: Iterable[Curves], slug: str, command: str) -> Iterator[Figure]:
+    for number, one in enumerate(curves):
+        yield Figure(trajectory(one, salt=f"{slug}-{number}"), _caption(one), command)
+
+
+def _loosest(graph: ProofGraph) -> str:
+    """The claim with the most slack, and how much."""
+    if not graph.loosest:
+        return ""
+    node = graph.nodes[graph.loosest]
+    return f"×{format_slack(node.slack)}, {marked(node.name)}"
 
 
 def at_data(at: Any, report: Any) -> AtData:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,11 @@ class Cell:
         claim = theorem.claims[self.claim]
         return [Case(theorem, claim, theorem.families[name], self.relax) for name in names]
 
+    def share(self, part: int, parts: int) -> Cell:
+        """The cell with a share of its budget."""
+        seconds = None if self.seconds is None else part * self.seconds / parts
+        return replace(self, evaluations=max(1, part * self.evaluations // parts), seconds=seconds)
+
     def settings(self) -> dict[str, Any]:
         """JSON-ready dictionary; the family under the key that stores of all versions have, so that they resume."""
         found = {"regime" if key == "family" else key: value for key, value in asdict(self).items()}
@@ -113,10 +118,8 @@ def cells_of(
         Assumptions to drop; things to make wrong.
     engines : sequence of str
         Names in `ntkverify.search.climb.engines.ENGINES`; they have equal shares of the budget.
-    evaluations : int
-        Budget of each claim.
-    seconds : float, optional
-        Budget of each claim in seconds of processor time.
+    evaluations, seconds
+        Budget of each claim, also in seconds of processor time.
     entropy : int
         Changes every draw.
     max_width, goal
@@ -131,7 +134,10 @@ def cells_of(
     _refuse_mistakes(theorem, claims, families, relax, engines)
     if evaluations < 1 or (seconds is not None and not seconds > 0) or entropy < 0:
         raise NtkVerifyError("a search needs a positive budget and an entropy of at least 0.")
-    sha256 = digest(path)
+    whole = Cell(
+        theorem=theorem.id, sha256=digest(path), claim="", family="", engine="", relax=tuple(relax),
+        plants=tuple(plants), evaluations=evaluations, seconds=seconds, entropy=entropy, max_width=max_width, goal=goal,
+    )  # fmt: skip
     found: list[Cell] = []
     for claim, searched in _searched(theorem, claims, families, relax):
         quantifier = theorem.claims[claim].quantifier
@@ -139,25 +145,10 @@ def cells_of(
         if getattr(quantifier, "pools_families", False):
             searched = [AND.join(searched)]
         shares = {family: _share(theorem.families.get(family), relax) for family in searched}
-        whole = sum(shares.values()) * len(used)
-        found += [
-            Cell(
-                theorem=theorem.id,
-                sha256=sha256,
-                claim=claim,
-                family=family,
-                engine=engine,
-                relax=tuple(relax),
-                plants=tuple(plants),
-                evaluations=max(1, shares[family] * evaluations // whole),
-                seconds=None if seconds is None else shares[family] * seconds / whole,
-                entropy=entropy,
-                max_width=max_width,
-                goal=goal,
-            )
-            for family in searched
-            for engine in used
-        ]
+        parts = sum(shares.values()) * len(used)
+        for family in searched:
+            part = whole.share(shares[family], parts)
+            found += [replace(part, claim=claim, family=family, engine=engine) for engine in used]
     return found
 
 

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import sympy
-
 from ntkverify.judging.falsehoods import planted
-from ntkverify.judging.mutation import Mutant
+from ntkverify.judging.mutation import Mutant, is_implied
 from ntkverify.search.campaign.campaign import search_cell
 from ntkverify.search.campaign.cells import MAX_WIDTH, cells_of
 from ntkverify.search.campaign.store import Store
@@ -110,13 +108,4 @@ def _changed(theorem: Theorem, mutant: Mutant) -> list[Claim]:
     before = {claim.name: theorem.bound_of(claim) for claim in known}
     with planted(theorem, [mutant.plant]):
         changed = {claim.name: theorem.bound_of(theorem.claims[claim.name]) for claim in known}
-    return [claim for claim in known if not _implied(before[claim.name], changed[claim.name], claim.from_below)]
-
-
-def _implied(before: sympy.Expr, after: sympy.Expr, from_below: bool) -> bool:
-    """Whether the changed bound is the old one or a weaker one; a ratio that is no number decides nothing."""
-    if before == after:
-        return True
-    # of a bound that may be negative a ratio says nothing
-    ratio = sympy.cancel(after / before) if before.is_positive else sympy.nan
-    return bool(ratio.is_number and ratio.is_positive and (ratio <= 1 if from_below else ratio >= 1))
+    return [claim for claim in known if not is_implied(before[claim.name], changed[claim.name], claim.from_below)]

@@ -105,34 +105,8 @@ def sampled(
         How far past the claim the sample is, and what was found: "confirmed" where it is refuted, "open" where the
         sample is past what is claimed and the draws do not suffice to refute it.
     """
-    quantifier: Any = cases[0].claim.quantifier  # one that is decided by sampling
-    began = time.process_time()
     sample = Sample(cases, entropy)
-    prescribed = max(case.family.counts.get(_PROFILE, 1) for case in cases)
-    most = quantifier.most_draws if evaluations is None else min(quantifier.most_draws, DRAWS_EACH * evaluations)
-    work = np.inf if evaluations is None else WORK_EACH * evaluations
-
-    def lasts() -> bool:
-        late = until is not None and time.time() >= until
-        late = late or (seconds is not None and time.process_time() - began >= seconds)
-        within = sample.made < prescribed or (sample.made < most and sample.work < work)
-        return sample.made == 0 or (within and not late)
-
-    look, goal, decision = 0, max(_FIRST, prescribed), None
-    while lasts():
-        while sample.made < goal and lasts():
-            sample.draw()
-        if len(sample.trials) > 1:
-            try:
-                decision = _decided(quantifier, sample, refute=ALPHA / ((look + 1) * (look + 2)))
-            except (
-                NtkVerifyError
-            ) as error:  # a number that the test can't take, the logarithm of 0; the last look counts
-                sample.reason = str(error)
-                break
-            if decision.status == "violated" or _is_settled(quantifier, sample):
-                break
-        look, goal = look + 1, math.ceil(_GROWTH * goal)
+    decision = _looked_at(sample, Limits(cases, evaluations=evaluations, seconds=seconds, until=until))
     if decision is None or sample.first is None:
         return Score(VACUOUS, reason=sample.reason), None
     past = decision.past
@@ -146,6 +120,47 @@ def sampled(
     evidence |= {"exercised": len(sample.trials), "entropy": entropy, "evidence": decision.evidence}
     suspect = Violation.suspected(cases[0], sample.first, path=path, plants=plants)
     return score, (status, suspect.with_evidence(**evidence))
+
+
+class Limits:
+    """How long a sample is drawn on, see `sampled`; the clock starts when it is made."""
+
+    def __init__(
+        self, cases: Sequence[Case], *, evaluations: int | None, seconds: float | None, until: float | None
+    ) -> None:
+        quantifier: Any = cases[0].claim.quantifier  # one that is decided by sampling
+        most = quantifier.most_draws
+        self.began, self.seconds, self.until = time.process_time(), seconds, until
+        self.prescribed = max(case.family.counts.get(_PROFILE, 1) for case in cases)
+        self.draws = most if evaluations is None else min(most, DRAWS_EACH * evaluations)
+        self.work = np.inf if evaluations is None else WORK_EACH * evaluations
+
+    def allow(self, sample: Sample) -> bool:
+        """Whether there is one more draw to be made; there always is a first."""
+        late = self.until is not None and time.time() >= self.until
+        late = late or (self.seconds is not None and time.process_time() - self.began >= self.seconds)
+        within = sample.made < self.prescribed or (sample.made < self.draws and sample.work < self.work)
+        return sample.made == 0 or (within and not late)
+
+
+def _looked_at(sample: Sample, limits: Limits) -> Any:
+    """What the last look at a growing sample decides; None if there was nothing to look at."""
+    quantifier: Any = sample.cases[0].claim.quantifier  # one that is decided by sampling
+    look, goal, decision = 0, max(_FIRST, limits.prescribed), None
+    while limits.allow(sample):
+        while sample.made < goal and limits.allow(sample):
+            sample.draw()
+        if len(sample.trials) > 1:
+            try:
+                decision = _decided(quantifier, sample, refute=ALPHA / ((look + 1) * (look + 2)))
+            except NtkVerifyError as error:
+                # a number that the test can't take, the logarithm of 0; the last look counts
+                sample.reason = str(error)
+                break
+            if decision.status == "violated" or _is_settled(quantifier, sample):
+                break
+        look, goal = look + 1, math.ceil(_GROWTH * goal)
+    return decision
 
 
 def _is_settled(quantifier: Any, sample: Sample) -> bool:

@@ -107,56 +107,79 @@ def spread(
     NtkVerifyError
         If another process searches one of the cells.
     """
-    questions: dict[Any, deque[tuple[str, Cell]]] = {}
-    for number, (path, cell) in enumerate(cells):
-        key = number if answered is None else (cell.theorem, cell.relax)
-        questions.setdefault(key, deque()).append((path, cell))
-    names = [cell_id(cell.settings()) for _, cell in cells]
-    times: dict[str, tuple[float, float]] = {}
-    asked: dict[str, deque[tuple[str, Cell]]] = {}
-    tasks: deque[tuple[Any, ...]] = deque()
-
-    def give(path: str, cell: Cell, name: str) -> None:
-        record, now = (store.evaluations(name), store.seconds(name), store.findings(name)), time.time()
-        time_of = (now - times[name][0], max(times[name][1] - now, 0.0)) if name in times else None
-        tasks.append((path, digest(path), cell, record, time_of))
-
     with ExitStack() as claims:
+        client = _Client(cells, store, claims, answered=answered, share=share)
+        client.begin_all()
+        for (path, _, cell, _, _), (record, finished) in cluster.run(climb_on, client.tasks):
+            client.take(path, cell, record, finished=finished)
+            watch(*store.progress(client.names), "")
 
-        def begin(queue: deque[tuple[str, Cell]]) -> None:
-            """Give out the next cell of a question that has something left to find out."""
-            while queue:
-                path, cell = queue.popleft()
-                if answered is not None and answered(cell):
-                    continue
-                name = store.open_cell(cell.settings())
-                if store.is_finished(name):
-                    continue
-                if not claims.enter_context(store.claim_cell(name)):
-                    raise NtkVerifyError(
-                        f"another process searches {cell.claim!r}; wait for it, or choose another --store."
-                    )
-                left = [entry for other in questions.values() for entry in other]
-                seconds = share(cell, [(path, cell), *left])
-                if seconds is not None and seconds <= 0:
-                    continue  # no time is left: it stays open
-                if seconds is not None:
-                    times[name] = time.time(), time.time() + seconds
-                asked[name] = queue
-                give(path, cell, name)
-                return
 
-        for queue in questions.values():
-            begin(queue)
-        for (path, _, cell, _, _), ((scores, seconds, findings), finished) in cluster.run(climb_on, tasks):
-            name = cell_id(cell.settings())
-            for vector, score in scores.items():
-                store.add(name, vector, score, seconds[vector])
-            for vector, (status, content) in findings.items():
-                store.add_finding(name, vector, status, content)
-            if finished:
-                store.finish_cell(name)
-                begin(asked[name])
-            else:
-                give(path, cell, name)
-            watch(*store.progress(names), "")
+class _Client:
+    """Gives cells out, and puts what comes back on record; see `spread`."""
+
+    def __init__(
+        self,
+        cells: Sequence[tuple[str, Cell]],
+        store: Store,
+        claims: ExitStack,
+        *,
+        answered: Callable[[Cell], bool] | None,
+        share: Callable[[Cell, Sequence[tuple[str, Cell]]], float | None],
+    ) -> None:
+        self.store, self.claims, self.answered, self.share = store, claims, answered, share
+        self.questions: dict[Any, deque[tuple[str, Cell]]] = {}
+        for number, (path, cell) in enumerate(cells):
+            key = number if answered is None else (cell.theorem, cell.relax)
+            self.questions.setdefault(key, deque()).append((path, cell))
+        self.names = [cell_id(cell.settings()) for _, cell in cells]
+        self.tasks: deque[tuple[Any, ...]] = deque()
+        self._times: dict[str, tuple[float, float]] = {}
+        self._asked: dict[str, deque[tuple[str, Cell]]] = {}
+
+    def begin_all(self) -> None:
+        """Give out the first cell of every question."""
+        for queue in self.questions.values():
+            self._begin(queue)
+
+    def take(self, path: str, cell: Cell, record: Record, *, finished: bool) -> None:
+        """Put a window's work on record; then the cell goes on, or the next of its question begins."""
+        name, (scores, seconds, findings) = cell_id(cell.settings()), record
+        for vector, score in scores.items():
+            self.store.add(name, vector, score, seconds[vector])
+        for vector, (status, content) in findings.items():
+            self.store.add_finding(name, vector, status, content)
+        if finished:
+            self.store.finish_cell(name)
+            self._begin(self._asked[name])
+        else:
+            self._give(path, cell, name)
+
+    def _begin(self, queue: deque[tuple[str, Cell]]) -> None:
+        """Give out the next cell of a question that has something left to find out."""
+        while queue:
+            path, cell = queue.popleft()
+            if self.answered is not None and self.answered(cell):
+                continue
+            name = self.store.open_cell(cell.settings())
+            if self.store.is_finished(name):
+                continue
+            if not self.claims.enter_context(self.store.claim_cell(name)):
+                raise NtkVerifyError(
+                    f"another process searches {cell.claim!r}; wait for it, or choose another --store."
+                )
+            left = [entry for other in self.questions.values() for entry in other]
+            seconds = self.share(cell, [(path, cell), *left])
+            if seconds is not None and seconds <= 0:
+                continue  # no time is left: it stays open
+            if seconds is not None:
+                self._times[name] = time.time(), time.time() + seconds
+            self._asked[name] = queue
+            self._give(path, cell, name)
+            return
+
+    def _give(self, path: str, cell: Cell, name: str) -> None:
+        store, times, now = self.store, self._times, time.time()
+        record = store.evaluations(name), store.seconds(name), store.findings(name)
+        time_of = (now - times[name][0], max(times[name][1] - now, 0.0)) if name in times else None
+        self.tasks.append((path, digest(path), cell, record, time_of))

@@ -110,69 +110,84 @@ def in_forms(
     A form stands inside a function or a power, or is a factor by itself. Multiples of a form that is there already,
     also as part of a longer sum, are written by its symbol.
     """
-    of_weights, of_samples = frozenset(weights), frozenset(coordinates)
-    forms: dict[sympy.Expr, sympy.Symbol] = {}
-    parts: dict[sympy.Symbol, Linear] = {}
-    written: dict[sympy.Expr, sympy.Expr] = {}
+    finder = _Finder(frozenset(weights), frozenset(coordinates), first)
+    for e in expressions:
+        finder.find(e, False)
+    results = tuple(finder.rewritten(e) for e in expressions)
+    return InForms(results, finder.forms, {s: coefficients for s, (coefficients, _) in finder.parts.items()})
 
-    def mixed(e: sympy.Basic) -> bool:
+
+class _Finder:
+    """Finds the linear forms of expressions, and writes these in their symbols; see `in_forms`."""
+
+    def __init__(self, of_weights: frozenset[sympy.Symbol], of_samples: frozenset[sympy.Symbol], first: int) -> None:
+        self.of_weights, self.of_samples, self.first = of_weights, of_samples, first
+        self.forms: dict[sympy.Expr, sympy.Symbol] = {}
+        self.parts: dict[sympy.Symbol, Linear] = {}
+        self._written: dict[sympy.Expr, sympy.Expr] = {}
+
+    def _mixed(self, e: sympy.Basic) -> bool:
         free = e.free_symbols
-        return not free.isdisjoint(of_weights) and not free.isdisjoint(of_samples)
+        return not free.isdisjoint(self.of_weights) and not free.isdisjoint(self.of_samples)
 
-    def known(part: Linear) -> sympy.Expr | None:
+    def _linear(self, e: sympy.Basic) -> Linear | None:
+        return linear_parts(e, self.of_weights)
+
+    def _known(self, part: Linear) -> sympy.Expr | None:
         """A linear part as a multiple of a form that is there, plus what stands without weights."""
-        for symbol, (coefficients, offset) in parts.items():
+        for symbol, (coefficients, offset) in self.parts.items():
             ratio = ratio_of(part[0], coefficients)
             if ratio is not None:
                 return ratio * symbol + sympy.expand(part[1] - ratio * offset)
         return None
 
-    def register(e: sympy.Expr, part: Linear) -> sympy.Expr:
-        found = known(part)
+    def _register(self, e: sympy.Expr, part: Linear) -> sympy.Expr:
+        found = self._known(part)
         if found is None:
-            found = forms[e] = sympy.Symbol(f"z_{first + len(forms)}", real=True)
-            parts[found] = part
+            found = self.forms[e] = sympy.Symbol(f"z_{self.first + len(self.forms)}", real=True)
+            self.parts[found] = part
         return found
 
-    def find(e: sympy.Basic, inside: bool) -> None:
+    def find(self, e: sympy.Basic, inside: bool) -> None:
         """The forms inside functions and powers, in the order in which they stand there."""
-        if not mixed(e):
+        if not self._mixed(e):
             return
         if inside and e.args:
-            part = linear_parts(e, of_weights)
+            part = self._linear(e)
             if part is not None:
-                written.setdefault(e, register(e, part))
+                self._written.setdefault(e, self._register(e, part))
                 return
         inside = inside or isinstance(e, sympy.Function | sympy.Pow)
-        linear = [a for a in e.args if linear_parts(a, of_weights) is not None] if inside and e.is_Add else []
+        linear = [a for a in e.args if self._linear(a) is not None] if inside and e.is_Add else []
         for a in e.args:
             if a not in linear:
-                find(a, inside)
+                self.find(a, inside)
         together = sympy.Add(*linear)
-        if mixed(together):  # w . x + (w . x)^3 holds the terms of w . x one by one
-            register(together, linear_parts(together, of_weights) or ({}, together))
+        if self._mixed(together):  # w . x + (w . x)^3 holds the terms of w . x one by one
+            self._register(together, self._linear(together) or ({}, together))
 
-    def rewritten(e: sympy.Expr) -> sympy.Expr:
-        if e in written:
-            return written[e]
-        if not e.args or not mixed(e):
+    def rewritten(self, e: sympy.Expr) -> sympy.Expr:
+        """An expression in the symbols of the forms."""
+        if e in self._written:
+            return self._written[e]
+        if not e.args or not self._mixed(e):
             return e
-        if e.is_Add:
-            linear = [a for a in e.args if mixed(a) and linear_parts(a, of_weights) is not None]
-            part = linear_parts(sympy.Add(*linear), of_weights) if len(linear) > 1 or parts else None
-            if part and part[0]:
-                whole = len(linear) > 1 and all(a in linear or linear_parts(a, of_weights) is not None for a in e.args)
-                if whole:
-                    return register(e, linear_parts(e, of_weights) or part)
-                # a weight without a coordinate, such as a bias, may belong to the form as well
-                bare = [a for a in e.args if a not in linear and linear_parts(a, of_weights) is not None]
-                for chosen in ([*linear, *bare], linear) if bare else (linear,):
-                    found = known(linear_parts(sympy.Add(*chosen), of_weights) or part)
-                    if found is not None:
-                        return sympy.Add(found, *(rewritten(a) for a in e.args if a not in chosen))
-        return e.func(*(rewritten(a) if isinstance(a, sympy.Expr) else a for a in e.args))
+        if e.is_Add and (found := self._sum_rewritten(e)) is not None:
+            return found
+        return e.func(*(self.rewritten(a) if isinstance(a, sympy.Expr) else a for a in e.args))
 
-    for e in expressions:
-        find(e, False)
-    results = tuple(rewritten(e) for e in expressions)
-    return InForms(results, forms, {s: coefficients for s, (coefficients, _) in parts.items()})
+    def _sum_rewritten(self, e: sympy.Expr) -> sympy.Expr | None:
+        """A sum some of whose terms make a form; None if there is none."""
+        linear = [a for a in e.args if self._mixed(a) and self._linear(a) is not None]
+        part = self._linear(sympy.Add(*linear)) if len(linear) > 1 or self.parts else None
+        if not part or not part[0]:
+            return None
+        if len(linear) > 1 and all(a in linear or self._linear(a) is not None for a in e.args):
+            return self._register(e, self._linear(e) or part)
+        # a weight without a coordinate, such as a bias, may belong to the form as well
+        bare = [a for a in e.args if a not in linear and self._linear(a) is not None]
+        for chosen in ([*linear, *bare], linear) if bare else (linear,):
+            found = self._known(self._linear(sympy.Add(*chosen)) or part)
+            if found is not None:
+                return sympy.Add(found, *(self.rewritten(a) for a in e.args if a not in chosen))
+        return None

@@ -6,7 +6,7 @@ A residual of a two-layer network is ``r_p = R_b(Phi_1, ..., Phi_K; x_p) - targe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
@@ -229,7 +229,40 @@ def network_neuron(
     sigma = get_activation(activation)
     alpha = positive_number(output_scale, "the scale of the output")
     points = _common_coordinates(operators)
-    present = {"inner": True, "inner_bias": inner_bias, "outer": True, "outer_bias": outer_bias}
+    chosen = _trained(trainable, {"inner": True, "inner_bias": inner_bias, "outer": True, "outer_bias": outer_bias})
+    suffixes = [""] if outputs == 1 else [f"_{k}" for k in range(outputs)]
+    parts = {
+        "inner": tuple(sympy.Symbol(f"w_{i}", real=True) for i in range(len(points))),
+        "inner_bias": (sympy.Symbol("b", real=True),) if inner_bias else (),
+        "outer": tuple(sympy.Symbol(f"a{s}", real=True) for s in suffixes),
+        "outer_bias": tuple(sympy.Symbol(f"c{s}", real=True) for s in suffixes) if outer_bias else (),
+    }
+    _refuse_clashes({s for group in parts.values() for s in group}, points, operators)
+    # functions of one form: differentiating them costs the same at every number of inputs
+    form = LinearForm(sympy.Dummy("z", real=True), points, parts["inner"], parts["inner_bias"])
+    biases = parts["outer_bias"] or (sympy.S.Zero,) * outputs
+    network = [alpha * (a * sigma(form.symbol) + c) for a, c in zip(parts["outer"], biases, strict=True)]
+    for name, operator in operators.items():
+        if operator.components > outputs:
+            raise NtkVerifyError(
+                f"the operator of block {name!r} acts on {operator.components} components, "
+                f"but the network has {outputs} outputs."
+            )
+        order = 0 if spacings is not None else operator.order
+        check_smoothness(sigma, name, order, inner_trained="inner" in chosen or "inner_bias" in chosen)
+    blocks = [_block(name, operator, form, network, spacings, accuracy) for name, operator in operators.items()]
+    return Neuron(
+        weights=tuple(s for p in PARTS if p in chosen for s in parts[p]),
+        frozen=tuple(s for p in PARTS if p not in chosen for s in parts[p]),
+        coordinates=points,
+        blocks=tuple(blocks),
+        laws=laws_of(parts, () if "outer" in chosen else parts["outer"], laws or {}),
+        coupled=parts["outer"] + parts["outer_bias"] if coupled else (),
+    )
+
+
+def _trained(trainable: Iterable[str], present: Mapping[str, bool]) -> tuple[str, ...]:
+    """The parts that are trained, which must be there."""
     chosen = tuple(trainable)
     for part in chosen:
         if part not in PARTS:
@@ -238,54 +271,23 @@ def network_neuron(
             raise NtkVerifyError(f"{part} is to be trained, but the network is built with {part}=False.")
     if not chosen:
         raise NtkVerifyError(f"nothing is trainable; choose some of {', '.join(p for p in PARTS if present[p])}.")
-    suffixes = [""] if outputs == 1 else [f"_{k}" for k in range(outputs)]
-    parts = {
-        "inner": tuple(sympy.Symbol(f"w_{i}", real=True) for i in range(len(points))),
-        "inner_bias": (sympy.Symbol("b", real=True),) if inner_bias else (),
-        "outer": tuple(sympy.Symbol(f"a{s}", real=True) for s in suffixes),
-        "outer_bias": tuple(sympy.Symbol(f"c{s}", real=True) for s in suffixes) if outer_bias else (),
-    }
-    clash = {s for group in parts.values() for s in group} & set(points)
-    if clash:
+    return chosen
+
+
+def _refuse_clashes(
+    weights: set[sympy.Symbol], points: tuple[sympy.Symbol, ...], operators: Mapping[str, Operator]
+) -> None:
+    """Refuse coordinates and unknowns that have the names of weights."""
+    if clash := weights & set(points):
         raise NtkVerifyError(f"the coordinates {', '.join(map(str, clash))} have the names of weights; rename them.")
     for name, operator in operators.items():
-        twice = {s for group in parts.values() for s in group} & set(operator.symbols)
-        if twice:
+        if twice := weights & set(operator.symbols):
             raise NtkVerifyError(
                 f"the unknowns of block {name!r} have the names of weights, {', '.join(map(str, twice))}; rename them."
             )
-    # functions of one form: differentiating them costs the same at every number of inputs
-    form = LinearForm(sympy.Dummy("z", real=True), points, parts["inner"], parts["inner_bias"])
-    biases = parts["outer_bias"] or (sympy.S.Zero,) * outputs
-    network = [alpha * (a * sigma(form.symbol) + c) for a, c in zip(parts["outer"], biases, strict=True)]
-    inner_trained = "inner" in chosen or "inner_bias" in chosen
-    blocks = []
-    for name, operator in operators.items():
-        if operator.components > outputs:
-            raise NtkVerifyError(
-                f"the operator of block {name!r} acts on {operator.components} components, "
-                f"but the network has {outputs} outputs."
-            )
-        _check_smoothness(sigma, name, 0 if spacings is not None else operator.order, inner_trained=inner_trained)
-        if spacings is not None:
-            written = [form.written_out(u) for u in network]
-            blocks.append(_block(name, operator, difference_features(operator, written, spacings, accuracy=accuracy)))
-        elif operator.is_linear:
-            blocks.append(_linear_block(name, form.combination(operator, network)))
-        else:
-            features = tuple(form.combination(part, network) for _, part in operator.parts)
-            blocks.append(Block(name, features, tuple(s for s, _ in operator.parts), operator.pointwise))
-    return Neuron(
-        weights=tuple(s for p in PARTS if p in chosen for s in parts[p]),
-        frozen=tuple(s for p in PARTS if p not in chosen for s in parts[p]),
-        coordinates=points,
-        blocks=tuple(blocks),
-        laws=_laws_of(parts, () if "outer" in chosen else parts["outer"], laws or {}),
-        coupled=parts["outer"] + parts["outer_bias"] if coupled else (),
-    )
 
 
-def _laws_of(
+def laws_of(
     parts: Mapping[str, tuple[sympy.Symbol, ...]], signs: Iterable[sympy.Symbol], chosen: Mapping[Any, Law]
 ) -> dict[sympy.Symbol, Law]:
     """Fair signs and standard normal weights, but for what is chosen by part or weight; the neuron checks the names."""
@@ -296,10 +298,25 @@ def _laws_of(
     return laws
 
 
-def _block(name: str, operator: Operator, values: tuple[sympy.Expr, ...]) -> Block:
+def _block(
+    name: str,
+    operator: Operator,
+    form: LinearForm,
+    network: Sequence[sympy.Expr],
+    spacings: Mapping[sympy.Symbol, sympy.Expr | int | str] | None,
+    accuracy: int,
+) -> Block:
+    """What an operator makes of the network, its derivatives exact or by differences."""
+    if spacings is not None:
+        written = [form.written_out(u) for u in network]
+        values = difference_features(operator, written, spacings, accuracy=accuracy)
+        if operator.is_linear:
+            return _linear_block(name, operator.linear_combination(values))
+        return Block(name, values, operator.symbols, operator.residual)
     if operator.is_linear:
-        return _linear_block(name, operator.linear_combination(values))
-    return Block(name, values, operator.symbols, operator.residual)
+        return _linear_block(name, form.combination(operator, network))
+    features = tuple(form.combination(part, network) for _, part in operator.parts)
+    return Block(name, features, tuple(s for s, _ in operator.parts), operator.pointwise)
 
 
 def _linear_block(name: str, feature: sympy.Expr) -> Block:
@@ -320,7 +337,8 @@ def _common_coordinates(operators: Mapping[str, Operator]) -> tuple[sympy.Symbol
     return first.coordinates
 
 
-def _check_smoothness(sigma: Activation, block: str, order: int, *, inner_trained: bool) -> None:
+def check_smoothness(sigma: Activation, block: str, order: int, *, inner_trained: bool) -> None:
+    """Refuse an operator that asks a block for more derivatives than the activation has."""
     needed = order + int(inner_trained)
     if needed > sigma.smoothness:
         why = f"{order} for the operator" + (" and 1 for the gradient in the inner weights" if inner_trained else "")
@@ -375,52 +393,4 @@ def pinn_neuron(
     operators = {"interior": operator, "boundary": identity(operator.coordinates)}
     return network_neuron(
         activation, operators, trainable=trainable, inner_bias=inner_bias, outer_bias=outer_bias, **start
-    )
-
-
-def operator_neuron(
-    branch: str | Activation,
-    trunk: str | Activation,
-    operators: Mapping[str, Operator],
-    *,
-    sensors: int,
-    branch_width: int = 1,
-    inner_bias: bool = False,
-    laws: Mapping[Any, Law] | None = None,
-    coupled: bool = False,
-    output_scale: Any = 1,
-) -> Neuron:
-    """One neuron of a shallow neural operator, branch times trunk, with the branch's outer signs frozen.
-
-    G(u)(y) = alpha m^-1/2 sum_r [p^-1/2 sum_k s_rk branch(v_rk . u)] trunk(w_r . y + b_r). The coordinates are the
-    sensor values ``u_0..`` followed by the query's; the trained weights are ``w_..``, (``b``,), the group "trunk", and
-    ``v_k_i``, the group "branch". Options as in `network_neuron`, where the parts that have laws are "inner",
-    "inner_bias", "branch" and "signs"; in a coupled pair all the ``s_k`` change sign.
-    """
-    if sensors < 1 or branch_width < 1:
-        raise NtkVerifyError(f"sensors and branch_width must be positive, not {sensors} and {branch_width}.")
-    sigma = get_activation(branch)
-    _check_smoothness(sigma, "branch", 0, inner_trained=True)
-    trained = ("inner", "inner_bias") if inner_bias else ("inner",)
-    query = network_neuron(trunk, operators, trainable=trained, inner_bias=inner_bias, output_scale=output_scale)
-    (outer,) = query.frozen
-    inputs = coordinates(" ".join(f"u_{i}" for i in range(sensors)))
-    signs = tuple(sympy.Symbol(f"s_{k}", real=True) for k in range(branch_width))
-    weights = [tuple(sympy.Symbol(f"v_{k}_{i}", real=True) for i in range(sensors)) for k in range(branch_width)]
-    forms = [sympy.Add(*(v * u for v, u in zip(vs, inputs, strict=True))) for vs in weights]
-    coefficient = sympy.Add(*(s * sigma(z) for s, z in zip(signs, forms, strict=True))) / sympy.sqrt(branch_width)
-    blocks = tuple(
-        Block(b.name, tuple(f.subs(outer, coefficient) for f in b.features), b.sums, b.residual) for b in query.blocks
-    )
-    inner, branches = query.weights, tuple(v for vs in weights for v in vs)
-    split = len(inner) - inner_bias
-    parts = {"inner": inner[:split], "inner_bias": inner[split:], "branch": branches, "signs": signs}
-    return Neuron(
-        weights=inner + branches,
-        frozen=signs,
-        coordinates=inputs + query.coordinates,
-        blocks=blocks,
-        laws=_laws_of(parts, signs, laws or {}),
-        coupled=signs if coupled else (),
-        groups={"trunk": tuple(range(len(inner))), "branch": tuple(range(len(inner), len(inner) + len(branches)))},
     )

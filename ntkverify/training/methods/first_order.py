@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ntkverify.arrays import real_number
+from ntkverify.arrays import real_number, whole_number
 from ntkverify.errors import NtkVerifyError
 from ntkverify.execution import Executor
 from ntkverify.measures.snapshot import Snapshot
 from ntkverify.training.least_norm import least_norm
 from ntkverify.training.loop import follow
-from ntkverify.training.record import Measurements, Trajectory, prepare
+from ntkverify.training.record import Measurements, Trajectory, check_finite, prepare
 
 
 def gradient_of(at: Snapshot) -> Any:
@@ -94,45 +95,86 @@ class StochasticGradient:
     def __init__(self, eta: Any, *, batch: int, seed: int) -> None:
         self.eta, self.batch, self.seed = eta, batch, seed
         self._rng = np.random.default_rng(seed)
+        self._batches: list[Any] = []
 
     def change(self, at: Snapshot) -> Any:
         """Minus the step times the gradient of the part that is drawn."""
         count = len(at.forward.residuals)
         if not 1 <= self.batch <= count:
             raise NtkVerifyError(f"a batch must hold 1 to {count} of the {count} residuals, not {self.batch}")
-        mask = np.zeros(count)
-        mask[self._rng.choice(count, self.batch, replace=False)] = 1
-        # a zero is an exact number in every arithmetic
-        vector = at.forward.residuals * at.executor.from_host(mask)
-        direction = at.executor.vjp(at.weights, at.frozen, at.forward, vector)
-        return -(self.eta * count / self.batch) * direction
+        chosen = self._rng.choice(count, self.batch, replace=False)
+        self._batches.append(chosen)
+        return -(self.eta * count / self.batch) * at.gradient_on(chosen)
 
     def notes(self) -> dict[str, Any]:
-        """Name, step, batch and seed."""
-        return {"method": self.name, "eta": self.eta, "batch": self.batch, "seed": self.seed}
+        """Name, step, batch and seed, and the samples of every step, (K, B)."""
+        drawn = np.array(self._batches, dtype=np.int64).reshape(-1, self.batch)
+        return {"method": self.name, "eta": self.eta, "batch": self.batch, "seed": self.seed, "batches": drawn}
 
 
 class ImplicitGradient:
-    """An implicit step linearised once: ``theta <- theta - eta J^T (I + eta J J^T)^-1 r``.
+    """An implicit step, ``theta+ = theta - eta grad L(theta+)``, by Gauss-Newton; the first round linearises at theta.
 
-    For linear residuals this is the proximal step ``argmin L + |theta - theta_k|^2 / (2 eta)``, stable at every eta.
+    A round takes r to be linear about the point v that the last one reached: ``theta - J^T (J J^T + 1/eta)^-1 (r + J
+    (theta - v))``, J and r at v. Its fixed points are implicit steps, to which it converges linearly, by eta ||r||
+    times the curvature of r. For linear residuals one round is the proximal step, ``argmin L + |theta -
+    theta_k|^2 / (2 eta)``, stable at every eta.
+
+    Parameters
+    ----------
+    eta : float
+        Step.
+    rounds : int
+        Most rounds; they end earlier where one moves the weights by rounding alone, or no less than that before: there
+        is no convergence then. 1 is the step linearised once.
     """
 
     name = "implicit gradient descent"
-    copies = 2
+    copies = 5
 
-    def __init__(self, eta: float) -> None:
-        self.eta = eta
+    def __init__(self, eta: Any, *, rounds: int = 1) -> None:
+        self.eta, self.rounds = eta, whole_number("rounds", rounds, least=1)
+        self._rounds: list[int] = []
+        self._left: list[float] = []
 
     def change(self, at: Snapshot) -> Any:
-        """``-J^T (J J^T + 1/eta)^-1 r``."""
-        right = at.forward.residuals
-        found = least_norm(at.executor, at.weights, at.frozen, at.forward, right, damping=1 / self.eta)
-        return -found.direction
+        """Where the last round went that moved the weights less than that before."""
+        executor = at.executor
+        check_finite(executor, at.forward, at.step)
+        gram = None if executor.is_exact else at.gram
+        change = -self._solved(at, at.weights, at.forward, at.forward.residuals, gram=gram)
+        moved, rounds = executor.dot(change, change), 1
+        # what the weights themselves are rounded by; balls are not
+        least = 0.0 if executor.is_exact else executor.dot(at.weights, at.weights) * np.finfo(np.float64).eps ** 2
+        while rounds < self.rounds and moved > least:
+            longer = self._round(at, change)
+            rounds, now = rounds + 1, executor.dot(longer - change, longer - change)
+            if not now < moved:
+                break
+            change, moved = longer, now
+        self._rounds.append(rounds)
+        size = executor.dot(change, change)
+        self._left.append(math.sqrt(moved / size) if size else 0.0)
+        return change
+
+    def _round(self, at: Snapshot, change: Any) -> Any:
+        """The change of the weights after one more round, from the point that the last change reaches."""
+        executor, frozen = at.executor, at.frozen
+        reached = executor.centred(at.weights + change)
+        forward, back = executor.forward(reached, frozen), at.weights - reached
+        there = executor.copy(reached)
+        linear = executor.measured_step(there, frozen, forward, 0, start=reached, change=back, gram=False).linear
+        return -self._solved(at, reached, forward, forward.residuals + linear)
+
+    def _solved(self, at: Snapshot, weights: Any, forward: Any, right: Any, gram: Any = None) -> Any:
+        """``J^T (J J^T + 1/eta)^-1 right`` at these weights."""
+        damping = 1 / self.eta
+        return least_norm(at.executor, weights, at.frozen, forward, right, damping=damping, gram=gram).direction
 
     def notes(self) -> dict[str, Any]:
-        """Name and step."""
-        return {"method": self.name, "eta": self.eta}
+        """Name, step, and of each step its rounds, and the last one's move as a share of the step's length."""
+        seen = {"rounds": np.array(self._rounds, dtype=int), "left": np.array(self._left)}
+        return {"method": self.name, "eta": self.eta, **seen}
 
 
 class Adam:

@@ -194,16 +194,7 @@ class Tiles:
                 "      tile_c[e] = cotangents[(e / count) * rows + row + base + e % count];",
             ]
         lines += ["    __syncthreads();", "    for (int i = 0; i < count; ++i) {"]
-        text = "\n".join([*body, *added])
-        coordinates = [(c, s.name) for c, s in enumerate(self.neuron.coordinates) if re.search(rf"\b{s.name}\b", text)]
-        whole = [*(f"const double {name} = tile_x[i * {k} + {c}];" for c, name in coordinates), *body]
-        for c, value in enumerate(added):
-            whole += [
-                f"double y{c} = active ? {value} : 0.0;",
-                *(f"y{c} += __shfl_down_sync(0xffffffffu, y{c}, {WARP >> o});" for o in range(1, WARP.bit_length())),
-                f"if (lane == 0) warp_sums[(warp * {self.added} + {c}) * {size} + i] = y{c};",
-            ]
-        lines += [*(f"      {line}" for line in whole), "    }"]
+        lines += [*(f"      {line}" for line in self._at_sample(body, added)), "    }"]
         if added:
             lines += [
                 "    __syncthreads();",
@@ -215,3 +206,16 @@ class Tiles:
                 "    }",
             ]
         return [f"    {line}" for line in [*lines, "  }", f"  row += sizes[{index}];", "}"]]
+
+    def _at_sample(self, body: Sequence[str], added: Sequence[str]) -> list[str]:
+        """What is done at one sample: its coordinates that are used, the body, and a warp's part of each sum."""
+        text, k = "\n".join([*body, *added]), len(self.neuron.coordinates)
+        coordinates = [(c, s.name) for c, s in enumerate(self.neuron.coordinates) if re.search(rf"\b{s.name}\b", text)]
+        lines = [*(f"const double {name} = tile_x[i * {k} + {c}];" for c, name in coordinates), *body]
+        for c, value in enumerate(added):
+            lines += [
+                f"double y{c} = active ? {value} : 0.0;",
+                *(f"y{c} += __shfl_down_sync(0xffffffffu, y{c}, {WARP >> o});" for o in range(1, WARP.bit_length())),
+                f"if (lane == 0) warp_sums[(warp * {self.added} + {c}) * {self.size} + i] = y{c};",
+            ]
+        return lines

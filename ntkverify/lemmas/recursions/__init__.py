@@ -1,0 +1,1 @@
+"""How residuals move, as perturbed linear recursions."""

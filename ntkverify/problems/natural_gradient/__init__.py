@@ -1,0 +1,1 @@
+"""Runs of natural gradient descent: its first step alone, and damped."""

@@ -1,0 +1,233 @@
+r"""Damped natural gradient trains the modes above its damping, for K steps at a width that knows no eigenvalue.
+
+Network     f(x) = alpha m^(-1/2) sum_r a_r tanh(w_r . x);  pairs share w_r(0) and have opposite signs a_r, so that
+            r(0) = -y;  A = H (H + mu)^(-1), H = J J^T;  P projects on the eigenvectors of H(0) with eigenvalues >= mu
+Method      w(k+1) = w(k) - eta J^T (H + mu)^(-1) r(k), 0 < eta <= 1 (Levenberg-Marquardt with a step)
+Guarantee   for all k <= K, whatever is drawn:  ||P r(k)|| <= (1 - eta/2)^k ||P r(0)|| + tau sqrt(n) C,
+            the steps add up to sqrt(eta K (1 + 2 growth + 2 growth^2) n C^2/(2 mu)) at most  (upper)
+Hypotheses  unit inputs, |y_i| <= C; m >= m_0(K), of the order of K n^2 C^2/(tau^2 (mu/alpha)^2)
+
+Nothing is said of lambda_0, of the law of the weights, or of a probability: the price is that K is stated, and that
+modes below mu do not decay. One step is at most eta ||r||/(2 sqrt(mu)) long, and paid for by what it takes off ||r||^2,
+so that K steps are at most sqrt(eta K/(2 mu)) ||r(0)|| long, which is reached far below mu; with an eigenvalue lambda
+of H(k) known, ||r|| falls by 1 - eta lambda/(lambda + mu). Steps of nonlinear equations and the frozen rate are in
+`nonlinear_regime/damped_natural_gradient`; all is derived here.
+"""
+
+import functools
+import math
+from dataclasses import replace
+
+import numpy as np
+import sympy
+from hypothesis import strategies as st
+from sympy import Symbol, sqrt
+
+from ntkverify import Instance, Source, Theorem, always, identity
+from ntkverify.glossary import C, eta, k, m, n, residual_0
+from ntkverify.instances import bounded_targets, generator, unit_inputs
+from ntkverify.lemmas import premises
+from ntkverify.lemmas.nonlinear.damped import DampedSteps, mu
+from ntkverify.lemmas.rounding import started
+from ntkverify.lemmas.stability import LipschitzJacobian
+from ntkverify.lemmas.suprema import Suprema
+from ntkverify.problems.natural_gradient.damped import DampedPathRun
+from ntkverify.problems.regression import RegressionRun
+from ntkverify.symbolic.constants.chain import Chain, Requirement
+
+theorem = Theorem(
+    "Damped natural gradient, regression, without the least eigenvalue",
+    source=Source(provenance="derived"),
+    statement=r"""
+        Let $\|x_i\| = 1$, $|y_i| \le C$, neurons in pairs with opposite signs, $0 < \eta \le 1$ and $m \ge m_0(K)$.
+        Then for all $k \le K$: $\|P r(k)\| \le (1-\eta/2)^k \|P r(0)\| + \tau\sqrt n\,C$, where $P$ projects on the
+        eigenvectors of $H(0)$ with eigenvalues from $\mu$ on.
+    """,
+)
+
+# ---- constants ----------------------------------------------------------------------------------------------------
+
+K = Symbol("steps", positive=True, integer=True)
+alpha, tau = sympy.symbols("alpha tau", positive=True)
+suprema = Suprema(theorem, "tanh", (2,))
+s_2 = suprema[2]
+slope, START = alpha * s_2 * sqrt(n / m), sqrt(n) * C  # ||J(w) - J(w')|| over ||w - w'||; ||r(0)|| = ||y|| at most
+growth = theorem.constant("growth", tau / 8, "||r(k)|| <= (1 + growth) ||r(0)||, and sum_k ||E(k)|| <= growth ||r(0)||")
+squares = eta * (1 + 2 * growth + 2 * growth**2) / (2 * mu)  # sum_k ||w(k+1) - w(k)||^2 over ||r(0)||^2, whatever K
+way = theorem.constant("way", START * sqrt(K * squares), "the steps add up to that by Cauchy-Schwarz")
+chain = Chain(
+    m,
+    [
+        Requirement("growth", slope / 2 * squares * START, growth, "sum_k ||E(k)||, by induction"),
+        Requirement("modes", 2 * slope * way * (1 + growth) / sqrt(mu), tau - growth, "A(k) as it moves"),
+    ],
+)
+m_0 = theorem.constant("m_0", chain.sufficient(), "sufficient width")
+DATA = premises.unit_inputs(theorem, parallel=True)
+premises.step_at_most(theorem, "step at most 1", sympy.Integer(1))
+premises.width_at_least(theorem, "width at least m_0", m_0)
+STEP = (*DATA, "step at most 1")
+
+
+@theorem.assumption("neurons in pairs")
+def even(run):
+    return 0.5 - run.instance.width % 2 if run.coupled else -1
+
+
+damped = DampedSteps(theorem, step=STEP[-1])
+
+
+class DampedRegressionRun(DampedPathRun, RegressionRun):
+    """Regression with tanh."""
+
+    activation = "tanh"
+
+
+# ---- instances ----------------------------------------------------------------------------------------------------
+
+
+def instance(inputs, targets, *, width, damping, scale=1.0, step=0.5, steps=6):
+    """A damping in units of alpha^2, in which the Gram matrix is of the order of 1."""
+    given = {"C": 1.0, "tau": 0.25, "alpha": scale, "mu": damping * scale**2}
+    return Instance(data={"inputs": inputs, "targets": targets}, parameters=given, width=width, step=step, steps=steps)
+
+
+def one_neuron(draw):
+    """A singular value on either side of sqrt(mu)."""
+    target, damping = generator(draw).uniform(-1, 1, 1), draw(st.sampled_from([0.05, 0.2, 0.5]))
+    return instance(np.ones((1, 1)), target, width=1, damping=damping, step=draw(st.sampled_from([0.2, 1.0])), steps=3)
+
+
+def any_network(draw):
+    inputs = unit_inputs(draw, draw(st.integers(1, 4)), draw(st.integers(2, 3)))
+    options = {"damping": draw(st.sampled_from([0.01, 0.1, 1.0])), "scale": draw(st.sampled_from([1.0, 8.0]))}
+    options |= {"width": 2 ** draw(st.integers(1, 8)), "step": draw(st.sampled_from([0.2, 0.5, 1.0]))}
+    return instance(inputs, bounded_targets(draw, len(inputs), 1.0), **options)
+
+
+def long_way(draw):
+    """One sample far below mu: every step is as long as the first."""
+    steps, damping = draw(st.sampled_from([4, 8])), draw(st.sampled_from([16.0, 256.0]))
+    return instance(np.ones((1, 1)), np.ones(1), width=2, damping=damping, scale=1e4, step=1.0, steps=steps)
+
+
+def longest_way():
+    """Of one mode, the longest way over sqrt(eta K/mu): s^2 = 1.25 mu/(eta K) or so."""
+    return instance(np.ones((1, 1)), np.ones(1), width=64, damping=8.0, scale=1e4, step=1.0, steps=24)
+
+
+def own_width(draw):
+    """A pair 1e-4 apart with opposite targets, and a third input; modes on both sides of mu, one close above it."""
+    inputs = np.array([[np.cos(x), np.sin(x)] for x in (0, 1e-4, generator(draw).uniform(1, 2))])
+    options = {"damping": draw(st.sampled_from([0.02, 0.1, 0.4])), "step": draw(st.sampled_from([0.2, 0.5, 1.0]))}
+    options |= {"scale": draw(st.sampled_from([16.0, 64.0])), "steps": draw(st.sampled_from([4, 8]))}
+    found = instance(inputs, [1.0, -1.0, draw(st.sampled_from([-1.0, 0.5]))], width=2, **options)
+    return replace(found, width=2 * math.ceil(PAIRS(found, theorem).m_0 / 2))
+
+
+def narrow(draw):
+    """Four samples in the plane, 16 neurons, mu small: the Jacobian at the start says nothing of the next one."""
+    targets = np.array([draw(st.sampled_from([-1.0, 1.0])) for _ in range(4)])
+    return instance(unit_inputs(draw, 4, 2), targets, width=16, damping=0.01, step=1.0)
+
+
+PLAIN, PAIRS = DampedRegressionRun, functools.partial(DampedRegressionRun, coupled=True)
+ONE, ANY, LONG, LONGEST = "one neuron", "any network", "far below mu", "the longest way of a mode"
+OWN, NARROW = "its own width", "16 neurons"
+theorem.instances(ONE, run=PLAIN, quick=60)(one_neuron)
+theorem.instances(ANY, run=PLAIN, quick=40)(any_network)
+theorem.instances(LONG, run=PAIRS, quick=20)(long_way)
+theorem.instances(LONGEST, run=PAIRS, quick=5)(longest_way)
+theorem.instances(OWN, run=PAIRS, quick=30)(own_width)
+theorem.instances(NARROW, run=PAIRS, quick=40)(narrow)
+TRAINED = (ONE, ANY, LONG, OWN)
+
+# ---- the chain ----------------------------------------------------------------------------------------------------
+
+damped.recursion(on=TRAINED)
+damped.short(on=TRAINED, sharp=ONE)
+damped.falls(on=TRAINED, slow=ONE)
+damped.way(on=TRAINED, far_below=LONG, longest=LONGEST)
+damped.modes_fall()
+suprema.reached()
+theorem.lemma(
+    "the output is zero at the start: r(0) = -y",
+    of=lambda run: (run.trajectory.residuals[0], -run.targets),
+    holds=identity,
+    assumes="neurons in pairs",
+    on=(LONG, OWN),
+    error=lambda run: run.trajectory.residuals_error[0],
+)
+theorem.lemma(
+    "||E(k)|| <= alpha s_2 sqrt(n/m) ||w(k+1) - w(k)||^2/2",
+    of="remainder",
+    holds=always,
+    bound=slope * theorem.quantity("length", lambda run: run.trajectory.lengths) ** 2 / 2,
+    assumes=DATA,
+    on=TRAINED,
+    error=lambda run: run.remainder_error,
+    uses="suprema",
+)
+LipschitzJacobian(theorem, slope).way(
+    "||J(k) - J(0)|| <= alpha s_2 sqrt(n/m) ||w(k) - w(0)||",
+    distance=theorem.quantity("distance", lambda run: run.drift_rms[1:] * np.sqrt(run.m)),
+    given=None,
+    on=TRAINED,
+    assumes=DATA,
+    uses="suprema",
+)
+departure = theorem.quantity("departure", lambda run: run.mode_departure)
+FALLEN = damped.rate**k * theorem.quantity("modes_0", lambda run: run.modes(above=True)[0])
+MODES = {"of": lambda run: run.modes(above=True), "holds": always, "given": started}
+theorem.lemma(
+    "||P r(k)|| <= (1 - eta/2)^k ||P r(0)|| + what J(j) - J(0) and E(j) bring in, j < k",
+    bound=FALLEN + departure,
+    assumes=STEP[-1],
+    on=TRAINED,
+    error=lambda run: run.solve_error,
+    uses=("recursion", "modes from mu on"),
+    **MODES,
+)
+
+# ---- conclusions --------------------------------------------------------------------------------------------------
+
+theorem.conclusion(
+    "the steps add up to `way` at the most",
+    of=lambda run: run.way[-1],
+    holds=always,
+    bound=way,
+    on=OWN,
+    uses=("k steps are", "||E(k)|| <=", "the output is zero"),
+)
+theorem.conclusion(
+    "||r(k)|| <= (1 + growth) ||r(0)||",
+    of="residuals",
+    holds=always,
+    bound=(1 + growth) * residual_0,
+    on=OWN,
+    given=started,
+    uses=("recursion", "||E(k)|| <=", "a step is paid for", "the output is zero"),
+)
+theorem.conclusion(
+    "||P r(k)|| <= (1 - eta/2)^k ||P r(0)|| + tau sqrt(n) C for all k <= K",
+    bound=FALLEN + tau * START,
+    on=OWN,
+    uses=(
+        "||P r(k)|| <= (1 - eta/2)^k ||P r(0)|| + what",
+        "||J(k) - J(0)||",
+        "the steps add up",
+        "||r(k)|| <= (1 + growth)",
+    ),
+    **MODES,
+)
+theorem.control(
+    "the modes below mu fall as well: to (1 - eta/2)^k of their start and tau sqrt(n) C",
+    of=lambda run: run.modes(above=False),
+    holds=always,
+    given=started,
+    bound=damped.rate**k * theorem.quantity("below_0", lambda run: run.modes(above=False)[0]) + tau * START,
+    on=OWN,
+)
+theorem.control(
+    "16 neurons: the modes from mu on fall all the same", bound=FALLEN + tau * START, on=NARROW, assumes=STEP, **MODES
+)

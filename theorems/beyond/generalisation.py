@@ -1,0 +1,212 @@
+r"""Generalisation from the labels: y^T (H^inf)^(-1) y bounds the test error, and tells true labels from random ones.
+
+Data        x on the unit sphere, uniform on a population of N points, y in [-1, 1]; n draws with replacement
+Kernel      H^inf(x, x') = x.x' (pi - theta)/(2 pi), of ReLU networks whose first layer is trained: H^inf(x, x) = 1/2;
+            l(u, y) = min(1, |u - y|), L_D its mean over the population, L_S that over the draws
+Guarantee   with probability at least 1 - delta over the sample, for all f of norm at most B at once:
+            L_D(f) <= L_S(f) + B sqrt(2/n) + sqrt(log(1/delta)/(2 n)); and for the interpolant of least norm
+            L_D <= (b + 1) sqrt(2/n) + sqrt(log((b + 1)(b + 2)/delta)/(2 n)), b^2 = y^T (H^inf)^(-1) y  (upper)
+Labels      y = (beta . x)^p, |beta| = 1: b^2 <= 1/c_p^2 = 4, 2 pi, 12 pi for p = 1, 2, 4, whatever the sample
+            random signs: b^2 >= n^2/(n/2 + sqrt(2 (1 - delta)/delta) ||H^inf - 1/2||_F), and
+            L_D >= (1 - n/N) (1/2 - sqrt(log(1/delta)/(2 (N - n))))
+Network     trained for k steps: L_D(u) <= L_S(u) + 2 max |u - u_lin| + the same with the kernel of the draw
+
+Of Theorem 5.1 of arXiv 1901.08584, not at hand, sqrt(2 y^T (H^inf)^(-1) y/n) is the leading term. Derived here: the
+mean of sqrt(s^T H s) over signs s is at most sqrt(tr H) = sqrt(n/2) whatever the sample, so that the complexity need
+not be estimated from it and McDiarmid's inequality is paid for once: sqrt(log(1/delta)/(2 n)), not the usual
+3 sqrt(log(2/delta)/(2 n)). The union over B = 1, 2, ... spends delta/(B (B + 1)). As (x.x')^p is in the kernel with the
+weight c_p^2 of its series, b is at most 1/c_p. (y^T y)^2 <= y^T H y y^T H^(-1) y and Cantelli's inequality bound b for
+random signs from below.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+from sympy import Rational, log, sqrt
+
+from ntkverify import Instance, Source, Theorem, with_probability
+from ntkverify.glossary import delta, n
+from ntkverify.instances import orthonormal_inputs, unit_inputs
+from ntkverify.lemmas.relu.kernel_ball import KernelBall, largest_gap
+from ntkverify.lemmas.rounding import ULP
+from ntkverify.problems.field import from_population
+from ntkverify.problems.regression import limit_gram_matrix
+
+theorem = Theorem(
+    "Generalisation of kernel regression and of networks near it, two-layer ReLU regression",
+    source=Source(arxiv="1901.08584", version=2, where="Theorem 5.1", provenance="derived"),
+    statement=r"""
+        Let $x$ be uniform on a finite subset of the sphere, $b^2 = y^\top (H^\infty)^{-1} y$ for a sample of $n$ draws.
+        With probability $1-\delta$ the interpolant of least norm has
+        $L_D \le (b+1)\sqrt{2/n} + \sqrt{\log((b+1)(b+2)/\delta)/(2n)}$. Labels $(\beta\cdot x)^p$ have
+        $b \le |\beta|^p/c_p$, random signs $b^2 \ge n^2/(n/2 + \sqrt{2(1-\delta)/\delta}\,\|H^\infty - I/2\|_F)$.
+    """,
+)
+
+
+def power(run):
+    return round(run.instance.parameters["p"])
+
+
+# ---- constants ----------------------------------------------------------------------------------------------------
+
+ball = KernelBall(theorem, (1, 2, 4))
+b = theorem.quantity("b", lambda run: np.sqrt(run.complexity))
+N = theorem.quantity("N", lambda run: len(run.tests))
+KNOWN = sqrt(theorem.quantity("known", lambda run: run.evaluate(ball.norms[power(run)])))
+theorem.declare(data={"population": ("N", "d"), "labels": ("N",)}, parameters={"delta": 0.1, "size": 64})
+
+
+@theorem.assumption("unit points")
+def unit(run):
+    return 4 * run.d * ULP - np.abs(np.linalg.norm(run.tests, axis=1) - 1).max()
+
+
+@theorem.assumption("labels (beta . x)^p, beta along the first axis")
+def powers_of_a_coordinate(run):
+    return 8 * run.p * ULP - np.abs(run.instance.array("labels") - run.tests[:, 0] ** power(run)).max()
+
+
+UNIT = "unit points"
+POWERS = (UNIT, "labels (beta . x)^p, beta along the first axis")
+
+# ---- instances ----------------------------------------------------------------------------------------------------
+
+
+def sphere(count, dimension):
+    points = np.random.default_rng(dimension).standard_normal((count, dimension))
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def drawn_from(points, p, *, size, width=2, **options):
+    """A sample of the labels (beta . x)^p, beta along the first axis."""
+    data = {"population": points, "labels": points[:, 0] ** p}
+    return Instance(data=data, parameters={"delta": 0.1, "size": size, "p": p}, width=width, **options)
+
+
+def wide_population(p):
+    return lambda: drawn_from(sphere(512, 1 + 2 * p), p, size=128)
+
+
+def few_points(draw):
+    points = draw(st.sampled_from([orthonormal_inputs(8), None]))
+    points = unit_inputs(draw, 8, draw(st.integers(2, 6)), spread=2.0) if points is None else points
+    return drawn_from(points, 1, size=12)
+
+
+def powers(p):
+    def of(draw):
+        points = unit_inputs(draw, 60, draw(st.integers(2, 4)), spread=3.0)
+        return drawn_from(points, p, size=draw(st.integers(4, 60)))
+
+    return of
+
+
+def network(draw):
+    points = sphere(96, draw(st.sampled_from([4, 6])))
+    step = 2 / (3 * np.linalg.norm(limit_gram_matrix(points), 2)) / ALPHA**2
+    found = drawn_from(points, draw(st.sampled_from([1, 2])), size=64, width=256, step=step, steps=4)
+    return replace(found, parameters={**found.parameters, "alpha": ALPHA, "delta": 0.2})
+
+
+ALPHA = 8.0
+FEW, NETWORK = "few points", "networks"
+TRUE, RANDOM = (tuple(f"{kind} labels, p = {p}" for p in (1, 2)) for kind in ("true", "random"))
+for p, true, random in zip((1, 2), TRUE, RANDOM, strict=True):
+    theorem.instances(true, run=from_population(), quick=40)(wide_population(p))
+    theorem.instances(random, run=from_population(random_labels=True), quick=40)(wide_population(p))
+theorem.instances(FEW, run=from_population(), quick=40)(few_points)
+theorem.instances(NETWORK, run=from_population(), quick=20)(network)
+LABELS = {p: f"labels to the power {p}" for p in ball.norms}
+for p, family in LABELS.items():
+    theorem.instances(family, run=from_population(), quick=20)(powers(p))
+
+# ---- true labels ----------------------------------------------------------------------------------------------------
+
+SURE = {"holds": with_probability(1 - delta), "assumes": UNIT}
+KNOWING = {**SURE, "assumes": POWERS}
+ball.complexity(on=FEW, assumes=UNIT)
+ball.means(on=TRUE, assumes=UNIT)
+ball.polynomials(LABELS, assumes=POWERS)
+
+
+def gap(run):
+    return largest_gap(run, np.sqrt(run.known))
+
+
+BALL = ("the mean over all signs",)
+theorem.conclusion(
+    "L_D - L_S <= B sqrt(2/n) + sqrt(log(1/delta)/(2 n)) in the ball of B = sqrt(norm_p), which has the interpolant",
+    of=gap,
+    bound=ball.allowed(KNOWN),
+    on=TRUE,
+    uses=(*BALL, "y^T (H^inf)^(-1) y <= norm_1", "y^T (H^inf)^(-1) y <= norm_2"),
+    **KNOWING,
+)
+
+
+@theorem.control(
+    "labels at random: the same at the norm of the true labels", bound=ball.allowed(KNOWN), on=RANDOM, **KNOWING
+)
+@theorem.conclusion(
+    "L_D <= (b + 1) sqrt(2/n) + sqrt(log((b + 1)(b + 2)/delta)/(2 n)) for the interpolant, whatever the labels",
+    bound=ball.allowed_for_all(b),
+    on=(*TRUE, *RANDOM),
+    uses=BALL,
+    **SURE,
+)
+def interpolant_error(run):
+    return run.population_error(run.interpolant)
+
+
+# ---- random labels --------------------------------------------------------------------------------------------------
+
+RANDOMLY = {"on": RANDOM, **SURE}
+least = ball.signs(on=RANDOM, assumes=UNIT)
+theorem.conclusion(
+    "the true labels' complexity, over that of random ones, is at most norm_p over the bound for these",
+    of=lambda run: run.complexity_of(run.instance.array("labels")) / run.complexity,
+    bound=KNOWN**2 / least,
+    uses=("random signs: y^T", "y^T (H^inf)^(-1) y <= norm_1", "y^T (H^inf)^(-1) y <= norm_2"),
+    on=RANDOM,
+    **KNOWING,
+)
+theorem.conclusion(
+    "random labels: L_D >= (1 - n/N) (1/2 - sqrt(log(1/delta)/(2 (N - n)))), where true ones have less",
+    of=interpolant_error,
+    bound=(1 - n / N) * (Rational(1, 2) - sqrt(log(1 / delta) / (2 * (N - n)))),
+    from_below=True,
+    **RANDOMLY,
+)
+theorem.control(
+    "no price for what is fitted: L_D - L_S <= sqrt(log(1/delta)/(2 n))",
+    of=gap,
+    bound=ball.allowed(0),
+    on=RANDOM,
+    **KNOWING,
+)
+
+# ---- networks -------------------------------------------------------------------------------------------------------
+
+start = theorem.quantity("start", lambda run: run.start_at_all_points().gram.diagonal().max() / run.alpha**2)
+norm_0 = theorem.quantity(
+    "norm_0", lambda run: run.alpha * np.sqrt(run.targets @ np.linalg.solve(run.trajectory.grams[0], run.targets))
+)
+left = theorem.quantity("left", lambda run: np.abs(run.field - linear(run))[-1].max())
+fitted = theorem.quantity("fitted", lambda run: run.sample_error(run.field[-1]))
+
+
+def linear(run):
+    count = len(run.targets)
+    return run.linear_field(run.trajectory.grams[0], run.start_at_all_points().gram[count:, :count])
+
+
+theorem.conclusion(
+    "networks: L_D <= L_S + 2 max |u - u_lin| + the bound with the kernel of the draw, after any number of steps",
+    of=lambda run: run.population_error(run.field[-1]),
+    bound=fitted + 2 * left + ball.allowed_for_all(norm_0, start),
+    on=NETWORK,
+    uses=BALL,
+    **SURE,
+)
