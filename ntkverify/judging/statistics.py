@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # not `from scipy import stats`: that takes a third of a second, and loads when it is first used
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from ntkverify.errors import NtkVerifyError
 
@@ -38,7 +38,7 @@ class Slope:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Contains the exponent with probability 1 - alpha."""
-        half = float(stats.t.ppf(1 - alpha / 2, self.draws - 2)) * self.error
+        half = float(scipy.stats.t.ppf(1 - alpha / 2, self.draws - 2)) * self.error
         return self.slope - half, self.slope + half
 
 
@@ -58,7 +58,7 @@ def log_log_slope(widths: ArrayLike, values: ArrayLike) -> Slope:
         raise NtkVerifyError(f"a slope needs at least three draws over two widths, not {x.size} draws.")
     if not (np.isfinite(y).all() and (y > 0).all()):
         raise NtkVerifyError("a log-log slope needs positive finite values; one is zero, negative or not finite.")
-    fit = stats.linregress(np.log(x), np.log(y))
+    fit = scipy.stats.linregress(np.log(x), np.log(y))
     # of values that are all the same nothing is left to scatter
     error = float(fit.stderr) if np.ptp(y) > 0 else 0.0
     return Slope(float(fit.slope), error, int(x.size))
@@ -89,7 +89,7 @@ class Distance:
     @property
     def noise_in_the_middle(self) -> float:
         """Median of what a sample of the very law shows, 0.83/sqrt(N) (Kolmogorov)."""
-        return float(stats.kstwobign.ppf(0.5)) / math.sqrt(self.draws)
+        return float(scipy.stats.kstwobign.ppf(0.5)) / math.sqrt(self.draws)
 
     def beyond(self, alpha: float) -> float:
         """The true distance is at least this, but for probability alpha."""
@@ -114,4 +114,4 @@ def distance_from(sample: ArrayLike, cdf: Callable[[Any], Any]) -> Distance:
     shares = np.asarray(cdf(x), float)
     if shares.shape != x.shape or not (np.diff(shares, prepend=0, append=1) >= 0).all():
         raise NtkVerifyError("a distribution function must be vectorised and grow from 0 to 1; a density does not.")
-    return Distance(float(stats.ks_1samp(x, cdf).statistic), int(x.size))
+    return Distance(float(scipy.stats.ks_1samp(x, cdf).statistic), int(x.size))

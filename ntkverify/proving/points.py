@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import scipy
 import sympy
-from scipy.stats import qmc
 
 from ntkverify.proving.balls import NotForBalls, compiled, enclosed, sign_of
 from ntkverify.proving.question import Point, Question
@@ -107,7 +107,7 @@ def samples(asked: Question, count: int) -> Iterator[Point]:
     yield from corners(asked)
     if not asked.box:
         return
-    places = qmc.Halton(len(asked.box), scramble=False).random(count)
+    places = scipy.stats.qmc.Halton(len(asked.box), scramble=False).random(count)
     for place in places:
         yield {s: _at(interval, float(u)) for (s, interval), u in zip(asked.box, place, strict=True)}
 

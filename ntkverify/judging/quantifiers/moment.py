@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import scipy
 import sympy
-from scipy import stats
 
 from ntkverify.arrays import Array
 from ntkverify.errors import NtkVerifyError
@@ -63,7 +63,7 @@ class Moment(OfPopulation):
         slack = self.within / off if off > 0 else None
 
         def reach(level: float) -> float:
-            return float(stats.t.ppf(1 - level / 2, ratios.size - 1)) * error
+            return float(scipy.stats.t.ppf(1 - level / 2, ratios.size - 1)) * error
 
         if off - reach(refute) > self.within:
             return Decision("violated", slack, f"{seen}; off by at least {off - reach(refute):.3g}")

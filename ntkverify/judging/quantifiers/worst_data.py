@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from ntkverify.judging.budget import BLUNT, CONFIRM, REFUTE, SHARP
 from ntkverify.judging.case import Trial
@@ -234,7 +234,9 @@ class OneFamily:
     def _too_many(self) -> bool:
         """Whether so many data sets failed at once as one claim in a hundred would have that is true."""
         failures, draws = self.overall.failures + self.doubtful, self.overall.draws
-        return draws > 0 and bool(stats.binom.sf(failures - 1, draws, self.overall.expected / draws) < 1 - CONFIRM)
+        return draws > 0 and bool(
+            scipy.stats.binom.sf(failures - 1, draws, self.overall.expected / draws) < 1 - CONFIRM
+        )
 
     def _open(self, slack: float, evidence: str, rate: float = 1.0) -> Found:
         """A claim that is neither refuted nor confirmed is observed where its module says why no more can be drawn."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 import sympy
 from hypothesis import strategies as st
-from scipy import stats
 from sympy import Float, log, pi, sqrt
 
 from ntkverify import always, identity
@@ -71,7 +71,7 @@ class HeavyTail(Part):
 
     def log_tail(self, deviation: Any, width: Any) -> float:
         """Logarithm of 1/2 P(9 g_+^4 >= 2 t m + mean)."""
-        return float(-np.log(2) + stats.norm.logsf(((2 * deviation * width + float(self.mean)) / 9) ** 0.25))
+        return float(-np.log(2) + scipy.stats.norm.logsf(((2 * deviation * width + float(self.mean)) / 9) ** 0.25))
 
     def in_the_limit(self, sentence: str) -> None:
         """The exponent of that probability over the width tends to 0."""

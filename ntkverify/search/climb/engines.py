@@ -13,10 +13,10 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import scipy
 from hypothesis import HealthCheck, Phase, given, seed, settings, target
 from hypothesis import strategies as st
 from scipy.optimize import differential_evolution
-from scipy.stats import qmc
 
 from ntkverify.search.climb.cma import strategize
 from ntkverify.search.climb.islands import Objective, Ranked, Used, mutate
@@ -66,7 +66,7 @@ def evolve(
     coordinates; where most instances are vacuous it starts blind, and Hypothesis does better.
     """
     size = int(np.clip(evaluations // 30, 8, 60))
-    start = qmc.LatinHypercube(dimension, rng=np.random.default_rng([entropy, 12])).random(size)
+    start = scipy.stats.qmc.LatinHypercube(dimension, rng=np.random.default_rng([entropy, 12])).random(size)
     differential_evolution(
         lambda x: -objective([int(c) for c in x]),
         [(0, GRID - 1)] * dimension,

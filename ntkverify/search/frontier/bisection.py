@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.case import Case
@@ -210,7 +210,7 @@ class Bisection:
             refused += found == REFUSED
             tried += 1
             if tried % _BATCH == 0 or index == self.draws - 1:
-                interval = stats.binomtest(held, tried).proportion_ci(1 - _level_at(self.draws), method="exact")
+                interval = scipy.stats.binomtest(held, tried).proportion_ci(1 - _level_at(self.draws), method="exact")
                 low, high = float(interval.low), float(interval.high)
                 if low > self.fraction or high < self.fraction:
                     break
