@@ -66,6 +66,7 @@ m_0 = theorem.constant("m_0", chain.sufficient(), "sufficient width")
 DATA = premises.unit_inputs(theorem, parallel=True)
 premises.step_at_most(theorem, "step at most 1", sympy.Integer(1))
 premises.width_at_least(theorem, "width at least m_0", m_0)
+theorem.declare(width=2 * sympy.ceiling(m_0 / 2))  # pairs
 STEP = (*DATA, "step at most 1")
 
 
@@ -140,7 +141,7 @@ theorem.instances(LONG, run=PAIRS, quick=20)(long_way)
 theorem.instances(LONGEST, run=PAIRS, quick=5)(longest_way)
 theorem.instances(OWN, run=PAIRS, quick=30)(own_width)
 theorem.instances(NARROW, run=PAIRS, quick=40)(narrow)
-TRAINED = (ONE, ANY, LONG, OWN)
+TRAINED = (OWN, ONE, ANY, LONG)
 
 # ---- the chain ----------------------------------------------------------------------------------------------------
 
