@@ -160,6 +160,7 @@ learnt.regression(on=EVERY, wide=OWN, assumes=STEP)
 SURE = {"holds": with_probability(1 - delta), "on": OWN}
 share = (1 + zeta) * flips.kappa * R
 reached = AllPoints(theorem, alpha)
+flips.density(radius)
 reached.start(entry=tau * lambda_0 / n, share=share, radius=R, on=OWN, holds=with_probability(1 - delta / 2))
 reached.moves(descent, on=EVERY, assumes=STEP)
 CHAIN = ("initial_kernel", "few_flips", "entries_move", "steps_leave", "max_r ||w_r(k) - w_r(0)||")

@@ -39,7 +39,10 @@ class AllPoints(Part):
         self.near = theorem.quantity("near", lambda run: run.start_at_all_points(run.drift.max()).near.max())
 
     def start(self, *, entry: sympy.Expr, share: sympy.Expr, radius: sympy.Symbol, **where: Any) -> None:
-        """No entry of the kernel starts further than `entry` from its limit; at most `share` is near switching."""
+        """No entry of the kernel starts further than `entry` from its limit; at most `share` is near switching.
+
+        The theorem has `Flips.density`.
+        """
 
         @self.lemma(
             "no entry of the kernel at all points starts further than tau lambda_0/n from its limit",
@@ -50,7 +53,10 @@ class AllPoints(Part):
             return np.abs(run.start_at_all_points().gram - run.limit_at_all_points).max()
 
         @self.lemma(
-            "at most (1 + zeta) kappa R of the neurons are within R of switching at any point", bound=share, **where
+            "at most (1 + zeta) kappa R of the neurons are within R of switching at any point",
+            bound=share,
+            uses="P(|g| <= R) <= kappa R",
+            **where,
         )
         def few_flips(run: Any) -> Any:
             return run.start_at_all_points(run.evaluate(radius)).near.max()
