@@ -1,11 +1,8 @@
 """The table of results names claims that exist, and each module has the controls that it should have."""
 
-from functools import cache
 from pathlib import Path
 
 import pytest
-
-from ntkverify import load_theorem
 
 ROOT = Path(__file__).parents[1]
 #: by name, those of arXiv 2408.00573 without their folder
@@ -22,15 +19,15 @@ def rows():
             yield cells[0], cells[2].strip("`"), cells[3].replace("\0", "|")
 
 
-@cache
-def claims(module):
-    theorem = load_theorem(MODULES[module])
-    return {("control: " if c.kind == "control" else "") + c.name for c in theorem.claims.values()}
+@pytest.fixture
+def claims(module, loaded):
+    """Names of the claims of a module, controls marked as such."""
+    return {("control: " if c.kind == "control" else "") + c.name for c in loaded(MODULES[module]).claims.values()}
 
 
 @pytest.mark.parametrize(("card", "module", "claim"), list(rows()))
-def test_each_claim_named_exists(card, module, claim):
-    assert claim in claims(module)
+def test_each_claim_named_exists(card, claim, claims):
+    assert claim in claims
 
 
 @pytest.mark.parametrize(
@@ -57,5 +54,5 @@ def test_every_card_of_a_paper_is_there(cards):
 
 
 @pytest.mark.parametrize("module", list(MODULES))
-def test_each_module_has_two_controls_at_least(module):
-    assert sum(name.startswith("control: ") for name in claims(module)) >= 2
+def test_each_module_has_two_controls_at_least(claims):
+    assert sum(name.startswith("control: ") for name in claims) >= 2

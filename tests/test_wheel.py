@@ -66,6 +66,8 @@ def test_commands_work_away_from_the_clone(installed, tmp_path):
     assert {path.stem for path in ROOT.glob("theorems/*/*.py")} <= set(listed.split())
     assert "||H^inf||" in _run(command, "show", "gradient_descent_regression", where=tmp_path)
     assert "9 holds, 3 refuted" in _run(command, "check", "truncated_entropy", where=tmp_path)
+    _run(command, "report", "truncated_entropy", "--curve-draws", "0", where=tmp_path)
+    assert "truncated_entropy" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_versions_agree():

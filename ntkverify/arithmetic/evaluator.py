@@ -62,8 +62,87 @@ def evaluate(expression: sympy.Expr, values: Mapping[sympy.Symbol, Any], algebra
 
 def evaluate_all(expressions: list[sympy.Expr], values: Mapping[sympy.Symbol, Any], algebra: Algebra) -> list[Any]:
     """Values of several expressions; equal subtrees are evaluated once."""
+    parts = tuple(sympy.sympify(e) for e in expressions)
+    if isinstance(algebra, ArrayAlgebra):
+        program = _program(parts)
+        if program is not None:
+            return program.run(values, algebra)
     known: dict[sympy.Basic, Any] = dict(values)
-    return [_walk(sympy.sympify(e), known, algebra) for e in expressions]
+    return [_walk(e, known, algebra) for e in parts]
+
+
+@functools.lru_cache(maxsize=4096)
+def _program(expressions: tuple[sympy.Expr, ...]) -> _Program | None:
+    """The walk over these expressions written down once; None where it is no plain list of steps."""
+    if any(e.has(Where) for e in expressions):
+        return None
+    places: dict[sympy.Basic, int] = {}
+    steps: list[tuple[str, Any, tuple[int, ...]]] = []
+
+    def place(e: sympy.Basic) -> int:
+        if e not in places:
+            kind, payload, parts = _step(e)
+            arguments = tuple(place(part) for part in parts)
+            steps.append((kind, payload, arguments))
+            places[e] = len(steps) - 1
+        return places[e]
+
+    results = tuple(place(e) for e in expressions)
+    return _Program(tuple(steps), results)
+
+
+def _step(e: sympy.Basic) -> tuple[str, Any, tuple[sympy.Basic, ...]]:
+    """What finds the value of an expression, with what, from the values of which parts, in the order of `_walk`."""
+    if e.is_Symbol:
+        return "symbol", e, ()
+    if _is_constant(e):
+        return "constant", e, ()
+    if isinstance(e, sympy.Add):
+        return "+", None, e.args
+    if isinstance(e, sympy.Mul):
+        return "*", None, e.args
+    if isinstance(e, sympy.Pow) and e.exp.is_Rational:
+        return "power", e.exp, (e.base,)
+    if isinstance(e, PositivePower):
+        return "positive power", int(e.args[1]), (e.args[0],)
+    if isinstance(e, sympy.Heaviside) and e.args[1] == 1:
+        return "positive power", 0, (e.args[0],)
+    return "function", e, e.args
+
+
+class _Program:
+    """Steps, each of which finds one more value from those before it; `results`: the places of what was asked for."""
+
+    def __init__(self, steps: tuple[tuple[str, Any, tuple[int, ...]], ...], results: tuple[int, ...]) -> None:
+        self.steps, self.results = steps, results
+
+    def run(self, values: Mapping[sympy.Symbol, Any], algebra: ArrayAlgebra) -> list[Any]:
+        found: list[Any] = []
+        for kind, payload, arguments in self.steps:
+            if kind == "*":
+                result = found[arguments[0]]
+                for i in arguments[1:]:
+                    result = result * found[i]
+            elif kind == "+":
+                result = found[arguments[0]]
+                for i in arguments[1:]:
+                    result = result + found[i]
+            elif kind == "symbol":
+                if payload not in values:
+                    raise _no_value(payload)
+                result = values[payload]
+            elif kind == "constant":
+                result = algebra.constant(payload)
+            elif kind == "power":
+                result = algebra.power(found[arguments[0]], payload)
+            elif kind == "positive power":
+                result = algebra.positive_power(found[arguments[0]], payload)
+            elif payload.func in algebra.functions:
+                result = algebra.functions[payload.func](*(found[i] for i in arguments))
+            else:
+                raise _unknown(payload)
+            found.append(result)
+        return [found[i] for i in self.results]
 
 
 @functools.lru_cache(maxsize=65536)
@@ -77,7 +156,7 @@ def _walk(e: sympy.Basic, known: dict[sympy.Basic, Any], algebra: Algebra) -> An
     if e in known:
         return known[e]
     if e.is_Symbol:
-        raise NtkVerifyError(f"no value was given for the symbol {e}; add it to the neuron's weights or coordinates")
+        raise _no_value(e)
     result = algebra.constant(e) if _is_constant(e) else None
     if result is not None:
         pass
@@ -102,12 +181,20 @@ def _walk(e: sympy.Basic, known: dict[sympy.Basic, Any], algebra: Algebra) -> An
     elif e.func in algebra.functions:
         result = algebra.functions[e.func](*(_walk(a, known, algebra) for a in e.args))
     else:
-        raise NtkVerifyError(
-            f"the evaluator does not know {e.func.__name__} (in {e}); rewrite it in terms of exp, sin, cos, tanh, "
-            "erf, log, Abs, Max, Min, PositivePower or Softplus"
-        )
+        raise _unknown(e)
     known[e] = result
     return result
+
+
+def _no_value(e: sympy.Basic) -> NtkVerifyError:
+    return NtkVerifyError(f"no value was given for the symbol {e}; add it to the neuron's weights or coordinates")
+
+
+def _unknown(e: sympy.Basic) -> NtkVerifyError:
+    return NtkVerifyError(
+        f"the evaluator does not know {e.func.__name__} (in {e}); rewrite it in terms of exp, sin, cos, tanh, "
+        "erf, log, Abs, Max, Min, PositivePower or Softplus"
+    )
 
 
 class ArrayAlgebra:

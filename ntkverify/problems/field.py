@@ -183,7 +183,9 @@ class PopulationRun(FieldRun):
         """The limit kernel at the population, (N, N)."""
         if self.is_exact:
             return self.limit_at(self._tests)
-        return self.alpha**2 * _kernel(self.activation, self._tests.tobytes(), self._tests.shape)
+        kernel = _kernel(self.activation, self._tests.tobytes(), self._tests.shape)
+        # thousands of runs on one population hold one kernel, not a copy each
+        return kernel if self.alpha == 1 else self.alpha**2 * kernel
 
     @functools.cached_property
     def limit_gram(self) -> Any:

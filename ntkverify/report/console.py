@@ -15,7 +15,7 @@ from typing import Any
 WIDTH = 80  #: columns of a table where no terminal is wider
 _NUMBER = re.compile(r"[<>+\- ]*\d[\d.]*(e[+-]?\d+)?%?( of \d+)?")
 _LEAST = 8  # columns that a cell keeps
-_SHORT = 21  # of words, such as verdicts
+_SHORT = len("violated (fresh seeds)")  # of words, such as verdicts
 
 
 def width() -> int:

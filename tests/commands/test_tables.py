@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ntkverify.report import console
+from ntkverify.theorem.files import BROUGHT
 
 SEARCH = ["search", "small", "--evaluations", "12", "--engine", "random"]
 COMMANDS = {
@@ -143,6 +144,14 @@ class TestNext:
         call("check")
         call("search", "small", "--claim", "eight", "--max-width", "2", "--evaluations", "3")
         assert "never exercised: theorems/small: eight over m is at most one" in call("next")[1]
+
+    def test_theorems_that_come_along_are_called_by_name(self, call, here, monkeypatch):
+        elsewhere = here / "elsewhere"
+        elsewhere.mkdir()
+        monkeypatch.chdir(elsewhere)
+        out = call("next", "--full")[1]
+        assert "not checked: neural_operator/initial_gram\n  ntkverify check neural_operator/initial_gram\n" in out
+        assert str(BROUGHT) not in out
 
     def test_verdicts_that_pytest_wrote(self, call, here):
         call("check", "--verdicts", "v.jsonl")

@@ -19,6 +19,8 @@ _load_once = functools.cache(loading.load_theorem)
 @pytest.fixture
 def loaded_once(monkeypatch):
     """A module that does not change is loaded once: the constants of one take seconds."""
-    monkeypatch.setattr(
-        loading, "load_theorem", lambda path: _load_once(Path(path).resolve() if Path(path).is_file() else path)
-    )
+
+    def load(path, **options):
+        return _load_once(Path(path).resolve() if Path(path).is_file() else path, **options)
+
+    monkeypatch.setattr(loading, "load_theorem", load)

@@ -55,7 +55,8 @@ def test_a_neuron_at_rest_moves_the_jacobian_by_the_length_of_its_input(theorem)
     )
     assert run.slope == pytest.approx(5 / np.sqrt(12), rel=1e-4)
     assert run.slope_error < 1e-9
-    assert run.largest_outer == 1
+    assert run.chi == 1
+    assert run_of(theorem).chi == 2
 
 
 def test_balls_enclose_the_same_run(theorem):

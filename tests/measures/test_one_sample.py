@@ -36,7 +36,8 @@ def test_the_step_that_is_taken_is_one_of_them():
     found = follow(executor, weights, frozen, StochasticGradient(ETA, batch=1, seed=3), steps=6,
                    measures=[OneSampleSteps(ETA)])  # fmt: skip
     drawn = found.notes["batches"][:, 0]
-    assert found.branches.shape == (7, 3, 3) and len(set(drawn)) > 1
+    assert found.branches.shape == (7, 3, 3)
+    assert len(set(drawn)) > 1
     np.testing.assert_allclose(found.residuals[1:], found.branches[np.arange(6), drawn], rtol=1e-12, atol=1e-14)
 
 

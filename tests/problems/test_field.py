@@ -77,13 +77,13 @@ class TestField:
         np.testing.assert_array_equal(one, other)
 
     @pytest.mark.parametrize("backend", ["cpu", "gpu", "ball"])
-    def test_every_backend_sees_the_same(self, backend, monkeypatch, tmp_path):
+    def test_every_backend_sees_the_same(self, backend, monkeypatch):
         if backend == "ball":
             pytest.importorskip("flint")
         if backend == "gpu":
             if COMPILER is None:
                 pytest.skip("the simulated device compiles with g++, which is not on PATH")
-            monkeypatch.setitem(sys.modules, "cupy", simulated_cupy(tmp_path))
+            monkeypatch.setitem(sys.modules, "cupy", simulated_cupy())
         wanted = field(coupled=True)(INSTANCE, THEOREM, backend="array")
         run = field(coupled=True)(INSTANCE, THEOREM, backend=backend)
         for name in ("field", "cross_kernels", "field_kernels"):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
@@ -26,6 +28,7 @@ def test_bad_options_are_one_sentence():
     assert "Traceback" not in found.stderr
 
 
+@pytest.mark.heavy
 def test_prescribed_widths_are_printed():
     found = call("prescribed_widths.py")
     assert found.returncode == 0, found.stderr

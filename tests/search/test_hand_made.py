@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sympy
-from small_instances import FOLDER, small_instance
+from small_instances import FOLDER, loaded, small_instance
 
-from ntkverify import load_theorem
 from ntkverify.judging.case import Case
 from ntkverify.judging.falsehoods import planted
 from ntkverify.search.evidence.certify import certify
@@ -51,7 +50,7 @@ MERGING = [
 
 @pytest.mark.parametrize(("activation", "claim", "instance"), MERGING)
 def test_merging_samples_beyond_what_is_observed(activation, claim, instance):
-    theorem = load_theorem(FOLDER / "positive_definiteness.py")
+    theorem = loaded(FOLDER / "positive_definiteness.py")
     found = certify(Case(theorem, theorem.claims[claim], theorem.families[f"merging samples, {activation}"]), instance)
     assert found.status == "REFUTED"
     assert "one pair" in found.reason
@@ -63,7 +62,7 @@ def test_merging_samples_beyond_what_is_observed(activation, claim, instance):
 
 def test_more_than_float64_can_tell_is_certified():
     """Five samples in a row of either block: lambda_0 is 3e-19 of the norm, and proved to five digits."""
-    theorem = load_theorem(FOLDER / "positive_definiteness.py")
+    theorem = loaded(FOLDER / "positive_definiteness.py")
     row = {"interior": [[0.3 + j / 200, 0.5] for j in range(5)], "boundary": [[0, 0.3 + j / 200] for j in range(5)]}
     run = theorem.families["erf"].run(Instance(data=row, width=1), theorem)
     lower, upper = (float(end) for end in (run.certified_lambda_0.lower, run.certified_lambda_0.upper))
@@ -73,7 +72,7 @@ def test_more_than_float64_can_tell_is_certified():
 
 
 def test_a_pair_too_close_for_float64_is_outside_the_claim():
-    theorem = load_theorem(FOLDER / "positive_definiteness.py")
+    theorem = loaded(FOLDER / "positive_definiteness.py")
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith("smooth without closed form"))
     points = {"interior": [[0.571, 0.006], [0.773, 0.978]], "boundary": [[0.089, 0], [0.08900102, 0]]}
     run = theorem.families["tanh"].run(Instance(data=points, width=1), theorem)
@@ -85,7 +84,7 @@ def test_a_pair_too_close_for_float64_is_outside_the_claim():
 @pytest.mark.parametrize("interior", [[[0.4]], [[0.4], [0.9], [0.4 + FINE]]])
 def test_other_shapes_than_the_observed_ones_are_outside(interior):
     """One interior sample, or one coordinate, where ReLU^3 would halve lambda_0 by less than the bound allows."""
-    theorem = load_theorem(FOLDER / "positive_definiteness.py")
+    theorem = loaded(FOLDER / "positive_definiteness.py")
     closer = [*interior[:-1], [0.4 + FINE / 2]]
     instance = Instance(
         data={"interior": interior, "closer": closer, "boundary": [[0.0], [1.0]]}, parameters={"h": FINE}, width=1
@@ -96,7 +95,7 @@ def test_other_shapes_than_the_observed_ones_are_outside(interior):
 
 
 def test_an_observation_about_many_neurons_says_nothing_of_one():
-    theorem = load_theorem(FOLDER / "natural_gradient_pinn.py")
+    theorem = loaded(FOLDER / "natural_gradient_pinn.py")
     claim = "1024 neurons: ||E|| <= ||J(theta_s) - J(theta)|| ||theta+ - theta|| at the middle or the end of the step"
     instance = Instance(
         data={"interior": [[0.296, 0.511]], "boundary": [[0, 0.497]], "source": [0.362], "values": [-0.308]},
@@ -111,7 +110,7 @@ def test_an_observation_about_many_neurons_says_nothing_of_one():
 
 def test_a_bound_that_is_rounding_is_never_exceeded_for_certain():
     """Balls have no rounding errors: compared with zero every residual would be too large."""
-    theorem = load_theorem(FOLDER / "quadratic_convergence.py")
+    theorem = loaded(FOLDER / "quadratic_convergence.py")
     (claim,) = (c for name, c in theorem.claims.items() if name.startswith("rounding ends it"))
     points = {"interior": [[0.2, 0.3], [0.8, 0.7]], "boundary": [[0.0, 0.5], [0.5, 1.0]]}
     data = {**points, "source": [0.05, -0.05], "values": [0.02, 0.01]}
@@ -142,7 +141,7 @@ def test_a_false_identity_is_certified():
 
 
 def test_a_falsehood_about_1024_neurons_is_certified():
-    theorem = load_theorem(FOLDER / "natural_gradient_pinn.py")
+    theorem = loaded(FOLDER / "natural_gradient_pinn.py")
     instance = Instance(
         data={"interior": [[0.296, 0.511]], "boundary": [[0, 0.497]], "source": [0.362], "values": [-0.308]},
         width=1024, step=0.9, steps=1, seed=845,
@@ -208,7 +207,7 @@ WORST = [
 
 @pytest.mark.parametrize(("name", "family", "start", "instance"), WORST)
 def test_worst_cases_state_their_premises(name, family, start, instance):
-    theorem = load_theorem(FOLDER / f"{name}.py")
+    theorem = loaded(FOLDER / f"{name}.py")
     (claim,) = (c for n, c in theorem.claims.items() if n.startswith(start) and c.kind != "control")
     run = theorem.families[family].run(instance, theorem)
     assert not np.any(claim.given(run))

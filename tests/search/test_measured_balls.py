@@ -7,9 +7,9 @@ import pytest
 
 flint = pytest.importorskip("flint")
 
-from small_instances import FOLDER, small_instance  # noqa: E402
+from small_instances import FOLDER, loaded, small_instance  # noqa: E402
 
-from ntkverify import Instance, NtkVerifyError, load_theorem  # noqa: E402
+from ntkverify import Instance, NtkVerifyError  # noqa: E402
 from ntkverify.arithmetic.ball_linear import FUNCTIONS, eigenvalue_balls, solve_balls, spectral_norm_ball  # noqa: E402
 from ntkverify.arithmetic.ball_numbers import Ball, ball_array, raw_array  # noqa: E402
 from ntkverify.cli import main  # noqa: E402
@@ -92,7 +92,7 @@ def test_a_trajectory_in_balls_is_the_float64_trajectory(name, family, attribute
 @pytest.mark.parametrize("name", ["sizes, tanh", "widths, softplus", "widths, softplus, all signs +1"])
 def test_a_first_step_in_balls_is_the_float64_step(name):
     _, family, instance = small_instance("quadratic_convergence", name, width=16)
-    theorem = load_theorem(FOLDER / "quadratic_convergence.py")
+    theorem = loaded(FOLDER / "quadratic_convergence.py")
     run = family.run(replace(instance, scale=0.6, evenness=0.8), theorem)
     signs = run.frozen
     assert (signs == 1).all() == name.endswith("+1")
@@ -132,7 +132,7 @@ def test_the_first_steps_bound_and_a_thousandth_of_it_are_told_apart(tmp_path, c
 
 def test_a_first_step_has_no_trajectory_in_either_arithmetic():
     _, family, instance = small_instance("quadratic_convergence", "widths, softplus, all signs +1", width=4)
-    run = family.run(instance, load_theorem(FOLDER / "quadratic_convergence.py"))
+    run = family.run(instance, loaded(FOLDER / "quadratic_convergence.py"))
     for name in ("trajectory", "at_start", "eigenvalues"):
         for one in (run, run.on("ball")):
             with pytest.raises(NtkVerifyError, match="follows no trajectory"):

@@ -63,6 +63,7 @@ def searched(theorem, evaluations=1000, **options):
         return cells, summarise(store, cells)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", CASES)
 def test_a_false_one_is_refuted_and_its_twin_is_not(name):
     false, true, measure = CASES[name]

@@ -251,3 +251,11 @@ class TestNames:
         assert "'rates/bound' may be a/rates/bound or b/rates/bound; say which" in out("show", "rates/bound", status=2)
         assert out("search", "theorems", "--evaluations", "8", "--engine", "random", "--claim", "values are at most")
         assert {row["theorem"] for row in json.loads(out("runs", "--json"))} == set(ids)
+
+
+def test_a_name_is_enough(write):
+    write(theorems_in_mine=module())
+    assert load_theorem("mine").id == "theorems/mine"
+    assert load_theorem("levenberg_marquardt").id == "nonlinear_regime/levenberg_marquardt"  # one that comes along
+    assert "did you mean theorems/mine.py?" in refusal("mien")
+    assert "name one theorem in it" in refusal("theorems")

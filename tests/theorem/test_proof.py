@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import sympy
 
-from ntkverify import NtkVerifyError, Source, Theorem, always, load_theorem
+from ntkverify import NtkVerifyError, Source, Theorem, always
 from ntkverify.glossary import eta, n
 from ntkverify.lemmas.part import Part
 from ntkverify.problems.algebra import AlgebraRun
@@ -119,18 +119,18 @@ class TestOfATheorem:
 
 @pytest.mark.parametrize("name", MODULES)
 class TestOfTheTheoremsHere:
-    def test_hangs_together_and_names_what_nothing_uses(self, name):
-        proof = proof_of(load_theorem(FOLDER / f"{name}.py"))
+    def test_hangs_together_and_names_what_nothing_uses(self, name, loaded):
+        proof = proof_of(loaded(FOLDER / f"{name}.py"))
         assert len(proof.pieces) == 1
         assert list(proof.unused) == LEAVES.get(name, [])
 
-    def test_every_conclusion_rests_on_premises(self, name):
-        proof = proof_of(load_theorem(FOLDER / f"{name}.py"))
+    def test_every_conclusion_rests_on_premises(self, name, loaded):
+        proof = proof_of(loaded(FOLDER / f"{name}.py"))
         for conclusion in proof.conclusions:
             assert all(proof.premises[step] for step in proof.below(conclusion))
 
-    def test_declares_its_data_and_what_its_step_allows(self, name):
-        theorem = load_theorem(FOLDER / f"{name}.py")
+    def test_declares_its_data_and_what_its_step_allows(self, name, loaded):
+        theorem = loaded(FOLDER / f"{name}.py")
         assert theorem.roles.data
         assert (theorem.roles.largest_step is not None) == any("step" in a for a in theorem.assumptions)
         assert (theorem.roles.width is not None) >= any("width" in a for a in theorem.assumptions)

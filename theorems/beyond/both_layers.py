@@ -9,10 +9,10 @@ Lemma 1     within mu/(2 beta): mu/2 <= sigma(J) <= nu + mu/2  (the lower end is
 Guarantee   if ||r(0)|| <= min(mu^2/(8 beta), mu^2 sqrt(m/n)/8) and eta ((nu + mu/2)^2 + mu^2/8) <= 1, for all k:
             L(k) <= (1 - eta mu^2/4)^k L(0), and the way is at most 4 ||r(0)||/mu <= mu/(2 beta) long  (upper)
 
-The scheme of arXiv 2111.01875 (NeurIPS 2021), "Subquadratic overparameterization for shallow neural networks": Lemma
-1, Theorem 2 and Lemma 3, in the form in which they were read; the constants are derived here. Its Theorem 2 asks for L(0) of the order of mu^6/(beta^2 nu^2); the
-length of the way, by ||r(k)|| - ||r(k+1)|| >= mu/4 times a step's, asks for mu^4/(128 beta^2) only. A single weight,
-f = beta w^2/2, has no solution where ||r(0)|| > mu^2/(2 beta): 8 is at most four times too large.
+The scheme of arXiv 2111.01875 (NeurIPS 2021): Lemma 1, Theorem 2 and Lemma 3, in the form in which they were read; the
+constants are derived here. Its Theorem 2 asks for L(0) of the order of mu^6/(beta^2 nu^2); the length of the way, by
+||r(k)|| - ||r(k+1)|| >= mu/4 times a step's, asks for mu^4/(128 beta^2) only. A single weight, f = beta w^2/2, has no
+solution where ||r(0)|| > mu^2/(2 beta): 8 is at most four times too large.
 """
 
 import numpy as np
@@ -54,17 +54,12 @@ for name, measure in {
     "nu_outer": lambda run: run.outer_spectrum[-1],
     "data_norm": lambda run: np.linalg.norm(run.inputs, 2),
     "outer_norm": lambda run: np.linalg.norm(run.outer_weights),
-    "chi": lambda run: abs(run.outer_weights).max() + 1,
 }.items():
     theorem.quantity(name, measure)
 
 
-def curvature(outer):
-    """Largest eigenvalue of ((q, p), (p, 0)), outer weights up to `outer`, without m^(-1/2)."""
-    q, p = suprema[2] * data_norm**2 * outer, suprema[1] * data_norm
-    return (q + sqrt(q**2 + 4 * p**2)) / 2
-
-
+# the second derivative of a neuron is ((q, p), (p, 0)) at the most, outer weights up to chi
+p, q = suprema[1] * data_norm, suprema[2] * data_norm**2 * chi
 nu = theorem.constant(
     "nu",
     derived(sqrt(nu_outer**2 + (suprema[1] * data_norm * outer_norm) ** 2 / m), "||J||^2 <= ||J_a||^2 + ||J_w||^2"),
@@ -72,7 +67,7 @@ nu = theorem.constant(
 )
 beta = theorem.constant(
     "beta",
-    derived(curvature(chi) / sqrt(m), "p and q bound both parts of the second derivative"),
+    derived((q + sqrt(q**2 + 4 * p**2)) / (2 * sqrt(m)), "the largest eigenvalue of ((q, p), (p, 0))"),
     "J is beta-Lipschitz",
 )
 # |tanh| <= 1: a_r moves by eta sqrt(n/m) ||r|| a step
@@ -86,7 +81,8 @@ def training(draw, *, width, **parameters):
     size = draw(st.integers(2, 3))
     start = generator(draw).standard_normal(size)
     given = {"fraction": draw(st.sampled_from([0.3, 1 - 1e-6])), "speed": draw(st.sampled_from([0.3, 1.0]))}
-    data = {"inputs": unit_inputs(draw, size, 3), "start": start}
+    length = draw(st.sampled_from([0.5, 1.0, 2.0]))
+    data = {"inputs": length * unit_inputs(draw, size, 3), "start": start}
     return Instance(data=data, parameters={**given, **parameters}, width=width, steps=16)
 
 
@@ -118,15 +114,13 @@ theorem.instances(NARROW, run=BothLayersRun, quick=40)(unscaled(512))
 # ---- smoothness and spectrum --------------------------------------------------------------------------------------
 
 suprema.reached()
-largest_outer, scale = sympy.symbols("largest_outer scale", positive=True)
 SLOPE = {"of": "slope", "holds": always, "assumes": (), "on": MOVED, "error": lambda run: run.slope_error}
 theorem.lemma(
     "||J' - J|| <= beta ||theta' - theta||, outer weights up to chi",
-    bound=curvature(largest_outer) / sqrt(m),
+    bound=beta,
     uses=("|tanh^(1)|", "|tanh^(2)|"),
     **SLOPE,
 )
-p, q = suprema[1] * data_norm, suprema[2] * data_norm**2 * largest_outer
 theorem.control("beta without the outer weights: s_1 ||X||/sqrt(m)", bound=p / sqrt(m), **SLOPE)
 theorem.control("beta without the inner weights: s_2 ||X||^2 chi/sqrt(m)", bound=q / sqrt(m), **SLOPE)
 theorem.control(

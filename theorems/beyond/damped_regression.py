@@ -23,7 +23,7 @@ import sympy
 from hypothesis import strategies as st
 from sympy import Symbol, sqrt
 
-from ntkverify import Instance, Source, Theorem, always
+from ntkverify import Instance, Source, Theorem, always, identity
 from ntkverify.glossary import C, eta, k, m, n, residual_0
 from ntkverify.instances import bounded_targets, generator, unit_inputs
 from ntkverify.lemmas import premises
@@ -66,7 +66,15 @@ m_0 = theorem.constant("m_0", chain.sufficient(), "sufficient width")
 DATA = premises.unit_inputs(theorem, parallel=True)
 premises.step_at_most(theorem, "step at most 1", sympy.Integer(1))
 premises.width_at_least(theorem, "width at least m_0", m_0)
+theorem.declare(width=2 * sympy.ceiling(m_0 / 2))  # pairs
 STEP = (*DATA, "step at most 1")
+
+
+@theorem.assumption("neurons in pairs")
+def even(run):
+    return 0.5 - run.instance.width % 2 if run.coupled else -1
+
+
 damped = DampedSteps(theorem, step=STEP[-1])
 
 
@@ -133,7 +141,7 @@ theorem.instances(LONG, run=PAIRS, quick=20)(long_way)
 theorem.instances(LONGEST, run=PAIRS, quick=5)(longest_way)
 theorem.instances(OWN, run=PAIRS, quick=30)(own_width)
 theorem.instances(NARROW, run=PAIRS, quick=40)(narrow)
-TRAINED = (ONE, ANY, LONG, OWN)
+TRAINED = (OWN, ONE, ANY, LONG)
 
 # ---- the chain ----------------------------------------------------------------------------------------------------
 
@@ -143,6 +151,14 @@ damped.falls(on=TRAINED, slow=ONE)
 damped.way(on=TRAINED, far_below=LONG, longest=LONGEST)
 damped.modes_fall()
 suprema.reached()
+theorem.lemma(
+    "the output is zero at the start: r(0) = -y",
+    of=lambda run: (run.trajectory.residuals[0], -run.targets),
+    holds=identity,
+    assumes="neurons in pairs",
+    on=(LONG, OWN),
+    error=lambda run: run.trajectory.residuals_error[0],
+)
 theorem.lemma(
     "||E(k)|| <= alpha s_2 sqrt(n/m) ||w(k+1) - w(k)||^2/2",
     of="remainder",
@@ -182,7 +198,7 @@ theorem.conclusion(
     holds=always,
     bound=way,
     on=OWN,
-    uses=("k steps are", "||E(k)|| <="),
+    uses=("k steps are", "||E(k)|| <=", "the output is zero"),
 )
 theorem.conclusion(
     "||r(k)|| <= (1 + growth) ||r(0)||",
@@ -191,7 +207,7 @@ theorem.conclusion(
     bound=(1 + growth) * residual_0,
     on=OWN,
     given=started,
-    uses=("recursion", "||E(k)|| <=", "a step is paid for"),
+    uses=("recursion", "||E(k)|| <=", "a step is paid for", "the output is zero"),
 )
 theorem.conclusion(
     "||P r(k)|| <= (1 - eta/2)^k ||P r(0)|| + tau sqrt(n) C for all k <= K",

@@ -38,6 +38,7 @@ theorem = Theorem(
 )
 
 part = Angles(theorem)
+theorem.declare(data={"functions": ("n_1", "q"), "queries": ("n_2", "d")})
 
 
 @theorem.assumption("unit samples")
@@ -46,12 +47,16 @@ def unit(run):
     return 4 * max(run.functions.shape[1], run.queries.shape[1]) * ULP - abs(lengths - 1).max()
 
 
+@theorem.assumption("two samples at least")
+def several(run):
+    return len(run.functions) - 2.0
+
+
 # ---- instances ----------------------------------------------------------------------------------------------------
 
 
 def build(functions, queries=((1.0,),)):
-    data = {"functions": functions, "queries": queries, "values": np.zeros((len(functions), len(queries)))}
-    return Instance(data=data, parameters={"p": 1}, width=1)
+    return Instance(data={"functions": functions, "queries": queries}, parameters={"p": 1}, width=1)
 
 
 def plane(*at):
@@ -184,6 +189,7 @@ theorem.conclusion(
     of="Lambda",
     bound=theorem.quantity("product_lower", lambda run: product(run, run.lower)),
     on=OPERATOR,
+    assumes="unit samples",
     uses=("lambda_0 >= sum_p", "lambda_min(K_1) >= sum_p"),
     **ABOVE,
 )
@@ -192,6 +198,7 @@ theorem.conclusion(
     of="Lambda",
     bound=theorem.quantity("product_upper", lambda run: product(run, run.upper)),
     on=OPERATOR,
+    assumes="unit samples",
     attained=True,  # by two functions and two queries
     uses=("lambda_0 <= 1/2", "lambda_min(K_1) <= 1/2"),
     **BELOW,

@@ -44,12 +44,17 @@ theorem = Theorem(
     """,
 )
 
+
+def power(run):
+    return round(run.instance.parameters["p"])
+
+
 # ---- constants ----------------------------------------------------------------------------------------------------
 
 ball = KernelBall(theorem, (1, 2, 4))
 b = theorem.quantity("b", lambda run: np.sqrt(run.complexity))
 N = theorem.quantity("N", lambda run: len(run.tests))
-KNOWN = sqrt(theorem.quantity("known", lambda run: run.evaluate(ball.norms[round(run.p)])))
+KNOWN = sqrt(theorem.quantity("known", lambda run: run.evaluate(ball.norms[power(run)])))
 theorem.declare(data={"population": ("N", "d"), "labels": ("N",)}, parameters={"delta": 0.1, "size": 64})
 
 
@@ -60,7 +65,7 @@ def unit(run):
 
 @theorem.assumption("labels (beta . x)^p, beta along the first axis")
 def powers_of_a_coordinate(run):
-    return 8 * run.p * ULP - np.abs(run.instance.array("labels") - run.tests[:, 0] ** round(run.p)).max()
+    return 8 * run.p * ULP - np.abs(run.instance.array("labels") - run.tests[:, 0] ** power(run)).max()
 
 
 UNIT = "unit points"

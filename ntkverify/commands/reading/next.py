@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from ntkverify.errors import NtkVerifyError
 
 #: what is looked at first, and what to do about it
 REMEDIES = {
-    "violated": "ntkverify check {path} --claim '{claim}' --full",
+    "violated": "ntkverify check {path} --claim {claim} --full",
     "not refuted": "falsify it further: a control should fail twice as often as it claims",
-    "not judged": "ntkverify check {path} --claim '{claim}'",
-    "inconclusive": "ntkverify check {path} --claim '{claim}' --profile ci",
+    "not judged": "ntkverify check {path} --claim {claim}",
+    "inconclusive": "ntkverify check {path} --claim {claim} --profile ci",
     "never exercised": "ntkverify slack {path}, or draw instances that meet its assumptions",
     "mostly vacuous": "draw instances that meet its assumptions",
     "loose": "ntkverify slack {path}",
@@ -46,14 +47,17 @@ def command(theorems: list[Path], verdicts: str | None, store: str, limit: int, 
     From what `ntkverify check` reached last, and from the record of a search.
     """
     from ntkverify.report import console
-    from ntkverify.theorem.files import ids_of
+    from ntkverify.theorem.files import BROUGHT, ids_of
 
-    paths = {name: str(path) for path, name in ids_of(theorems).items()}
+    # those that come along are called by their names, wherever they are installed
+    named = {path: path.is_absolute() and path.is_relative_to(BROUGHT) for path in theorems}
+    paths = {name: name if named[path] else str(path) for path, name in ids_of(theorems).items()}
     found = [*_of_verdicts(theorems, _read(verdicts) if verdicts else None), *_of_search(store, set(paths))]
     order = list(REMEDIES)
     found.sort(key=lambda row: (order.index(row["why"]), -(row["slack"] or 0.0)))
     for row in found:
-        row["do"] = REMEDIES[row["why"]].format(path=paths.get(row["theorem"], row["theorem"]), claim=row["claim"])
+        where = shlex.quote(paths.get(row["theorem"], row["theorem"]))
+        row["do"] = REMEDIES[row["why"]].format(path=where, claim=shlex.quote(row["claim"]))
     shown = found if full else found[:limit]
     if as_json:
         console.show_json(shown)

@@ -215,7 +215,7 @@ class CpuExecutor(Executor):
             fill(strip, start, stop)
             out[...] = strip[:, kept]
 
-        fill_in_strips(put, result.transpose(2, 0, 1), 0, m, strip=self.source.lanes, threads=self.threads)
+        fill_in_strips(put, result.transpose(2, 0, 1), 0, m, strip=16 * self.source.lanes, threads=self.threads)
         return result.reshape(count, -1)
 
     def gram(self, weights: Array, frozen: Array | None = None) -> Array:

@@ -96,6 +96,11 @@ class BothLayersRun(TrainedRun):
         """a_r(0), (m,)."""
         return self.weights[:, -1]
 
+    @property
+    def chi(self) -> Any:
+        """What no outer weight exceeds on the way: max_r |a_r(0)| + 1."""
+        return abs(self.outer_weights).max() + 1
+
     # -- along the way ------------------------------------------------------------------------------------------------
 
     @property
@@ -144,7 +149,7 @@ class MovedNeuronRun(BothLayersRun):
         return self.numbers(weights), self.numbers(moved)
 
     @property
-    def largest_outer(self) -> Any:
+    def chi(self) -> Any:
         """max_r |a_r| on the segment."""
         return max(abs(weights[:, -1]).max() for weights in self.ends)
 

@@ -66,7 +66,7 @@ class DampedSteps(Part):
             over={s: _POSITIVE, mu: _POSITIVE},
         )
         length: dict[str, Any] = {"of": "trajectory.lengths", "holds": always, "assumes": ()}
-        self.lemma(
+        self.conclusion(
             "||w(k+1) - w(k)|| <= eta ||r(k)||/(2 sqrt(mu)), whatever the kernel",
             bound=eta * residual / (2 * sqrt(mu)),
             on=on,
@@ -89,7 +89,7 @@ class DampedSteps(Part):
         )
         falls: dict[str, Any] = {"holds": always, "error": lambda run: run.solve_error[1:], "assumes": (self.step,)}
         falls["of"] = lambda run: run.residuals[1:]
-        self.lemma(
+        self.conclusion(
             "||r(k+1)|| <= (1 - eta lambda/(lambda + mu)) ||r(k)|| + ||E(k)||, lambda the least eigenvalue of H(k)",
             bound=(1 - eta * least / (least + mu)) * residual + self.remainder,
             on=on,

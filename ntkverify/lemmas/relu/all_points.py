@@ -67,7 +67,8 @@ class AllPoints(Part):
             **where,
         )
         def entries_move(run: Any) -> Any:
-            return max(np.abs(part - part[0]).max() for part in (run.trajectory.grams, run.trajectory.cross_kernels))
+            moved = [np.abs(part - part[0]).max() for part in (run.trajectory.grams, run.trajectory.cross_kernels)]
+            return run.numbers(moved).max()
 
         def rounding(run: Any) -> Any:
             return run.remainder_error + run.field_remainder_error.max(axis=1)

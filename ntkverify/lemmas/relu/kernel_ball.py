@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import sympy
-from sympy import Rational, log, pi, sqrt
+from sympy import Rational, log, sqrt
 
 from ntkverify import always, with_probability
 from ntkverify.glossary import delta, n
@@ -24,6 +24,7 @@ from ntkverify.lemmas.part import Part
 from ntkverify.lemmas.relu.arc_cosine import ArcCosine
 from ntkverify.lemmas.rounding import ULP
 from ntkverify.symbolic.constants.derived import derived
+from ntkverify.symbolic.limit.angles import coefficients
 from ntkverify.theorem.theorem import Theorem
 
 size = sympy.Symbol("size", positive=True)
@@ -46,12 +47,11 @@ class KernelBall(Part):
     def __init__(self, theorem: Theorem, powers: Sequence[int]) -> None:
         super().__init__(theorem)
         ArcCosine(theorem)
-        t = sympy.Symbol("t", real=True)
-        series = sympy.series(t * (pi - sympy.acos(t)) / (2 * pi), t, 0, max(powers) + 1).removeO()
+        series = coefficients("gram", max(powers) + 1, sympy.pi)
         self.norms = {
             p: theorem.constant(
                 f"norm_{p}",
-                derived(1 / series.coeff(t, p), f"1/coefficient of t^{p} in the kernel at x.x' = t"),
+                derived(1 / series[p], f"1/coefficient of t^{p} in the kernel at x.x' = t"),
                 f"squared norm of x -> (beta . x)^{p}, |beta| = 1",
             )
             for p in powers

@@ -21,7 +21,7 @@ from ntkverify import always
 from ntkverify.glossary import eta, k, lambda_0, residual_0
 from ntkverify.lemmas.gradient_descent import GradientDescent
 from ntkverify.lemmas.part import Part
-from ntkverify.lemmas.rounding import ULP
+from ntkverify.lemmas.rounding import ULP, started
 from ntkverify.theorem.theorem import Theorem
 
 PEAK = Rational(3, 2)  # of eta k q^(k-1) lambda_0
@@ -55,16 +55,19 @@ class LearntFunction(Part):
         """The bound of the modes' departure where steps leave up to `pushed` eta ||r||."""
         return pushed * eta * k * (1 - eta * self.descent.rate / 2) ** ((k - 1) / 2) * residual_0
 
-    def held(self, run: Any) -> Any:
-        """The loss has contracted so far, and eta H(0) lies between eta lambda_0/2 and 1, (K+1,)."""
-        ends = run.eigenvalues[0, [0, -1]]
+    def held(self, run: Any, gram: Any) -> Any:
+        """The loss has contracted so far, and lambda_0/2 <= G <= 1/eta, from k = 1 on, (K+1,)."""
+        ends = np.linalg.eigvalsh(gram)[[0, -1]]
         fits = bool(ends[0] >= run.lambda_0 / 2) and bool(run.eta * ends[1] <= 1)
-        return self.descent.contracting_so_far(run) & fits
+        return self.descent.contracting_so_far(run) & fits & started(run)
+
+    def _where(self, gram: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return lambda run: self.held(run, gram(run))
 
     def modes(self, *, on: Any, loose: Any, assumes: Any) -> None:
         """Every mode at its own rate, for both kernels; and a control on `loose`, where the kernel moves."""
         for name, change, gram in (
-            ("H(0)", self.change_0, lambda run: run.trajectory.grams[0]),
+            ("H(0)", self.change_0, start),
             ("H^inf", self.change_inf, lambda run: run.limit_gram),
         ):
             claim: dict[str, Any] = {
@@ -72,11 +75,12 @@ class LearntFunction(Part):
                 "holds": always,
                 "assumes": assumes,
                 "error": linear_error,
-                "given": lambda run: self.held(run) & (run.k >= 1),
+                "given": self._where(gram),
             }
+            where = f"while the loss contracts, lambda_0/2 <= {name} <= 1/eta"
             left = f"||r(k) - (I - eta {name})^k r(0)||"
             self.conclusion(
-                f"{left} <= (Delta + eps) eta k (1 - eta lambda_0/2)^((k-1)/2) ||r(0)|| while the loss contracts",
+                f"{left} <= (Delta + eps) eta k (1 - eta lambda_0/2)^((k-1)/2) ||r(0)|| {where}",
                 bound=self.fading(change + self.push),
                 uses=("recursion", "gradient descent"),
                 on=on,
@@ -84,7 +88,7 @@ class LearntFunction(Part):
                 **claim,
             )
             self.conclusion(
-                f"{left} <= (3/2)/lambda_0 (Delta + eps) ||r(0)|| while the loss contracts",
+                f"{left} <= (3/2)/lambda_0 (Delta + eps) ||r(0)|| {where}",
                 bound=PEAK / lambda_0 * (change + self.push) * residual_0,
                 uses=("recursion", "eta k (1 - eta"),
                 on=on,
@@ -125,7 +129,7 @@ class LearntFunction(Part):
             "holds": always,
             "assumes": assumes,
             "error": field_error,
-            "given": lambda run: self.held(run) & (run.k >= 1),
+            "given": self._where(start),
         }
         self.lemma(
             "||K_x H(0)^(-1)|| <= sqrt(H_xx/lambda_min(H(0)))",
@@ -195,6 +199,11 @@ def _departed(gram: Callable[[Any], Any]) -> Callable[[Any], Any]:
 # -- what a run says ----------------------------------------------------------------------------------------------
 
 
+def start(run: Any) -> Any:
+    """H(0), (n, n)."""
+    return run.trajectory.grams[0]
+
+
 def departure(run: Any, gram: Any) -> Any:
     """||r(k) - (I - eta G)^k r(0)||, (K+1,)."""
     return _rows(run.trajectory.residuals - run.linear_residuals(gram))
@@ -207,12 +216,12 @@ def largest_push(run: Any, sizes: Any) -> Any:
 
 def linearised(run: Any) -> Any:
     """f_lin at the test points, (K+1, q)."""
-    return run.linear_field(run.trajectory.grams[0], run.cross)
+    return run.linear_field(start(run), run.cross)
 
 
 def regression_weights(run: Any) -> Any:
     """K_x H(0)^(-1), (q, n)."""
-    return np.linalg.solve(run.trajectory.grams[0], run.cross.T).T
+    return np.linalg.solve(start(run), run.cross.T).T
 
 
 def regressed(run: Any) -> Any:

@@ -9,7 +9,6 @@ import sympy
 
 from ntkverify import glossary
 from ntkverify.report.page.formulas import NotConverted, formula, formulas_of, mathml, statement
-from ntkverify.theorem.loading import load_theorem
 
 pytest.importorskip("latex2mathml")
 THEOREMS = sorted((Path(__file__).parents[3] / "theorems").rglob("*.py"))
@@ -20,8 +19,8 @@ def text(markup):
 
 
 @pytest.mark.parametrize("path", THEOREMS, ids=lambda path: path.stem)
-def test_every_formula_of_a_theorem_is_set(path):
-    theorem = load_theorem(path)
+def test_every_formula_of_a_theorem_is_set(path, loaded):
+    theorem = loaded(path)
     written = formulas_of(theorem.statement)
     assert written
     for constant in theorem.constants.values():
