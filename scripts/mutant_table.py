@@ -3,7 +3,7 @@
     ntkverify mutants theorems --results mutants.jsonl
     python scripts/mutant_table.py mutants.jsonl
 
-The first takes an hour, goes on where it was interrupted, and may be given one module after another.
+The first takes long, goes on where it was interrupted, and may be given one module after another.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from ntkverify import load_theorem
+from ntkverify.judging.mutation import mutants
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "mutants.md"
@@ -36,6 +39,11 @@ def modules() -> list[str]:
     return [f"{path.parent.name}/{path.stem}" for path in sorted((ROOT / "theorems").glob("*/*.py"))]
 
 
+def totals(names: Iterable[str]) -> dict[str, int]:
+    """How many mutants modules have."""
+    return {name: sum(1 for _ in mutants(load_theorem(ROOT / "theorems" / f"{name}.py"))) for name in names}
+
+
 def latest(lines: Iterable[str]) -> list[Record]:
     """The last record of each mutant."""
     found: dict[tuple[str, str], Record] = {}
@@ -45,8 +53,11 @@ def latest(lines: Iterable[str]) -> list[Record]:
     return list(found.values())
 
 
-def counts(records: Iterable[Record]) -> list[str]:
-    """A table: for each module and kind how many were refuted, how many are weaker, and how many are neither."""
+def counts(records: Iterable[Record], of: dict[str, int]) -> list[str]:
+    """A table: for each module and kind how many were refuted, how many are weaker, and how many are neither.
+
+    A module of whose mutants some are missing says so.
+    """
     cells: dict[str, dict[str, list[int]]] = defaultdict(lambda: {kind: [0, 0, 0] for kind in KINDS})
     for record in records:
         status = record["status"]
@@ -54,8 +65,10 @@ def counts(records: Iterable[Record]) -> list[str]:
     rows = [f"| module | {' | '.join(f'{kind}s' for kind in KINDS)} |", f"|---|{'---|' * len(KINDS)}"]
     for theorem in sorted(cells):
         shown = [", ".join(map(str, cells[theorem][kind])) if sum(cells[theorem][kind]) else "" for kind in KINDS]
-        rows.append(f"| `{theorem}` | {' | '.join(shown)} |")
-    total = [sum(of[kind][i] for of in cells.values() for kind in KINDS) for i in range(3)]
+        run = sum(sum(cell) for cell in cells[theorem].values())
+        part = "" if run == of[theorem] else f" ({run} of {of[theorem]})"
+        rows.append(f"| `{theorem}`{part} | {' | '.join(shown)} |")
+    total = [sum(cell[kind][i] for cell in cells.values() for kind in KINDS) for i in range(3)]
     rows += ["", f"All together {total[0]} refuted, {total[1]} weaker, {total[2]} neither."]
     return rows
 
@@ -97,12 +110,13 @@ def section(records: list[Record]) -> str:
     missing = [f"`{name}`" for name in modules() if name not in reached]
     profiles = sorted({record["settings"]["profile"] for record in records})
     lines = [
-        "", "## Counts", "",
-        f"Profile {' and '.join(profiles)}. In each cell: refuted, weaker, neither.", "", *counts(records), "",
+        "", "# Counts", "",
+        f"Profile {' and '.join(profiles)}. In each cell: refuted, weaker, neither. Behind a module whose run was cut",
+        "off stands how many of its mutants it reached.", "", *counts(records, totals(reached)), "",
     ]  # fmt: skip
     if missing:
         lines += [f"Not run, or without mutants: {', '.join(missing)}.", ""]
-    return "\n".join([*lines, "## Neither refuted nor weaker", "", *survivors(records)])
+    return "\n".join([*lines, "# Neither refuted nor weaker", "", *survivors(records)])
 
 
 def page(records: list[Record]) -> str:

@@ -111,7 +111,7 @@ class TheoremAt(Shown):
         if isinstance(relax, str):
             raise NtkVerifyError(f"relax is a list of assumptions, not one; write relax=[{relax!r}].")
         self.relax = tuple(_named(name, list(theorem.assumptions), "assumption", theorem) for name in relax)
-        self.given_parameters = self._chosen_parameters(parameters)
+        self.given_parameters = parameters_at(theorem, self.data.blocks, self.drawn, parameters)
         if hasattr(type(self._bare_run(self._resting)), "limit_gram_error"):
             points = [b for b, shape in self.shapes.items() if len(shape) > 1 and b in self.data.blocks]
             if is_beyond_memory(self._bare_run(self._resting)):
@@ -125,9 +125,6 @@ class TheoremAt(Shown):
         self.split = split or (list(theorem.roles.splits) or [""])[-1 if width is None else 0]
 
     # -- the parts --------------------------------------------------------------------------------------------------
-
-    def _chosen_parameters(self, given: Mapping[str, float]) -> dict[str, float]:
-        return parameters_at(self.whole, self.data.blocks, self.drawn, given)
 
     def _instance(self, parameters: Mapping[str, float], *, width: int, step: float, steps: int = 0) -> Instance:
         return Instance(

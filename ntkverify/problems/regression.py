@@ -34,6 +34,12 @@ def _limit(activation: str, dimension: int) -> Any:
     return limit_gram(_neuron(activation, dimension))
 
 
+@functools.lru_cache(maxsize=256)
+def _limit_matrix(activation: str, shape: tuple[int, int], points: bytes) -> Array:
+    """H^inf, which draws and runs of one data set ask for many times."""
+    return np.asarray(_limit(activation, shape[1]).matrix(np.frombuffer(points).reshape(shape)))
+
+
 def limit_gram_matrix(inputs: Any, *, activation: str = "relu") -> Array:
     """Limit Gram matrix H^inf of the inputs, derived from the Gaussian expectation.
 
@@ -64,8 +70,7 @@ def limit_gram_matrix(inputs: Any, *, activation: str = "relu") -> Array:
     if not np.isfinite(points).all():
         row = int(np.argwhere(~np.isfinite(points))[0][0])
         raise NtkVerifyError(f"input {row} of the regression problem is not finite; remove it.")
-    matrix: Array = _limit(activation, points.shape[1]).matrix(points)
-    return matrix
+    return _limit_matrix(activation, points.shape, np.ascontiguousarray(points).tobytes()).copy()
 
 
 def least_eigenvalue(matrix: Array) -> float:

@@ -118,8 +118,8 @@ def test_files_of_verdicts_from_two_backends_say_the_same(tmp_path):
     for backend in ("array", "cpu"):
         file = tmp_path / f"{backend}.jsonl"
         command = [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-            FOLDER.parent / "nonlinear_regime" / "linear_training.py", "--ntk-backend", backend, "--verdicts", file,
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", FOLDER / "zhang_martens_grosse.py",
+            "--ntk-backend", backend, "--verdicts", file,
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout

@@ -27,8 +27,9 @@ RECORDS = [
 
 
 def test_counts_are_refuted_weaker_and_neither():
-    rows = counts(RECORDS)
+    rows = counts(RECORDS, {"some/module": 5})
     assert rows[2] == "| `some/module` | 1, 1, 0 | 0, 0, 1 | 0, 0, 2 |  |"
+    assert counts(RECORDS, {"some/module": 7})[2].startswith("| `some/module` (5 of 7) | 1, 1, 0 |")
     assert rows[-1] == "All together 1 refuted, 1 weaker, 3 neither."
 
 
@@ -44,4 +45,4 @@ def test_the_last_record_of_a_mutant_counts():
     again = {**RECORDS[-1], "status": "refuted"}
     found = latest(json.dumps(one) for one in [*RECORDS, again])
     assert len(found) == len(RECORDS)
-    assert counts(found)[-1] == "All together 2 refuted, 1 weaker, 2 neither."
+    assert counts(found, {"some/module": 5})[-1] == "All together 2 refuted, 1 weaker, 2 neither."

@@ -25,7 +25,7 @@ def study():
 @pytest.mark.heavy
 def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, capsys):
     options = argparse.Namespace(
-        theorems=[str(module)], evaluations=100, seconds=60, long_seconds=None, claims=2, only=None, widely=2,
+        theorems=[str(module)], evaluations=300, seconds=60, long_seconds=None, claims=2, only=None, widely=2,
         certify=False, max_width=2**14, entropy=0, store=str(tmp_path / "p.sqlite"), json=str(tmp_path / "p.json"),
         again=None, true=False,
     )  # fmt: skip
@@ -56,7 +56,7 @@ def test_the_study_knows_what_is_false_and_resumes(study, module, tmp_path, caps
     file = str(tmp_path / "p.json")
     again = [file, file]  # each is put to the search once
     options.again, options.entropy, options.json, options.store = again, 1, None, str(tmp_path / "again.sqlite")
-    options.true, options.evaluations = True, 50
+    options.true, options.evaluations = True, 100
     again = study.collect(options)
     again, searched = again[:-3], again[-3:]
     assert [row["claim"] for row in searched] == [row["claim"] for row in truths]

@@ -89,6 +89,7 @@ def hill_of_a_seed(x, vector):
     return height - float(np.linalg.norm(x[1:] - 0.6))
 
 
+@pytest.mark.heavy
 def test_seeds_are_tried_beside_the_strategies(monkeypatch):
     with_copies = best(hill_of_a_seed, 13, range(1, 13))
     monkeypatch.setattr(_Island, "_copy", lambda island, objective: None)
@@ -97,6 +98,7 @@ def test_seeds_are_tried_beside_the_strategies(monkeypatch):
     assert np.median(with_copies) > np.median(without) + 0.02
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("value", "share"), [(sphere, 0.3), (hill_of_a_seed, -0.1)])
 def test_a_small_budget_is_enough_for_the_models_of_the_last_fifth(value, share):
     """Thirty coordinates and 500 evaluations: 100 are left, a first model takes 61."""

@@ -148,8 +148,11 @@ def test_what_does_not_fit_is_refused_with_the_figures(problem, train, options, 
 @pytest.mark.parametrize("train", [natural_gradient_descent, levenberg_marquardt])
 def test_a_run_that_diverged_is_said(problem, train):
     executor, weights, frozen = problem
+    weights[3] = 1e308  # finite itself, and its outputs are not
+    with pytest.raises(NtkVerifyError, match="no longer finite after 0 steps"), np.errstate(all="ignore"):
+        train(executor, weights, frozen, steps=1)
     weights[3, 1] = np.nan
-    with pytest.raises(NtkVerifyError, match="no longer finite after 0 steps"):
+    with pytest.raises(NtkVerifyError, match="weights hold numbers that are not finite; start from finite ones"):
         train(executor, weights, frozen, steps=1)
 
 

@@ -29,7 +29,6 @@ from ntkverify.lemmas.pinn import unswitched
 from ntkverify.lemmas.pinn.unswitched import Unswitched, alpha
 from ntkverify.lemmas.rounding import loss_error, started
 from ntkverify.problems.pinn import pinn
-from ntkverify.symbolic.constants.derived import derived
 
 theorem = Theorem(
     "Gradient descent, ReLU^3 physics-informed network with coupled pairs and output scale",
@@ -42,19 +41,7 @@ theorem = Theorem(
 )
 
 descent, signs = GradientDescent(theorem), Unswitched(theorem)
-gamma = theorem.constant(
-    "gamma",
-    derived(Rational(1, 10), "a simple number below (sqrt 3 - sqrt 2)/2 and sqrt(3/2) - sqrt(5/4)"),
-    "||J(w) - J(0)|| <= gamma sqrt(lambda_0) leaves both ends of the spectrum",
-)
-path = theorem.constant(
-    "path",
-    derived(
-        descent.drift_factor * sqrt(Rational(3, 2) * limit_norm) * residual_0 / lambda_0,
-        "|dw| = eta |J^T r| <= eta sqrt(||H||) ||r||, ||H|| <= 3/2 ||H^inf||",
-    ),
-    "||w(k) - w(0)|| <= path",
-)
+gamma, path = signs.path(descent.drift_factor)
 alpha_0 = signs.scale(
     (signs.slope * path, gamma * sqrt(lambda_0)), (signs.slope * residual_0 / 2, descent.epsilon * lambda_0)
 )
@@ -115,20 +102,7 @@ descent.contraction(on=EVERY, assumes=STEP)
 descent.sums()
 descent.implication(on=EVERY, assumes=STEP)
 signs.moved(on=BOTH, assumes=STEP, given=descent.chain_so_far, uses="sums")
-theorem.lemma(
-    "||w(k) - w(0)|| <= path while the chain holds and ||H(k)|| <= 3/2 ||H^inf||",
-    of=lambda run: run.drift_rms * np.sqrt(run.m),
-    holds=always,
-    bound=path,
-    on=BOTH,
-    assumes=STEP,
-    given=lambda run: descent.chain_so_far(run) & (run.eigenvalues[:, -1].max() <= 1.5 * run.limit_norm),
-    uses="sums",
-)
-GAMMA = ("gamma leaves 1/2 of 3/4 of lambda_0, by arithmetic", "gamma leaves 3/2 of 5/4 of ||H^inf||, by arithmetic")
-LEFT = {"of": gamma, "holds": always, "over": {}}
-theorem.lemma(GAMMA[0], bound=(sqrt(3) - sqrt(2)) / 2, **LEFT)
-theorem.lemma(GAMMA[1], bound=(sqrt(6) - sqrt(5)) / 2, **LEFT)
+signs.stays_on_path(on=BOTH, chain=descent.chain_so_far, assumes=STEP)
 
 # ---- conclusions --------------------------------------------------------------------------------------------------
 
@@ -138,7 +112,7 @@ CHAIN = (
     "||H(0) - H^inf||_F",
     "max_r |w_r(k)",
     "||w(k) - w(0)||",
-    *GAMMA,
+    *unswitched.GAMMA,
 )
 descent.spectrum(theorem.conclusion, on=OWN, uses=(*CHAIN, "||H(k) - H(0)||_F"))
 

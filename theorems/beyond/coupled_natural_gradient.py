@@ -55,7 +55,7 @@ RUN = pinn(activation="relu3", method="natural gradient", coupled=True)
 
 
 def two_samples(draw, **options):
-    return unswitched.two_samples(draw, step=draw(st.sampled_from([0.1, 0.5, 0.9])), steps=3, **options)
+    return unswitched.two_samples(draw, step=draw(st.sampled_from([0.1, 0.5, 0.9])), steps=2, **options)
 
 
 def few_pairs(draw):
@@ -64,7 +64,7 @@ def few_pairs(draw):
 
 def four_samples(scale):
     step = st.sampled_from([0.3, 0.5])
-    return families.family(unswitched.four_samples, alpha=scale, step=step, steps=4)
+    return families.family(unswitched.four_samples, alpha=scale, step=step, steps=3)
 
 
 at_width = families.own_width(two_samples, lambda found: RUN(found, theorem).width)

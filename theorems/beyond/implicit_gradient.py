@@ -18,7 +18,6 @@ has the width and, but for 24/23 in one of three requirements, the scale of `cou
 
 from dataclasses import replace
 
-import numpy as np
 from hypothesis import strategies as st
 from sympy import Interval, Rational, oo, sqrt
 
@@ -32,7 +31,6 @@ from ntkverify.lemmas.recursions.implicit import ImplicitDescent, norm_error
 from ntkverify.lemmas.recursions.runs import ImplicitSteps
 from ntkverify.lemmas.rounding import loss_error, started
 from ntkverify.problems.pinn import PinnRun, pinn
-from ntkverify.symbolic.constants.derived import derived
 
 theorem = Theorem(
     "Implicit gradient descent at any step, physics-informed network",
@@ -46,19 +44,7 @@ theorem = Theorem(
 )
 
 descent, signs = ImplicitDescent(theorem), Unswitched(theorem)
-gamma = theorem.constant(
-    "gamma",
-    derived(Rational(1, 10), "a simple number below (sqrt 3 - sqrt 2)/2 and sqrt(3/2) - sqrt(5/4)"),
-    "||J(w) - J(0)|| <= gamma sqrt(lambda_0) leaves both ends of the spectrum",
-)
-path = theorem.constant(
-    "path",
-    derived(
-        descent.drift_factor * sqrt(Rational(3, 2) * limit_norm) * residual_0 / lambda_0,
-        "|dw| = eta |J^T r| <= eta sqrt(||H||) ||r||, ||H|| <= 3/2 ||H^inf||",
-    ),
-    "||w(k) - w(0)|| <= path, whatever eta is",
-)
+gamma, path = signs.path(descent.drift_factor)
 MOST = Rational(1, 12)  # of slope eta ||r(k+1)||
 alpha_0 = signs.scale(
     (signs.slope * path, gamma * sqrt(lambda_0)),
@@ -143,19 +129,7 @@ descent.perturbation(
     **FREE,
 )
 signs.moved(on=PAIRS, given=descent.chain_so_far, uses="sums", **FREE)
-theorem.lemma(
-    "||w(k) - w(0)|| <= path while the chain holds and ||H(k)|| <= 3/2 ||H^inf||, at every eta",
-    of=lambda run: run.drift_rms * np.sqrt(run.m),
-    holds=always,
-    bound=path,
-    on=PAIRS,
-    given=lambda run: descent.chain_so_far(run) & (run.eigenvalues[:, -1].max() <= 1.5 * run.limit_norm),
-    uses="sums",
-    **FREE,
-)
-LEFT = {"of": gamma, "holds": always, "over": {}}
-theorem.lemma("gamma leaves 1/2 of 3/4 of lambda_0, by arithmetic", bound=(sqrt(3) - sqrt(2)) / 2, **LEFT)
-theorem.lemma("gamma leaves 3/2 of 5/4 of ||H^inf||, by arithmetic", bound=(sqrt(6) - sqrt(5)) / 2, **LEFT)
+signs.stays_on_path(on=PAIRS, chain=descent.chain_so_far, **FREE)
 theorem.lemma(
     "slope eta ||r(k+1)|| <= 4 slope ||r(0)||/lambda_0 <= 1/12, for slope path <= gamma sqrt(lambda_0): a step exists",
     of=gamma * sqrt(lambda_0) * descent.drift_factor * residual_0 / lambda_0 / path,
@@ -167,15 +141,8 @@ theorem.lemma(
 
 # ---- conclusions --------------------------------------------------------------------------------------------------
 
-CHAIN = (
-    "no neuron starts",
-    "(|w_r(0)| + 1)^2",
-    "||H(0) - H^inf||_F",
-    "max_r |w_r(k)",
-    "||w(k) - w(0)||",
-    "gamma leaves 1/2",
-)
-CHAIN += ("gamma leaves 3/2", "||H(k) - H(0)||_F")
+CHAIN = ("no neuron starts", "(|w_r(0)| + 1)^2", "||H(0) - H^inf||_F", "max_r |w_r(k)", "||w(k) - w(0)||")
+CHAIN += (*unswitched.GAMMA, "||H(k) - H(0)||_F", "the output is zero")
 PUSH = ("||I(k)|| <= alpha", "||I|| <= q ||r(k)||", "slope eta ||r(k+1)||", "|w(k+1) - w(k)|^2")
 descent.spectrum_and_push(on=OWN, uses=(*CHAIN, *PUSH))
 RATE = {"of": "residuals", "holds": SURE, "error": norm_error, "given": started}

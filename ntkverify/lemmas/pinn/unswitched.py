@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import sympy
 from hypothesis import strategies as st
-from sympy import log, sqrt
+from sympy import Rational, log, sqrt
 
 from ntkverify import always, identity, with_probability
-from ntkverify.glossary import d, delta, lambda_0, m, n, residual_0
+from ntkverify.glossary import d, delta, lambda_0, limit_norm, m, n, residual_0
 from ntkverify.instances import SEPARATED
 from ntkverify.lemmas.concentration import chebyshev_width
 from ntkverify.lemmas.flips import Flips
@@ -35,6 +35,7 @@ from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
 alpha = sympy.Symbol("alpha", positive=True)  #: scale of the output
+GAMMA = ("gamma leaves 1/2 of 3/4 of lambda_0, by arithmetic", "gamma leaves 3/2 of 5/4 of ||H^inf||, by arithmetic")
 SHARE = delta / 4  #: of delta for the weights, and for the neurons near a sample; a half is the initial Gram matrix's
 
 
@@ -102,6 +103,23 @@ class Unswitched(Part):
             return run.alpha / run.alpha_0 - 1 - run.instance.width % 2
 
         return found
+
+    def path(self, factor: sympy.Expr) -> tuple[sympy.Symbol, sympy.Symbol]:
+        """The constants gamma and path of a theorem on steps whose eta ||r|| add up to factor ||r(0)||/lambda_0."""
+        self.gamma = self.theorem.constant(
+            "gamma",
+            derived(Rational(1, 10), "a simple number below (sqrt 3 - sqrt 2)/2 and sqrt(3/2) - sqrt(5/4)"),
+            "||J(w) - J(0)|| <= gamma sqrt(lambda_0) leaves both ends of the spectrum",
+        )
+        self.way = self.theorem.constant(
+            "path",
+            derived(
+                factor * sqrt(Rational(3, 2) * limit_norm) * residual_0 / lambda_0,
+                "|dw| = eta |J^T r| <= eta sqrt(||H||) ||r||, ||H|| <= 3/2 ||H^inf||",
+            ),
+            "||w(k) - w(0)|| <= path",
+        )
+        return self.gamma, self.way
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -181,6 +199,22 @@ class Unswitched(Part):
             uses=uses,
             **where,
         )
+
+    def stays_on_path(self, *, on: Any, chain: Callable[[Any], Any], **where: Any) -> None:
+        """The way of all weights, and what gamma leaves of the spectrum."""
+        self.lemma(
+            "||w(k) - w(0)|| <= path while the chain holds and ||H(k)|| <= 3/2 ||H^inf||",
+            of=lambda run: run.drift_rms * np.sqrt(run.m),
+            holds=always,
+            bound=self.way,
+            on=on,
+            given=lambda run: chain(run) & (run.eigenvalues[:, -1].max() <= 1.5 * run.limit_norm),
+            uses="sums",
+            **where,
+        )
+        left: dict[str, Any] = {"of": self.gamma, "holds": always, "over": {}}
+        for sentence, bound in zip(GAMMA, ((sqrt(3) - sqrt(2)) / 2, (sqrt(6) - sqrt(5)) / 2), strict=True):
+            self.lemma(sentence, bound=bound, **left)
 
 
 # -- instances: few samples, far apart --------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""How residuals move, as perturbed linear recursions."""
+"""How residuals move under a method, as perturbed linear recursions."""

@@ -104,10 +104,19 @@ class ArrayMoments:
     def columns(self, expressions: Sequence[sympy.Expr], points: Array) -> Array:
         """Values (n, k) of k expressions in the coordinates."""
         result = np.empty((len(points), len(expressions)))
-        with np.errstate(all="ignore"):  # of what is not chosen; the points are checked
-            values = _compiled(tuple(expressions), self.coordinates)(*points.T)
-        for k, value in enumerate(values):
-            result[:, k] = value
+        # of hundreds of coordinates most stand by themselves, and compiling them would take longer than the rest
+        place = {symbol: i for i, symbol in enumerate(self.coordinates)}
+        alone = {k: found for k, e in enumerate(expressions) if (found := _multiple(e)) and found[0] in place}
+        for k, (symbol, number) in alone.items():
+            np.multiply(points[:, place[symbol]], number, out=result[:, k])
+        rest = {k: e for k, e in enumerate(expressions) if k not in alone}
+        if rest:
+            used = set().union(*(e.free_symbols for e in rest.values()))
+            arguments = {symbol: points[:, i] for symbol, i in place.items() if symbol in used}
+            with np.errstate(all="ignore"):  # of what is not chosen; the points are checked
+                values = _compiled(tuple(rest.values()), tuple(arguments))(*arguments.values())
+            for k, value in zip(rest, values, strict=True):
+                result[:, k] = value
         return result
 
     def form_values(self, form: int, points: Array) -> Array:
@@ -115,6 +124,21 @@ class ArrayMoments:
         if form < 0:
             return np.zeros((len(points), len(self.derivation.weights)))
         return self.columns(self.derivation.forms[form], points)
+
+
+@lru_cache(maxsize=1 << 14)
+def _multiple(expression: sympy.Expr) -> tuple[sympy.Symbol, float] | None:
+    """The symbol and the number of which an expression is the product, if it is."""
+    factors = sympy.Mul.make_args(expression)
+    symbols = [f for f in factors if f.is_Symbol]
+    if len(symbols) != 1 or not all(f.is_number for f in factors if not f.is_Symbol):
+        return None
+    return symbols[0], _as_float(sympy.Mul(*(f for f in factors if not f.is_Symbol)))
+
+
+@lru_cache(maxsize=4096)
+def _as_float(number: sympy.Expr) -> float:
+    return float(number)
 
 
 @lru_cache(maxsize=4096)
