@@ -78,7 +78,7 @@ def compare(
     from_below : bool
         Whether the bound is a lower one.
     trivial : mask, optional
-        Where the two sides are equal by construction, which says nothing of slack.
+        Where the two sides are equal by construction, which says nothing of slack, nor of what a search climbs.
     """
     if not np.isfinite(bound).all():
         raise NtkVerifyError("a bound is not finite on an instance; restrict the instances or correct the bound.")
@@ -90,9 +90,11 @@ def compare(
     if (unresolved | (np.logical_and(trivial, ~lost) & ~(excess > error))).all():
         return Outcome(True, False, False, math.inf, measured, unresolved=int(unresolved.sum()), unmet=TOO_ROUND)
     ratios = _slack(measured, bound, excess, from_below)
-    slack = np.where(np.logical_and(trivial, ~lost), np.inf, ratios)[~unresolved]
+    equal = np.logical_and(trivial, ~lost)
+    slack = np.where(equal, np.inf, ratios)[~unresolved]
     count, kept = int(unresolved.sum()), ~unresolved
     measured, bound, error, excess, lost = (x[kept] for x in (measured, bound, error, excess, lost))
+    equal = equal[kept]
     failed = np.logical_or(lost, excess > error)
     worst = int(slack.argmin())
     # a bound of zero has no fraction: there any excess counts as one whole
@@ -100,6 +102,8 @@ def compare(
     idle = (bound == 0) & (measured == 0)  # nothing happened: no more of an excess than zero below a positive bound
     with np.errstate(all="ignore"):
         margin = np.where(lost, np.inf, np.where(idle, -1.0, (excess - error) / scale))
+    # two sides that are equal by construction would hide from a search how near the others come
+    margin = np.where(equal & ~failed, -np.inf, margin)
     return Outcome(
         vacuous=False,
         failed=bool(failed.any()),

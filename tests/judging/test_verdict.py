@@ -590,6 +590,17 @@ def test_a_record_is_plain_json_with_the_promised_keys():
     assert record["slack"] is None  # nothing was measured but zero
 
 
+def test_the_start_of_a_rate_does_not_hide_the_margin_of_what_follows():
+    """Two sides that are equal by construction have margin 0: a search would climb nothing."""
+    bound, trivial = np.array([1.0, 0.9, 0.8]), np.array([True, False, False])
+    for measured, margin in (([1.0, 0.1, 0.1], -0.875), ([1.0, 0.88, 0.1], -0.02 / 0.9), ([1.0, 0.1, 1.2], 0.5)):
+        found = compare(np.array(measured), bound, np.zeros(3), from_below=False, trivial=trivial)
+        assert found.margin == pytest.approx(margin)
+    broken = compare(np.array([1.1, 0.1, 0.1]), bound, np.zeros(3), from_below=False, trivial=trivial)
+    assert broken.failed
+    assert broken.margin == pytest.approx(0.1)
+
+
 def test_the_margin_is_what_is_past_the_bound_beyond_rounding():
     """Nine tenths of the first measurement may be rounding: it is no excess to climb, the second says more."""
     measured, bound, error = np.array([1e-15, 1.0]), np.array([1e-16, 4.0]), np.array([9e-16, 1e-12])
