@@ -46,6 +46,10 @@ FAMILIES = [
     ("stochastic_gradient", "training"),
     ("both_layers", "training"),
     ("both_layers", "one neuron moves"),
+    ("heavy_ball", "random inputs, any width"),
+    ("nesterov", "two inputs, any width"),
+    ("implicit_gradient", "tanh, any width"),
+    ("implicit_gradient", "few pairs"),
 ]
 
 
