@@ -154,7 +154,7 @@ class TestRefused:
         ("data", "parameters", "message"),
         [
             ({**DATA, "values": [[1.0, 2.0]]}, {}, r"values must have shape \(2, 2\)"),
-            ({**DATA, "functions": np.empty((0, 2))}, {}, "at least one input function"),
+            ({**DATA, "functions": np.empty((0, 2))}, {}, r"data 'functions' hold no sample; add at least one"),
             (DATA, {"p": 1.5}, "whole number"),
             (DATA, {"alpha": -1.0}, "alpha = -1"),
         ],

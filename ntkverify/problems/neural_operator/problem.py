@@ -78,8 +78,6 @@ class OperatorProblem(TrainedRun):
         points = self.read_points("functions", *(QUERIES[b] for b in names), beside=dict.fromkeys(targets, ""))
         self._functions = points["functions"]
         self._queries = {name: points[QUERIES[name]] for name in names}
-        if self._functions.size == 0 or any(y.size == 0 for y in self._queries.values()):
-            raise NtkVerifyError(f"{where}: an operator needs at least one input function and one query point a block.")
         if len({y.shape[1] for y in self._queries.values()}) > 1:
             raise NtkVerifyError(f"{where}: interior and boundary need points with the same number of coordinates.")
         if instance.width < 1:
