@@ -6,6 +6,7 @@ probability distribution, so the numbers come from NumPy's `SeedSequence`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,11 @@ def is_decomposition(left: Any, singular: Any, right: Any) -> bool:
 def orthonormal_inputs(n: int) -> Array:
     """The standard basis: n inputs in dimension n with the largest possible lambda_0 = 1/2."""
     return np.eye(n)
+
+
+def two_inputs(cosine: float) -> Array:
+    """Two unit inputs in the plane at an angle of this cosine; lambda_0 falls, and kappa grows, as it nears 1."""
+    return np.array([[1.0, 0.0], [cosine, math.sqrt(1 - cosine**2)]])
 
 
 def unit_inputs(draw: Draw, n: int, d: int, *, spread: float = 1.0) -> Array:

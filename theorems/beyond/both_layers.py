@@ -4,7 +4,7 @@ Network     f(x) = m^(-1/2) sum_r a_r tanh(w_r . x), all weights trained, X the 
 Start       mu = sigma_min(tanh(W X))/sqrt(m), nu^2 = sigma_max(tanh(W X))^2/m + (s_1 ||X|| ||a||)^2/m
 Smoothness  ||J(theta) - J(theta')|| <= beta ||theta - theta'||, beta = (q + sqrt(q^2 + 4 p^2))/(2 sqrt(m)),
             p = s_1 ||X||, q = s_2 ||X||^2 (max_r |a_r(0)| + 1), s_i = sup |tanh^(i)|, while no a_r moves further than 1
-            (reached)
+            (each part is reached)
 Lemma 1     within mu/(2 beta): mu/2 <= sigma(J) <= nu + mu/2  (the lower end is reached)
 Guarantee   if ||r(0)|| <= min(mu^2/(8 beta), mu^2 sqrt(m/n)/8) and eta ((nu + mu/2)^2 + mu^2/8) <= 1, for all k:
             L(k) <= (1 - eta mu^2/4)^k L(0), and the way is at most 4 ||r(0)||/mu <= mu/(2 beta) long  (upper)
@@ -12,7 +12,9 @@ Guarantee   if ||r(0)|| <= min(mu^2/(8 beta), mu^2 sqrt(m/n)/8) and eta ((nu + m
 The scheme of arXiv 2111.01875 (NeurIPS 2021): Lemma 1, Theorem 2 and Lemma 3, in the form in which they were read; the
 constants are derived here. Its Theorem 2 asks for L(0) of the order of mu^6/(beta^2 nu^2); the length of the way, by
 ||r(k)|| - ||r(k+1)|| >= mu/4 times a step's, asks for mu^4/(128 beta^2) only. A single weight, f = beta w^2/2, has no
-solution where ||r(0)|| > mu^2/(2 beta): 8 is at most four times too large.
+solution where ||r(0)|| > mu^2/(2 beta): 8 is at most four times too large. As Lemma 3 was read, with its chi undefined,
+beta needs ||X||^2 where it has ||X|| if chi is the outer weights alone; and a step like Theorem 2's, of the order of
+mu^2/(beta ||grad f|| + beta mu^2 + nu^2), does not fall with c for f = c w, where 2/c^2 is the limit of stability.
 """
 
 import numpy as np
@@ -35,14 +37,6 @@ theorem = Theorem(
         Let $\|r(0)\| \le \min(\mu^2/(8\beta), \mu^2\sqrt{m/n}/8)$ and $\eta\,((\nu + \mu/2)^2 + \mu^2/8) \le 1$. Then
         for all $k$: $L(k) \le (1 - \eta\mu^2/4)^k L(0)$ and $\sum_k\|\theta(k+1) - \theta(k)\| \le 4\|r(0)\|/\mu$.
     """,
-)
-theorem.erratum(
-    "Lemma 3's beta, sqrt(2) ||X|| (phi'_max + phi''_max chi), needs ||X||^2 before phi''_max, unless chi contains it: "
-    "the second derivative in the inner weights is of second order in the inputs."
-)
-theorem.erratum(
-    "Theorem 2's step, mu^2/(beta ||grad f|| + beta mu^2 + nu^2) up to a constant, is not that of a multiple of the "
-    "network: for one weight, c w, it does not fall with c, while 2/c^2 is the limit of stability."
 )
 
 # ---- constants ----------------------------------------------------------------------------------------------------
@@ -157,7 +151,7 @@ theorem.conclusion(
 )
 c = sympy.Symbol("c", positive=True)
 theorem.control(
-    "Theorem 2's step as printed, 1/8 the constant: |1 - eta c^2| <= 1 for f = c w, whatever c",
+    "a step of 1/8, Theorem 2's with a constant of ours: |1 - eta c^2| <= 1 for f = c w, whatever c",
     of=sympy.Abs(1 - c**2 / 8),
     holds=always,
     bound=1,

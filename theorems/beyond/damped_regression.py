@@ -9,8 +9,9 @@ Hypotheses  unit inputs, |y_i| <= C; m >= m_0(K), of the order of K n^2 C^2/(tau
 
 Nothing is said of lambda_0, of the law of the weights, or of a probability: the price is that K is stated, and that
 modes below mu do not decay. One step is at most eta ||r||/(2 sqrt(mu)) long, and paid for by what it takes off ||r||^2,
-so that K steps are at most sqrt(eta K/(2 mu)) ||r(0)|| long, which is reached far below mu; with an eigenvalue lambda
-of H(k) known, ||r|| falls by 1 - eta lambda/(lambda + mu). Steps of nonlinear equations and the frozen rate are in
+so that K steps are at most sqrt(eta K/(2 mu)) times the root of what they take off ||r||^2 long, but for E; that is
+reached far below mu, and with ||r(0)|| in its place one mode comes to nine tenths. With an eigenvalue lambda of H(k)
+known, ||r|| falls by 1 - eta lambda/(lambda + mu). Steps of nonlinear equations and the frozen rate are in
 `nonlinear_regime/damped_natural_gradient`; all is derived here.
 """
 

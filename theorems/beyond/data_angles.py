@@ -12,9 +12,9 @@ Hypotheses  |x_i| = 1, n >= 2; nothing else about the data
 
 a_p >= 0 (`lemmas/relu/angles`), Schur powers of X X^T are positive semidefinite, and Gershgorin bounds each of them;
 two rows and columns bound from above, exactly so for two samples. So lambda_0 is of the order of the smallest angle, up
-to sqrt(log n). For K_1 a pair's angle alone says less: two samples have theta^2, three in a row theta^3. Opposite
-samples leave nothing of the lower bound although lambda_0 is 1/2; what the library prints where n is too large for an
-eigenvalue is the larger of it and Gershgorin's bound of the kernel itself. All is derived here.
+to sqrt(log n), where no two samples are nearly opposite. For K_1 a pair's angle alone says less: two samples have
+theta^2, three in a row theta^3. Opposite samples leave nothing of the lower bound although lambda_0 is 1/2; up to 2048
+samples what the library prints is the larger of it and Gershgorin's bound of the kernel itself. All is derived here.
 """
 
 import numpy as np
@@ -134,7 +134,7 @@ def quantity(name, kernel, measure):
 
 for kernel, name in enumerate(NAMES):
     theorem.conclusion(
-        f"{name} >= sum_p a_p max(0, 1 - R_p)",
+        f"{name} >= sum_p a_p max(0, 1 - R_p), the first 64 terms and what they leave",
         bound=quantity("termwise", kernel, AnglesRun.lower),
         on=ALL,
         attained=True,  # by two samples at less than a right angle
@@ -160,7 +160,7 @@ for kernel, name in enumerate(NAMES):
     )
     for end, options in (("lower", ABOVE), ("upper", BELOW)):
         theorem.conclusion(
-            f"K_{kernel}: the {end} end that is printed where n is too large for an eigenvalue",
+            f"K_{kernel}: the {end} end that is printed where an eigenvalue takes too much memory, n <= 2048",
             bound=quantity(end, kernel, lambda run, kernel, end=end: run.printed(kernel, end)),
             on=(*ALL, OPPOSITE),
             uses=f"{name} {'>= sum_p' if end == 'lower' else '<= 1/2'}",

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from sympy import Interval
 
 from ntkverify import Source, Theorem, always
-from ntkverify.instances import bounded_targets, families
+from ntkverify.instances import bounded_targets, families, two_inputs
 from ntkverify.lemmas import premises
 from ntkverify.lemmas.recursions.momentum import Momentum, u
-from ntkverify.lemmas.recursions.runs import MomentumRun
+from ntkverify.lemmas.recursions.runs import MomentumRun, WithoutMomentum
 from ntkverify.theorem.instance import Instance
 
 theorem = Theorem(
@@ -46,18 +46,27 @@ class NesterovRun(MomentumRun):
     nesterov = True
 
 
-def instance(draw, *, width, cosine):
-    """Two inputs at this angle: kappa of H^inf is 2.5, 3.3 or 4.5."""
-    inputs = [[1.0, 0.0], [cosine, (1 - cosine**2) ** 0.5]]
-    data = {"inputs": inputs, "targets": bounded_targets(draw, 2, 1.0)}
-    return Instance(data=data, parameters={"C": 1.0, "delta": 0.25}, width=width, steps=12)
+def instance(draw, *, width, cosine, steps=12):
+    """Two inputs at this angle: kappa of H^inf is 2.5, 3.3 or 4.5, or some 25."""
+    data = {"inputs": two_inputs(cosine), "targets": bounded_targets(draw, 2, 1.0)}
+    return Instance(data=data, parameters={"C": 1.0, "delta": 0.25}, width=width, steps=steps)
 
 
-ANY, WIDE, NARROW = "two inputs, any width", "two inputs, 1024 neurons", "two inputs, 8 neurons"
+class PlainRun(WithoutMomentum):
+    """Gradient descent, measured as Nesterov's method is."""
+
+    nesterov = True
+
+
+ANY, WIDE = "two inputs, any width", "two inputs, 1024 neurons"
+CLOSE, NARROW = "two close inputs, 1024 neurons", "two close inputs, 8 neurons"
+PLAIN, LONG = "two close inputs, 1024 neurons, gradient descent", {"cosine": 0.98, "steps": 240}
 angles = st.sampled_from([0.6, 0.7, 0.8])
 theorem.instances(ANY, run=NesterovRun, quick=30)(families.family(instance, power=st.integers(6, 12), cosine=angles))
 theorem.instances(WIDE, run=NesterovRun, quick=20)(families.family(instance, width=2**10, cosine=0.6))
-theorem.instances(NARROW, run=NesterovRun, quick=20)(families.family(instance, width=2**3, cosine=0.6))
+theorem.instances(CLOSE, run=NesterovRun, quick=20)(families.family(instance, width=2**10, **LONG))
+theorem.instances(NARROW, run=NesterovRun, quick=20)(families.family(instance, width=2**3, **LONG))
+theorem.instances(PLAIN, run=PlainRun, quick=20)(families.family(instance, width=2**10, **LONG))
 
 method.powers()
 method.perturbed()
@@ -68,5 +77,5 @@ theorem.conclusion(
     bound=1 - u / 2,
     over={u: Interval.Lopen(0, 1)},
 )
-method.conditional(on=(ANY, WIDE))
-method.at_width("1024 neurons", on=WIDE, few="8 neurons", narrow=NARROW)
+method.conditional(on=(ANY, WIDE, CLOSE))
+method.at_width("1024 neurons", on=WIDE, close=CLOSE, few="8 neurons", narrow=NARROW, plain=PLAIN)

@@ -123,7 +123,7 @@ class DampedSteps(Part):
             **way,
         )
         self.control(
-            "k steps are at most sqrt(eta k/(3 mu)) long",
+            "k steps are at most sqrt(eta k/(3 mu)) long, times what they take off ||r||^2 but for E",
             bound=self.longest * sqrt(2) / sqrt(3),
             on=far_below,
             **way,

@@ -105,9 +105,7 @@ class Momentum(Part):
             uses="||A^t|| <= (1 + b + sqrt",
             **own,
         )
-        self.control(
-            "||A^t|| <= sqrt(2) (1 + b)/sqrt(h) b^(t/2), as sometimes stated", bound=sqrt(2) * c / sqrt(h), **own
-        )
+        self.control("||A^t|| <= sqrt(2) (1 + b)/sqrt(h) b^(t/2) of a mode", bound=sqrt(2) * c / sqrt(h), **own)
         name = self.spectrum()
         every: dict[str, Any] = {"of": lambda run: max(self.norms(run, run.rho)), **claim}
         every["uses"] = ("||A^t|| <= 2 (1 + b)", "at the least eigenvalue", "over the spectrum", name)
@@ -235,8 +233,11 @@ class Momentum(Part):
             uses=f"{self.rated} where {self.falls}",
         )
 
-    def at_width(self, width: str, *, on: Names, few: str, narrow: Names) -> None:
-        """At a stated width the perturbation is small, and the rate holds; not so with few neurons."""
+    def at_width(self, width: str, *, on: str, close: str, few: str, narrow: Names, plain: Names) -> None:
+        """At a stated width the perturbation is small, and the rate holds, where kappa is large too.
+
+        Not so with few neurons, nor, at that kappa, without momentum.
+        """
         small: dict[str, Any] = {
             "of": lambda run: (run.phi / run.falling).max(),
             "bound": self.growth * self.allowed,
@@ -245,15 +246,15 @@ class Momentum(Part):
         sure = with_probability(1 - delta)
         self.conclusion(f"{width}: {self.falls}", holds=sure, on=on, **small)
         self.control(f"{few}: {self.falls}", holds=always, on=narrow, **small)
-        self.conclusion(
-            f"{width}: {self.rated}",
-            of=lambda run: run.sizes,
-            holds=sure,
-            bound=self.bound,
-            on=on,
-            error=size_error,
-            uses=(f"{width}: {self.falls}", f"{self.rated} while"),
-        )
+        rated: dict[str, Any] = {
+            "of": lambda run: run.sizes,
+            "bound": self.bound,
+            "given": lambda run: run.since >= 1,
+            "error": size_error,
+        }
+        uses = (f"{width}: {self.falls}", f"{self.rated} while")
+        self.conclusion(f"{width}: {self.rated}", holds=sure, on=(on, close), uses=uses, **rated)
+        self.control(f"gradient descent, {width}: {self.rated}", holds=always, on=plain, **rated)
 
 
 def powers_error(run: Any) -> Any:

@@ -105,3 +105,11 @@ class MomentumRun(RegressionRun):
     def falling(self) -> Any:
         """rate^k |x(0)|, of each phi."""
         return self.rate ** self.since[:-1] * self.sizes[0]
+
+
+class WithoutMomentum(MomentumRun):
+    """Gradient descent at the same step, of which the same is measured."""
+
+    def training(self) -> Method:
+        """No momentum, whatever beta is."""
+        return HeavyBall(self.eta.arb if self.is_exact else float(self.eta), 0.0)

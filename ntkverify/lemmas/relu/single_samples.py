@@ -165,6 +165,12 @@ class SingleSamples(Part):
         name = "r(k+1) = r(k) - eta n r_i H e_i + I for the sample i that is drawn"
         self.lemma(name, of=lambda run: recursion(run, 1), **step)
         self.control("r(k+1) = r(k) - eta r_i H e_i + I", of=lambda run: recursion(run, 1 / run.n), **step)
+        taken = "the step that is taken is the branch of the sample that is drawn"
+
+        def branch(run: Any) -> Any:
+            return run.trajectory.residuals[1:], run.trajectory.branches[np.arange(run.steps), run.drawn_samples]
+
+        self.lemma(taken, of=branch, **step)
         expected: dict[str, Any] = {"of": "expected_losses", "holds": always, "on": on}
         expected["error"] = lambda run: run.expected_losses_error + run.losses_error[:-1]
         self.lemma(
@@ -172,7 +178,7 @@ class SingleSamples(Part):
             bound=self.factor_k * loss,
             assumes=(),
             attained=True,  # by orthonormal inputs, up to what I is
-            uses=("E ||r - eta", name),
+            uses=("E ||r - eta", name, taken),
             **expected,
         )
         self.lemma(
