@@ -390,7 +390,9 @@ def test_a_check_by_two_processes_that_is_interrupted_leaves_none(here):
     command = [sys.executable, "-m", "ntkverify", "check", "--processes", "2", "--claim", "eight", "--claim", "third"]
     status, out, err = _interrupted(command, (here / "begun").exists)
     assert status == 130
-    assert "interrupted; the verdicts that were reached stand above" in err
+    # whether the other process is done with the quick claim by then is the machine's affair
+    reached = "; the verdicts that were reached stand above" if "third" in out else ""
+    assert f"interrupted{reached}.\n" in err
     assert "Traceback" not in out + err
 
 
