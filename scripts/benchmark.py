@@ -155,13 +155,14 @@ def wide_case(n: int, d: int, m: int, steps: int) -> dict[str, Any]:
     }
 
 
-def literal_case(samples: int, dimension: int, width: int, steps: int) -> dict[str, Any]:
-    """The first theorem's literal check: weights drawn, every step measured for its lemmas."""
+def literal_case(samples: int, dimension: int, width: int, steps: int, backend: str = "cpu") -> dict[str, Any]:
+    """The first theorem's literal check: weights drawn on the host, every step measured for its lemmas."""
     points = np.eye(dimension)[:samples]
     neuron = regression_neuron("relu", dimension=dimension)
-    executor = make_executor(neuron, {"data": points}, {"data": np.ones(samples)})
+    executor = make_executor(neuron, {"data": points}, {"data": np.ones(samples)}, backend=backend)
     start = time.perf_counter()
     weights, frozen = draw_weights(neuron, 0, width)
+    weights, frozen = executor.from_host(weights), executor.from_host(frozen)
     method = GradientDescent(1.0)
     found = follow(executor, weights, frozen, method, steps=steps, measures=[Steps()], in_place=True)
     elapsed = time.perf_counter() - start

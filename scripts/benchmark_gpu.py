@@ -3,19 +3,23 @@
     python scripts/benchmark_gpu.py
     python scripts/benchmark_gpu.py --json results.json --width 1000000
 
-Needs CuPy, and JAX and PyTorch built for CUDA. Times are medians of five, the contestants taking turns; the device's
+First the fused CUDA executor against the rivals, then against this library's own CPU executor on the same machine, from
+narrow networks to wide ones, and the first theorem's literal check on both. Needs CuPy, and JAX and PyTorch built for
+CUDA. Times are medians of five, the contestants taking turns; the device's
 peaks (a loop of fused multiply-adds, a copy) are the best seen in the run.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
 from typing import Any
 
-from benchmark import draw, executor_of, race, show
+import numpy as np
+from benchmark import LITERAL, draw, executor_of, literal_case, race, show
 from benchmark_machine import best_time, describe_machine
 from benchmark_rivals import jax_forms, jax_step, torch_step
 
@@ -24,6 +28,12 @@ from ntkverify.execution.fused.gpu import require_cupy
 
 CASES = [("heat", (200, 50), 1), ("poisson", (200, 50), 1), ("relu", (200,), 3)]
 MEMORY_BOUND = ("relu", (2,), 2)
+#: where a device begins to pay: samples, coordinates and widths
+BESIDE = [
+    ("heat", (200, 50), 1, 4 ** np.arange(6, 10)),
+    ("poisson", (20, 10), 1, 4 ** np.arange(6, 9)),
+    ("relu", (2,), 2, 4 ** np.arange(9, 12)),
+]
 CHAINS, ROUNDS = 8, 16384
 
 FMA_SOURCE = f"""
@@ -84,15 +94,8 @@ def device_peaks(cupy: Any) -> dict[str, float]:
     source = cupy.ones(1 << 27)
     target = cupy.empty_like(source)
 
-    def finished(work: Any) -> Any:
-        def run() -> None:
-            work()
-            cupy.cuda.get_current_stream().synchronize()
-
-        return run
-
-    fma = best_time(finished(lambda: kernel((blocks,), (threads,), (x,))), 7)
-    moved = best_time(finished(lambda: cupy.copyto(target, source)), 7)
+    fma = best_time(_finished(cupy, lambda: kernel((blocks,), (threads,), (x,))), 7)
+    moved = best_time(_finished(cupy, lambda: cupy.copyto(target, source)), 7)
     return {
         "fma_gflops": 2 * CHAINS * ROUNDS * blocks * threads / fma / 1e9,
         "copy_gbytes_per_s": 2 * source.nbytes / moved / 1e9,
@@ -130,6 +133,33 @@ def step_case(cupy: Any, kind: str, sizes: tuple[int, ...], d: int, m: int, peak
     }
 
 
+def beside_case(cupy: Any, kind: str, sizes: tuple[int, ...], d: int, m: int) -> dict[str, Any]:
+    """A step, a measured step and a Gram matrix on the device, and on the processor beside it."""
+    neuron, problem, weights, a = draw(kind, sizes, d, m)
+    contestants: dict[str, Any] = {}
+    for backend in ("cpu", "gpu"):
+        executor = executor_of(neuron, problem, backend)
+        w, frozen = executor.from_host(weights), executor.from_host(a)
+        start, forward = w.copy(), executor.forward(w, frozen)
+        calls = {
+            "step": functools.partial(executor.step, w, frozen, forward, 0.0),
+            "measured step": functools.partial(executor.measured_step, w, frozen, forward, 0.0, start=start),
+            "gram": functools.partial(executor.gram, w, frozen),
+        }
+        contestants |= {f"{name}, {backend}": _finished(cupy, call) for name, call in calls.items()}
+    times = race(contestants, rounds=3)
+    ratio = {name: times[f"{name}, cpu"] / times[f"{name}, gpu"] for name in calls}
+    return {"case": f"{kind} beside the processor n={sizes} d={d} m={m}", "seconds": times, "ratio": ratio}
+
+
+def _finished(cupy: Any, work: Any) -> Any:
+    def run() -> None:
+        work()
+        cupy.cuda.get_current_stream().synchronize()
+
+    return run
+
+
 def main(arguments: list[str]) -> None:
     """Parse the command line and run all cases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -146,13 +176,24 @@ def main(arguments: list[str]) -> None:
     peaks, rows = device_peaks(cupy), []
     cupy.get_default_memory_pool().free_all_blocks()  # the rivals may need it
     print(device["device"], ", ".join(f"{k} {v:.1f}" for k, v in peaks.items()), flush=True)
-    for kind, sizes, d, width in [*((*case, chosen.width) for case in CASES), (*MEMORY_BOUND, 10 * chosen.width)]:
-        rows.append(step_case(cupy, kind, sizes, d, width, peaks))
-        show(rows[-1])
+
+    def keep(row: dict[str, Any]) -> None:
+        rows.append(row)
+        show(row)
         if chosen.json:
             with open(chosen.json, "w") as file:
                 record = {"machine": describe_machine() | device, "peaks": peaks, "rows": rows}
                 json.dump(record, file, indent=1)
+
+    for kind, sizes, d, width in [*((*case, chosen.width) for case in CASES), (*MEMORY_BOUND, 10 * chosen.width)]:
+        keep(step_case(cupy, kind, sizes, d, width, peaks))
+    for kind, sizes, d, widths in BESIDE:
+        for m in widths:
+            keep(beside_case(cupy, kind, sizes, d, int(m)))
+    for options in LITERAL:
+        for backend in ("cpu", "gpu"):
+            row = literal_case(*options, backend=backend)
+            keep(row | {"case": f"{row['case']}, {backend}"})
 
 
 if __name__ == "__main__":

@@ -12,13 +12,17 @@ import hashlib
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import types
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ntkverify.cache import cache_directory
+from ntkverify.errors import NtkVerifyError
+from ntkverify.execution.fused.gpu import require_cupy
 
 COMPILER = shutil.which("g++")
 COMPILE = (COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC")
@@ -224,3 +228,13 @@ def simulated_cupy():
     module.get_default_memory_pool = lambda: types.SimpleNamespace(free_bytes=lambda: 0)
     module.cuda = types.SimpleNamespace(runtime=runtime)
     return module
+
+
+def use_device(patch):
+    """The device of this machine, or a simulated one in the place of CuPy where there is none."""
+    try:
+        require_cupy()
+    except NtkVerifyError:
+        if COMPILER is None:
+            pytest.skip("the simulated device compiles with g++, which is not on PATH")
+        patch.setitem(sys.modules, "cupy", simulated_cupy())

@@ -1,12 +1,11 @@
 """Neurons that are products: both factors on their own give what the unrolled neuron gives."""
 
 import dataclasses
-import sys
 import tracemalloc
 
 import numpy as np
 import pytest
-from simulated_cupy import COMPILER, simulated_cupy
+from simulated_cupy import use_device
 
 from ntkverify import NtkVerifyError
 from ntkverify.execution.backends import executor_of
@@ -47,9 +46,7 @@ def problem(name, *, functions=3, units=4, sensors=3, seed=0):
 @pytest.fixture(params=["array", "cpu", "gpu"])
 def backend(request, monkeypatch):
     if request.param == "gpu":
-        if COMPILER is None:
-            pytest.skip("the simulated device compiles with g++, which is not on PATH")
-        monkeypatch.setitem(sys.modules, "cupy", simulated_cupy())
+        use_device(monkeypatch)
     return request.param
 
 

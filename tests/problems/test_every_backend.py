@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from simulated_cupy import COMPILER, simulated_cupy
+from simulated_cupy import use_device
 from small_instances import FOLDER, small_instance
 
 from ntkverify import NtkVerifyError, load_theorem
@@ -55,10 +55,8 @@ FAMILIES = [
 
 @pytest.fixture(scope="module")
 def _device():
-    if COMPILER is None:
-        pytest.skip("the simulated device compiles with g++, which is not on PATH")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "cupy", simulated_cupy())
+        use_device(patch)
         yield
 
 

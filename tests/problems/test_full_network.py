@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import sympy
-from simulated_cupy import COMPILER, simulated_cupy
+from simulated_cupy import use_device
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem
 from ntkverify.execution.draw import weights_of_block
@@ -86,9 +86,8 @@ def test_kernels_along_training_begin_with_those_at_the_start():
     assert r.path[3] > 0
 
 
-@pytest.mark.skipif(COMPILER is None, reason="the simulated device compiles with g++, which is not on PATH")
 def test_every_backend_measures_the_same(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "cupy", simulated_cupy())
+    use_device(monkeypatch)
     wanted = run(kernels=True)
     for backend in ("cpu", "gpu"):
         found = run(kernels=True, backend=backend)

@@ -1,10 +1,9 @@
 """Runs of shallow neural operators: what they measure, on every backend and in balls."""
 
-import sys
 
 import numpy as np
 import pytest
-from simulated_cupy import COMPILER, simulated_cupy
+from simulated_cupy import use_device
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem
 from ntkverify.problems.neural_operator.flow import operator_flow
@@ -112,9 +111,7 @@ class TestBackends:
     @pytest.mark.parametrize("backend", ["cpu", "gpu", "ball"])
     def test_trajectories_agree(self, name, backend, monkeypatch):
         if backend == "gpu":
-            if COMPILER is None:
-                pytest.skip("the simulated device compiles with g++, which is not on PATH")
-            monkeypatch.setitem(sys.modules, "cupy", simulated_cupy())
+            use_device(monkeypatch)
         data, make, step = MAKERS[name]
         width = 6 if backend == "ball" else 40
         plain = run_of(data, make=make, step=step, width=width)
