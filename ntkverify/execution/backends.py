@@ -64,15 +64,16 @@ RUN_BACKENDS = ("auto", "array", "cpu", "gpu")
 #: neurons times residuals from which fused kernels are worth compiling: a sweep of the plain evaluator takes some ten
 #: milliseconds there, and compiling what a neuron needs several seconds, once on a machine
 WORTH_COMPILING = 1 << 17
-#: the same from which a device is worth its launches: a sweep takes some ten milliseconds on two processors
-WORTH_LAUNCHING = 1 << 24
+#: the same from which a device is worth its launches, half a millisecond a step: there a measured step took as long on
+#: 16 processors as on an H200 beside them
+WORTH_LAUNCHING = 1 << 20
 
 
 def fastest_backend(samples: Samples, width: int) -> str:
     """What ``auto`` stands for.
 
     The plain evaluator below 2^17 neurons times residuals, where it is done before kernels are compiled; a device from
-    2^24 on if there is one; the fused CPU kernels between.
+    2^20 on if there is one; the fused CPU kernels between.
     """
     work = width * samples.total
     if work < WORTH_COMPILING:
