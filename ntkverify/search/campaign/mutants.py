@@ -37,6 +37,12 @@ class Hunt:
     reached: float | None
     evaluations: int
 
+    @property
+    def said(self) -> str:
+        """Both in words."""
+        reached = "nothing exercised" if self.reached is None else f"{self.reached:.3g} of the bound reached"
+        return f"{self.claim!r}: {reached} in a search of {self.evaluations} instances"
+
 
 def hunts(
     theorem: Theorem,
