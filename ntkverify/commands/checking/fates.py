@@ -106,7 +106,8 @@ class Fates:
             more = thorough.fate(found.mutant, but=searched)
             if more.refuted:
                 return replace(more, evidence=f"{more.evidence}; thorough profile")
-            said += [f"thorough profile: {more.evidence}"] if more.evidence else []
+            looked = more.evidence and not (searched and more.status == "unseen")
+            said += [f"thorough profile: {more.evidence}"] if looked else []
         return replace(found, evidence="; ".join(said))
 
     def _settings(self, path: Path, *, survivors: bool) -> Record:
