@@ -30,8 +30,6 @@ FOLDER = Path(__file__).parents[1] / "theorems" / "beyond"
         ("data_angles", ["lambda_0 >= 3 theta", "lambda_min(K_1) >= theta^3", "lambda_0 <= phi", "three in", "two s"]),
         ("both_layers", ["||J' - J||", "P1", "sigma_m", "L(k) <=", "the way", "||theta(k)", "8192 neurons, ||r(0)||^2 = 2: "]),
         ("stochastic_gradient", ["max_r |w_r(k)", "E L(k+1) <= (sqrt"]),
-        ("damped_regression", ["the steps add up", "||P r(k)|| <=", "||r(k)|| <= (1 + growth)"]),
-        ("data_angles", ["lambda_0 >= 3 theta", "lambda_min(K_1) >= theta^3", "lambda_0 <= phi"]),
         ("learnt_function", ["||r(k) - (I - eta H(0))^k r(0)|| <= (Delta", "|f(x) - f_lin(x)| <="]),
         ("generalisation", ["the mean over", "random signs: y^T", "random labels: ", "y^T (H^inf)^", "networks:"]),
     ],
