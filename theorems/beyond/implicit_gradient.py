@@ -117,7 +117,9 @@ at_both = families.own_scale(at_width, lambda found: PAIRED(found, theorem).alph
 at_both = stepped(at_both, times=(0.1, 1.0, 30.0), most=4)
 theorem.instances(OWN, run=PAIRED, quick=6)(at_both)
 theorem.instances(NARROW, run=PAIRED, quick=20)(lambda draw: families.hundredth(at_both(draw)))
-theorem.instances(SCALED, run=PAIRED, quick=20)(stepped(families.family(unswitched.four_samples, delta=0.3, alpha=100.0, steps=1)))
+theorem.instances(SCALED, run=PAIRED, quick=20)(
+    stepped(families.family(unswitched.four_samples, delta=0.3, alpha=100.0, steps=1))
+)
 ANY, MOVING = "tanh, any width", "few pairs"
 WIDE, EACH = "tanh, 512 neurons, ||r(0)|| = 0.03", [f"tanh, 512 neurons, eta = {eta:g}" for eta in LENGTHS]
 FEW, LARGE, EXPLICIT = "tanh, one neuron", "tanh, 512 neurons, ||r(0)|| = 1", "gradient descent at the same steps"
