@@ -1,14 +1,17 @@
 """Widths of the concentration and flip lemmas: sufficient, and no neuron wider than their bounds ask."""
 
+import math
+
 import pytest
 import sympy
 from sympy import Rational
 
 from ntkverify import NtkVerifyError, Source, Theorem
-from ntkverify.glossary import delta, m, n
+from ntkverify.glossary import C, delta, lambda_0, m, n
 from ntkverify.instances import orthonormal_inputs
 from ntkverify.lemmas.concentration import bernstein, chebyshev, chebyshev_width, hoeffding, least_width
 from ntkverify.lemmas.flips import Flips
+from ntkverify.lemmas.relu.pairs import PairsAndScale
 from ntkverify.problems.on_data import regression_instance
 
 tolerance, V, M = sympy.symbols("tolerance V M", positive=True)
@@ -47,6 +50,22 @@ def test_flips_at_their_least_width(count):
     width = flips.width(count, radius, share)
     failure = theorem.expand(flips.failure(sympy.Integer(count), radius, sympy.Integer(1)))
     assert failure.subs(m, width).evalf() <= share < failure.subs(m, width - 1).evalf()
+
+
+@pytest.mark.parametrize(("tau", "sigma", "binding"), [("1/8", "1/4", 0), ("1/2", "1/40", 1)])
+def test_pairs_at_their_least_width_and_scale(tau, sigma, binding):
+    """Of two events, that which asks for the width fails with its half of delta; the scale is where drift is R."""
+    theorem = bare()
+    pairs = PairsAndScale(theorem)
+    split = {pairs.tau: Rational(tau), pairs.sigma: Rational(sigma), pairs.zeta: 1}
+    at = {n: 2, lambda_0: 8, pairs.alpha: 4, delta: Rational(1, 10), C: 1, **split}
+    width = math.ceil(theorem.value(pairs.width(), at))
+    event = pairs.likely[binding]
+    fails, allowed = (theorem.expand(side).subs(at) for side in (event.left, event.right))
+    assert fails.subs(m, width).evalf() <= allowed.evalf() < fails.subs(m, width - 1).evalf()
+    scale = theorem.value(pairs.scale("sufficient"), {**at, m: width})
+    grown = {**at, lambda_0: scale**2 / 2, pairs.alpha: scale, m: width}  # lambda_0/alpha^2 stays
+    assert theorem.value(pairs.drift / pairs.R, grown) == pytest.approx(1)
 
 
 def test_a_theorem_without_roles_has_no_instances_on_data():

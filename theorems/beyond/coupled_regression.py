@@ -24,20 +24,16 @@ from dataclasses import replace
 import numpy as np
 import sympy
 from hypothesis import strategies as st
-from sympy import Rational, sqrt
+from sympy import Rational
 
 from ntkverify import Source, Theorem, always, identity, with_probability
-from ntkverify.glossary import C, delta, eta, k, lambda_0, limit_norm, loss_0, m, n, residual
+from ntkverify.glossary import C, delta, eta, k, lambda_0, loss_0, m, n, residual
 from ntkverify.instances import bounded_targets, orthonormal_inputs, unit_inputs
-from ntkverify.lemmas import premises
-from ntkverify.lemmas.concentration import hoeffding
-from ntkverify.lemmas.flips import Flips
-from ntkverify.lemmas.gradient_descent import GradientDescent
+from ntkverify.lemmas.relu.pairs import PairsAndScale
 from ntkverify.lemmas.rounding import loss_error, regression_error, started
 from ntkverify.lemmas.stability import SwitchingStability
 from ntkverify.problems.on_data import regression_instance
 from ntkverify.problems.regression import least_eigenvalue, limit_gram_matrix, regression
-from ntkverify.symbolic.constants.chain import Chain, Requirement, solve_for
 
 theorem = Theorem(
     "Gradient descent, two-layer ReLU regression with coupled pairs and output scale",
@@ -52,45 +48,19 @@ theorem = Theorem(
 
 # ---- constants ----------------------------------------------------------------------------------------------------
 
-tau, sigma, zeta, share_gram, share_flips, radius, alpha = sympy.symbols(
-    "tau sigma zeta share_gram share_flips radius alpha", positive=True
-)
-least, pairs = lambda_0 / alpha**2, m / 2
-flips = Flips(theorem)
-R = theorem.constant(
-    "R",
-    solve_for(radius, sympy.Le(2 * n * (1 + zeta) * flips.kappa * radius, sigma * least)),
-    "no weight moves further",
-)
-descent = GradientDescent(theorem, kept=1 - tau - sigma, kept_words="(1 - tau - sigma) lambda_0")
-GRAM_FAILS = hoeffding(n**2, tau * least / n, draws=pairs)
-FLIPS_FAIL = flips.failure(n, R, zeta, draws=pairs)
-GRADIENT = alpha * sqrt(n / m)
-DRIFT = descent.drift_factor * GRADIENT * sqrt(n) * C / lambda_0  # ||r(0)|| = ||y|| <= sqrt(n) C
-requirements = [
-    Requirement("initial Gram matrix", GRAM_FAILS, share_gram * delta, "Hoeffding, union over n^2 entries"),
-    Requirement("sign flips", FLIPS_FAIL, share_flips * delta, "Chernoff, union over n samples"),
-    Requirement("drift", DRIFT, R, "the weights stay in the ball in which the Gram matrix is stable"),
-    Requirement("step", descent.eta_max * limit_norm * (1 + tau + sigma), 1, "eta ||H(k)|| <= 1 at the largest step"),
-    Requirement("perturbation", sigma / 2, descent.epsilon, "||I_1|| leaves the contraction intact"),
-    Requirement("probability", share_gram + share_flips, 1, "union bound over the two events"),
-]
-chain = Chain(m, requirements, free=(tau, sigma, zeta, share_gram, share_flips))
-m_0 = theorem.constant("m_0", chain.sufficient(), "sufficient width")
-alpha_0 = theorem.constant(
-    "alpha_0",
-    alpha * DRIFT / R,
-    "from this scale on drift asks for no width; least eigenvalue over alpha^2 is alpha's no more",
-)
+share_gram, share_flips = sympy.symbols("share_gram share_flips", positive=True)
+pairs = PairsAndScale(theorem, shares=(share_gram, share_flips))
+tau, sigma, zeta, alpha, R = pairs.tau, pairs.sigma, pairs.zeta, pairs.alpha, pairs.R
+descent = pairs.descent
+chain = pairs.chain(free=(share_gram, share_flips))
+m_0 = pairs.width(chain.sufficient())
+alpha_0 = pairs.scale("from this scale on drift asks for no width; least eigenvalue over alpha^2 is alpha's no more")
 half, quarter = Rational(1, 2), Rational(1, 4)
 quarters = dict(zip(chain.free, (quarter, quarter, 1, half, half), strict=True))
 # found by `Chain.minimise` for two orthonormal inputs at alpha = 1000, and rounded
 best = dict(zip(chain.free, map(Rational, ("3/8", "1/8", "27", "4/7", "3/7")), strict=True))
 descent.splits = (quarters, best)
-DATA = premises.unit_inputs(theorem)
-premises.step_at_most(theorem, "step at most 2/(3 ||H^inf||)", descent.eta_max)
-premises.width_at_least(theorem, "width at least m_0", m_0)
-STEP = (*DATA, "step at most 2/(3 ||H^inf||)")
+DATA, STEP = pairs.premises(m_0)
 theorem.declare(parameters={"delta": 0.1}, splits={"quarters": quarters, "best at alpha = 1000": best})
 
 
@@ -171,7 +141,7 @@ stability = SwitchingStability(theorem, size=alpha**2)
 stability.gram(on=(*OWN, ONE_STEP), worst=ONE_STEP, assumes=DATA)
 stability.perturbation(on=(*OWN, SHORT), short=SHORT, assumes=DATA)
 stays_in_ball = stability.in_ball(
-    flips,
+    pairs.flips,
     radius=R,
     zeta=zeta,
     sigma=sigma,
@@ -188,13 +158,13 @@ theorem.lemma(
     "max_r ||dL/dw_r|| <= alpha sqrt(n/m) ||r||",
     of="largest_gradient",
     holds=always,
-    bound=GRADIENT * residual,
+    bound=pairs.gradient * residual,
     assumes=DATA,
     on=(*OWN, HUNDREDTH, SHORT),
     attained=True,  # by a single input, wherever a neuron is active
 )
 descent.drift(
-    GRADIENT,
+    pairs.gradient,
     "max_r ||w_r(k) - w_r(0)|| <= 4 alpha sqrt(n) ||r(0)||/(sqrt(m) lambda_0) while the loss contracts",
     assumes=STEP,
     on=(*OWN, HUNDREDTH),

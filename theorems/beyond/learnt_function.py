@@ -21,23 +21,19 @@ inputs and two test points: 6,618 neurons and alpha = 1024 for tau = 1/8 and sig
 from dataclasses import replace
 
 import numpy as np
-import sympy
 from hypothesis import strategies as st
 from sympy import Rational, sqrt
 
 from ntkverify import Source, Theorem, with_probability
-from ntkverify.glossary import C, delta, eta, k, lambda_0, m, n, residual_0
+from ntkverify.glossary import delta, eta, k, lambda_0, n, residual_0
 from ntkverify.instances import bounded_targets, families, unit_inputs
 from ntkverify.lemmas import premises
-from ntkverify.lemmas.concentration import hoeffding
-from ntkverify.lemmas.flips import Flips
-from ntkverify.lemmas.gradient_descent import GradientDescent
 from ntkverify.lemmas.relu.all_points import AllPoints
 from ntkverify.lemmas.relu.learnt import LearntFunction, departure, field_error, limit_regression, linear_error
+from ntkverify.lemmas.relu.pairs import PairsAndScale
 from ntkverify.lemmas.rounding import ULP, regression_error, started
 from ntkverify.problems.field import field
 from ntkverify.problems.on_data import regression_instance
-from ntkverify.symbolic.constants.chain import Chain, Requirement, solve_for
 from ntkverify.symbolic.constants.derived import derived
 
 theorem = Theorem(
@@ -54,30 +50,13 @@ theorem = Theorem(
 
 # ---- constants ----------------------------------------------------------------------------------------------------
 
-tau, sigma, zeta, alpha, radius = sympy.symbols("tau sigma zeta alpha radius", positive=True)
-least, half = lambda_0 / alpha**2, Rational(1, 2)
 q = theorem.quantity("q", lambda run: len(run.tests))
-points = n + q
-flips = Flips(theorem)
-R = theorem.constant(
-    "R",
-    solve_for(radius, sympy.Le(2 * n * (1 + zeta) * flips.kappa * radius, sigma * least)),
-    "no weight moves further",
-)
-descent = GradientDescent(theorem, kept=1 - tau - sigma, kept_words="(1 - tau - sigma) lambda_0")
-GRADIENT = alpha * sqrt(n / m)
-requirements = [
-    Requirement(
-        "initial kernel", hoeffding(points**2, tau * least / n, draws=m / 2), delta / 2, "Hoeffding, (n + q)^2 entries"
-    ),
-    Requirement("sign flips", flips.failure(points, R, zeta, draws=m / 2), delta / 2, "Chernoff, n + q points"),
-]
-m_0 = theorem.constant("m_0", Chain(m, requirements).mapped(theorem.expand).sufficient(), "sufficient width")
-alpha_0 = theorem.constant(
-    "alpha_0",
-    derived(alpha * descent.drift_factor * GRADIENT * sqrt(n) * C / lambda_0 / R, "drift <= R, ||r(0)|| <= sqrt(n) C"),
-    "sufficient scale; lambda_0/alpha^2 is alpha's no more",
-)
+points, half = n + q, Rational(1, 2)
+pairs = PairsAndScale(theorem, entries=points**2, points=points, words=("(n + q)^2 entries", "n + q points"))
+tau, sigma, zeta, alpha, R = pairs.tau, pairs.sigma, pairs.zeta, pairs.alpha, pairs.R
+flips, descent, least = pairs.flips, pairs.descent, pairs.least
+m_0 = pairs.width()
+alpha_0 = pairs.scale("sufficient scale; lambda_0/alpha^2 is alpha's no more")
 weight = theorem.constant(
     "weight",
     derived(
@@ -92,11 +71,8 @@ pushed = theorem.constant(
 )
 SPLIT = {tau: Rational(1, 8), sigma: Rational(1, 50), zeta: 9}
 descent.splits = (SPLIT,)
-DATA = premises.unit_inputs(theorem)
-premises.step_at_most(theorem, "step at most 2/(3 ||H^inf||)", descent.eta_max)
-premises.width_at_least(theorem, "width at least m_0", m_0)
+DATA, STEP = pairs.premises(m_0)
 theorem.declare(data={**premises.REGRESSION_DATA, "tests": ("q", "d")}, parameters={"delta": 0.1})
-STEP = (*DATA, "step at most 2/(3 ||H^inf||)")
 
 
 @theorem.assumption("scale at least alpha_0")
@@ -160,7 +136,7 @@ learnt.regression(on=EVERY, wide=OWN, assumes=STEP)
 SURE = {"holds": with_probability(1 - delta), "on": OWN}
 share = (1 + zeta) * flips.kappa * R
 reached = AllPoints(theorem, alpha)
-flips.density(radius)
+flips.density(pairs.radius)
 reached.start(entry=tau * lambda_0 / n, share=share, radius=R, on=OWN, holds=with_probability(1 - delta / 2))
 reached.moves(descent, on=EVERY, assumes=STEP)
 CHAIN = ("initial_kernel", "few_flips", "entries_move", "steps_leave", "max_r ||w_r(k) - w_r(0)||")
