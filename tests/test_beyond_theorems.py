@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parents[1] / "theorems" / "beyond"
         ("nesterov", ["||A^t||", "|x(k)| <="]),
         ("damped_regression", ["the steps add up", "||P r(k)|| <=", "||r(k)|| <= (1 + growth)"]),
         ("data_angles", ["lambda_0 >= 3 theta", "lambda_min(K_1) >= theta^3", "lambda_0 <= phi"]),
-        ("learnt_function", ["||r(k) - (I - eta H(0))^k r(0)|| <= (Delta", "|f(x) - f_lin(x)| <="]),
+        ("learnt_function", ["||r(k) - (I", "|f(x) - f_lin(x)| <=", "|f(x) - K_x^inf (H^inf)^(-1)", "H(0) is within"]),
         ("generalisation", ["the mean over all signs", "random signs: y^T", "random labels: L_D", "y^T (H^inf)^"]),
     ],
 )  # fmt: skip
