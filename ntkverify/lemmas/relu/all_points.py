@@ -1,8 +1,10 @@
 """The kernel of two-layer ReLU regression between inputs and further points: its start, and what it moves.
 
-Neuron r changes the entry of x and x' only if its sign at x or x' switches: no entry of H or of K_x moves by more than
-2 alpha^2 near, and no output by more than alpha^2 sqrt(n) near eta ||r|| beyond its linear part, where `near` is the
-largest share of neurons, over all points, within reach of switching.
+Terms of the entry of x and x' range over [0, |x . x'|] at scale 1, and neuron r changes it only if its sign at x or x'
+switches. So deviations of H are in units of S = ||X X^T||_F, from sqrt(n) for orthonormal to n for parallel inputs, and
+those of a row of K_x in units of ||X x|| <= sqrt(S): none moves by more than 2 alpha^2 near of these, no step leaves
+more than alpha^2 near eta ||r|| of these beyond its linear part, where `near` is the largest share of neurons, over all
+points, within reach of switching.
 """
 
 from __future__ import annotations
@@ -36,21 +38,23 @@ class AllPoints(Part):
     def __init__(self, theorem: Theorem, alpha: sympy.Expr) -> None:
         super().__init__(theorem)
         self.alpha = alpha
+        self.S = theorem.quantity("S", inputs_size)
         self.near = theorem.quantity("near", lambda run: run.start_at_all_points(run.drift.max()).near.max())
 
     def start(self, *, entry: sympy.Expr, share: sympy.Expr, radius: sympy.Symbol, **where: Any) -> None:
-        """No entry of the kernel starts further than `entry` from its limit; at most `share` is near switching.
+        """No entry starts further than `entry` |x . x'| from its limit; at most `share` is near switching.
 
         The theorem has `Flips.density`.
         """
 
         @self.lemma(
-            "no entry of the kernel at all points starts further than tau lambda_0/n from its limit",
-            bound=entry,
+            "H(0) is within tau lambda_0 of its limit, every row of K_x within tau lambda_0/sqrt(S)",
+            bound=entry * self.S,
             **where,
         )
         def initial_kernel(run: Any) -> Any:
-            return np.abs(run.start_at_all_points().gram - run.limit_at_all_points).max()
+            count, moved = len(run.targets), run.start_at_all_points().gram - run.limit_at_all_points
+            return _larger(run, np.linalg.norm(moved[:count, :count][None], axis=(1, 2)), moved[count:, :count])
 
         @self.lemma(
             "at most (1 + zeta) kappa R of the neurons are within R of switching at any point",
@@ -65,30 +69,30 @@ class AllPoints(Part):
         """What moves while the neurons near switching are so few, and how far the weights go."""
 
         @self.lemma(
-            "no entry of H or K_x moves by more than 2 alpha^2 near",
+            "H moves by at most 2 alpha^2 S near, every row of K_x by 2 alpha^2 sqrt(S) near",
             holds=always,
-            bound=2 * self.alpha**2 * self.near,
+            bound=2 * self.alpha**2 * self.S * self.near,
             given=lambda run: bool(run.near > 0),
-            error=lambda run: run.gram_drift_error.max(),
+            error=lambda run: run.n * run.gram_drift_error.max(),
             **where,
         )
-        def entries_move(run: Any) -> Any:
-            moved = [np.abs(part - part[0]).max() for part in (run.trajectory.grams, run.trajectory.cross_kernels)]
-            return run.numbers(moved).max()
+        def kernel_moves(run: Any) -> Any:
+            crosses = run.trajectory.cross_kernels
+            return _larger(run, run.gram_drift, crosses - crosses[0])
 
         def rounding(run: Any) -> Any:
-            return run.remainder_error + run.field_remainder_error.max(axis=1)
+            return run.remainder_error + np.sqrt(run.S) * run.field_remainder_error.max(axis=1)
 
         @self.lemma(
-            "what a step leaves at any point is at most alpha^2 sqrt(n) near eta ||r(k)||",
+            "a step leaves at most alpha^2 S near eta ||r(k)||, at any test point alpha^2 sqrt(S) near eta ||r(k)||",
             holds=always,
-            bound=self.alpha**2 * sqrt(n) * self.near * eta * residual,
+            bound=self.alpha**2 * self.S * self.near * eta * residual,
             given=lambda run: run.alpha**2 * run.near * run.eta * run.residual > rounding(run),
             error=rounding,
             **where,
         )
         def steps_leave(run: Any) -> Any:
-            return np.maximum(np.abs(run.trajectory.remainders).max(axis=1), np.abs(run.field_remainders).max(axis=1))
+            return np.maximum(run.remainder, np.sqrt(run.S) * np.abs(run.field_remainders).max(axis=1))
 
         gradient = self.alpha * sqrt(n / m)
 
@@ -108,3 +112,13 @@ class AllPoints(Part):
             given=descent.contracting_so_far,
             **where,
         )
+
+
+def inputs_size(run: Any) -> Any:
+    """S = ||X X^T||_F."""
+    return np.linalg.norm((run.inputs @ run.inputs.T)[None], axis=(1, 2))[0]
+
+
+def _larger(run: Any, grams: Any, rows: Any) -> Any:
+    """The largest norm of a Gram matrix, or of a row of the cross kernel in units of sqrt(S) as large."""
+    return np.maximum(grams.max(), np.sqrt(run.S) * np.linalg.norm(rows, axis=-1).max())

@@ -1,270 +1,286 @@
 """Which function gradient descent learns, in terms of a kernel that stands still.
 
-modes       ||r(k) - (I - eta G)^k r(0)|| for G = H(0) or H^inf, in two forms: one that fades, and its largest value
-field       |f(x) - f_lin(x)| at test points, f_lin the network linearised at the start
-regression  f_lin -> f(x) + K_x H(0)^(-1) (y - f) of the start, and what a kernel's change does to that
+modes       ||r(k) - (I - eta G)^k r(0)|| for G = H(0) or H^inf: at most rho^k - a^k, and (Delta + eps)/lambda_min(G)
+field       |f(x) - f_G(x)| at test points, f_G the linear model of G and K_x^G: the network linearised at its start for
+            H(0), the infinitely wide network for H^inf
+regression  f_G -> f(x) - K_x^G G^(-1) r(0) of the start, and what a kernel's change does to that
 
-Departures are sums of what a step leaves, eta (G - H(k)) r(k) + I_1(k), against powers of I - eta G; at test points
-they add up to H(0)^(-1), so that what counts is ||K_x H(0)^(-1)||, at most sqrt(H_xx/lambda_min(H(0))).
+with a = 1 - eta lambda_min(G) and rho = a + eta (Delta + eps), where a step leaves s(k) = eta (G - H(k)) r(k) + I_1(k),
+at most eta (Delta + eps) ||r(k)||. If eta ||G|| <= 1, then ||I - eta G|| <= a, so that ||r(k)|| <= rho^k ||r(0)||, and
+
+    r(k) - (I - eta G)^k r(0) = sum_j (I - eta G)^(k-1-j) s(j),   sum_j a^(k-1-j) (rho - a) rho^j = rho^k - a^k.
+
+At x these add up to K_x G^(-1) (I - (I - eta G)^(k-1-j)) s(j), 0 for the last and at most ||K_x G^(-1)|| ||s(j)|| else,
+beside what a step leaves there, eta (Delta_x + eps_x) ||r(j)||; eta sum_(j<k) rho^j is (1 - rho^k) eta/(1 - rho).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import sympy
-from sympy import Rational, sqrt
+from sympy import sqrt
 
-from ntkverify import always
+from ntkverify import always, identity
 from ntkverify.glossary import eta, k, lambda_0, residual_0
-from ntkverify.lemmas.gradient_descent import GradientDescent
 from ntkverify.lemmas.part import Part
-from ntkverify.lemmas.rounding import ULP, started
+from ntkverify.lemmas.relu.learnt_runs import (
+    covariance_regression,
+    departure,
+    field_error,
+    frobenius,
+    largest_push,
+    limit_cross,
+    limit_regression,
+    linear_error,
+    rows,
+    start,
+    test_diagonal,
+)
+from ntkverify.lemmas.rounding import started
 from ntkverify.theorem.theorem import Theorem
 
-PEAK = Rational(3, 2)  # of eta k q^(k-1) lambda_0
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that stands still, and how far the network's is from it, as symbols that a run answers for.
+
+    Parameters
+    ----------
+    name, cross_name : str
+        Of the Gram matrix and of the cross kernel, in sentences.
+    gram, cross : callable
+        What a run says: (n, n) and (q, n).
+    least : sympy.Expr
+        lambda_min(G).
+    change, change_x : sympy.Expr
+        Delta, largest ||H(k) - G||; Delta_x, largest ||K_x(k) - K_x^G||.
+    weight, ratio : sympy.Expr
+        Largest ||K_x^G G^(-1)||, and G_xx/lambda_min(G), (q,).
+    """
+
+    name: str
+    cross_name: str
+    gram: Callable[[Any], Any]
+    cross: Callable[[Any], Any]
+    least: sympy.Expr
+    change: sympy.Expr
+    change_x: sympy.Expr
+    weight: sympy.Expr
+    ratio: sympy.Expr
+
+    @property
+    def product(self) -> str:
+        """K_x^G G^(-1), in sentences."""
+        return f"{self.cross_name} {f'({self.name})' if '^' in self.name else self.name}^(-1)"
+
+    def weights(self, run: Any) -> Any:
+        """K_x^G G^(-1), (q, n)."""
+        return np.linalg.solve(self.gram(run), self.cross(run).T).T
+
+    def linear(self, run: Any) -> Any:
+        """f_G at the test points, (K+1, q)."""
+        return run.linear_field(self.gram(run), self.cross(run))
+
+    def regressed(self, run: Any) -> Any:
+        """Where f_G ends, f(x) - K_x^G G^(-1) r(0), (q,)."""
+        return run.field[0] - self.weights(run) @ run.trajectory.residuals[0]
+
+    def stable(self, run: Any) -> Any:
+        """eta ||G|| <= 1; from k = 1 on, (K+1,)."""
+        return bool(run.eta * np.linalg.eigvalsh(self.gram(run))[-1] <= 1) & started(run)
 
 
 class LearntFunction(Part):
-    """The links between a trained network, its linearisation and kernel regression.
+    """The links between a trained network, its linear models and kernel regression.
 
     Parameters
     ----------
     theorem : Theorem
         Receives the quantities; its runs are `ntkverify.problems.field.FieldRun`.
-    descent : GradientDescent
-        Gradient descent's own chain, with the rate lambda_0.
     """
 
     name = "learnt function"
 
-    def __init__(self, theorem: Theorem, descent: GradientDescent) -> None:
+    def __init__(self, theorem: Theorem) -> None:
         super().__init__(theorem)
-        self.descent = descent
         quantity = theorem.quantity
-        self.change_0 = quantity("change_0", lambda run: run.gram_drift.max())
-        self.change_inf = quantity("change_inf", lambda run: _frobenius(run.trajectory.grams - run.limit_gram).max())
         self.push = quantity("push", lambda run: largest_push(run, run.remainder))
-        self.change_x = quantity("change_x", lambda run: run.cross_drift.max())
         self.push_x = quantity("push_x", lambda run: largest_push(run, np.abs(run.field_remainders).max(axis=1)))
-        self.weight_x = quantity("weight_x", lambda run: _rows(regression_weights(run)).max())
+        self.at_start = Kernel(
+            "H(0)",
+            "K_x",
+            start,
+            lambda run: run.cross,
+            quantity("least_0", lambda run: run.eigenvalues[0, 0]),
+            quantity("change_0", lambda run: run.gram_drift.max()),
+            quantity("change_x", lambda run: run.cross_drift.max()),
+            quantity("weight_0", lambda run: rows(self.at_start.weights(run)).max()),
+            quantity("ratio_0", lambda run: run.trajectory.field_kernels[0] / run.eigenvalues[0, 0]),
+        )
+        self.limit = Kernel(
+            "H^inf",
+            "K_x^inf",
+            lambda run: run.limit_gram,
+            limit_cross,
+            lambda_0,
+            quantity("change_inf", lambda run: frobenius(run.trajectory.grams - run.limit_gram).max()),
+            quantity("change_x_inf", lambda run: rows(run.trajectory.cross_kernels - limit_cross(run)).max()),
+            quantity("weight_inf", lambda run: rows(self.limit.weights(run)).max()),
+            quantity("ratio_inf", lambda run: test_diagonal(run) / run.lambda_0),
+        )
 
-    def fading(self, pushed: sympy.Expr) -> sympy.Expr:
-        """The bound of the modes' departure where steps leave up to `pushed` eta ||r||."""
-        return pushed * eta * k * (1 - eta * self.descent.rate / 2) ** ((k - 1) / 2) * residual_0
-
-    def held(self, run: Any, gram: Any) -> Any:
-        """The loss has contracted so far, and lambda_0/2 <= G <= 1/eta, from k = 1 on, (K+1,)."""
-        ends = np.linalg.eigvalsh(gram)[[0, -1]]
-        fits = bool(ends[0] >= run.lambda_0 / 2) and bool(run.eta * ends[1] <= 1)
-        return self.descent.contracting_so_far(run) & fits & started(run)
-
-    def _where(self, gram: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        return lambda run: self.held(run, gram(run))
+    def sums(self) -> None:
+        """Both geometric sums, by induction over k."""
+        a, rho = sympy.symbols("a rho", positive=True)
+        for sentence, factor, summed, term in (
+            ("rho^k - a^k = sum_j a^(k-1-j) (rho - a) rho^j", a, rho**k - a**k, (rho - a) * rho**k),
+            ("1 - rho^k = (1 - rho) sum_j rho^j", sympy.S.One, 1 - rho**k, (1 - rho) * rho**k),
+        ):
+            sides = summed.subs(k, k + 1), factor * summed + term
+            self.lemma(f"{sentence}, by induction", of=_expanded(*sides), holds=identity)
 
     def modes(self, *, on: Any, loose: Any, assumes: Any) -> None:
         """Every mode at its own rate, for both kernels; and a control on `loose`, where the kernel moves."""
-        for name, change, gram in (
-            ("H(0)", self.change_0, start),
-            ("H^inf", self.change_inf, lambda run: run.limit_gram),
-        ):
+        for kernel in (self.at_start, self.limit):
             claim: dict[str, Any] = {
-                "of": _departed(gram),
+                "of": _departed(kernel),
                 "holds": always,
                 "assumes": assumes,
                 "error": linear_error,
-                "given": self._where(gram),
             }
-            where = f"while the loss contracts, lambda_0/2 <= {name} <= 1/eta"
-            left = f"||r(k) - (I - eta {name})^k r(0)||"
+            left = f"||r(k) - (I - eta {kernel.name})^k r(0)||"
+            moved = kernel.change + self.push
             self.conclusion(
-                f"{left} <= (Delta + eps) eta k (1 - eta lambda_0/2)^((k-1)/2) ||r(0)|| {where}",
-                bound=self.fading(change + self.push),
-                uses=("recursion", "gradient descent"),
+                f"{left} <= (rho^k - (1 - eta lambda_min)^k) ||r(0)||, rho = 1 - eta (lambda_min - Delta - eps)",
+                bound=apart(kernel.least, moved),
+                given=kernel.stable,
+                uses=("recursion", "rho^k - a^k ="),
                 on=on,
-                attained=True,  # by one sample, in one step
+                attained=True,  # by one sample
                 **claim,
             )
             self.conclusion(
-                f"{left} <= (3/2)/lambda_0 (Delta + eps) ||r(0)|| {where}",
-                bound=PEAK / lambda_0 * (change + self.push) * residual_0,
-                uses=("recursion", "eta k (1 - eta"),
+                f"{left} <= (Delta + eps)/lambda_min ||r(0)|| while Delta + eps <= lambda_min",
+                bound=moved / kernel.least * residual_0,
+                given=_and_small(kernel, moved),
+                uses=("recursion", "rho^k - a^k ="),
                 on=on,
                 **claim,
             )
             self.control(
                 f"{left} without Delta: the kernel taken to stand still",
-                bound=self.fading(self.push),
+                bound=apart(kernel.least, self.push),
+                given=kernel.stable,
                 on=loose,
                 **claim,
             )
 
-    def peak(self) -> None:
-        """The fading bound is at most (3/2)/lambda_0 (Delta + eps) ||r(0)||, where the sums say 4/lambda_0."""
-        a, x = sympy.symbols("a x", positive=True)
-        self.lemma(
-            "k q^(k-1) <= 1/(e q log(1/q)), as log(x) <= x - 1 for x = k log(1/q)",
-            of=sympy.log(x),
-            holds=always,
-            bound=x - 1,
-            over={x: sympy.Interval.open(0, sympy.oo)},
-        )
-        self.lemma(
-            "eta k (1 - eta lambda_0/2)^((k-1)/2) <= (3/2)/lambda_0: 4 a <= (3/2) e sqrt(1 - a) log(1/(1 - a))",
-            of=4 * a,
-            holds=always,
-            bound=PEAK * sympy.E * sqrt(1 - a) * -sympy.log(1 - a),
-            over={a: sympy.Interval.Lopen(0, self.descent.largest_a)},
-            uses="k q^(k-1) <=",
-        )
-
     def field(self, *, on: Any, loose: Any, assumes: Any) -> None:
-        """The network against its linearisation at test points, and a control without the change of K_x."""
-        kernel = self.weight_x * (self.change_0 + self.push)
-        scale = self.descent.drift_factor / lambda_0 * residual_0
-        claim: dict[str, Any] = {
-            "of": lambda run: np.abs(run.field - linearised(run)).max(axis=1),
-            "holds": always,
-            "assumes": assumes,
-            "error": field_error,
-            "given": self._where(start),
-        }
-        self.lemma(
-            "||K_x H(0)^(-1)|| <= sqrt(H_xx/lambda_min(H(0)))",
-            of=lambda run: _rows(regression_weights(run)),
-            holds=always,
-            bound=sqrt(self.theorem.quantity("ratio_x", _ratios)),
-            assumes=assumes,
-            on=on,
-            attained=True,  # by one sample that the test point is parallel to
-        )
-        self.lemma(
-            "|f(x) - f_lin(x)| <= (4/lambda_0) (Delta_x + eps_x + ||K_x H(0)^(-1)|| (Delta + eps)) ||r(0)||",
-            bound=scale * (self.change_x + self.push_x + kernel),
-            uses=("recursion", "sums"),
-            on=on,
-            **claim,
-        )
-        self.control("|f(x) - f_lin(x)| as if no kernel moved", bound=scale * self.push_x, on=loose, **claim)
+        """The network against both linear models at test points, and controls without the change of the kernels."""
+        for kernel in (self.at_start, self.limit):
+            name, product = kernel.name, kernel.product
+            claim: dict[str, Any] = {
+                "of": _misses(kernel),
+                "holds": always,
+                "assumes": assumes,
+                "error": field_error,
+                "given": kernel.stable,
+            }
+            self.lemma(
+                f"||{product}|| <= sqrt(G_xx/lambda_min) for G = {name}",
+                of=lambda run, kernel=kernel: rows(kernel.weights(run)),
+                holds=always,
+                bound=sqrt(kernel.ratio),
+                assumes=assumes,
+                on=on,
+                attained=True,  # by one sample that the test point is parallel to
+            )
+            moved = kernel.change + self.push
+            there = kernel.change_x + self.push_x
+            self.lemma(
+                f"|f(x) - f_lin(x)| <= ((Delta_x + eps_x) (1 - rho^k) + ||{product}|| (Delta + eps) "
+                f"(1 - rho^(k-1)))/(lambda_min - Delta - eps) ||r(0)|| for {name}",
+                bound=away(kernel.least, there, kernel.weight, moved),
+                uses=("recursion", "1 - rho^k =", f"||{product}|| <="),
+                on=on,
+                attained=True,  # by one sample, in one step
+                **claim,
+            )
+            self.control(
+                f"|f(x) - f_lin(x)| as if no kernel moved, for {name}",
+                bound=away(kernel.least, self.push_x, kernel.weight, self.push),
+                on=loose,
+                **claim,
+            )
+            self.lemma(
+                f"|f_lin(x) - (f(x) - {product} r(0))| <= ||{product}|| (1 - eta lambda_min)^k ||r(0)||",
+                of=lambda run, kernel=kernel: np.abs(kernel.linear(run) - kernel.regressed(run)).max(axis=1),
+                holds=always,
+                bound=kernel.weight * (1 - eta * kernel.least) ** k * residual_0,
+                assumes=assumes,
+                on=on,
+                given=lambda run, kernel=kernel: bool(kernel.stable(run).any()),
+                error=field_error,
+                attained=True,  # by one sample
+            )
 
     def regression(self, *, on: Any, wide: Any, assumes: Any) -> None:
-        """The limit of the linear model, and kernel regression with H(0) against that with H^inf.
+        """Kernel regression with H(0) against that with H^inf.
 
         A control on `wide`: it is regression with the covariance of the outputs at the start.
         """
         theorem = self.theorem
-        slowest = theorem.quantity("least_0", lambda run: run.eigenvalues[0, 0])
-        self.lemma(
-            "|f_lin(x) - (f(x) - K_x H(0)^(-1) r(0))| <= ||K_x H(0)^(-1)|| (1 - eta lambda_min(H(0)))^k ||r(0)||",
-            of=lambda run: np.abs(linearised(run) - regressed(run)).max(axis=1),
-            holds=always,
-            bound=self.weight_x * (1 - eta * slowest) ** k * residual_0,
-            assumes=assumes,
-            on=on,
-            given=lambda run: bool(run.eta * run.eigenvalues[0, -1] <= 1),
-            error=field_error,
-            attained=True,  # by one sample
-        )
-        here = theorem.quantity("gram_off", lambda run: _frobenius(run.trajectory.grams[:1] - run.limit_gram)[0])
-        there = theorem.quantity("cross_off", lambda run: _rows(run.cross - limit_cross(run)).max())
+        here = theorem.quantity("gram_off", lambda run: frobenius(run.trajectory.grams[:1] - run.limit_gram)[0])
+        there = theorem.quantity("cross_off", lambda run: rows(run.cross - limit_cross(run)).max())
         size = theorem.quantity("size", lambda run: np.linalg.norm(np.linalg.solve(run.limit_gram, run.targets)))
         claim: dict[str, Any] = {
             "holds": always,
-            "bound": (self.weight_x * here + there) * size,
+            "bound": (self.at_start.weight * here + there) * size,
             "assumes": assumes,
             "error": lambda run: field_error(run)[0],
         }
-        self.lemma(
+        self.conclusion(
             "|K_x H(0)^(-1) y - K_x^inf (H^inf)^(-1) y| <= (||K_x H(0)^(-1)|| ||H(0) - H^inf|| + ||K_x - K_x^inf||) "
             "||(H^inf)^(-1) y||",
-            of=lambda run: np.abs(regressed(run) - kernel_regression(run, run.limit_at_all_points)).max(),
+            of=lambda run: np.abs(self.at_start.regressed(run) - limit_regression(run)).max(),
             on=on,
             attained=True,  # by one sample
             **claim,
         )
         self.control(
             "the same with the covariance of the initial outputs in place of the kernel",
-            of=lambda run: np.abs(regressed(run) - kernel_regression(run, run.covariance_at_all_points)).max(),
+            of=lambda run: np.abs(self.at_start.regressed(run) - covariance_regression(run)).max(),
             on=wide,
             **claim,
         )
 
 
-def _departed(gram: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda run: departure(run, gram(run))
+def apart(least: sympy.Expr, moved: sympy.Expr) -> sympy.Expr:
+    """(rho^k - a^k) ||r(0)||, what the modes part by where a step leaves up to `moved` eta ||r||."""
+    return ((1 - eta * (least - moved)) ** k - (1 - eta * least) ** k) * residual_0
 
 
-# -- what a run says ----------------------------------------------------------------------------------------------
+def away(least: sympy.Expr, there: sympy.Expr, weight: sympy.Expr, moved: sympy.Expr) -> sympy.Expr:
+    """What the field is away by where a step leaves up to `moved` eta ||r||, and up to `there` eta ||r|| at x."""
+    rho = 1 - eta * (least - moved)
+    return (there * (1 - rho**k) + weight * moved * (1 - rho ** (k - 1))) / (least - moved) * residual_0
 
 
-def start(run: Any) -> Any:
-    """H(0), (n, n)."""
-    return run.trajectory.grams[0]
+def _expanded(left: sympy.Expr, right: sympy.Expr) -> Callable[[], Any]:
+    return lambda: (sympy.expand(left), sympy.expand(right))
 
 
-def departure(run: Any, gram: Any) -> Any:
-    """||r(k) - (I - eta G)^k r(0)||, (K+1,)."""
-    return _rows(run.trajectory.residuals - run.linear_residuals(gram))
+def _departed(kernel: Kernel) -> Callable[[Any], Any]:
+    return lambda run: departure(run, kernel.gram(run))
 
 
-def largest_push(run: Any, sizes: Any) -> Any:
-    """The largest of `sizes` (K,) over eta ||r||."""
-    return (sizes / (run.eta * run.residual)).max()
+def _misses(kernel: Kernel) -> Callable[[Any], Any]:
+    return lambda run: np.abs(run.field - kernel.linear(run)).max(axis=1)
 
 
-def linearised(run: Any) -> Any:
-    """f_lin at the test points, (K+1, q)."""
-    return run.linear_field(start(run), run.cross)
-
-
-def regression_weights(run: Any) -> Any:
-    """K_x H(0)^(-1), (q, n)."""
-    return np.linalg.solve(start(run), run.cross.T).T
-
-
-def regressed(run: Any) -> Any:
-    """Where the linear model ends, f(x) - K_x H(0)^(-1) r(0), (q,)."""
-    return run.field[0] - regression_weights(run) @ run.trajectory.residuals[0]
-
-
-def limit_cross(run: Any) -> Any:
-    """K_x^inf, (q, n)."""
-    count = len(run.targets)
-    return run.limit_at_all_points[count:, :count]
-
-
-def kernel_regression(run: Any, kernel: Any) -> Any:
-    """Regression of the targets at the test points with a kernel (n + q, n + q), (q,)."""
-    count = len(run.targets)
-    return kernel[count:, :count] @ np.linalg.solve(kernel[:count, :count], run.targets)
-
-
-def limit_regression(run: Any) -> Any:
-    """K_x^inf (H^inf)^(-1) y, (q,)."""
-    return kernel_regression(run, run.limit_at_all_points)
-
-
-def linear_error(run: Any) -> Any:
-    """Rounding of the residuals and of the powers of a contraction, (K+1,)."""
-    return run.residuals_error + 64 * ULP * len(run.targets) * run.residual_0 * (1 + run.k)
-
-
-def field_error(run: Any) -> Any:
-    """Rounding of the field, and of sums and solves of a system of its condition, (K+1,)."""
-    ends = run.plain.eigenvalues[0]
-    size = ULP * len(run.targets) * (1 + ends[-1] / ends[0]) * run.weight_x * run.residual_0
-    return run.trajectory.field_error.max(axis=1) + run.trajectory.field_error[0].max() + 64 * size * (1 + run.k)
-
-
-def _ratios(run: Any) -> Any:
-    return run.trajectory.field_kernels[0] / run.eigenvalues[0, 0]
-
-
-def _rows(matrix: Any) -> Any:
-    return np.linalg.norm(matrix, axis=-1)
-
-
-def _frobenius(matrices: Any) -> Any:
-    return np.linalg.norm(matrices, axis=(1, 2))
+def _and_small(kernel: Kernel, moved: sympy.Expr) -> Callable[[Any], Any]:
+    return lambda run: kernel.stable(run) & bool(run.evaluate(moved) <= run.evaluate(kernel.least))
