@@ -49,9 +49,12 @@ FAMILIES = [
     ("stochastic_gradient", "training"),
     ("both_layers", "training"),
     ("both_layers", "one neuron moves"),
+    ("both_layers", "all neurons move"),
     ("heavy_ball", "random inputs, any width"),
     ("nesterov", "two inputs, any width"),
+    ("nesterov", "the largest mode"),
     ("implicit_gradient", "tanh, any width"),
+    ("implicit_gradient", "tanh, 512 neurons, eta = 100"),
     ("implicit_gradient", "few pairs"),
 ]
 
