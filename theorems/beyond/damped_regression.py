@@ -139,14 +139,15 @@ def pairs_at(found):
 
 
 def own_width_anywhere(draw):
-    """Any data, damping, tolerance, step and number of steps; a scale that makes m_0 moderate."""
-    spread, wanted = draw(st.sampled_from([0.3, 3.0])), draw(st.sampled_from([40, 300, 2000]))
+    """Any data, damping, tolerance, step and number of steps; the first of a few scales that makes m_0 moderate."""
+    spread = draw(st.sampled_from([0.3, 3.0]))
     inputs = unit_inputs(draw, draw(st.integers(1, 4)), draw(st.integers(2, 3)), spread=spread)
     options = {"damping": draw(st.sampled_from([0.01, 0.1, 0.5, 2.0])), "steps": draw(st.integers(1, 12))}
     options |= {"step": draw(st.sampled_from([0.05, 0.3, 1.0])), "tau": draw(st.sampled_from([0.1, 0.25, 0.5]))}
     given = functools.partial(instance, inputs, bounded_targets(draw, len(inputs), 1.0), width=2, **options)
-    found = given(scale=math.sqrt(PAIRS(given(), theorem).m_0 / wanted))
-    return replace(found, width=pairs_at(found))
+    # a scale is written into fused kernels, of which each takes seconds to compile
+    scaled = (given(scale=scale) for scale in (16.0, 64.0, 512.0, 4096.0))
+    return next(replace(found, width=pairs_at(found)) for found in scaled if pairs_at(found) <= 3000)
 
 
 def narrow(draw):
