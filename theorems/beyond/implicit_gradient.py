@@ -29,8 +29,8 @@ from ntkverify.instances import SEPARATED, families
 from ntkverify.lemmas import premises
 from ntkverify.lemmas.pinn import unswitched
 from ntkverify.lemmas.pinn.unswitched import Unswitched
-from ntkverify.lemmas.recursions.implicit import ImplicitDescent, norm_error
-from ntkverify.lemmas.recursions.runs import ImplicitSteps
+from ntkverify.lemmas.recursions.implicit import ImplicitDescent
+from ntkverify.lemmas.recursions.runs import ImplicitSteps, norm_error
 from ntkverify.lemmas.rounding import loss_error, started
 from ntkverify.problems.pinn import PinnRun, pinn
 
