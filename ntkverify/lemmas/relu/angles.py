@@ -13,6 +13,7 @@ against the bound by one angle.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -134,7 +135,7 @@ class Angles(Part):
         """How much the sum says: of a pair `near` each other most, where 64 terms say little; elsewhere by theta."""
         for kernel, name in enumerate(NAMES):
             of = _of_sum(kernel)
-            eigenvalue = self.theorem.quantity(f"least_of_{kernel}", lambda run, kernel=kernel: run.least(kernel))
+            eigenvalue = self.theorem.quantity(f"least_of_{kernel}", functools.partial(AnglesRun.least, kernel=kernel))
             claim: dict[str, Any] = {"holds": always, "error": entries_error, "from_below": True}
             self.conclusion(
                 f"two samples, however near: what is summed is at least 3/5 of {name}",
