@@ -5,7 +5,7 @@ Start       mu = sigma_min(tanh(W X))/sqrt(m), nu^2 = sigma_max(tanh(W X))^2/m +
 Smoothness  ||J(theta) - J(theta')|| <= beta ||theta - theta'||, beta = (q + sqrt(q^2 + 4 p^2))/(2 sqrt(m)),
             p = s_1 ||X||, q = s_2 ||X||^2 (max_r |a_r(0)| + 1), s_i = sup |tanh^(i)|, while no a_r moves further than 1
             (each part is reached)
-Lemma 1     within mu/(2 beta): mu/2 <= sigma(J) <= nu + mu/2  (the lower end is reached)
+Lemma 1     within mu/(2 beta): mu/2 <= sigma(J) <= nu + mu/2  (both ends are reached)
 Guarantee   if ||r(0)|| <= min(mu^2/(8 beta), mu^2 sqrt(m/n)/8) and eta ((nu + mu/2)^2 + mu^2/8) <= 1, for all k:
             L(k) <= (1 - eta mu^2/4)^k L(0), and the way is at most 4 ||r(0)||/mu <= mu/(2 beta) long  (upper)
 

@@ -6,7 +6,8 @@ Residuals   r = ((u_t - Lap u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2)), 
 Method      w(k+1) = w(k) - eta grad L(w(k+1)), eta > 0: a solution near w(k), by Gauss-Newton rounds until
             rounding is left; that it is the branch that leaves w(k) with eta is not checked
 Guarantee   ||r(k)|| <= (1 + eta lambda_0/4)^-k ||r(0)||, so that L(k) <= (1 + eta lambda_0/2)^-k L(0)  (upper)
-Hypotheses  smooth: while lambda_min(H) >= lambda_0/2 and ||I(k)|| <= lambda_0/4 eta ||r(k+1)||
+Hypotheses  smooth: while lambda_min(H) >= lambda_0/2 and ||I(k)|| <= lambda_0/4 eta ||r(k+1)||, as 512 neurons have it
+            at ||r(0)|| = 0.03 and not at 1, where the rate still is seen
             explicit: m >= 64 V alpha^4/(delta lambda_0^2), that of the initial Gram matrix; alpha >= alpha_0(m), in
             which there is no eta: with probability at least 1 - delta
 
@@ -28,8 +29,8 @@ from ntkverify.instances import SEPARATED, families
 from ntkverify.lemmas import premises
 from ntkverify.lemmas.pinn import unswitched
 from ntkverify.lemmas.pinn.unswitched import Unswitched
-from ntkverify.lemmas.recursions.implicit import ImplicitDescent, norm_error
-from ntkverify.lemmas.recursions.runs import ImplicitSteps
+from ntkverify.lemmas.recursions.implicit import ImplicitDescent
+from ntkverify.lemmas.recursions.runs import ImplicitSteps, norm_error
 from ntkverify.lemmas.rounding import loss_error, started
 from ntkverify.problems.pinn import PinnRun, pinn
 
@@ -117,13 +118,13 @@ at_both = families.own_scale(at_width, lambda found: PAIRED(found, theorem).alph
 at_both = stepped(at_both, times=(0.1, 1.0, 30.0), most=4)
 theorem.instances(OWN, run=PAIRED, quick=6)(at_both)
 theorem.instances(NARROW, run=PAIRED, quick=20)(lambda draw: families.hundredth(at_both(draw)))
-theorem.instances(SCALED, run=PAIRED, quick=20)(
+theorem.instances(SCALED, run=PAIRED, quick=12)(
     stepped(families.family(unswitched.four_samples, delta=0.3, alpha=100.0, steps=1))
 )
 ANY, MOVING = "tanh, any width", "few pairs"
 WIDE, EACH = "tanh, 512 neurons, ||r(0)|| = 0.03", [f"tanh, 512 neurons, eta = {eta:g}" for eta in LENGTHS]
 FEW, LARGE, EXPLICIT = "tanh, one neuron", "tanh, 512 neurons, ||r(0)|| = 1", "gradient descent at the same steps"
-theorem.instances(MOVING, run=PAIRED, quick=20)(stepped(few_pairs, times=(0.1, 1.0), most=2))
+theorem.instances(MOVING, run=PAIRED, quick=12)(stepped(few_pairs, times=(0.1, 1.0), most=2))
 theorem.instances(ANY, run=SMOOTH, quick=12)(
     families.family(smooth, power=st.integers(4, 9), size=st.sampled_from([0.1, 1.0]), most=4)
 )

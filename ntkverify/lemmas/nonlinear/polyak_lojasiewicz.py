@@ -150,13 +150,12 @@ class PolyakLojasiewicz(Part):
 
     def along(self, *, on: Any, given: Callable[[Any], Any], uses: Any) -> None:
         """P1 and P2 at every step of training; `given` is where beta is one, `uses` what mu, nu and beta rest on."""
-        self.sigmas = tuple((lambda run, end=end: np.sqrt(run.eigenvalues[:, end])) for end in (0, -1))
         where: dict[str, Any] = {"holds": always, "on": on, "uses": uses}
         distance = self.theorem.quantity("distance", lambda run: run.distance)
         square = self.theorem.quantity("gradient_square", lambda run: run.gradient_square)
         self.lemma(
             "sigma_min(J(k)) >= mu - beta ||theta(k) - theta(0)||",
-            of=self.sigmas[0],
+            of=_least_singular,
             bound=mu - self.beta * distance,
             from_below=True,
             given=given,
@@ -164,7 +163,7 @@ class PolyakLojasiewicz(Part):
         )
         self.lemma(
             "sigma_max(J(k)) <= nu + beta ||theta(k) - theta(0)||",
-            of=self.sigmas[1],
+            of=_largest_singular,
             bound=self.nu + self.beta * distance,
             given=given,
             **where,
@@ -193,8 +192,8 @@ class PolyakLojasiewicz(Part):
         self.conclusion(name, bound=self.ball, uses=links, **away)
         self.control("||theta(k) - theta(0)|| <= ||r(0)||/(2 nu)", **short, of=lambda run: run.distance)
         least: dict[str, Any] = {"bound": mu / 2, "from_below": True, "uses": (name, "sigma_min(J(k)) >= mu - beta")}
-        self.conclusion("sigma_min(J(k)) >= mu/2 for all k", of=self.sigmas[0], **least, **where)
-        largest: dict[str, Any] = {"of": self.sigmas[1], **where}
+        self.conclusion("sigma_min(J(k)) >= mu/2 for all k", of=_least_singular, **least, **where)
+        largest: dict[str, Any] = {"of": _largest_singular, **where}
         self.conclusion(
             "sigma_max(J(k)) <= nu + mu/2 for all k",
             bound=self.nu + mu / 2,
@@ -211,6 +210,16 @@ class PolyakLojasiewicz(Part):
         self.conclusion(f"{width}: {RATE}", bound=rated, uses=(small, RATE), **LOSSES, **sure)
         path: dict[str, Any] = {"of": lambda run: run.path, "bound": self.way, "uses": (small, WAY)}
         self.conclusion(f"{width}: {WAY}", **path, **sure)
+
+
+def _least_singular(run: Any) -> Any:
+    """sigma_min(J(k)), (K+1,)."""
+    return np.sqrt(run.eigenvalues[:, 0])
+
+
+def _largest_singular(run: Any) -> Any:
+    """sigma_max(J(k)), (K+1,)."""
+    return np.sqrt(run.eigenvalues[:, -1])
 
 
 def _changed(draw: Any) -> Instance:

@@ -28,6 +28,7 @@ from ntkverify import always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, lambda_0, loss_0, residual_0, words
 from ntkverify.instances import generator
 from ntkverify.lemmas.part import Part
+from ntkverify.lemmas.recursions.runs import converged, norm_error, solved, solved_error
 from ntkverify.lemmas.rounding import SHARP, ULP, so_far, started
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.symbolic.constants.derived import derived, solve_for
@@ -36,8 +37,6 @@ from ntkverify.theorem.theorem import Theorem
 
 HALF, POSITIVE = Rational(1, 2), sympy.Interval.open(0, sympy.oo)
 WORST = "implicit step, worst case"
-#: the last Gauss-Newton round's share of a step up to which it counts as solved
-SOLVED = 2.0**-20
 Names = str | Sequence[str] | None
 
 
@@ -389,34 +388,6 @@ class ImplicitDescent(Part):
         def push_small(run: Any) -> Any:
             """Its rounding counted: eta multiplies that of r(k+1)."""
             return share(run, run.push_norm + run.push_error * np.sqrt(run.n))
-
-
-def converged(run: Any) -> Any:
-    """At each step, whether the inner solver converged, (K,)."""
-    return run.trajectory.notes["left"] <= SOLVED
-
-
-def solved(run: Any) -> Any:
-    """Where the inner solver converged, (K, N)."""
-    return _columns(converged(run), run)
-
-
-def solved_error(run: Any) -> Any:
-    """Rounding, and what the inner solver leaves: the last round's move through J and I + eta H, (K, N)."""
-    traces = np.trace(run.trajectory.grams[1:], axis1=1, axis2=2)
-    last = run.numbers(run.trajectory.notes["left"]) * run.trajectory.lengths
-    left = 2 * last * np.sqrt(traces) * (1 + run.eta * traces)
-    return _columns(run.push_error + run.trajectory.linear_error.max(axis=1) + left, run)
-
-
-def _columns(values: Any, run: Any) -> Any:
-    """What holds of a step said of each of its residuals."""
-    return np.repeat(values[:, None], run.trajectory.residuals.shape[1], axis=1)
-
-
-def norm_error(run: Any) -> Any:
-    """Rounding of ||r(k)|| and, in the bound, of ||r(0)||, (K+1,)."""
-    return run.residuals_error + run.residuals_error[0]
 
 
 def worst_error(run: Any) -> Any:

@@ -13,6 +13,8 @@ from ntkverify.training import HeavyBall, ImplicitGradient, Method
 
 #: Gauss-Newton rounds of an implicit step at most
 ROUNDS = 30
+#: the last Gauss-Newton round's share of a step up to which it counts as solved
+SOLVED = 2.0**-20
 
 
 class ImplicitSteps:
@@ -44,6 +46,34 @@ class ImplicitSteps:
         grown = 1 + self.eta * np.trace(self.trajectory.grams[1:], axis1=1, axis2=2)
         after = self.residuals_error[1:] + depth * self.residuals[1:]
         return 4 * (self.residuals_error[:-1] + grown * after)
+
+
+def converged(run: Any) -> Any:
+    """At each step, whether the inner solver converged, (K,)."""
+    return run.trajectory.notes["left"] <= SOLVED
+
+
+def solved(run: Any) -> Any:
+    """Where the inner solver converged, (K, N)."""
+    return _columns(converged(run), run)
+
+
+def solved_error(run: Any) -> Any:
+    """Rounding, and what the inner solver leaves: the last round's move through J and I + eta H, (K, N)."""
+    traces = np.trace(run.trajectory.grams[1:], axis1=1, axis2=2)
+    last = run.numbers(run.trajectory.notes["left"]) * run.trajectory.lengths
+    left = 2 * last * np.sqrt(traces) * (1 + run.eta * traces)
+    return _columns(run.push_error + run.trajectory.linear_error.max(axis=1) + left, run)
+
+
+def _columns(values: Any, run: Any) -> Any:
+    """What holds of a step said of each of its residuals."""
+    return np.repeat(values[:, None], run.trajectory.residuals.shape[1], axis=1)
+
+
+def norm_error(run: Any) -> Any:
+    """Rounding of ||r(k)|| and, in the bound, of ||r(0)||, (K+1,)."""
+    return run.residuals_error + run.residuals_error[0]
 
 
 class MomentumRun(RegressionRun):
