@@ -1,9 +1,11 @@
 """Claims at given data: which are put to the test, which not because of what, and what a failure means."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from ntkverify import NtkVerifyError
+from ntkverify import NtkVerifyError, load_theorem
 from ntkverify.data.check import unless_idle
 from ntkverify.judging.verdict import Verdict
 from ntkverify.report.checked import A_CONTROL
@@ -132,3 +134,31 @@ def test_the_word_for_nothing_measured(changes, word, passed):
     given |= {"instances": 10, "vacuous": 7, "seconds": 0.0, "evidence": "within the bound on 3 instances"}
     found = unless_idle(Verdict(**(given | changes)))
     assert (found.shown, found.passed) == (word, passed)
+
+
+@pytest.fixture(scope="module")
+def angles():
+    return load_theorem(Path(__file__).parents[2] / "theorems" / "beyond" / "data_angles.py")
+
+
+def plane(*at):
+    return np.array([[np.cos(x), np.sin(x)] for x in at])
+
+
+@pytest.mark.parametrize(
+    ("functions", "two", "three"),
+    [
+        (np.eye(3), False, False),  # the least eigenvalue of K_1 exceeds theta^3/13 there
+        (plane(0, 2.5), False, False),  # what is summed is a sixth of it
+        (plane(0, 0.3), True, False),
+        (plane(0.2, 0.0, 0.1), False, True),
+        (plane(0.6, 0.0, 0.3), False, False),
+        (plane(0.2, 0.0, 0.11), False, False),
+    ],
+)
+def test_what_is_true_of_two_or_three_samples_is_not_offered_of_others(angles, functions, two, three):
+    report = angles.at({"functions": functions, "queries": [[1.0]]}).check()
+    kept = [v.claim for v in report]
+    assert any(name.startswith("two samples") for name in kept) == two
+    assert any(name.startswith("three in a row") for name in kept) == three
+    assert report.passed

@@ -5,16 +5,18 @@ c_1^2 = 1/(2 pi), c_(k+2)^2 = c_k^2 k^2/((k+1)(k+2)) for odd k and 0 for the oth
 (2 pi (2j + 1)) for k = 2j + 1. At an angle theta between lines (n - 1) |rho|^p <= zeta from p = 2 log((n - 1)/zeta)/
 theta^2 on; what the coefficients from there on add up to, times 1 - zeta, is below the least eigenvalue.
 
-What is summed takes every factor 1 - R_p beyond 64 terms at a power of a grid, whose steps are of 3/2 at most. With two
-samples (1 - rho^p)/p falls with p, and the tails that are used are 0.94 of the true ones at least: together 3/5. In
-general the grid reaches where 1 - R_p >= 1 - zeta within 3/2 of p, which costs sqrt(2/3) of K_0 and (2/3)^(3/2) of K_1
-against the bound by one angle.
+What is summed takes every factor 1 - R_p beyond 64 terms at a power of a grid, whose steps are of 3/2 at most. Two
+samples at an acute angle have sum_p a_p (1 - rho^p), and (1 - rho^p)/p falls with p: between two powers of the grid the
+first power over the mean one counts at least, sqrt(2/3) with the weights p^(-3/2) of K_0. The tails that are used are
+0.99 of the true ones: together 4/5, where 0.916 is the smallest found. Of K_1 0.032 at most is beyond 64 terms, and a
+fifth of that is lost. In general the grid reaches where 1 - R_p >= 1 - zeta within 3/2 of p, which costs sqrt(2/3) of
+K_0 and (2/3)^(3/2) of K_1 against the bound by one angle.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,8 @@ from ntkverify.theorem.theorem import Theorem
 
 theta, phi = sympy.symbols("theta phi", positive=True)  #: smallest angles between lines, and between samples
 POWERS = 16  #: Schur powers that are looked at
+#: assumptions beside those on all samples
+ACUTE, THREE = "exactly two samples, at an acute angle", "three samples at -theta, 0, theta, theta <= 1/4"
 
 
 def entries_error(run: Any) -> Any:
@@ -40,6 +44,21 @@ def entries_error(run: Any) -> Any:
 
 
 NAMES = "lambda_0", "lambda_min(K_1)"
+
+
+def _acute(run: Any) -> Any:
+    return run.inner[0, 1] if len(run.functions) == 2 else -1.0
+
+
+def _in_a_row(run: Any) -> Any:
+    """Of the sample in the middle: x + x'' = 2 (x . x') x', and both angles are at most 1/4."""
+    if len(run.functions) != 3:
+        return -1.0
+    x, inner, found = run.plain.functions, run.plain.inner, []
+    for middle, one, other in ((0, 1, 2), (1, 0, 2), (2, 0, 1)):
+        away = np.linalg.norm(x[one] + x[other] - 2 * inner[one, middle] * x[middle])
+        found.append(min(16 * x.shape[1] * ULP - away, inner[one, middle] - np.cos(0.25) + 4 * ULP))
+    return max(found)
 
 
 def _of_kernel(measure: Callable[[Any, int, int], Any], kernel: int) -> Callable[[Any], Any]:
@@ -57,14 +76,19 @@ class Angles(Part):
     Parameters
     ----------
     theorem : Theorem
-        Receives zeta, ``least_0`` and ``least_1``, the bounds of K_0 and K_1 by theta and n alone, and the shares
-        ``of_pair``, ``of_angle_0`` and ``of_angle_1``.
+        Receives zeta, and for K_0 and K_1 the bounds by theta and n alone, ``least_0`` and ``least_1``, and the shares
+        ``of_pair_0`` ...; and what is assumed of two and of three samples.
+    assumes : sequence of str
+        The theorem's assumptions on all samples.
     """
 
     name = "angles"
 
-    def __init__(self, theorem: Theorem) -> None:
+    def __init__(self, theorem: Theorem, assumes: Sequence[str]) -> None:
         super().__init__(theorem)
+        theorem.assumption(ACUTE)(_acute)
+        theorem.assumption(THREE)(_in_a_row)
+        self.assumes = tuple(assumes)
         zeta = theorem.constant("zeta", Rational(1, 4), "row sum from which on a power counts; any below 1 will do")
         size, reach = (1 - zeta) * sqrt(2 / pi) / (2 * pi), 2 * log((n - 1) / zeta) / theta**2
         # the first odd power of f, or even one of K_1, from `reach` on is at most 1, or 2, beyond
@@ -74,15 +98,10 @@ class Angles(Part):
                 "least_1", derived(size / 3 / (reach + 2) ** Rational(3, 2), "even powers from reach on"), "of K_1"
             ),
         )
-        self.of_pair = theorem.constant(
-            "of_pair",
-            derived(Rational(2, 3) * Rational(9, 10), "two powers an octave, and tails"),
-            "of two samples' sum",
-        )
+        pair = derived(Rational(4, 5), "below 0.99 sqrt(2/3)"), derived(Rational(99, 100), "below 1 - 0.032/5")
+        self.of_pair = [theorem.constant(f"of_pair_{k}", kept, "of two samples' sum") for k, kept in enumerate(pair)]
         grid = derived(Rational(4, 5), "below sqrt(2/3)"), derived(Rational(1, 2), "below (2/3)^(3/2)")
-        self.of_angle = [
-            theorem.constant(f"of_angle_{k}", kept, "of the bound by one angle") for k, kept in enumerate(grid)
-        ]
+        self.of_angle = [theorem.constant(f"of_angle_{k}", kept, "of one angle's bound") for k, kept in enumerate(grid)]
         self.tails = ("1/sqrt(k) - 1/sqrt(k + 2)", "(k^(-3/2)")
 
     def series(self, *, on: Any) -> None:
@@ -111,6 +130,7 @@ class Angles(Part):
                 holds=always,
                 bound=left,
                 on=on,
+                assumes=self.assumes,
                 error=entries_error,
                 attained=True,  # at rho = 1
                 uses=("recursion", "beginning", "outputs")[: 2 + kernel],
@@ -121,6 +141,7 @@ class Angles(Part):
         rows = self.theorem.quantity("rows", lambda run: run.gershgorin(POWERS, run.moduli()))
         sums = self.theorem.quantity("sums", lambda run: run.gershgorin(POWERS, run.inner - np.eye(len(run.inner))))
         powers: dict[str, Any] = {"of": lambda run: run.least_of_powers(POWERS), "from_below": True, "holds": always}
+        powers["assumes"] = self.assumes
         self.lemma(
             "the least eigenvalue of every Schur power of X X^T is at least 1 - R_p",
             bound=rows,
@@ -132,32 +153,33 @@ class Angles(Part):
         self.control("the same without the moduli", bound=sums, on=signed, error=entries_error, **powers)
 
     def summed(self, *, on: Any, near: str, close: str) -> None:
-        """How much the sum says: of a pair `near` each other most, where 64 terms say little; elsewhere by theta."""
+        """How much the sum says: of a pair `near` each other most, where 64 terms say less; elsewhere by theta."""
         for kernel, name in enumerate(NAMES):
-            of = _of_sum(kernel)
+            of, short = _of_sum(kernel), _of_sum(kernel, octaves=0)
             eigenvalue = self.theorem.quantity(f"least_of_{kernel}", functools.partial(AnglesRun.least, kernel=kernel))
             claim: dict[str, Any] = {"holds": always, "error": entries_error, "from_below": True}
+            of_pair = {"bound": self.of_pair[kernel] * eigenvalue, "on": near, "assumes": (*self.assumes, ACUTE)}
+            share = f"at least {('4/5', '99/100')[kernel]} of {name}"
             self.conclusion(
-                f"two samples, however near: what is summed is at least 3/5 of {name}",
+                f"two samples, however near, at an acute angle: what is summed is {share}",
                 of=of,
-                bound=self.of_pair * eigenvalue,
-                on=near,
                 uses=f"K_{kernel} is its power series",
+                **of_pair,
+                **claim,
+            )
+            self.control(
+                f"two samples, however near: {TERMS} terms and what they leave are {share}",
+                of=short,
+                **of_pair,
                 **claim,
             )
             if kernel == 0:
                 self.control(
-                    f"two samples, however near: {TERMS} terms and what they leave are at least 3/5 of {name}",
-                    of=_of_sum(kernel, octaves=0),
-                    bound=self.of_pair * eigenvalue,
-                    on=near,
-                    **claim,
-                )
-                self.control(
                     f"{name}: {TERMS} terms and what they leave are at least 4/5 of the bound by one angle",
-                    of=_of_sum(kernel, octaves=0),
+                    of=short,
                     bound=self.of_angle[kernel] * self.least[kernel],
                     on=close,
+                    assumes=self.assumes,
                     **claim,
                 )
             self.conclusion(
@@ -165,6 +187,7 @@ class Angles(Part):
                 of=of,
                 bound=self.of_angle[kernel] * self.least[kernel],
                 on=on,
+                assumes=self.assumes,
                 uses=(self.tails[kernel], "binom(2j", "cos(theta) <="),
                 **claim,
             )
@@ -197,20 +220,21 @@ class Angles(Part):
             over={theta: Interval.Lopen(0, Rational(1, 4))},
         )
         least: dict[str, Any] = {"of": lambda run: run.least(1), "holds": always, "error": entries_error, "on": on}
+        least["assumes"] = (*self.assumes, THREE)
         self.conclusion(
-            "three in a row: lambda_min(K_1) <= (2 theta - sin(2 theta))/(2 pi (1 + 2 cos(theta)^2))",
+            "three in a row, theta <= 1/4: lambda_min(K_1) <= (2 theta - sin(2 theta))/(2 pi (1 + 2 cos(theta)^2))",
             bound=quotient(theta),
             attained=True,  # as theta -> 0
             uses="form",
             **least,
         )
         self.conclusion(
-            "three in a row: lambda_min(K_1) <= theta^3/13",
+            "three in a row, theta <= 1/4: lambda_min(K_1) <= theta^3/13",
             bound=theta**3 / 13,
-            uses=("three in a row: lambda_min(K_1) <= (2", "(2 theta - sin"),
+            uses=("three in a row, theta <= 1/4: lambda_min(K_1) <= (2", "(2 theta - sin"),
             **least,
         )
-        self.control("three in a row: lambda_min(K_1) <= theta^3/15", bound=theta**3 / 15, **least)
+        self.control("three in a row, theta <= 1/4: lambda_min(K_1) <= theta^3/15", bound=theta**3 / 15, **least)
 
     def one_angle(self) -> None:
         """The numbers behind the bounds by one angle: tails of the coefficients, powers of a cosine, and a pair."""

@@ -60,7 +60,8 @@ def termwise(moduli: Any, kernel: Kernel, pi: Any = math.pi, *, octaves: int = _
 
     Factors grow with the power. Of those beyond `TERMS` there are two an octave, and what each has more than the one
     before it counts with a lower bound of all coefficients from there on. Between powers whose ratio is 3/2 at most, a
-    pair's 1 - |rho|^p grows by as much at most: two samples lose less than 2/5, however near they are.
+    pair's 1 - |rho|^p grows by as much at most: two samples at an acute angle lose less than 1/5 of K_0 and 1/100 of
+    K_1, however near they are.
 
     Parameters
     ----------
