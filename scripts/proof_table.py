@@ -34,8 +34,8 @@ Work is limited by the solvers' own counts, by numbers of boxes and by depth, ne
 depends on the theorem and the versions of the solvers alone. What is refuted comes with a point whose failure balls
 certify. What a solver would leave undefined (the root of a negative number, a quotient by 0) is asked for too.
 `ntkverify check THEOREM --proofs FOLDER` writes SMT-LIB text for any other solver, steps, or boxes; a test puts the
-texts to cvc5. Without z3 and python-flint (`pip install 'ntkverify[proofs]'`) these claims are compared with 50 digits
-at a list of points, and their level says `sampled`.
+texts to cvc5. Without z3 or python-flint, which come with the package, these claims are compared with 50 digits at a
+list of points, and their level says `sampled`.
 
 What a proof rests on besides: z3 and python-flint, and sympy, which writes the inequality out, differentiates and
 simplifies. A step from matrices to numbers (the worst case lies along an eigenvector) is a claim of its own, on

@@ -7,7 +7,8 @@ each function acts, so the same walk serves array-API arrays and balls.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,12 +64,53 @@ def evaluate(expression: sympy.Expr, values: Mapping[sympy.Symbol, Any], algebra
 def evaluate_all(expressions: list[sympy.Expr], values: Mapping[sympy.Symbol, Any], algebra: Algebra) -> list[Any]:
     """Values of several expressions; equal subtrees are evaluated once."""
     parts = tuple(sympy.sympify(e) for e in expressions)
-    if isinstance(algebra, ArrayAlgebra):
-        program = _program(parts)
-        if program is not None:
-            return program.run(values, algebra)
+    program = _program(parts) if isinstance(algebra, ArrayAlgebra) else None
+    if program is not None:
+        return program.run(values, algebra)
     known: dict[sympy.Basic, Any] = dict(values)
     return [_walk(e, known, algebra) for e in parts]
+
+
+class Formulas:
+    """Lists of expressions that are evaluated at many sets of arrays, list by list.
+
+    Parameters
+    ----------
+    lists : sequence of sequences of sympy.Expr
+    algebra : Algebra
+        Number type to evaluate in.
+    """
+
+    def __init__(self, lists: Sequence[Sequence[sympy.Expr]], algebra: Algebra) -> None:
+        self.lists, self.algebra = tuple(tuple(sympy.sympify(e) for e in es) for es in lists), algebra
+        whole = isinstance(algebra, ArrayAlgebra)
+        program = _program(tuple(itertools.chain.from_iterable(self.lists))) if whole else None
+        self.program = None if program is None else program.bound(algebra)
+        if self.program is not None:
+            results = iter(self.program.results)
+            self.results = [[next(results) for _ in es] for es in self.lists]
+            self.needed = [self.program.needed(places) for places in self.results]
+
+    def at(self, values: Mapping[sympy.Symbol, Any]) -> FormulaValues:
+        """Their values at these arrays, found when they are asked for."""
+        return FormulaValues(self, values)
+
+
+class FormulaValues:
+    """Values of the lists of `Formulas` at one set of arrays; what lists share is evaluated once."""
+
+    def __init__(self, formulas: Formulas, values: Mapping[sympy.Symbol, Any]) -> None:
+        self._formulas, self._values = formulas, values
+        self._known: dict[sympy.Basic, Any] = dict(values) if formulas.program is None else {}
+        self._found: list[Any] = [] if formulas.program is None else [None] * len(formulas.program.steps)
+
+    def of(self, which: int) -> list[Any]:
+        """Values of the expressions of one list."""
+        formulas = self._formulas
+        if formulas.program is None:
+            return [_walk(e, self._known, formulas.algebra) for e in formulas.lists[which]]
+        formulas.program.find(formulas.needed[which], self._found, self._values, formulas.algebra)
+        return [self._found[place] for place in formulas.results[which]]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -116,9 +158,38 @@ class _Program:
     def __init__(self, steps: tuple[tuple[str, Any, tuple[int, ...]], ...], results: tuple[int, ...]) -> None:
         self.steps, self.results = steps, results
 
-    def run(self, values: Mapping[sympy.Symbol, Any], algebra: ArrayAlgebra) -> list[Any]:
-        found: list[Any] = []
+    def run(self, values: Mapping[sympy.Symbol, Any], algebra: Algebra) -> list[Any]:
+        found: list[Any] = [None] * len(self.steps)
+        self.find(range(len(self.steps)), found, values, algebra)
+        return [found[i] for i in self.results]
+
+    def needed(self, results: Iterable[int]) -> list[int]:
+        """The places on the way to these results, in the order in which they can be found."""
+        wanted, places = set(results), []
+        for place in range(len(self.steps) - 1, -1, -1):
+            if place in wanted:
+                wanted.update(self.steps[place][2])
+                places.append(place)
+        return places[::-1]
+
+    def bound(self, algebra: Any) -> _Program:
+        """The same with the algebra's constants and functions looked up."""
+        steps = []
         for kind, payload, arguments in self.steps:
+            if kind == "constant":
+                steps.append(("value", algebra.constant(payload), arguments))
+            elif kind == "function" and payload.func in algebra.functions:
+                steps.append(("apply", algebra.functions[payload.func], arguments))
+            else:
+                steps.append((kind, payload, arguments))
+        return _Program(tuple(steps), self.results)
+
+    def find(self, places: Iterable[int], found: list[Any], values: Mapping[sympy.Symbol, Any], algebra: Any) -> None:
+        """Fill in what is not found yet at these places."""
+        for place in places:
+            if found[place] is not None:
+                continue
+            kind, payload, arguments = self.steps[place]
             if kind == "*":
                 result = found[arguments[0]]
                 for i in arguments[1:]:
@@ -131,18 +202,21 @@ class _Program:
                 if payload not in values:
                     raise _no_value(payload)
                 result = values[payload]
+            elif kind == "value":
+                result = payload
             elif kind == "constant":
                 result = algebra.constant(payload)
             elif kind == "power":
                 result = algebra.power(found[arguments[0]], payload)
             elif kind == "positive power":
                 result = algebra.positive_power(found[arguments[0]], payload)
+            elif kind == "apply":
+                result = payload(*(found[i] for i in arguments))
             elif payload.func in algebra.functions:
                 result = algebra.functions[payload.func](*(found[i] for i in arguments))
             else:
                 raise _unknown(payload)
-            found.append(result)
-        return [found[i] for i in self.results]
+            found[place] = result
 
 
 @functools.lru_cache(maxsize=65536)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -78,10 +78,17 @@ class Forward:
         Per block, the sums Phi_k over neurons (with the factor m**-1/2), shape (K_b, n_b).
     residuals : array, shape (N,)
         ``scale_b * (R_b(Phi; x) - target)`` for every sample.
+    kept : object, optional
+        What the executor goes on with, as long as the pass lives, if it is asked for more at the same weights.
     """
 
     sums: tuple[Any, ...]
     residuals: Any
+    kept: Any = field(default=None, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # on a disk and in other processes the weights are somebody else's
+        return {**self.__dict__, "kept": None}
 
     @property
     def loss(self) -> Any:

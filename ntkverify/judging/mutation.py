@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,6 +24,8 @@ FACTORS = (sympy.Rational(1, 2), sympy.Integer(2))
 SHIFT = 3
 #: a mutant may ask for networks that are so many times wider; what it claims of such ones is not looked at
 WIDER = 16
+#: what needs no second look: refuted, or implied by the theorem
+CLOSED = ("refuted", "weaker")
 #: relative: bounds this close are the same
 ROUNDING = 1e-9
 
@@ -200,9 +202,10 @@ class Bench:
             self._standing[claim.name] = _Standing(verdict, read | before)
         return self._standing[claim.name]
 
-    def fate(self, mutant: Mutant) -> Fate:
-        """What becomes of a mutant; the claims that it may change are judged until one is violated."""
+    def fate(self, mutant: Mutant, *, but: Collection[str] = ()) -> Fate:
+        """What becomes of a mutant; the claims that it may change, `but` some, are judged until one is violated."""
         claims = list(self.theorem.claims.values()) if mutant.is_constant else [self.theorem.claims[mutant.name]]
+        claims = [claim for claim in claims if claim.name not in but]
         standing = {claim.name: self.stand(claim) for claim in claims}
         if mutant.is_constant:
             claims = [claim for claim in claims if mutant.name in standing[claim.name].read]

@@ -14,6 +14,9 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.base import Executor
 from ntkverify.execution.samples import check_weights
 
+#: rows up to which eigenvalues come from the whole matrix: Krylov spaces of small or graded ones break down
+SMALL = 64
+
 
 @dataclass(frozen=True)
 class ResidualHessian:
@@ -58,7 +61,7 @@ class ResidualHessian:
         if not self.core.any():
             return float(own)
         size = len(self.factors)
-        if size <= 3:  # too small for a Krylov space
+        if size <= SMALL:
             return float(np.abs(np.linalg.eigvalsh(self.dense())).max())
         operator = LinearOperator(self.shape, matvec=self.apply, dtype=np.float64)
         # a fixed start keeps runs reproducible; it leans towards the part of low rank

@@ -117,9 +117,11 @@ class JacobianPath:
         def apart(one: Any, other: Any) -> Any:
             return spectral_norm(executor, one - other)
 
-        self._middles.append(apart(middle, self._first))
-        self._along.append(executor.larger(apart(middle, before.jacobian), apart(after.jacobian, before.jacobian)))
-        self._from_first.append(apart(after.jacobian, self._first))
+        half, end = apart(middle, before.jacobian), apart(after.jacobian, before.jacobian)
+        self._along.append(executor.larger(half, end))
+        first = before.jacobian is self._first
+        self._middles.append(half if first else apart(middle, self._first))
+        self._from_first.append(end if first else apart(after.jacobian, self._first))
 
     def end(self, at: Snapshot) -> dict[str, Any]:
         kept = {

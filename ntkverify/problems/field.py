@@ -127,6 +127,12 @@ class FieldRun(RegressionRun):
             found.append(found[-1] - self.eta * (gram @ found[-1]))
         return self.numbers(np.array(found))
 
+    def linear_norms(self, gram: Any) -> Any:
+        """sqrt(c^T H c), c = eta sum_{j<k} (I - eta H)^j r(0): the linear model's norm, J^T c its weights', (K+1,)."""
+        moved = self.eta * np.cumsum(self.linear_residuals(gram)[:-1], axis=0)
+        found = np.sqrt(((moved @ gram) * moved).sum(axis=1))
+        return np.concatenate([0 * self.residuals[:1], found])
+
     def linear_field(self, gram: Any, cross: Any) -> Any:
         """u_x(0) - eta sum_{j<k} K_x (I - eta H)^j r(0), the linear model at the test points, (K+1, q)."""
         steps = self.eta * (self.linear_residuals(gram)[:-1] @ cross.T)
@@ -207,7 +213,12 @@ class PopulationRun(FieldRun):
     def complexity_of(self, labels: Any) -> Any:
         """The same for other labels of the population, (N,)."""
         chosen = self.numbers(labels[self._chosen])
-        return chosen @ np.linalg.solve(self.limit_gram, chosen)
+        return chosen @ (self.inverse @ chosen)
+
+    @functools.cached_property
+    def inverse(self) -> Any:
+        """(H^inf)^(-1), (n, n)."""
+        return np.linalg.solve(self.limit_gram, self.numbers(np.eye(len(self.targets))))
 
     @property
     def interpolant(self) -> Any:
@@ -215,12 +226,12 @@ class PopulationRun(FieldRun):
         return self.population_kernel[:, self._chosen] @ self.coefficients
 
     def population_error(self, values: Any) -> Any:
-        """Mean loss over the population of a function with these values there."""
-        return self._losses(values).mean()
+        """Mean loss over the population of a function with these values there, (..., N)."""
+        return self._losses(values).mean(axis=-1)
 
     def sample_error(self, values: Any) -> Any:
         """Mean loss over the draws of the sample."""
-        return self._losses(values)[self._drawn_points].mean()
+        return self._losses(values)[..., self._drawn_points].mean(axis=-1)
 
     def _losses(self, values: Any) -> Any:
         return np.minimum(1, np.abs(values - self._labels))

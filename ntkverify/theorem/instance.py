@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,8 @@ class Instance:
 
     def to_json(self) -> str:
         """One line of JSON; floats are written so that they read back bit for bit."""
-        content = {_FAMILY_KEY if key == "family" else key: value for key, value in asdict(self).items()}
+        names = (each.name for each in fields(self))  # `asdict` would copy the data, number by number
+        content = {_FAMILY_KEY if name == "family" else name: getattr(self, name) for name in names}
         for key, plain in AS_DRAWN.items():
             if content[key] == plain:
                 del content[key]

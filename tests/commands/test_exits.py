@@ -107,7 +107,7 @@ class TestWellAndFound:
         from ntkverify.search.campaign.mutants import Hunt
 
         found = Hunt("eight over m is at most one", violated=True, reached=1.2, evaluations=9)
-        monkeypatch.setattr("ntkverify.search.campaign.mutants.hunts", lambda *a, **options: [found])
+        monkeypatch.setattr("ntkverify.commands.checking.fates.hunts", lambda *a, **options: [found])
         replaced(here, "return 8 / run.m", "return 4 / run.m")
         status, out, _ = call("mutants", "small", "--only", "eight over m", "--survivors", "--json")
         assert (status, json.loads(out)[0]["status"]) == (1, "missed")
@@ -326,7 +326,7 @@ INSIDE = {
     "report": ("ntkverify.judging.check", "judge", ["report", "small"]),
     "next": ("ntkverify.commands.checking.kept", "kept", ["next"]),
     "slack": ("ntkverify.judging.slack", "slack_profile", ["slack", "small"]),
-    "mutants": ("ntkverify.judging.mutation", "mutants", ["mutants", "small", "--only", "eight"]),
+    "mutants": ("ntkverify.commands.checking.fates", "mutants", ["mutants", "small", "--only", "eight"]),
     "search": ("ntkverify.search.campaign.campaign", "score", ["search", "small", "--claim", "eight"]),
     "necessity": ("ntkverify.search.campaign.campaign", "score", ["necessity", "small", "--claim", "eight"]),
     "frontier": ("ntkverify.search.frontier.frontier", "frontier", ["frontier", "small"]),

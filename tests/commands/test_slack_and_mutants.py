@@ -132,6 +132,37 @@ def test_mutants_that_are_on_record_are_not_checked_again(call, here, monkeypatc
     assert len(made) == 1 + len(first)
 
 
+def test_survivors_on_record_go_to_the_search_at_once(call, here, monkeypatch):
+    """They used to be checked again, and what was refuted, too."""
+    import ntkverify.judging.mutation as mutation
+
+    path = here / "theorems" / "small.py"
+    path.write_text(path.read_text().replace("return 8 / run.m", "return 4 / run.m"))
+    typed = ["mutants", "small", "--only", "at most", "--results", "found.jsonl", "--seconds", "1", "--json"]
+    first = {r["change"]: r["status"] for r in json.loads(call(*typed)[1])}
+    assert {"refuted", "survived"} <= set(first.values())
+    asked = []
+
+    def thorough_only(bench, mutant, *, but=()):
+        asked.append((bench.profile, mutant.plant, list(but)))
+        return mutation.Fate(mutant, "survived", None, "asked")
+
+    monkeypatch.setattr(mutation.Bench, "fate", thorough_only)
+    again = json.loads(call(*typed, "--survivors")[1])
+    assert [r["change"] for r in again] == list(first)
+    assert all(r["status"] == first[r["change"]] for r in again)
+    survivors = [r for r in again if first[r["change"]] == "survived"]
+    assert all("of the bound reached in a search of" in r["evidence"] for r in survivors)
+    # a bound on all instances is the search's alone
+    assert not asked
+    # and both stay on record
+    lines = (here / "found.jsonl").read_text().splitlines()
+    assert len(lines) == len(first) + len(survivors)
+    assert json.loads(call(*typed, "--survivors")[1]) == again
+    assert {r["change"]: r["status"] for r in json.loads(call(*typed)[1])} == first
+    assert len((here / "found.jsonl").read_text().splitlines()) == len(lines)
+
+
 def test_a_file_that_holds_something_else_is_refused(call, here):
     (here / "found.jsonl").write_text("{}\n")
     status, _, err = call("mutants", "small", "--results", "found.jsonl")

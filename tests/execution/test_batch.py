@@ -78,6 +78,7 @@ def test_bad_batches():
 
 
 def test_beyond_memory_is_refused_with_the_figures(monkeypatch):
+    monkeypatch.setattr(memory, "ALWAYS_FREE", 0)
     monkeypatch.setattr(memory, "free_memory", lambda: 2**20)
     executor = executor_of(
         relu_regression(2), {"points": {"data": np.eye(2)}, "targets": {"data": np.ones(2)}, "scale": None}

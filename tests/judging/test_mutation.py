@@ -38,6 +38,7 @@ from ntkverify.problems.algebra import AlgebraRun
 theorem = Theorem("Corner", source=Source(), statement="a sharp bound that random vectors stay away from")
 theorem.quantity("n", lambda run: len(run.x))
 c = theorem.constant("c", sympy.Integer(1), "largest entry squared")
+s = sympy.Symbol("s", nonnegative=True)
 
 
 @theorem.instances("vectors", run=AlgebraRun, quick=20)
@@ -63,6 +64,9 @@ def least(run):
 @theorem.control("a hundredth of n", holds=always, bound=n / 100)
 def false(run):
     return run.x @ run.x
+
+
+theorem.lemma("for all numbers", of=s, holds=always, bound=2 * c, over={s: sympy.Interval(0, 1)})
 """
 
 
@@ -189,6 +193,7 @@ class TestSurvivors:
         assert 0.3 < hunt.reached <= 0.5  # a bound of 1/200 where 1/100 is the least
 
     def test_a_constant_is_searched_where_it_tightens_a_bound(self, vectors):
+        """What a claim over ranges says is proved, and not searched: it used to end in an error."""
         theorem, path = vectors
         assert not list(hunts(theorem, Mutant("c", sympy.Integer(2), True), path=path))
         (hunt,) = hunts(theorem, Mutant("c", HALF, True), path=path, evaluations=400)

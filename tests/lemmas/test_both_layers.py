@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ntkverify import Instance, NtkVerifyError, Source, Theorem
-from ntkverify.lemmas.nonlinear.both_layers import BothLayersRun, MovedNeuronRun
+from ntkverify.lemmas.nonlinear.both_layers import BothLayersRun, MovedRun
 from ntkverify.lemmas.nonlinear.polyak_lojasiewicz import PolyakLojasiewicz, mu
 
 INPUTS, START = np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([3.0, -4.0])
@@ -50,13 +50,24 @@ def test_the_way_is_as_long_as_its_steps_and_longer_than_it_leads(theorem):
 
 def test_a_neuron_at_rest_moves_the_jacobian_by_the_length_of_its_input(theorem):
     """At w = a = 0 the second derivative is ((0, x), (x, 0)), of norm |x|."""
-    run = run_of(
-        theorem, MovedNeuronRun, [[3.0, 4.0]], np.ones(1), outer=0.0, bend=0.0, turn=np.pi / 4, length=2.0**-10
-    )
+    rest = {"moved": 1.0, "outer": 0.0, "bend": 0.0, "turn": np.pi / 4, "length": 2.0**-10}
+    run = run_of(theorem, MovedRun, [[3.0, 4.0]], np.ones(1), **rest)
     assert run.slope == pytest.approx(5 / np.sqrt(12), rel=1e-4)
     assert run.slope_error < 1e-9
     assert run.chi == 1
     assert run_of(theorem).chi == 2
+
+
+def test_all_neurons_at_rest_move_it_as_much_and_their_worst_directions_more_than_any_other(theorem):
+    rest = {"moved": 12.0, "outer": 0.0, "bend": 0.0, "turn": np.pi / 4, "length": 2.0**-10}
+    assert run_of(theorem, MovedRun, [[3.0, 4.0]], np.ones(1), **rest).slope == pytest.approx(5 / np.sqrt(12), rel=1e-4)
+    drawn = {"moved": 0.0, "length": 2.0**-10}
+    random, worst = (run_of(theorem, MovedRun, worst=kind, **drawn) for kind in (0.0, 1.0))
+    for run in (random, worst):
+        before, after = run.ends
+        assert ((after - before) != 0).any(axis=1).all()
+        assert np.linalg.norm(after - before) == pytest.approx(2.0**-10)
+    assert worst.slope > 1.3 * random.slope
 
 
 def test_balls_enclose_the_same_run(theorem):

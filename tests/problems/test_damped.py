@@ -44,9 +44,16 @@ def test_modes_are_those_of_the_eigenvectors(run):
     np.testing.assert_allclose(run.modes(above=False), np.linalg.norm(parts[:, values < 0.3], axis=1), atol=1e-12)
 
 
-def test_what_a_mode_may_be_off_begins_with_the_first_remainder(run):
-    assert run.mode_departure[0] == 0
-    assert run.mode_departure[1] == pytest.approx(run.remainder[0])
+def test_what_is_carried_falls_by_half_of_the_step(run):
+    np.testing.assert_allclose(run.carried([1.0, 0.0, 2.0]), [0.0, 1.0, 0.75, 0.75**2 + 2])
+
+
+def test_the_kernel_moves_with_the_jacobian(run):
+    assert run.jacobian_pushes[0] == 0
+    last = run.trajectory.grams[-1] @ np.linalg.inv(run.trajectory.grams[-1] + 0.3 * np.eye(3))
+    first = run.trajectory.grams[0] @ np.linalg.inv(run.trajectory.grams[0] + 0.3 * np.eye(3))
+    assert run.kernel_change[-1] == pytest.approx(np.linalg.norm(last - first, 2), rel=1e-9)
+    assert run.kernel_change_error < 1e-9 * run.kernel_change[-1]
 
 
 def test_balls_enclose_all_of_it(run):
@@ -54,7 +61,10 @@ def test_balls_enclose_all_of_it(run):
     with flint.ctx.workprec(128):
         exact = run.on("ball")
         pairs = [(exact.modes(above=True), run.modes(above=True))]
-        pairs += [(getattr(exact, name), getattr(run, name)) for name in ("way", "paid", "mode_departure")]
+        pairs += [
+            (getattr(exact, name), getattr(run, name)) for name in ("way", "paid", "jacobian_pushes", "kernel_change")
+        ]
+        pairs.append((exact.carried(exact.remainder), run.carried(run.remainder)))
     for balls, values in pairs:
         for ball, value in zip(balls, values, strict=True):
             low, high = float(ball.arb.lower()), float(ball.arb.upper())

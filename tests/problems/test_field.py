@@ -69,6 +69,9 @@ class TestField:
         np.testing.assert_allclose(run.linear_residuals(gram)[3], power @ -INSTANCE.array("targets"), rtol=1e-13)
         ends = run.cross @ np.linalg.solve(gram, (np.eye(2) - power) @ INSTANCE.array("targets"))
         np.testing.assert_allclose(run.linear_field(gram, run.cross)[3], ends, rtol=1e-12)
+        fitted = (np.eye(2) - power) @ INSTANCE.array("targets")
+        assert run.linear_norms(gram)[3] == pytest.approx(np.sqrt(fitted @ np.linalg.solve(gram, fitted)), rel=1e-12)
+        assert run.linear_norms(gram)[0] == 0
 
     def test_training_does_not_see_the_test_points(self):
         others = replace(INSTANCE, data={**INSTANCE.data, "tests": TESTS[:1]})
@@ -117,6 +120,12 @@ class TestPopulation:
         assert run.complexity == pytest.approx(wanted, rel=1e-9)
         assert run.complexity_of(POINTS[:, 0]) == pytest.approx(wanted, rel=1e-9)
         assert run.sample_error(run.interpolant) < 1e-9 < run.population_error(run.interpolant) < 0.1
+        np.testing.assert_allclose(run.inverse @ run.limit_gram, np.eye(len(chosen)), atol=1e-9)
+
+    def test_errors_are_those_of_every_step(self):
+        run = from_population()(POPULATION, THEOREM)
+        for error in (run.population_error, run.sample_error):
+            np.testing.assert_allclose(error(run.field), [error(u) for u in run.field], rtol=1e-14)
 
     def test_the_witness_has_norm_one_and_sees_the_sample_worst(self):
         run = from_population()(POPULATION, THEOREM)

@@ -1,6 +1,5 @@
 """Runs of shallow neural operators: what they measure, on every backend and in balls."""
 
-
 import numpy as np
 import pytest
 from simulated_cupy import use_device

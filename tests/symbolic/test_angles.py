@@ -83,11 +83,23 @@ class TestBounds:
         np.testing.assert_allclose(
             [angle_bounds(x, kernel).lower, angle_bounds(x, kernel).upper], [whole.lower, whole.upper], rtol=1e-12
         )
-        monkeypatch.setattr(angles, "_SMALL", 4)
-        found = angle_bounds(x, kernel)
+        found = angle_bounds(x, kernel, pairwise=4)
         assert 0 < found.lower <= whole.lower * (1 + 1e-12)
         assert found.lower <= values[0] <= found.upper
         assert found.upper == pytest.approx(whole.upper)  # by the nearest of each, whose kernel is the largest
+
+    @pytest.mark.parametrize("kernel", KERNELS)
+    def test_a_sample_at_obtuse_angles_to_all_others_is_not_its_own_neighbour(self, kernel):
+        x = np.array([[math.cos(a), math.sin(a)] for a in (0.0, 2.2, 4.2)])
+        found = angle_bounds(x, kernel, pairwise=0)
+        assert found.lower <= np.linalg.eigvalsh(matrix(x, kernel))[0] <= found.upper
+
+    @pytest.mark.parametrize("kernel", KERNELS)
+    def test_two_samples_lose_less_than_two_fifths_at_any_angle(self, kernel):
+        for angle in (0.3, 1e-2, 1e-5):
+            x = np.array([[1.0, 0.0], [math.cos(angle), math.sin(angle)]])
+            least = np.linalg.eigvalsh(matrix(x, kernel))[0]
+            assert 0.6 * least <= termwise(moduli(x), kernel) <= least
 
     @pytest.mark.parametrize("angle", [1e-6, 1e-3, 0.5, math.pi / 2, 3.0])
     def test_two_samples_leave_no_room(self, angle):

@@ -25,7 +25,7 @@ from sympy import sqrt
 from ntkverify import Instance, Source, Theorem, always, with_probability
 from ntkverify.glossary import delta, m, n
 from ntkverify.instances import families, generator, unit_inputs
-from ntkverify.lemmas.nonlinear.both_layers import BothLayersRun, MovedNeuronRun
+from ntkverify.lemmas.nonlinear.both_layers import BothLayersRun, MovedRun
 from ntkverify.lemmas.nonlinear.polyak_lojasiewicz import EVERY, PolyakLojasiewicz, mu
 from ntkverify.lemmas.suprema import Suprema
 from ntkverify.symbolic.constants.derived import derived
@@ -86,20 +86,33 @@ def moved_neuron(draw):
     bent = {"outer": draw(st.sampled_from([1.0, 5.0])), "bend": float(sympy.atanh(1 / sqrt(3))), "turn": 0.0}
     given = draw(st.sampled_from([rest, bent]))
     inputs = draw(st.sampled_from([1.0, 4.0])) * unit_inputs(draw, draw(st.integers(1, 2)), 2)
-    data = {"inputs": inputs, "start": np.ones(len(inputs))}
-    return Instance(data=data, parameters={**given, "length": 2.0**-10}, width=draw(st.sampled_from([1, 4])))
+    width = draw(st.sampled_from([1, 4]))
+    return moved(inputs, width=width, moved=1.0, length=2.0**-10, **given)
+
+
+def all_moved(draw):
+    """All neurons at once: from rest, where beta is reached, or as drawn, at random or each in its worst direction."""
+    rest = {"moved": 16.0, "outer": 0.0, "bend": 0.0, "turn": np.pi / 4}
+    given = draw(st.sampled_from([rest, {"moved": 0.0, "worst": 1.0}, {"moved": 0.0, "worst": 0.0}]))
+    inputs = draw(st.sampled_from([1.0, 4.0])) * unit_inputs(draw, draw(st.integers(1, 2)), 2)
+    return moved(inputs, width=16, length=draw(st.sampled_from([2.0**-10, 1.0])), **given)
+
+
+def moved(inputs, *, width, **parameters):
+    return Instance(data={"inputs": inputs, "start": np.ones(len(inputs))}, parameters=parameters, width=width)
 
 
 TRAINING, WIDE, NARROW = "training", "8192 neurons, ||r(0)||^2 = 2", "512 neurons, ||r(0)||^2 = 2"
-MOVED = "one neuron moves"
+MOVED, ALL = "one neuron moves", "all neurons move"
 theorem.instances(TRAINING, run=BothLayersRun, quick=24)(families.family(training, power=st.integers(4, 8)))
-theorem.instances(MOVED, run=MovedNeuronRun, quick=40)(moved_neuron)
+theorem.instances(MOVED, run=MovedRun, quick=40)(moved_neuron)
+theorem.instances(ALL, run=MovedRun, quick=40)(all_moved)
 
 
 def unscaled(width):
     """Two orthonormal inputs and ||r(0)||^2 = 2."""
-    data, parameters = {"inputs": np.eye(2), "start": np.ones(2)}, {"size": 2**0.5, "speed": 1.0, "delta": 0.1}
-    return lambda: Instance(data=data, parameters=parameters, width=width, steps=1)
+    data, parameters = {"inputs": np.eye(2), "start": np.ones(2)}, {"size": 2**0.5, "speed": 1.0, "delta": 0.25}
+    return lambda: Instance(data=data, parameters=parameters, width=width, steps=16)
 
 
 theorem.instances(WIDE, run=BothLayersRun, quick=40)(unscaled(8192))
@@ -122,6 +135,14 @@ theorem.control(
     bound=sqrt(2) * (p + q / data_norm) / sqrt(m),
     **SLOPE,
 )
+TOGETHER = {**SLOPE, "on": ALL}
+theorem.lemma(
+    "||J' - J|| <= beta ||theta' - theta|| where all neurons move at once",
+    bound=beta,
+    uses="||J' - J|| <= beta ||theta' - theta||, outer",
+    **TOGETHER,
+)
+theorem.control("what many neurons change averages out: beta/sqrt(m)", bound=beta / sqrt(m), **TOGETHER)
 START = {"holds": always, "assumes": (), "on": TRAINING}
 theorem.lemma("Lemma 3: sigma_min(J(0)) >= mu", of=lambda run: run.spectrum[0], bound=mu, from_below=True, **START)
 theorem.lemma("Lemma 3: sigma_max(J(0)) <= nu", of=lambda run: run.spectrum[-1], bound=nu, **START)
@@ -135,7 +156,7 @@ descent.links()
 descent.one_weight()
 z = sympy.Symbol("z", real=True)
 theorem.lemma("|tanh| <= 1", of=sympy.Abs(sympy.tanh(z)), holds=always, bound=1, over={z: sympy.S.Reals})
-REST = ("||J' - J|| <= beta", "Lemma 3: sigma_min", "Lemma 3: sigma_max")
+REST = ("||J' - J|| <= beta ||theta' - theta|| where all", "Lemma 3: sigma_min", "Lemma 3: sigma_max")
 descent.along(on=TRAINING, given=lambda run: run.outer_drift <= 1, uses=REST)
 
 # ---- conclusions --------------------------------------------------------------------------------------------------
@@ -159,4 +180,5 @@ theorem.control(
 )
 SMALL = {"of": lambda run: run.size / run.allowed, "holds": with_probability(1 - delta), "bound": 1, "assumes": ()}
 theorem.conclusion(f"{WIDE}: small enough for all of this", on=WIDE, **SMALL)
+descent.at_width(WIDE, on=WIDE, small=f"{WIDE}: small enough for all of this")
 theorem.control(f"{NARROW}: small enough for all of this", on=NARROW, **SMALL)

@@ -45,10 +45,10 @@ def instance(draw, *, width, cosine=None, steps=12):
 
 ANY, WIDE = "random inputs, any width", "orthonormal inputs, 1024 neurons"
 CLOSE, NARROW = "two close inputs, 1024 neurons", "two close inputs, 8 neurons"
-PLAIN, LONG = "two close inputs, 1024 neurons, gradient descent", {"cosine": 0.98, "steps": 240}
+PLAIN, LONG = "two close inputs, 1024 neurons, gradient descent", {"cosine": 0.98, "steps": 160}
 theorem.instances(ANY, run=MomentumRun, quick=30)(families.family(instance, power=st.integers(6, 12)))
 theorem.instances(WIDE, run=MomentumRun, quick=20)(families.family(instance, width=2**10, cosine=0.0))
-theorem.instances(CLOSE, run=MomentumRun, quick=20)(families.family(instance, width=2**10, **LONG))
+theorem.instances(CLOSE, run=MomentumRun, quick=10)(families.family(instance, width=2**10, **LONG))
 theorem.instances(NARROW, run=MomentumRun, quick=20)(families.family(instance, width=2**3, **LONG))
 theorem.instances(PLAIN, run=WithoutMomentum, quick=20)(families.family(instance, width=2**10, **LONG))
 

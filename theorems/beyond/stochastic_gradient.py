@@ -54,12 +54,14 @@ def instance(inputs, targets, *, width, steps, fraction=1.0, scale=1.0, delta=0.
 
 
 def any_data(draw, **options):
-    count = draw(st.integers(2, 3))
+    count, scale = draw(st.integers(2, 3)), draw(st.sampled_from([0.5, 1.0, 3.0]))
+    options |= {"scale": scale}
     return instance(unit_inputs(draw, count, 3), bounded_targets(draw, count, 1.0), **options)
 
 
 def orthonormal(draw, **options):
-    return instance(np.eye(2), np.array([draw(st.sampled_from([-1.0, 1.0])) for _ in range(2)]), **options)
+    signs = np.array([draw(st.sampled_from([-1.0, 1.0])) for _ in range(2)])
+    return instance(np.eye(2), signs, scale=draw(st.sampled_from([1.0, 3.0])), **options)
 
 
 TRAINING, WIDE, FEW = "training", "1024 neurons", "8 neurons"
@@ -81,15 +83,15 @@ SURE = {"holds": with_probability(1 - delta)}
 LOSS = {"of": "losses", "error": loss_error, **SURE}
 single.supermartingale(on=TRAINING)
 rate = single.contracted**k * loss_0
+DRIFT = {"of": "drift", "on": WIDE, "given": single.chain_so_far, **SURE}
+path = single.path_factor * alpha * sqrt(n / m) * residual_0 / (lambda_0 * delta)
 theorem.conclusion(
     "max_r |w_r(k) - w_r(0)| <= path_factor alpha sqrt(n) ||r(0)||/(sqrt(m) lambda_0 delta) while the chain holds",
-    of="drift",
-    bound=single.path_factor * alpha * sqrt(n / m) * residual_0 / (lambda_0 * delta),
-    on=WIDE,
-    given=single.chain_so_far,
+    bound=path,
     uses=("E L(k+1) <= (1", "eta sum_k"),
-    **SURE,
+    **DRIFT,
 )
+theorem.control("no weight moves further than a hundredth of that", bound=path / 100, **DRIFT)
 theorem.conclusion(
     "L(k) <= (1 - slowed eta lambda_0)^k L(0)/delta for all k up to which the chain holds",
     bound=rate / delta,

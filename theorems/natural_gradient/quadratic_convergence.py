@@ -13,6 +13,8 @@ neurons, and m^(-1/2) is attained only where nothing cancels: softplus with all 
 activation whatever its signs, leave a sum of m terms of mean zero, and the remainder is of the order of 1/m.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import sympy
 from hypothesis import strategies as st
@@ -92,7 +94,8 @@ def training(draw):
 rungs = families.ladder(instance, powers=(6, 7, 12, 13), size=0.002)
 theorem.instances("widths, tanh", run=first_step(activation="tanh"), quick=460)(rungs)
 theorem.instances("widths, softplus", run=first_step(activation="softplus"), quick=460)(rungs)
-ALL_PLUS, SIZES, CORNER = "widths, softplus, all signs +1", "sizes, tanh", "corner sample"
+ALL_PLUS, SIZES = "widths, softplus, all signs +1", "sizes, tanh"
+CORNER, TRAINED = "corner sample", "corner sample, trained"
 theorem.instances(ALL_PLUS, run=first_step(activation="softplus", random_signs=False), quick=300)(rungs)
 # widths at which the remainder is far above its rounding
 theorem.instances(SIZES, run=first_step(activation="tanh"), quick=80)(
@@ -107,6 +110,12 @@ def corner():
     return Instance(data=data, width=2**15, step=1.0, steps=1)
 
 
+@theorem.instances(TRAINED, run=pinn(activation="tanh", method="natural gradient", relative=True), quick=2)
+def trained_corner():
+    """The same, trained: among so many neurons one is large and in the direction in which its block is."""
+    return replace(corner(), data={**corner().data, "source": [0.01], "values": [0.01]}, width=2**17)
+
+
 # ---- one block ----------------------------------------------------------------------------------------------------
 
 sup.reached()
@@ -117,7 +126,9 @@ def neuron_bound(run):
     return (neuron_blocks(run) / np.maximum(1.0, neuron_sizes(run))).max()
 
 
-@theorem.lemma("||J_r||_F <= C_g B^2/sqrt(m), every neuron", holds=always, bound=C_g * B**2 / sqrt(m), on="training")
+@theorem.lemma(
+    "||J_r||_F <= C_g B^2/sqrt(m), every neuron", holds=always, bound=C_g * B**2 / sqrt(m), on=("training", TRAINED)
+)
 def block_bound(run):
     return neuron_blocks(run).max() / np.sqrt(run.m)
 

@@ -147,20 +147,20 @@ class StepRun(FullNetworkRun):
 
     @functools.cached_property
     def curvatures(self):
-        """For the first step: max of ||H_i|| over nine points of the segment, (N,); in float64."""
+        """For the first step: max of ||H_i|| over seventeen points of the segment, (N,); in float64."""
         plain = self.plain
         weights = plain.weights
         change = plain.trajectory.lengths[0]
         direction = -np.linalg.lstsq(
             plain.jacobian_at(weights).reshape(int(plain.n), -1), plain.start.residuals, rcond=None
         )[0].reshape(weights.shape)
-        points = [weights + s * change / np.linalg.norm(direction) * direction for s in np.linspace(0, 1, 9)]
+        points = [weights + s * change / np.linalg.norm(direction) * direction for s in np.linspace(0, 1, 17)]
         return np.array([max(plain.hessian(i, weights=w).spectral_norm() for w in points) for i in range(int(plain.n))])
 
 
-@theorem.instances("steps, u u_x", run=full_network(self_advected, method="natural gradient", kind=StepRun), quick=12)
+@theorem.instances("steps, u u_x", run=full_network(self_advected, method="natural gradient", kind=StepRun), quick=40)
 def stepping(draw):
-    return sampled(draw, width=2 ** draw(st.integers(5, 7)), step=draw(st.sampled_from([0.05, 0.2])), steps=1)
+    return sampled(draw, width=2 ** draw(st.integers(3, 7)), step=draw(st.sampled_from([0.05, 0.2])), steps=1)
 
 
 curvature, length = sympy.symbols("curvature_max length", positive=True)

@@ -21,6 +21,7 @@ from sympy import sqrt
 from ntkverify import Source, Theorem, always, scales_as
 from ntkverify.instances import generator
 from ntkverify.lemmas.nonlinear.jet_hessian import A, U, X, block_bound
+from ntkverify.measures.hessian import residual_hessian
 from ntkverify.problems.nonlinear.equations import first_derivative, second_derivative, self_advected
 from ntkverify.problems.nonlinear.flows import flow
 from ntkverify.problems.nonlinear.full_network import FullNetworkRun, full_network
@@ -48,12 +49,22 @@ PER_NEURON = [sympy.lambdify((U, A, X), block_bound(get_activation("sin"), i), "
 
 
 class MovedRun(FullNetworkRun):
-    """The sums of u u_x at two points and of u at one; the weights go the distance ``radius`` in a random direction."""
+    """The sums of u u_x at two points and of u at one; the weights go the distance ``radius`` in a random direction.
+
+    With ``alone`` the largest neuron goes alone, in the direction in which it changes the rows of J most.
+    """
 
     @property
     def ends(self):
         """The weights at both ends."""
         direction = np.random.default_rng(self.instance.seed).standard_normal(self._drawn[0].shape)
+        if self.instance.parameters["alone"]:
+            drawn = self._drawn[0]
+            largest = np.linalg.norm(drawn, axis=1).argmax()
+            executor, total = self.plain.sum_executor, self.sum_samples.total
+            blocks = np.array([residual_hessian(executor, drawn[[largest]], None, i).blocks[0] for i in range(total)])
+            direction[:] = 0
+            direction[largest] = np.linalg.eigh((blocks @ blocks).sum(axis=0))[1][:, -1]
         # a distance of 2^-20 less than the radius, for what the division rounds
         direction *= self.instance.parameters["radius"] / np.linalg.norm(direction) * (1 - 2.0**-20)
         return self.weights, self.weights + self.numbers(direction)
@@ -89,12 +100,14 @@ class MovedRun(FullNetworkRun):
         return np.linalg.norm(self.jacobians[1] - self.jacobians[0], 2)
 
 
-@theorem.instances("moved", run=full_network(self_advected, activation="sin", kind=MovedRun), quick=40)
+@theorem.instances("moved", run=full_network(self_advected, activation="sin", kind=MovedRun), quick=80)
 def moved(draw):
-    points = generator(draw).uniform(-1, 1, (3, 1))
+    rng, apart = generator(draw), draw(st.sampled_from([0.01, 1.0]))
+    points = rng.uniform(-1, 1) + apart * rng.uniform(-1, 1, (3, 1))
     radius = draw(st.sampled_from([0.01, 0.3, 3.0]))
-    width = 2 ** draw(st.integers(2, 8))
-    return Instance(data={"interior": points[:2], "boundary": points[2:]}, width=width, parameters={"radius": radius})
+    width, alone = 2 ** draw(st.sampled_from([0, 2, 4, 8, 14])), draw(st.sampled_from([0, 1]))
+    data = {"interior": points[:2], "boundary": points[2:]}
+    return Instance(data=data, width=width, parameters={"radius": radius, "alone": alone})
 
 
 radius, epsilon, sums, change, size = sympy.symbols("radius epsilon sums change size", positive=True)
@@ -134,7 +147,7 @@ def flowing(draw):
     data = {
         "interior": points[:2],
         "boundary": points[2:],
-        "boundary_target": [draw(st.sampled_from([-1.0, 0.0, 1.0]))],
+        "boundary_target": [draw(st.sampled_from([-4.0, -1.0, 0.0, 1.0]))],
     }
     return Instance(data=data, width=2 ** draw(st.integers(4, 7)), steps=8, parameters={"time": 0.5})
 

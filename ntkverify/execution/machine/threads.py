@@ -98,8 +98,7 @@ def one_blas_thread() -> Iterator[None]:
 
 def in_order(work: Callable[[Any], Part], parts: list[Any]) -> Iterator[Part]:
     """Results of `work` in the order of `parts`, on all cores where there are parts enough to share."""
-    cores = os.cpu_count() or 1
-    if len(parts) < 4 or cores == 1:
+    if len(parts) < 4 or (cores := os.cpu_count() or 1) == 1:
         yield from map(work, parts)
         return
     with ThreadPoolExecutor(cores) as pool:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from ntkverify.arithmetic.evaluator import ArrayAlgebra, evaluate_all
+from ntkverify.arithmetic.evaluator import ArrayAlgebra, Formulas
 from ntkverify.execution.base import Executor
 from ntkverify.execution.machine.threads import in_order
-from ntkverify.execution.rounding import sum_roundings
+from ntkverify.execution.rounding import CHUNK, sum_roundings
 from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights
 from ntkverify.execution.step import MeasuredStep, Step
+from ntkverify.execution.walking.chunk import Chunk, total
 from ntkverify.execution.walking.step import measured_step
+from ntkverify.symbolic.expression.majorant import majorant, roundings
+
+#: numbers that the arrays of one chunk hold, at most: they are to stay near the processor
+CHUNK_NUMBERS = 1 << 22
+#: passes whose neurons are looked at: an implicit step asks at its start again after a round elsewhere
+RECENT = 3
 
 
 class WalkingExecutor(Executor):
@@ -57,66 +65,130 @@ class WalkingExecutor(Executor):
     def _measured(self, step: Step) -> MeasuredStep:
         return measured_step(self, step)
 
-    def _neuron_values(self, b: BlockSamples, weights: Any, frozen: Any) -> dict[Any, Any]:
-        neuron = self.neuron
-        values = {s: weights[:, i][:, None] for i, s in enumerate(neuron.weights)}
-        values |= {s: frozen[:, i][:, None] for i, s in enumerate(neuron.frozen)}
-        return values | {s: b.points[:, i][None, :] for i, s in enumerate(neuron.coordinates)}
+    # -- what the neurons are asked for -------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def formulas(self) -> list[Formulas]:
+        """Per block, the features, and their derivatives feature by feature."""
+        gradients = self.neuron.gradients
+        return [
+            Formulas([b.block.features, [g for gs in gradients[b.block.name] for g in gs]], self.algebra)
+            for b in self.samples.blocks
+        ]
+
+    @functools.cached_property
+    def bounds(self) -> list[Formulas]:
+        """Per block, the majorants of the features."""
+        given = frozenset(self.neuron.coordinates)
+        return [Formulas([[majorant(f, given) for f in b.block.features]], self.algebra) for b in self.samples.blocks]
+
+    @property
+    def coordinates(self) -> list[dict[Any, Any]]:
+        """Per block, the samples' coordinates, (n_b, 1)."""
+        return [
+            {s: b.points[:, i][:, None] for i, s in enumerate(self.neuron.coordinates)} for b in self.samples.blocks
+        ]
+
+    @functools.cached_property
+    def _own_roundings(self) -> int:
+        """Most roundings within one neuron's features."""
+        given = frozenset(self.neuron.coordinates)
+        return max(roundings(f, given) for b in self.samples.blocks for f in b.block.features)
+
+    @functools.cached_property
+    def at_once(self) -> int:
+        """Neurons of one chunk."""
+        return max(1, min(CHUNK, CHUNK_NUMBERS // (self.samples.total * (len(self.neuron.weights) + 2))))
+
+    def _slices(self, m: int) -> list[slice]:
+        return [slice(lo, min(lo + self.at_once, m)) for lo in range(0, m, self.at_once)]
+
+    def _neurons(self, weights: Any, frozen: Any) -> Chunk:
+        """Neurons at these weights."""
+        return Chunk(self, weights, frozen)
+
+    def _keep(self, chunk: Chunk, forward: Forward) -> None:
+        """Keep a whole network's neurons at hand as long as the pass at their weights lives."""
+
+    def _cotangents(self, slopes: list[list[Any]], vector: Any, m: int) -> list[list[Any]]:
+        """Per block and feature, what its derivatives are multiplied by, (n_b,)."""
+        root = self._inverse_root(m)
+        return [
+            [slope * root * vector[b.rows] for slope in ks] for b, ks in zip(self.samples.blocks, slopes, strict=True)
+        ]
+
+    def _slopes_at(self, weights: Any, frozen: Any) -> list[list[Any]]:
+        """The slopes there, for which linear residuals need no pass."""
+        if self.samples.is_linear:
+            return [[b.scale] for b in self.samples.blocks]
+        return self.slopes(self.forward(weights, frozen))
+
+    # -- the interface ------------------------------------------------------------------------------------------------
 
     def forward(self, weights: Any, frozen: Any = None) -> Forward:
         weights, frozen = check_weights(self.neuron, weights, frozen)
         m = weights.shape[0]
-        sums = []
-        for b in self.samples.blocks:
-            features = evaluate_all(list(b.block.features), self._neuron_values(b, weights, frozen), self.algebra)
-            full = [self._full(f, (m, b.size)) for f in features]
-            sums.append(self._stack([self._sum(f, 0) * self._inverse_root(m) for f in full], 0))
-        return self._residuals_of(tuple(sums))
+        chunks, root = self._slices(m), self._inverse_root(m)
+        whole = len(chunks) == 1
+        # whoever trains these weights changes the array
+        held = self.copy(weights) if whole else weights
 
-    def _gradients(self, b: BlockSamples, slopes: list[Any], weights: Any, frozen: Any) -> list[Any]:
-        """Per weight: derivative of every residual of the block in that weight of every neuron, (m, n_b)."""
-        m, p = weights.shape[0], len(self.neuron.weights)
-        per_feature = self.neuron.gradients[b.block.name]
-        flat = evaluate_all(
-            [g for gs in per_feature for g in gs], self._neuron_values(b, weights, frozen), self.algebra
-        )
-        result = []
-        for i in range(p):
-            total = None
-            for k in range(len(per_feature)):
-                term = self._full(flat[k * p + i], (m, b.size)) * slopes[k]
-                total = term if total is None else total + term
-            result.append(total * self._inverse_root(m))
-        return result
+        def part(rows: slice) -> tuple[list[Any], Chunk | None]:
+            chunk = self._neurons(held[rows, :], frozen[rows, :])
+            found = [self._stack([self._sum(f, 1) for f in features], 0) for features in chunk.features]
+            return found, chunk if whole else None
+
+        (sums, kept), *others = self._in_order(part, chunks)
+        for found, _ in others:
+            sums = [a + b for a, b in zip(sums, found, strict=True)]
+        forward = self._residuals_of(tuple(array * root for array in sums))
+        if kept is not None:
+            self._keep(kept, forward)
+        return forward
 
     def vjp(self, weights: Any, frozen: Any, forward: Forward, vector: Any) -> Any:
         weights, frozen = check_weights(self.neuron, weights, frozen)
         self._check_vector(vector)
-        total: Any = None
-        for b, slopes in zip(self.samples.blocks, self.slopes(forward), strict=True):
-            v = vector[b.rows][None, :]
-            part = self._stack([self._sum(g * v, 1) for g in self._gradients(b, slopes, weights, frozen)], 1)
-            total = part if total is None else total + part
-        return total
+        m = weights.shape[0]
+        cotangents = self._cotangents(self.slopes(forward), vector, m)
+        chunks = self._slices(m)
+        if len(chunks) == 1:
+            chunk = self._neurons(weights, frozen)
+            if vector is forward.residuals:  # a measured step will ask for it again
+                return self.copy(chunk.steepest_along(vector, cotangents))
+            return chunk.steepest(cotangents)
+
+        def part(rows: slice) -> Any:
+            return self._neurons(weights[rows, :], frozen[rows, :]).steepest(cotangents)
+
+        return self.concatenate(list(self._in_order(part, chunks)))
 
     def jacobian(self, weights: Any, frozen: Any = None) -> Any:
         weights, frozen = check_weights(self.neuron, weights, frozen)
-        return self._jacobian_of(self.slopes(self.forward(weights, frozen)), weights, frozen)
+        return self._jacobian_of(self._slopes_at(weights, frozen), weights, frozen)
 
     def _jacobian_of(self, slopes: list[list[Any]], weights: Any, frozen: Any) -> Any:
         """The Jacobian where the derivatives of the pointwise residuals are known."""
-        blocks = zip(self.samples.blocks, slopes, strict=True)
-        # each (p, m, n)
-        gradients = [self._stack(self._gradients(b, s, weights, frozen), 0) for b, s in blocks]
-        return self.concatenate([self._rows(g) for g in gradients])
+        (m, p), chunk = weights.shape, self._neurons(weights, frozen)
+        root = self._inverse_root(m)
+        columns = [[rows * root for rows in chunk.weighted(slopes, i)] for i in range(p)]
+        # each (n_b, m, p)
+        blocks = [self._stack(list(parts), 2) for parts in zip(*columns, strict=True)]
+        return self.concatenate([self._rows(block) for block in blocks])
 
     def _rows(self, array: Any) -> Any:
-        """(p, m, n) to (n, m * p)."""
-        return np.transpose(array, (2, 1, 0)).reshape((array.shape[2], -1))
+        """(n, m, p) to (n, m * p)."""
+        return array.reshape((array.shape[0], -1))
 
     def gram(self, weights: Any, frozen: Any = None) -> Any:
-        jacobian = self.jacobian(weights, frozen)
-        return jacobian @ jacobian.T
+        weights, frozen = check_weights(self.neuron, weights, frozen)
+        slopes, m = self._slopes_at(weights, frozen), weights.shape[0]
+        root = self._inverse_root(m)
+
+        def part(rows: slice) -> Any:
+            return self._neurons(weights[rows, :], frozen[rows, :]).gram(slopes)
+
+        return total(self._in_order(part, self._slices(m))) * root * root
 
 
 class ArrayExecutor(WalkingExecutor):
@@ -136,6 +208,8 @@ class ArrayExecutor(WalkingExecutor):
             BlockSamples(b.block, xp.asarray(b.points), xp.asarray(b.targets), b.scale, b.rows) for b in samples.blocks
         )
         super().__init__(Samples(samples.neuron, blocks), ArrayAlgebra(xp))
+        #: neurons that passes keep; when those are gone, so are they
+        self._recent: list[weakref.ref[Chunk]] = []
 
     def forward(self, weights: Any, frozen: Any = None) -> Forward:
         return super().forward(weights, self._frozen(weights, frozen))
@@ -147,17 +221,45 @@ class ArrayExecutor(WalkingExecutor):
         return super().jacobian(weights, self._frozen(weights, frozen))
 
     def gram(self, weights: Any, frozen: Any = None) -> Any:
-        jacobian = self.jacobian(weights, frozen)
-        return jacobian @ self.xp.permute_dims(jacobian, (1, 0))
+        return super().gram(weights, self._frozen(weights, frozen))
 
     def _measured(self, step: Step) -> MeasuredStep:
-        return super()._measured(dataclasses.replace(step, frozen=self._frozen(step.weights, step.frozen)))
+        if step.frozen is None:
+            step = dataclasses.replace(step, frozen=self._frozen(step.weights, None))
+        return super()._measured(step)
+
+    @functools.cached_property
+    def coordinates(self) -> list[dict[Any, Any]]:
+        return super().coordinates
+
+    def with_samples(self, samples: Samples) -> Self:
+        other = super().with_samples(samples)
+        vars(other).pop("coordinates", None)
+        return other
+
+    def _neurons(self, weights: Any, frozen: Any) -> Chunk:
+        """Neurons at these weights, those that a pass left behind if they are the same."""
+        for reference in self._recent:
+            known = reference()
+            if (
+                known is not None
+                and known.samples is self.samples
+                and np.array_equal(known.weights, weights)
+                and (known.frozen is frozen or np.array_equal(known.frozen, frozen))
+            ):
+                return known
+        return super()._neurons(weights, frozen)
+
+    def _keep(self, chunk: Chunk, forward: Forward) -> None:
+        if self.xp is np:
+            vars(forward)["kept"] = chunk
+            self._recent = [weakref.ref(chunk), *self._recent[: RECENT - 1]]
 
     def _largest(self, values: Any) -> Any:
         return float(self.xp.max(values))
 
     def _total(self, values: Any) -> Any:
-        return float(self.xp.sum(values))
+        return float(self._sum(values, 0))
 
     def outer(self, rows: Any) -> Any:
         return rows @ self.xp.permute_dims(rows, (1, 0))
@@ -178,16 +280,17 @@ class ArrayExecutor(WalkingExecutor):
         return ArrayExecutor(samples, self.xp)
 
     def _sum(self, array: Any, axis: int) -> Any:
-        return self.xp.sum(array, axis=axis)
+        # what NumPy's own sum comes to, after as long a way as a small sum takes
+        return np.add.reduce(array, axis=axis) if self.xp is np else self.xp.sum(array, axis=axis)
 
     def _full(self, array: Any, shape: tuple[int, int]) -> Any:
-        return self.xp.broadcast_to(array, shape)
+        return array if array.shape == shape else self.xp.broadcast_to(array, shape)
 
     def _stack(self, parts: list[Any], axis: int) -> Any:
-        return self.xp.stack(parts, axis=axis)
+        return parts[0][None] if len(parts) == 1 and axis == 0 and self.xp is np else self.xp.stack(parts, axis=axis)
 
     def _rows(self, array: Any) -> Any:
-        return self.xp.reshape(self.xp.permute_dims(array, (2, 1, 0)), (array.shape[2], -1))
+        return self.xp.reshape(array, (array.shape[0], -1))
 
     def copy(self, array: Any) -> Any:
         return self.xp.asarray(array, copy=True)
@@ -196,7 +299,7 @@ class ArrayExecutor(WalkingExecutor):
         return float(self.xp.sum(a * b))
 
     def concatenate(self, parts: list[Any], axis: int = 0) -> Any:
-        return self.xp.concat(parts, axis=axis)
+        return parts[0] if len(parts) == 1 else self.xp.concat(parts, axis=axis)
 
     def to_host(self, array: Any) -> Any:
         # CuPy converts only when told to

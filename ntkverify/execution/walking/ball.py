@@ -89,7 +89,7 @@ class BallExecutor(WalkingExecutor):
 
     def gram(self, weights: Any, frozen: Any = None) -> Any:
         with self._flint.ctx.workprec(self.bits):
-            return super().gram(weights, frozen)
+            return super().gram(*self._balls(weights, frozen))
 
     def step(self, weights: Any, frozen: Any, forward: Forward, eta: Any) -> Forward:
         _check_balls(weights)

@@ -254,7 +254,9 @@ class RoundingExecutor(WalkingExecutor):
             weights, frozen = self._checked(weights, frozen)
             ones = stored(np.ones(self.samples.total))
             parts = self._weighted_gradients(self.forward(weights, frozen), weights, frozen, ones, spread=False)
-            return _kept(np.concatenate([self._rows(np.stack(block)) for block in parts]))
+            return _kept(
+                np.concatenate([self._rows(np.stack(block, axis=2)) for block in ([g.T for g in gs] for gs in parts)])
+            )
 
     def gram(self, weights: Any, frozen: Any = None) -> Any:
         jacobian = self.jacobian(weights, frozen)

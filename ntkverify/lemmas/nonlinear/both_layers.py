@@ -130,22 +130,29 @@ class BothLayersRun(TrainedRun):
         return np.einsum("ki,kij,kj->k", r, self.trajectory.grams[:-1], r)
 
 
-class MovedNeuronRun(BothLayersRun):
-    """The same network before and after one neuron moves; nothing is trained.
+class MovedRun(BothLayersRun):
+    """The same network before and after neurons move; nothing is trained.
 
-    Parameters of the instance: ``outer`` and ``bend`` are the outer weight of the first neuron and its pre-activation
-    at the first input; it moves by ``length``, at the angle ``turn`` from inner weights along that input to outer.
+    Parameters of the instance: so many neurons, ``moved``, have the outer weight ``outer`` and at the first input the
+    pre-activation ``bend``; they move by ``length`` together, at the angle ``turn`` from inner weights along that input
+    to outer. Where ``moved`` is 0 all move from where they were drawn: at random, or with ``worst`` each the way in
+    which its own derivative at the first input changes most.
     """
 
     @functools.cached_property
     def ends(self) -> tuple[Any, Any]:
         """Weights before and after."""
         given, x = self.instance.parameters, self._points[0]
-        weights = np.array(self._drawn[0])
-        weights[0] = [*(given["bend"] * x / (x @ x)), given["outer"]]
-        moved = weights.copy()
-        moved[0, :-1] += given["length"] * np.cos(given["turn"]) * x / np.linalg.norm(x)
-        moved[0, -1] += given["length"] * np.sin(given["turn"])
+        weights, count = np.array(self._drawn[0]), int(given["moved"])
+        change = np.zeros_like(weights)
+        if count:
+            weights[:count] = [*(given["bend"] * x / (x @ x)), given["outer"]]
+            change[:count] = [*(np.cos(given["turn"]) * x / np.linalg.norm(x)), np.sin(given["turn"])]
+        elif given["worst"]:
+            change = _steepest(weights, x)
+        else:
+            change = np.random.default_rng(self.instance.seed).standard_normal(weights.shape)
+        moved = weights + given["length"] * change / np.linalg.norm(change)
         return self.numbers(weights), self.numbers(moved)
 
     @property
@@ -164,3 +171,12 @@ class MovedNeuronRun(BothLayersRun):
         """Bound of its rounding error: entries of both Jacobians are known to some ulps, and cancel."""
         size = np.abs(self.rows_at(self.ends[0])).sum() + np.abs(self.rows_at(self.ends[1])).sum()
         return 2.0**6 * np.finfo(np.float64).eps * size / self.instance.parameters["length"]
+
+
+def _steepest(weights: Array, x: Array) -> Array:
+    """Of every neuron the unit vector along which its output at x has the second derivative of largest modulus."""
+    length, t = np.linalg.norm(x), np.tanh(weights[:, :-1] @ x)
+    inner, mixed = -2 * weights[:, -1] * t * (1 - t**2) * length**2, (1 - t**2) * length
+    values, vectors = np.linalg.eigh(np.stack([np.stack([inner, mixed], -1), np.stack([mixed, 0 * mixed], -1)], -2))
+    chosen = vectors[np.arange(len(weights)), :, np.abs(values).argmax(axis=1)]
+    return np.concatenate([chosen[:, :1] * x / length, chosen[:, 1:]], axis=1)

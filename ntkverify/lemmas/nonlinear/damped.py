@@ -3,6 +3,11 @@
 A = H (H + mu)^-1 has the eigenvalues a = s^2/(s^2 + mu). Whatever H is, ||w+ - w|| <= eta ||r||/(2 sqrt(mu)); and since
 eta^2 a (1 - a)/mu <= eta/(2 mu) (1 - (1 - eta a)^2), a step is paid for by what it takes off ||r||^2, so that by
 Cauchy-Schwarz k steps are sqrt(eta k/(2 mu)) ||r(0)|| long at most, but for E.
+
+With D = J' - J, R = (H + mu)^-1 and R' that of J', A' - A = mu R (D J'^T + J D^T) R' is sqrt(mu) times the product of
+the row (3^(-1/4) sqrt(mu) R, 3^(1/4) R J), of the diagonal (D, D^T), and of the column of 3^(1/4) J'^T R' and 3^(-1/4)
+sqrt(mu) R'. The squared norms of row and column are (sqrt(3) a (1 - a) + (1 - a)^2/sqrt(3))/mu at an eigenvalue a, so
+that ||A' - A|| <= (3 sqrt(3)/8) ||D||/sqrt(mu): what the slope of s^2/(s^2 + mu) is at s^2 = mu/3, the best constant.
 """
 
 from __future__ import annotations
@@ -14,8 +19,10 @@ import sympy
 from sympy import Interval, oo, sqrt
 
 from ntkverify import always, identity
-from ntkverify.glossary import eta, residual
+from ntkverify.glossary import eta, k, residual
 from ntkverify.lemmas.part import Part
+from ntkverify.lemmas.rounding import started
+from ntkverify.symbolic.constants.derived import derived
 from ntkverify.theorem.theorem import Theorem
 
 mu = sympy.Symbol("mu", positive=True)  #: the damping
@@ -30,7 +37,8 @@ class DampedSteps(Part):
     Parameters
     ----------
     theorem : Theorem
-        Receives the claims, and the quantities ``remainder_norm``, ``paid`` and ``steps_done``.
+        Receives the claims, the constant ``steepest``, and the quantities ``remainder_norm``, ``paid_for`` and
+        ``steps_done``.
     step : str
         The theorem's assumption that eta is at most 1.
     """
@@ -41,6 +49,8 @@ class DampedSteps(Part):
     def __init__(self, theorem: Theorem, *, step: str) -> None:
         super().__init__(theorem)
         self.step = step
+        slope = derived(3 * sqrt(3) / 8, "the slope of s^2/(s^2 + mu) at s^2 = mu/3, times sqrt(mu)")
+        self.steepest = theorem.constant("steepest", slope, "||A(J') - A(J)|| over ||J' - J||/sqrt(mu)")
         self.remainder = theorem.quantity("remainder_norm", lambda run: run.remainder)
         paid = theorem.quantity("paid_for", lambda run: run.paid)
         self.longest = sqrt(eta * theorem.quantity("steps_done", lambda run: run.k[1:]) * paid / (2 * mu))
@@ -136,8 +146,34 @@ class DampedSteps(Part):
             **way,
         )
 
-    def modes_fall(self) -> None:
-        """1 - eta a for eigenvalues of H from mu on."""
+    def kernel_follows(self, *, on: Any, sharp: str) -> None:
+        """A moves by no more than J; on `sharp`, by more than half of it."""
+        self.lemma(
+            "sqrt(3) a (1 - a) + (1 - a)^2/sqrt(3) <= 3 sqrt(3)/8 for every eigenvalue a of A",
+            of=sqrt(3) * a * (1 - a) + (1 - a) ** 2 / sqrt(3),
+            holds=always,
+            bound=self.steepest,
+            over={a: Interval.open(0, 1)},
+        )
+        moved = self.theorem.quantity("moved", lambda run: run.trajectory.jacobian_change[1:])
+        change: dict[str, Any] = {"of": "kernel_change", "holds": always, "assumes": ()}
+        change["error"] = lambda run: run.kernel_change_error
+        self.lemma(
+            "||A(k) - A(0)|| <= (3 sqrt(3)/8) ||J(k) - J(0)||/sqrt(mu)",
+            bound=self.steepest * moved / sqrt(mu),
+            on=on,
+            uses="sqrt(3) a",
+            **change,
+        )
+        self.control(
+            "||A(k) - A(0)|| <= ||J(k) - J(0)||/(2 sqrt(mu))", bound=moved / (2 * sqrt(mu)), on=sharp, **change
+        )
+
+    def modes_fall(self, *, on: Any, saturated: str) -> sympy.Expr:
+        """What modes from mu on do; `saturated` tells it from (1 - eta/2)^k ||P r(0)||, which is returned, and E.
+
+        Claims on runs of `ntkverify.problems.natural_gradient.damped.DampedPathRun`; `kernel_follows` comes before.
+        """
         self.lemma(
             "modes from mu on fall: 1 - eta a <= 1 - eta/2 for a = lambda/(lambda + mu), lambda >= mu",
             of=1 - eta * (mu + s) / (2 * mu + s),
@@ -145,3 +181,22 @@ class DampedSteps(Part):
             bound=self.rate,
             over={s: _POSITIVE, mu: _POSITIVE, eta: _STEP},
         )
+        fallen = self.rate**k * self.theorem.quantity("modes_0", lambda run: run.modes(above=True)[0])
+        departure = self.theorem.quantity("departure", lambda run: run.carried(run.jacobian_pushes))
+        pushed = self.theorem.quantity("pushed", lambda run: run.carried(run.remainder))
+        modes: dict[str, Any] = {"holds": always, "given": started, "error": lambda run: run.solve_error}
+        modes |= {"of": lambda run: run.modes(above=True), "assumes": (self.step,)}
+        self.lemma(
+            "||P r(k)|| <= (1 - eta/2)^k ||P r(0)|| + what J(j) - J(0) and E(j) bring in, j < k",
+            bound=fallen + self.steepest * departure + pushed,
+            on=on,
+            uses=("recursion", "modes from mu on", "||A(k) - A(0)||"),
+            **modes,
+        )
+        self.control(
+            "||P r(k)|| <= (1 - eta/2)^k ||P r(0)|| + what E(j) brings in, j < k: J taken to stand still",
+            bound=fallen + pushed,
+            on=saturated,
+            **modes,
+        )
+        return fallen

@@ -20,8 +20,8 @@ import sympy
 from hypothesis import strategies as st
 from sympy import Rational, sqrt
 
-from ntkverify import always
-from ntkverify.glossary import eta, k, loss, loss_0, residual_0
+from ntkverify import always, with_probability
+from ntkverify.glossary import delta, eta, k, loss, loss_0, residual_0
 from ntkverify.instances import generator
 from ntkverify.lemmas import premises
 from ntkverify.lemmas.part import Part
@@ -34,6 +34,8 @@ from ntkverify.theorem.theorem import Theorem
 MATRICES, ONE, LARGE = "a Jacobian changes", "one weight", "one weight, a large residual"
 mu = sympy.Symbol("mu", positive=True)  #: least singular value of J(0), or a lower bound
 EVERY = sympy.Interval.open(0, sympy.oo)
+RATE, WAY = "L(k) <= (1 - eta rate)^k L(0) for all k", "the way is at most 4 ||r(0)||/mu long"
+LOSSES: dict[str, Any] = {"of": "losses", "error": loss_error, "given": started}
 
 
 class PolyakLojasiewicz(Part):
@@ -91,6 +93,10 @@ class PolyakLojasiewicz(Part):
         p1 = "P1: sigma_min(J + D) >= mu/2 for ||D|| <= mu/2"
         self.lemma(p1, of=lambda run: _least_after(run, 0.5), attained=True, **least)
         self.control("the same for ||D|| <= 0.51 mu", of=lambda run: _least_after(run, 0.51), **least)
+        largest: dict[str, Any] = {**least, "bound": sympy.Symbol("top", positive=True) + mu / 2, "from_below": False}
+        p1 = "P1: sigma_max(J + D) <= nu + mu/2 for ||D|| <= mu/2"
+        self.lemma(p1, of=lambda run: _largest_after(run, 0.5), attained=True, **largest)
+        self.control("the largest for ||D|| <= 0.51 mu", of=lambda run: _largest_after(run, 0.51), **largest)
         g, x, y, a = sympy.symbols("g x y a", positive=True)
         steps: dict[str, Any] = {
             "holds": always,
@@ -144,14 +150,22 @@ class PolyakLojasiewicz(Part):
 
     def along(self, *, on: Any, given: Callable[[Any], Any], uses: Any) -> None:
         """P1 and P2 at every step of training; `given` is where beta is one, `uses` what mu, nu and beta rest on."""
+        self.sigmas = tuple((lambda run, end=end: np.sqrt(run.eigenvalues[:, end])) for end in (0, -1))
         where: dict[str, Any] = {"holds": always, "on": on, "uses": uses}
         distance = self.theorem.quantity("distance", lambda run: run.distance)
         square = self.theorem.quantity("gradient_square", lambda run: run.gradient_square)
         self.lemma(
             "sigma_min(J(k)) >= mu - beta ||theta(k) - theta(0)||",
-            of=lambda run: np.sqrt(run.eigenvalues[:, 0]),
+            of=self.sigmas[0],
             bound=mu - self.beta * distance,
             from_below=True,
+            given=given,
+            **where,
+        )
+        self.lemma(
+            "sigma_max(J(k)) <= nu + beta ||theta(k) - theta(0)||",
+            of=self.sigmas[1],
+            bound=self.nu + self.beta * distance,
             given=given,
             **where,
         )
@@ -164,30 +178,65 @@ class PolyakLojasiewicz(Part):
         )
 
     def concluded(self, *, on: Any) -> None:
-        """The rate, the length of the way, and that it stays in the ball."""
+        """The rate, the length of the way, and that it stays in the ball; each with a control."""
         where: dict[str, Any] = {"holds": always, "on": on}
-        where["uses"] = ("P1: sigma_min", "sigma_min(J(k)) >= mu", "descent: L(k+1)", "P3: eta", "P2: eta sum")
-        losses: dict[str, Any] = {"of": "losses", "error": loss_error, "given": started}
-        bound = (1 - eta * self.rate) ** k * loss_0
-        self.conclusion("L(k) <= (1 - eta rate)^k L(0) for all k", bound=bound, **losses, **where)
-        self.conclusion("the way is at most 4 ||r(0)||/mu long", of=lambda run: run.path, bound=self.way, **where)
-        away = "||theta(k) - theta(0)|| <= mu/(2 beta)"
-        self.conclusion(away, of=lambda run: run.distance, bound=self.ball, **where)
+        links = ("P1: sigma_min", "sigma_min(J(k)) >= mu - beta", "descent: L(k+1)", "P3: eta", "P2: eta sum")
+        contracted = 1 - eta * self.rate
+        self.conclusion(RATE, bound=contracted**k * loss_0, uses=links, **LOSSES, **where)
+        self.control("L(k) <= (1 - eta rate)^(32k) L(0)", bound=contracted ** (32 * k) * loss_0, **LOSSES, **where)
+        self.conclusion(WAY, of=lambda run: run.path, bound=self.way, uses=links, **where)
+        # what a residual that is all but gone takes at least is ||r(0)||/(nu + mu/2)
+        short: dict[str, Any] = {"bound": residual_0 / (2 * self.nu), **where}
+        self.control("the way is at most ||r(0)||/(2 nu) long", of=lambda run: run.path, **short)
+        away: dict[str, Any] = {"of": lambda run: run.distance, **where}
+        name = "||theta(k) - theta(0)|| <= mu/(2 beta)"
+        self.conclusion(name, bound=self.ball, uses=links, **away)
+        self.control("||theta(k) - theta(0)|| <= ||r(0)||/(2 nu)", **short, of=lambda run: run.distance)
+        least: dict[str, Any] = {"bound": mu / 2, "from_below": True, "uses": (name, "sigma_min(J(k)) >= mu - beta")}
+        self.conclusion("sigma_min(J(k)) >= mu/2 for all k", of=self.sigmas[0], **least, **where)
+        largest: dict[str, Any] = {"of": self.sigmas[1], **where}
+        self.conclusion(
+            "sigma_max(J(k)) <= nu + mu/2 for all k",
+            bound=self.nu + mu / 2,
+            uses=(name, "sigma_max(J(k)) <= nu + beta", "P1: sigma_max"),
+            **largest,
+        )
+        first = self.theorem.quantity("sigma_0", lambda run: np.sqrt(run.eigenvalues[0, -1]))
+        self.control("sigma_max(J(k)) <= sigma_max(J(0)) for all k", bound=first, **largest)
+
+    def at_width(self, width: str, *, on: Any, small: str) -> None:
+        """Rate and way with probability 1 - delta, where `small` says that so many neurons allow this residual."""
+        sure: dict[str, Any] = {"holds": with_probability(1 - delta), "on": on, "assumes": ()}
+        rated = (1 - eta * self.rate) ** k * loss_0
+        self.conclusion(f"{width}: {RATE}", bound=rated, uses=(small, RATE), **LOSSES, **sure)
+        path: dict[str, Any] = {"of": lambda run: run.path, "bound": self.way, "uses": (small, WAY)}
+        self.conclusion(f"{width}: {WAY}", **path, **sure)
 
 
 def _changed(draw: Any) -> Instance:
-    """A Jacobian of least singular value mu, and a change of norm 1, at random or against the least direction."""
+    """A Jacobian of least singular value mu, and a change of norm 1: at random, or along the ends of the spectrum."""
     rng, value = generator(draw), draw(st.sampled_from([0.1, 1.0]))
     left, right = (np.linalg.qr(rng.standard_normal((size, 3)))[0] for size in (3, 8))
-    change = draw(st.sampled_from([-np.outer(left[:, 0], right[:, 0]), rng.standard_normal((3, 8))]))
+    ends = np.outer(left[:, 2], right[:, 2]) - np.outer(left[:, 0], right[:, 0])
+    change = draw(st.sampled_from([ends, rng.standard_normal((3, 8))]))
     rows = (left * np.array([1.0, 2.0, 3.0])) @ right.T * value
-    return Instance(data={"rows": rows, "change": change / np.linalg.norm(change, 2)}, parameters={"mu": value})
+    data = {"rows": rows, "change": change / np.linalg.norm(change, 2)}
+    return Instance(data=data, parameters={"mu": value, "top": 3 * value})
 
 
 def _least_after(run: Any, share: float) -> Any:
     """sigma_min after a change of norm `share` mu."""
+    return _sigmas_after(run, share)[0]
+
+
+def _largest_after(run: Any, share: float) -> Any:
+    """sigma_max after such a change."""
+    return _sigmas_after(run, share)[-1]
+
+
+def _sigmas_after(run: Any, share: float) -> Any:
     moved = run.rows + share * run.mu * run.change
-    return np.sqrt(np.linalg.eigvalsh(moved @ moved.T)[0])
+    return np.sqrt(np.linalg.eigvalsh(moved @ moved.T))
 
 
 def _one_weight(largest: float) -> Callable[[Any], Instance]:

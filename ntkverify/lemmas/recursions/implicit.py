@@ -28,7 +28,7 @@ from ntkverify import always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, lambda_0, loss_0, residual_0, words
 from ntkverify.instances import generator
 from ntkverify.lemmas.part import Part
-from ntkverify.lemmas.rounding import SHARP, ULP, so_far
+from ntkverify.lemmas.rounding import SHARP, ULP, so_far, started
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.symbolic.constants.derived import derived, solve_for
 from ntkverify.theorem.instance import Instance
@@ -98,9 +98,7 @@ class ImplicitDescent(Part):
 
     def chain(self, run: Any) -> Any:
         """At each step, whether the end's spectrum and I allow the contraction, (K,)."""
-        return (run.eigenvalues[1:, 0] >= run.evaluate(self.kept * self.rate)) & (
-            run.push_norm <= run.epsilon * run.evaluate(self.rate) * run.eta * run.residuals[1:]
-        )
+        return (run.eigenvalues[1:, 0] >= run.evaluate(self.kept * self.rate)) & (run.push_norm <= self._allowed(run))
 
     def chain_so_far(self, run: Any) -> Any:
         """The chain at every earlier step, for each k >= 1, (K+1,)."""
@@ -330,6 +328,41 @@ class ImplicitDescent(Part):
         """The rate in words."""
         return f"||r(k)|| <= (1 + eta {words(self.left_value * self.rate)})^-k ||r(0)||"
 
+    def shares(self, run: Any, rounded: int = 1) -> Any:
+        """The larger of both conditions of G2 at each step, met where it is at most 1, (K,); rounding on one side."""
+        spectrum = 2 - run.eigenvalues[1:, 0] / run.evaluate(self.kept * self.rate)
+        return np.maximum(spectrum, run.push_norm / self._allowed(run) + rounded * self._unknown(run))
+
+    def _unknown(self, run: Any) -> Any:
+        """The rounding of the second, (K,): eta multiplies that of r(k+1)."""
+        return run.push_error * np.sqrt(run.n) / self._allowed(run)
+
+    def _allowed(self, run: Any) -> Any:
+        """epsilon rate eta ||r(k+1)||, (K,)."""
+        return run.epsilon * run.evaluate(self.rate) * run.eta * run.residuals[1:]
+
+    def at_width(self, width: str, *, on: Names, large: str, size: str) -> None:
+        """At a stated width the chain holds and, with it, the rate; of residuals of another `size` it does not."""
+        chain: dict[str, Any] = {"bound": 1, "assumes": ()}
+        sure, name = with_probability(1 - delta), f"{width}: the chain holds at every step"
+        # after long steps ||r(k+1)|| is not known well enough
+        known = {"given": lambda run: self._unknown(run) <= 0.5}
+        self.conclusion(name, of=self.shares, holds=sure, on=on, **known, **chain)
+        # a step that is not solved is no implicit step
+        surely = {"of": lambda run: self.shares(run, rounded=-1), "given": converged}
+        self.control(f"{size}: the chain holds at every step", holds=always, on=large, **surely, **chain)
+        self.conclusion(
+            f"{width}: {self.sentence} for all k",
+            of="residuals",
+            bound=self.contracted,
+            holds=sure,
+            on=on,
+            assumes=(),
+            error=norm_error,
+            given=started,
+            uses=(name, "implication"),
+        )
+
     def spectrum_and_push(self, *, on: Names, uses: Names = (), **where: Any) -> None:
         """lambda_min(H(k)) >= kept rate and I up to the threshold with probability 1 - delta, concluded."""
         sure: dict[str, Any] = {"holds": with_probability(1 - delta), "on": on, "uses": uses, **where}
@@ -358,9 +391,14 @@ class ImplicitDescent(Part):
             return share(run, run.push_norm + run.push_error * np.sqrt(run.n))
 
 
+def converged(run: Any) -> Any:
+    """At each step, whether the inner solver converged, (K,)."""
+    return run.trajectory.notes["left"] <= SOLVED
+
+
 def solved(run: Any) -> Any:
     """Where the inner solver converged, (K, N)."""
-    return _columns(run.trajectory.notes["left"] <= SOLVED, run)
+    return _columns(converged(run), run)
 
 
 def solved_error(run: Any) -> Any:

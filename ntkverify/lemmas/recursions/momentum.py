@@ -36,9 +36,10 @@ from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.theorem import Theorem
 
 u, z = sympy.symbols("u z", positive=True)  #: 1/sqrt(kappa), and an eigenvalue of eta Hbar
-MODE, MODES = "one mode", "several modes, pushed"
+MODE, LAST, MODES = "one mode", "the largest mode", "several modes, pushed"
 #: for t beyond this the powers of one mode have come close to their supremum
 POWERS = 400
+KAPPAS = (2.0, 3.0, 10.0, 100.0, 1e4)
 Names = str | Sequence[str]
 
 
@@ -108,7 +109,10 @@ class Momentum(Part):
         self.control("||A^t|| <= sqrt(2) (1 + b)/sqrt(h) b^(t/2) of a mode", bound=sqrt(2) * c / sqrt(h), **own)
         name = self.spectrum()
         every: dict[str, Any] = {"of": lambda run: max(self.norms(run, run.rho)), **claim}
-        every["uses"] = ("||A^t|| <= 2 (1 + b)", "at the least eigenvalue", "over the spectrum", name)
+        every["uses"] = ["||A^t|| <= 2 (1 + b)", "at the least eigenvalue", "over the spectrum", name]
+        if self.nesterov:
+            every["on"] = (MODE, LAST)
+            every["uses"].append(self.largest_mode())
         self.lemma(f"||A^t|| <= {self.many} rho^t for every mode", bound=self.growth, **every)
         self.control("||A^t|| <= 2 sqrt(kappa) rho^t for every mode", bound=2 / u, **{**every, "uses": ()})
 
@@ -143,10 +147,21 @@ class Momentum(Part):
         self.lemma(last, of=sqrt(most) / u, holds=always, bound=self.growth, over=self.ranges)
         return last
 
+    def largest_mode(self) -> str:
+        """At z = 1 Nesterov's A is [[0, 0], [1, 0]]: both roots are 0, and b^(t/2) says nothing."""
+        kappas = st.sampled_from(KAPPAS)
+        self.theorem.instances(LAST, run=AlgebraRun, quick=20)(
+            lambda draw: Instance(parameters={"u": draw(kappas) ** -0.5, "z": 1.0}, steps=POWERS)
+        )
+        name = f"at the largest eigenvalue A^2 = 0 and ||A||^2 = 1 <= ({self.many} rho)^2"
+        most = self.theorem.expand(self.growth * self.rho) ** 2
+        self.lemma(name, of=sympy.Integer(1), holds=always, bound=sympy.simplify(most), over=self.ranges)
+        return name
+
     def one_mode(self, draw: Any) -> Instance:
         """The least eigenvalue, or one beyond it; kappa over four orders of magnitude."""
-        kappa = draw(st.sampled_from([2.0, 3.0, 10.0, 100.0, 1e4]))
-        fraction = draw(st.sampled_from([0.0, 0.0, 0.5, 0.9]))
+        kappa = draw(st.sampled_from(KAPPAS))
+        fraction = draw(st.sampled_from([0.0, 0.0, 0.5, 0.9, *(() if self.nesterov else (1.0,))]))
         return Instance(parameters={"u": kappa**-0.5, "z": kappa ** (fraction - 1)}, steps=POWERS)
 
     def norms(self, run: Any, scale: Any) -> Any:

@@ -4,10 +4,16 @@ K_0 = rho f, f = (pi - theta)/(2 pi), and K_1' = f: (1 - rho^2) f'' = rho f' mak
 c_1^2 = 1/(2 pi), c_(k+2)^2 = c_k^2 k^2/((k+1)(k+2)) for odd k and 0 for the other even ones, that is binom(2j, j)/4^j/
 (2 pi (2j + 1)) for k = 2j + 1. At an angle theta between lines (n - 1) |rho|^p <= zeta from p = 2 log((n - 1)/zeta)/
 theta^2 on; what the coefficients from there on add up to, times 1 - zeta, is below the least eigenvalue.
+
+What is summed takes every factor 1 - R_p beyond 64 terms at a power of a grid, whose steps are of 3/2 at most. With two
+samples (1 - rho^p)/p falls with p, and the tails that are used are 0.94 of the true ones at least: together 3/5. In
+general the grid reaches where 1 - R_p >= 1 - zeta within 3/2 of p, which costs sqrt(2/3) of K_0 and (2/3)^(3/2) of K_1
+against the bound by one angle.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -33,9 +39,16 @@ def entries_error(run: Any) -> Any:
     return 64 * run.n * ULP
 
 
+NAMES = "lambda_0", "lambda_min(K_1)"
+
+
 def _of_kernel(measure: Callable[[Any, int, int], Any], kernel: int) -> Callable[[Any], Any]:
     """A measure of a kernel and a number of terms, as one of a run."""
     return lambda run: measure(run, kernel, TERMS)
+
+
+def _of_sum(kernel: int, **octaves: int) -> Callable[[Any], Any]:
+    return lambda run: run.lower(kernel, **octaves)
 
 
 class Angles(Part):
@@ -44,7 +57,8 @@ class Angles(Part):
     Parameters
     ----------
     theorem : Theorem
-        Receives zeta, and ``least_0`` and ``least_1``, the bounds of K_0 and K_1 by theta and n alone.
+        Receives zeta, ``least_0`` and ``least_1``, the bounds of K_0 and K_1 by theta and n alone, and the shares
+        ``of_pair``, ``of_angle_0`` and ``of_angle_1``.
     """
 
     name = "angles"
@@ -60,6 +74,15 @@ class Angles(Part):
                 "least_1", derived(size / 3 / (reach + 2) ** Rational(3, 2), "even powers from reach on"), "of K_1"
             ),
         )
+        self.of_pair = theorem.constant(
+            "of_pair",
+            derived(Rational(2, 3) * Rational(9, 10), "two powers an octave, and tails"),
+            "of two samples' sum",
+        )
+        grid = derived(Rational(4, 5), "below sqrt(2/3)"), derived(Rational(1, 2), "below (2/3)^(3/2)")
+        self.of_angle = [
+            theorem.constant(f"of_angle_{k}", kept, "of the bound by one angle") for k, kept in enumerate(grid)
+        ]
         self.tails = ("1/sqrt(k) - 1/sqrt(k + 2)", "(k^(-3/2)")
 
     def series(self, *, on: Any) -> None:
@@ -107,6 +130,87 @@ class Angles(Part):
             **powers,
         )
         self.control("the same without the moduli", bound=sums, on=signed, error=entries_error, **powers)
+
+    def summed(self, *, on: Any, near: str, close: str) -> None:
+        """How much the sum says: of a pair `near` each other most, where 64 terms say little; elsewhere by theta."""
+        for kernel, name in enumerate(NAMES):
+            of = _of_sum(kernel)
+            eigenvalue = self.theorem.quantity(f"least_of_{kernel}", functools.partial(AnglesRun.least, kernel=kernel))
+            claim: dict[str, Any] = {"holds": always, "error": entries_error, "from_below": True}
+            self.conclusion(
+                f"two samples, however near: what is summed is at least 3/5 of {name}",
+                of=of,
+                bound=self.of_pair * eigenvalue,
+                on=near,
+                uses=f"K_{kernel} is its power series",
+                **claim,
+            )
+            if kernel == 0:
+                self.control(
+                    f"two samples, however near: {TERMS} terms and what they leave are at least 3/5 of {name}",
+                    of=_of_sum(kernel, octaves=0),
+                    bound=self.of_pair * eigenvalue,
+                    on=near,
+                    **claim,
+                )
+                self.control(
+                    f"{name}: {TERMS} terms and what they leave are at least 4/5 of the bound by one angle",
+                    of=_of_sum(kernel, octaves=0),
+                    bound=self.of_angle[kernel] * self.least[kernel],
+                    on=close,
+                    **claim,
+                )
+            self.conclusion(
+                f"{name}: what is summed is at least {('4/5', '1/2')[kernel]} of the bound by one angle",
+                of=of,
+                bound=self.of_angle[kernel] * self.least[kernel],
+                on=on,
+                uses=(self.tails[kernel], "binom(2j", "cos(theta) <="),
+                **claim,
+            )
+
+    def in_a_row(self, *, on: str) -> None:
+        """K_1 at -theta, 0, theta from above: its least eigenvalue is of the order of theta^3."""
+        angle = sympy.Symbol("angle", real=True)
+
+        def kernel(at: Any) -> Any:
+            return (sin(at) + (pi - at) * cos(at)) / (2 * pi)
+
+        def quotient(at: Any) -> Any:
+            return (2 * at - sin(2 * at)) / (2 * pi * (1 + 2 * cos(at) ** 2))
+
+        @self.lemma(
+            "v^T K_1 v/|v|^2 = (2 theta - sin(2 theta))/(2 pi (1 + 2 cos(theta)^2)) at -theta, 0, theta for "
+            "v = (1, -2 cos(theta), 1)",
+            holds=identity,
+        )
+        def form() -> Any:
+            at, middle = (0, angle, 2 * angle), -2 * cos(angle)
+            whole = (2 + middle**2) * kernel(at[0]) + 4 * middle * kernel(at[1]) + 2 * kernel(at[2])
+            return sympy.simplify(sympy.expand_trig(whole / (2 + middle**2) - quotient(angle))) + angle, angle
+
+        self.lemma(
+            "(2 theta - sin(2 theta))/(2 pi (1 + 2 cos(theta)^2)) <= theta^3/13 up to theta = 1/4",
+            of=quotient(theta),
+            holds=always,
+            bound=theta**3 / 13,
+            over={theta: Interval.Lopen(0, Rational(1, 4))},
+        )
+        least: dict[str, Any] = {"of": lambda run: run.least(1), "holds": always, "error": entries_error, "on": on}
+        self.conclusion(
+            "three in a row: lambda_min(K_1) <= (2 theta - sin(2 theta))/(2 pi (1 + 2 cos(theta)^2))",
+            bound=quotient(theta),
+            attained=True,  # as theta -> 0
+            uses="form",
+            **least,
+        )
+        self.conclusion(
+            "three in a row: lambda_min(K_1) <= theta^3/13",
+            bound=theta**3 / 13,
+            uses=("three in a row: lambda_min(K_1) <= (2", "(2 theta - sin"),
+            **least,
+        )
+        self.control("three in a row: lambda_min(K_1) <= theta^3/15", bound=theta**3 / 15, **least)
 
     def one_angle(self) -> None:
         """The numbers behind the bounds by one angle: tails of the coefficients, powers of a cosine, and a pair."""

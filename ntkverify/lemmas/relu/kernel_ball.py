@@ -3,7 +3,8 @@
 complexity  E sqrt(s^T H^inf s) <= sqrt(n/2) over fair signs s, for any n unit vectors
 means       over a sample of n draws and over the population, for all f of norm 1 at once
 norms       (beta . x)^p has the squared norm 1/c_p^2 at most, c_p^2 the coefficient of t^p in the kernel at x.x' = t
-signs       y^T (H^inf)^(-1) y of random signs is at least n^2/(y^T H^inf y), and by Cantelli's inequality
+signs       y^T (H^inf)^(-1) y of random signs has the mean tr (H^inf)^(-1) >= n^2/tr H^inf = 2 n and the variance
+            2 ||A||_F^2, A the inverse off its diagonal: Cantelli's inequality
 
 Runs are those of `ntkverify.problems.field.PopulationRun`, and their parameter ``size`` is the number of draws.
 """
@@ -117,21 +118,41 @@ class KernelBall(Part):
                 **where,
             )
 
-    def signs(self, **where: Any) -> sympy.Expr:
-        """What random labels cost at least, which is returned; and a control that it is as little as squares do."""
-        off_diagonal = self.theorem.quantity(
-            "off_diagonal", lambda run: np.linalg.norm((run.limit_gram - np.eye(len(run.targets)) / 2).ravel())
-        )
-        least = n**2 / (self.trace * n + sqrt(2 * (1 - delta) / delta) * off_diagonal)
-        claim: dict[str, Any] = {"of": "complexity", "holds": with_probability(1 - delta), **where}
+    def signs(self, *, on: Any, few: str, **where: Any) -> sympy.Expr:
+        """What random labels cost at least, which is returned; and a control that it is as little as squares do.
+
+        The trace of the inverse is looked at on `few`, and is reached by orthonormal inputs.
+        """
+        trace = self.theorem.quantity("trace_inverse", lambda run: np.trace(run.inverse))
+        spread = self.theorem.quantity("off_diagonal", off_diagonal)
         self.lemma(
-            "random signs: y^T (H^inf)^(-1) y >= n^2/(n/2 + sqrt(2 (1 - delta)/delta) ||H^inf - 1/2||_F)",
+            "tr (H^inf)^(-1) >= n^2/tr H^inf = 2 n",
+            of=lambda run: np.trace(run.inverse),
+            holds=always,
+            bound=n / self.trace,
+            from_below=True,
+            on=few,
+            error=lambda run: 8 * ULP * run.n * np.linalg.cond(run.plain.limit_gram) * np.trace(run.plain.inverse),
+            attained=True,
+            uses="tr H^inf = n/2",
+            **where,
+        )
+        least = trace - sqrt(2 * (1 - delta) / delta) * spread
+        claim: dict[str, Any] = {"of": "complexity", "holds": with_probability(1 - delta), "on": on, **where}
+        self.lemma(
+            "random signs: y^T (H^inf)^(-1) y >= tr (H^inf)^(-1) - sqrt(2 (1 - delta)/delta) ||off diagonal||_F",
             bound=least,
             from_below=True,
             **claim,
         )
         self.control("random signs: y^T (H^inf)^(-1) y <= norm_2", bound=self.norms[2], **claim)
         return least
+
+
+def off_diagonal(run: Any) -> Any:
+    """||A||_F, A (H^inf)^(-1) off its diagonal."""
+    inverse = run.inverse
+    return np.sqrt((inverse**2).sum() - (np.diagonal(inverse) ** 2).sum())
 
 
 def solved(run: Any) -> Any:

@@ -28,10 +28,13 @@ class DampedRun(TrainedRun):
 
     # -- one step -----------------------------------------------------------------------------------------------------
 
+    def damped_kernel(self, gram: Any) -> Any:
+        """A = H (H + mu)^-1 of a Gram matrix, (N, N)."""
+        return np.linalg.solve(gram + self.mu * self.numbers(np.eye(len(gram))), gram)
+
     def damped_part(self, gram: Any) -> Any:
         """1 - eta A of a Gram matrix, (N, N)."""
-        unit = self.numbers(np.eye(len(gram)))
-        return unit - self.eta * np.linalg.solve(gram + self.mu * unit, gram)
+        return self.numbers(np.eye(len(gram))) - self.eta * self.damped_kernel(gram)
 
     @property
     def damped_step(self) -> Any:
@@ -43,8 +46,12 @@ class DampedRun(TrainedRun):
     @property
     def solve_error(self) -> Any:
         """Rounding of the steps up to k, (K+1,): of N x N systems of condition 1 + ||H||/mu, and of the residuals."""
-        condition = 1 + float(np.trace(self.plain.trajectory.grams[0])) / self.instance.parameters["mu"]
-        return 1024 * _ULP * condition * self.residuals[0] * (1 + self.k) + 8 * self.residuals_error.max()
+        return 1024 * _ULP * self._condition * self.residuals[0] * (1 + self.k) + 8 * self.residuals_error.max()
+
+    @property
+    def _condition(self) -> float:
+        """Of H + mu at the start, at most."""
+        return 1 + float(np.trace(self.plain.trajectory.grams[0])) / self.instance.parameters["mu"]
 
     # -- many steps ---------------------------------------------------------------------------------------------------
 
@@ -83,10 +90,24 @@ class DampedPathRun(DampedRun):
         return [Steps(), JacobianPath()]
 
     @property
-    def mode_departure(self) -> Any:
-        """sum_{j<k} (1 - eta/2)^(k-1-j) (eta ||J(j) - J(0)||/sqrt(mu) ||r(j)|| + ||E(j)||), (K+1,)."""
-        each = self.eta * self.trajectory.jacobian_change[:-1] / np.sqrt(self.mu) * self.residual + self.remainder
+    def kernel_change(self) -> Any:
+        """||A(k) - A(0)||, k = 1, ..., K."""
+        first, *others = (self.damped_kernel(gram) for gram in self.trajectory.grams)
+        return self.numbers(np.array([np.linalg.norm(a - first, 2) for a in others]))
+
+    @property
+    def kernel_change_error(self) -> Any:
+        """Bound of its rounding error: of two N x N systems of condition 1 + ||H||/mu."""
+        return 64 * self.samples.total * _ULP * self._condition
+
+    @property
+    def jacobian_pushes(self) -> Any:
+        """eta ||J(k) - J(0)||/sqrt(mu) ||r(k)||, k = 0, ..., K-1."""
+        return self.eta * self.trajectory.jacobian_change[:-1] / np.sqrt(self.mu) * self.residual
+
+    def carried(self, pushes: Any) -> Any:
+        """sum_{j<k} (1 - eta/2)^(k-1-j) pushes(j), (K+1,): what reaches modes that fall by 1 - eta/2 a step."""
         found = [0 * self.residuals[0]]
-        for push in each:
+        for push in pushes:
             found.append((1 - self.eta / 2) * found[-1] + push)
         return self.numbers(np.array(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -41,18 +42,29 @@ class AnglesRun(OperatorRun):
         x = self.queries if queries else self.functions
         return abs(x @ x.T) * (1 - np.eye(len(x), dtype=int))
 
-    def lower(self, kernel: int, *, queries: bool = False) -> Any:
-        """The bound term by term."""
-        return termwise(self.moduli(queries=queries), KERNELS[kernel], self.pi)
+    @functools.cached_property
+    def _found(self) -> dict[Any, Any]:
+        """What claims share, by what it is of."""
+        return {}
+
+    def lower(self, kernel: int, *, queries: bool = False, **octaves: int) -> Any:
+        """The bound term by term; `octaves` as `termwise` takes it."""
+        key = ("lower", kernel, queries, *octaves.values())
+        if key not in self._found:
+            self._found[key] = termwise(self.moduli(queries=queries), KERNELS[kernel], self.pi, **octaves)
+        return self._found[key]
 
     def upper(self, kernel: int, *, queries: bool = False) -> Any:
         """1/2 less the largest modulus of the kernel off the diagonal."""
         matrix = self.matrix(kernel, queries=queries)
         return self.number(1) / 2 - (abs(matrix) * (1 - np.eye(len(matrix), dtype=int))).max()
 
-    def printed(self, kernel: int, end: str) -> Any:
-        """The "lower" or "upper" end of `angle_bounds`, which are floats."""
-        return self.number(getattr(angle_bounds(self._functions, KERNELS[kernel]), end))
+    def printed(self, kernel: int, end: str, **pairwise: int) -> Any:
+        """The "lower" or "upper" end of `angle_bounds`, which are floats; `pairwise` as it takes it."""
+        key = ("printed", kernel, *pairwise.values())
+        if key not in self._found:
+            self._found[key] = angle_bounds(self._functions, KERNELS[kernel], **pairwise)
+        return self.number(getattr(self._found[key], end))
 
     # -- power series -------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from ntkverify.judging.mutation import Mutant, is_implied
 from ntkverify.search.campaign.campaign import search_cell
 from ntkverify.search.campaign.cells import MAX_WIDTH, cells_of
 from ntkverify.search.campaign.store import Store
+from ntkverify.search.score import searchable
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.theorem import Theorem
 
@@ -36,6 +37,12 @@ class Hunt:
     violated: bool
     reached: float | None
     evaluations: int
+
+    @property
+    def said(self) -> str:
+        """Both in words."""
+        reached = "nothing exercised" if self.reached is None else f"{self.reached:.3g} of the bound reached"
+        return f"{self.claim!r}: {reached} in a search of {self.evaluations} instances"
 
 
 def hunts(
@@ -101,7 +108,10 @@ def _changed(theorem: Theorem, mutant: Mutant) -> list[Claim]:
     known = [
         claim
         for claim in theorem.claims.values()
-        if claim.quantifier.is_decided_by_one_run and claim.bound is not None and claim.kind != "control"
+        if searchable(claim)
+        and claim.quantifier.is_decided_by_one_run
+        and claim.bound is not None
+        and claim.kind != "control"
     ]
     if not mutant.is_constant and mutant.kind == "bound":
         return [claim for claim in known if claim.name == mutant.name]

@@ -10,6 +10,7 @@ import sympy
 from sympy.core.relational import Relational
 
 from ntkverify.errors import NtkVerifyError
+from ntkverify.symbolic.expression.cache import cached
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ def solve_for(symbol: sympy.Symbol, inequality: Relational) -> Derived:
 
 def isolate(symbol: sympy.Symbol, left: sympy.Expr, right: sympy.Expr) -> sympy.Expr | None:
     """The one positive solution of ``left = right``, or None where sympy finds none or several."""
+    # solving takes sympy as long as drawing hundreds of small networks
+    return cached("solution", sympy.srepr((symbol, left, right)), lambda: _isolated(symbol, left, right))
+
+
+def _isolated(symbol: sympy.Symbol, left: sympy.Expr, right: sympy.Expr) -> sympy.Expr | None:
     try:
         found = sympy.solve(left - right, symbol)
     except NotImplementedError:  # sympy's word for "no algorithm"; the caller falls back to root finding

@@ -52,7 +52,7 @@ def _source_digest() -> str:
     folder = Path(__file__).parents[1]
     of_expressions = ("expression/functions", "expression/forms", "expression/squares", "expectation/terms")
     of_neurons = ("network/activations", "network/laws", "limit/pairs", "limit/splitting")
-    names = (*of_expressions, *of_neurons)
+    names = (*of_expressions, *of_neurons, "constants/derived")
     return _DIGEST(b"".join((folder / f"{name}.py").read_bytes() for name in names)).hexdigest()
 
 

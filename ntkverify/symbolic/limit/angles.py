@@ -22,13 +22,13 @@ from ntkverify.errors import NtkVerifyError
 Kernel = Literal["gram", "covariance"]
 KERNELS: tuple[Kernel, Kernel] = ("gram", "covariance")  #: K_0 and K_1
 _EPS = float(np.finfo(np.float64).eps)
-#: terms that are summed one by one; the others count with the least factor that any of them has
+#: terms that are summed one by one, a power of 2; the others count with the factor at the power of a grid before them
 TERMS = 64
 _TABLE = 4096  # coefficients whose tails are summed; beyond, an integral bounds them
 _DENSE = 8  # powers up to here are formed one by one, and two an octave beyond
 _OCTAVES = 45  # at 2^48 even a pair 1e-7 apart has left the first row sum
 _BLOCK = 2**17  # entries at a time: two arrays of them fit a cache
-_SMALL = 2048  # samples up to which every pair is looked at twice
+_SMALL = 2048  # `pairwise` by default
 
 
 def coefficients(kernel: Kernel, count: int, pi: Any = math.pi) -> list[Any]:
@@ -55,8 +55,12 @@ def row_sums(moduli: Any, count: int) -> Iterator[Any]:
         power = power * moduli
 
 
-def termwise(moduli: Any, kernel: Kernel, pi: Any = math.pi, *, terms: int = TERMS) -> Any:
-    """sum_p a_p max(0, 1 - R_p); beyond `terms` each factor counts as the last one, below which none falls.
+def termwise(moduli: Any, kernel: Kernel, pi: Any = math.pi, *, octaves: int = _OCTAVES) -> Any:
+    """A lower bound of sum_p a_p max(0, 1 - R_p): `TERMS` terms as they are, the others by the factor at a power below.
+
+    Factors grow with the power. Of those beyond `TERMS` there are two an octave, and what each has more than the one
+    before it counts with a lower bound of all coefficients from there on. Between powers whose ratio is 3/2 at most, a
+    pair's 1 - |rho|^p grows by as much at most: two samples lose less than 2/5, however near they are.
 
     Parameters
     ----------
@@ -65,12 +69,29 @@ def termwise(moduli: Any, kernel: Kernel, pi: Any = math.pi, *, terms: int = TER
     kernel : {"gram", "covariance"}
     pi : float or ball
         In the arithmetic of `moduli`.
+    octaves : int
+        How far powers go; beyond, each factor counts as the last one.
     """
     left, total, kept = pi / pi / 2, 0 * pi, 0 * pi
-    for a, largest in zip(coefficients(kernel, terms, pi), row_sums(moduli, terms), strict=True):
-        kept = (1 - largest + abs(1 - largest)) / 2
+    for a, largest in zip(coefficients(kernel, TERMS, pi), row_sums(moduli, TERMS), strict=True):
+        kept = _positive(1 - largest)
         total, left = total + a * kept, left - a
-    return total + left * kept
+    total, half = total + left * kept, moduli
+    for _ in range(int(math.log2(TERMS)) - 1):
+        half = half * half
+    whole, power = half * half, TERMS
+    half = half * whole  # 3/2 of its power
+    for _ in range(octaves):
+        for entries, at in ((whole, power), (half, power // 2 * 3)):
+            now = _positive(1 - entries.sum(axis=1).max())
+            total, kept = total + (now - kept) * _integral(kernel, at, pi), now
+        whole, half, power = whole * whole, half * half, 2 * power
+    return total
+
+
+def _positive(value: Any) -> Any:
+    """max(0, .), of a ball too."""
+    return (value + abs(value)) / 2
 
 
 @dataclass(frozen=True)
@@ -94,7 +115,7 @@ class AngleBounds:
         return AngleBounds(factor * self.lower, factor * self.upper, factor * self.norm)
 
 
-def angle_bounds(points: Any, kernel: Kernel = "gram") -> AngleBounds:
+def angle_bounds(points: Any, kernel: Kernel = "gram", *, pairwise: int = _SMALL) -> AngleBounds:
     """Bounds without the matrix: work of the order of n^2, memory of n.
 
     Of the powers beyond 8 there are two an octave, so that the lower end may be a tenth below the sum of all terms.
@@ -104,6 +125,9 @@ def angle_bounds(points: Any, kernel: Kernel = "gram") -> AngleBounds:
     points : array (n, d)
         Not zero; the kernel of vectors that have not the length 1 is |x| |x'| times that of their directions.
     kernel : {"gram", "covariance"}
+    pairwise : int
+        Samples up to which every pair is looked at twice: the lower end is Gershgorin's bound of the kernel itself
+        where that is larger, and the upper end is of all pairs, not of each sample and its nearest.
 
     Raises
     ------
@@ -127,15 +151,15 @@ def angle_bounds(points: Any, kernel: Kernel = "gram") -> AngleBounds:
         moduli[own] = 0.0
         norm = max(norm, float(_majorant(inner, moduli, kernel).sum(axis=1).max()))
         if n > 1:
-            upper = min(upper, _of_pairs(inner, lengths, start, slack, kernel))
-        if n <= _SMALL:
+            upper = min(upper, _of_pairs(inner, lengths, start, slack, kernel, every=n <= pairwise))
+        if n <= pairwise:
             high = np.abs(_kernel_ends(inner, slack, kernel)[1])
             high[own] = 0.0
             dense = max(dense, float(high.sum(axis=1).max()))
         np.maximum(largest, _sums_at(moduli), out=largest)
     kept = np.maximum(0.0, 1 - largest * (1 + n * _EPS))
     lower = float(np.diff(kept, prepend=0.0) @ _tails(kernel)[powers[: len(kept)]] if n > 1 else 0.5)
-    if n <= _SMALL:
+    if n <= pairwise:
         lower = max(lower, 0.5 - dense)
     rounding = 16 * n * _EPS
     return AngleBounds(
@@ -184,14 +208,15 @@ class _Tails:
         return np.array([self.table[p] if p <= _TABLE else _integral(self.kernel, int(p)) for p in powers])
 
 
-def _integral(kernel: Kernel, power: int) -> float:
+def _integral(kernel: Kernel, power: int, pi: Any = math.pi) -> Any:
     """A lower bound of sum_{q >= p} a_q, as binom(2j, j)/4^j >= sqrt(2/(pi (2j + 1))) and 1/x^s is convex.
 
     a_q of even q = 2j + 2 is binom(2j, j)/4^j/(2 pi (2j + 1)), divided by q of the outputs' kernel.
     """
-    size = math.sqrt(2 / math.pi) / (2 * math.pi)
     first = power + power % 2
-    return size / math.sqrt(first - 1) if kernel == "gram" else size / (3 * first**1.5)
+    if kernel == "gram":
+        return np.sqrt(2 / (pi * (first - 1))) / (2 * pi)
+    return np.sqrt(2 / (pi * first)) / (6 * pi * first)
 
 
 def _kernel_ends(inner: Array, slack: float, kernel: Kernel) -> tuple[Array, Array]:
@@ -223,15 +248,18 @@ def _majorant(inner: Array, moduli: Array, kernel: Kernel) -> Array:
     return np.where(moduli > 0, chord, 0.0)
 
 
-def _of_pairs(inner: Array, lengths: Array, start: int, slack: float, kernel: Kernel) -> float:
+def _of_pairs(inner: Array, lengths: Array, start: int, slack: float, kernel: Kernel, *, every: bool) -> float:
     """The smaller eigenvalue of two rows and columns: of all pairs, or each row with its nearest in direction."""
-    n, size = inner.shape[1], len(inner)
-    if n <= _SMALL:
+    size = len(inner)
+    if every:
         low = _kernel_ends(inner, slack, kernel)[0]
         first, second = np.broadcast_to(lengths[start : start + size, None], low.shape), lengths[None, :]
         low[np.arange(size), start + np.arange(size)] = 0.0
     else:
-        nearest = inner.argmax(axis=1)
+        # a sample at more than a right angle to all others is not its own neighbour
+        others = inner.copy()
+        others[np.arange(size), start + np.arange(size)] = -np.inf
+        nearest = others.argmax(axis=1)
         low = _kernel_ends(inner[np.arange(size), nearest], slack, kernel)[0]
         first, second = lengths[start : start + size], lengths[nearest]
     mean, gap = (first**2 + second**2) / 4, (first**2 - second**2) / 4

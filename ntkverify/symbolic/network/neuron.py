@@ -55,7 +55,7 @@ class Block:
     sums: tuple[sympy.Symbol, ...]
     residual: sympy.Expr
 
-    @property
+    @cached_property
     def is_linear(self) -> bool:
         """Whether the residual is the plain sum over neurons."""
         return len(self.sums) == 1 and self.residual == self.sums[0]
