@@ -2,8 +2,8 @@
 
 With l = lambda_0/alpha^2, the least eigenvalue at scale 1, and m/2 independent neurons
 
-    initial kernel   no entry is off by more than tau l/n, at scale 1: Hoeffding
-    radius R         2 n (1 + zeta) kappa R = sigma l: in the ball ||H(k) - H(0)|| <= sigma lambda_0
+    initial kernel   no entry is off by more than tau l/size, at scale 1: Hoeffding
+    radius R         2 size (1 + zeta) kappa R = sigma l: in the ball ||H(k) - H(0)|| <= sigma lambda_0
     sign flips       more than (1 + zeta) times the expected share within R of switching: Chernoff
     scale            drift_factor alpha sqrt(n/m) sqrt(n) C/lambda_0 <= R: what a weight moves falls like 1/alpha, and R
                      does not know alpha
@@ -42,6 +42,8 @@ class PairsAndScale(Part):
         Receives constants and premises.
     entries, points : sympy.Expr
         How many entries of the kernel are to start near their limits, and at how many points neurons may switch.
+    size : sympy.Expr
+        Frobenius norm of the matrix of what an entry's terms range over; n where no more is known than that it is 1.
     shares : pair of sympy.Expr
         Of delta, for the initial kernel and for the count of sign flips.
     words : pair of str
@@ -57,6 +59,7 @@ class PairsAndScale(Part):
         *,
         entries: sympy.Expr = n**2,
         points: sympy.Expr = n,
+        size: sympy.Expr = n,
         shares: tuple[sympy.Expr, sympy.Expr] = (HALF, HALF),
         words: tuple[str, str] = ("n^2 entries", "n samples"),
     ) -> None:
@@ -65,11 +68,11 @@ class PairsAndScale(Part):
         self.least = lambda_0 / self.alpha**2
         self.gradient = self.alpha * sqrt(n / m)
         self.flips = Flips(theorem)
-        room = sympy.Le(2 * n * (1 + zeta) * self.flips.kappa * self.radius, sigma * self.least)
+        room = sympy.Le(2 * size * (1 + zeta) * self.flips.kappa * self.radius, sigma * self.least)
         self.R = theorem.constant("R", solve_for(self.radius, room), "no weight moves further")
         self.descent = GradientDescent(theorem, kept=1 - tau - sigma, kept_words="(1 - tau - sigma) lambda_0")
         self.drift = self.descent.drift_factor * self.gradient * sqrt(n) * C / lambda_0  # ||r(0)|| = ||y|| <= sqrt(n) C
-        gram = hoeffding(entries, tau * self.least / n, draws=m / 2)
+        gram = hoeffding(entries, tau * self.least / size, draws=m / 2)
         near = self.flips.failure(points, self.R, zeta, draws=m / 2)
         self.shares = shares
         self.likely = (
