@@ -11,13 +11,14 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 
 from ntkverify.arithmetic.evaluator import evaluate_all
+from ntkverify.errors import NtkVerifyError
 from ntkverify.execution.product_samples import ProductSamples
-from ntkverify.execution.samples import Forward, check_weights
+from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.step import MeasuredStep, Move, Step, finished
 from ntkverify.execution.walking.array import ArrayExecutor
 from ntkverify.symbolic.expression.functions import Z
@@ -69,8 +70,8 @@ class FactoredExecutor(ArrayExecutor):
         # the base keeps the unrolled samples' arrays; the factors are moved here
         self.samples = dataclasses.replace(samples, blocks=self.samples.blocks)
         self.product = samples.product
-        self._u = xp.asarray(samples.functions)
-        self._y = [xp.asarray(samples.queries[b.block.name]) for b in samples.blocks]
+        self._u = self.copy(samples.functions)
+        self._y = [self.copy(samples.queries[b.block.name]) for b in samples.blocks]
         self._given = frozenset(self.product.trunk.coordinates)
         self._trunks = [b.features[0] for b in self.product.trunk.blocks]
         gradients = self.product.trunk.gradients
@@ -82,6 +83,24 @@ class FactoredExecutor(ArrayExecutor):
         if isinstance(samples, ProductSamples):
             return type(self)(samples, self.xp)
         return ArrayExecutor(samples, self.xp)
+
+    def with_samples(self, samples: Samples) -> Self:
+        """The same executor for other targets, or for other samples of the same product."""
+        if isinstance(samples, ProductSamples):
+            return cast("Self", self._rebuilt(samples))
+        for b, own in zip(samples.blocks, self.samples.blocks, strict=True):
+            equal = b.points is own.points or (
+                tuple(b.points.shape) == tuple(own.points.shape)
+                and self._largest(self.xp.abs(self.xp.asarray(b.points) - own.points)) == 0
+            )
+            if not equal:
+                raise NtkVerifyError(
+                    f"points[{b.block.name!r}] of a product are all pairs of its functions and queries, which a batch "
+                    "can't change; make an executor of `product_samples` for each network"
+                )
+        other = super().with_samples(samples)
+        other.samples = dataclasses.replace(self.samples, blocks=other.samples.blocks)
+        return other
 
     # -- one chunk ----------------------------------------------------------------------------------------------------
 
