@@ -72,11 +72,14 @@ def _beyond(at: Any, claim: Claim, families: list[Family], dropped: Mapping[str,
     """Why the theorem does not make a claim here; empty if it does."""
     if dropped:
         return "the theorem assumes " + ", ".join(f"{name!r}, {words}" for name, words in dropped.items())
-    # a claim of probability without a sufficient width, or one that assumes nothing, has its hypotheses in what its
-    # families draw; of data that a theorem declares, what is claimed of the family at hand is claimed of all
-    by_width = claim.quantifier.is_decided_by_redrawing and at.whole.roles.width is None
-    anywhere = at.whole.assumptions_of(claim) or (at.whole.roles.data and at.base in families)
-    if by_width or not anywhere:
+    # what assumes nothing has its hypotheses in what its families draw, and so has a claim of probability without a
+    # sufficient width; only what is `always` so of the family at hand is claimed of all data that a theorem declares
+    assumed, redrawn = at.whole.assumptions_of(claim), claim.quantifier.is_decided_by_redrawing
+    if assumed:
+        anywhere = not redrawn or at.whole.roles.width is not None
+    else:
+        anywhere = not redrawn and at.whole.roles.data and at.base in families
+    if not anywhere:
         of = (f"{f.name!r} ({count_in_words(at.drawn_by(f).width)} neurons)" for f in families)
         return "the theorem says this of " + " and ".join(of)
     return ""

@@ -12,6 +12,7 @@ from ntkverify.data.cost import Cost, bytes_in_words, estimated_cost, seconds_in
 from ntkverify.data.limit import limit_spectrum
 from ntkverify.data.roles import contraction_of, family_at
 from ntkverify.glossary import eta, lambda_0
+from ntkverify.instances import SEPARATED
 from ntkverify.judging.draws import simplest_instance
 from ntkverify.symbolic.limit.gram import LimitGram
 
@@ -240,6 +241,20 @@ def test_a_theorem_that_declares_no_data_shows_by_its_draws_which(tmp_path):
     assert at.shapes["interior_target"] == (at.shapes["interior"][0],)
     assert set(at.beyond) == set(at.claims.kept)
     assert all(why.startswith("the theorem says this of") for why in at.beyond.values())
+
+
+@pytest.mark.parametrize("width", [None, 512])
+def test_what_is_likely_of_drawn_data_is_not_claimed_of_others(width):
+    """At ||r(0)|| = 1 the chain breaks with 512 neurons, as a control says: the theorem's claim is of 0.03."""
+    theorem = load_theorem(THEOREMS.parent / "beyond" / "implicit_gradient.py")
+    family = "tanh, 512 neurons, eta = 1"
+    data = {**SEPARATED, "source": [np.sqrt(0.5)] * 2, "values": [np.sqrt(0.5)] * 2}
+    at = theorem.at(data, family=family, width=width)
+    likely = [name for name, claim in at.claims.kept.items() if claim.quantifier.is_decided_by_redrawing]
+    assert [name for name in likely if name.startswith("tanh, 512 neurons, ||r(0)|| = 0.03")]
+    assert all(at.beyond[name].startswith("the theorem says this of") for name in likely)
+    # what holds of any step does so of these
+    assert "recursion: r(k) = (I + eta H(k+1)) r(k+1) + I(k)" not in at.beyond
 
 
 def test_a_theorem_that_trains_nothing_is_refused(tmp_path):

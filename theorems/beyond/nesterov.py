@@ -58,15 +58,15 @@ class PlainRun(WithoutMomentum):
     nesterov = True
 
 
-ANY, WIDE = "two inputs, any width", "two inputs, 1024 neurons"
-CLOSE, NARROW = "two close inputs, 1024 neurons", "two close inputs, 8 neurons"
-PLAIN, LONG = "two close inputs, 1024 neurons, gradient descent", {"cosine": 0.98, "steps": 160}
+ANY, WIDE = "two inputs, any width", "two inputs, 4096 neurons"
+CLOSE, NARROW = "two close inputs, 4096 neurons", "two close inputs, 8 neurons"
+PLAIN, LONG = "two close inputs, 4096 neurons, gradient descent", {"cosine": 0.98, "steps": 160}
 angles = st.sampled_from([0.6, 0.7, 0.8])
 theorem.instances(ANY, run=NesterovRun, quick=30)(families.family(instance, power=st.integers(6, 12), cosine=angles))
-theorem.instances(WIDE, run=NesterovRun, quick=20)(families.family(instance, width=2**10, cosine=0.6))
-theorem.instances(CLOSE, run=NesterovRun, quick=10)(families.family(instance, width=2**10, **LONG))
+theorem.instances(WIDE, run=NesterovRun, quick=20)(families.family(instance, width=2**12, cosine=0.6))
+theorem.instances(CLOSE, run=NesterovRun, quick=10)(families.family(instance, width=2**12, **LONG))
 theorem.instances(NARROW, run=NesterovRun, quick=20)(families.family(instance, width=2**3, **LONG))
-theorem.instances(PLAIN, run=PlainRun, quick=20)(families.family(instance, width=2**10, **LONG))
+theorem.instances(PLAIN, run=PlainRun, quick=20)(families.family(instance, width=2**12, **LONG))
 
 method.powers()
 method.perturbed()
@@ -78,4 +78,4 @@ theorem.conclusion(
     over={u: Interval.Lopen(0, 1)},
 )
 method.conditional(on=(ANY, WIDE, CLOSE))
-method.at_width("1024 neurons", on=WIDE, close=CLOSE, few="8 neurons", narrow=NARROW, plain=PLAIN)
+method.at_width("4096 neurons", on=(WIDE, CLOSE), few="8 neurons", narrow=NARROW, plain=PLAIN)
