@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parents[1] / "theorems" / "beyond"
         ("implicit_gradient", ["one step shrinks", "||I(k)|| <= alpha C_L B", "||w(k) - w(0)|| <= path", "tanh, 512"]),
         ("heavy_ball", ["||A^t||", "|x(k)| <="]),
         ("nesterov", ["||A^t||", "|x(k)| <="]),
-        ("both_layers", ["||J' - J||", "P1", "sigma_m", "L(k) <=", "the way", "||theta(k)", "8192 neurons"]),
+        ("both_layers", ["||J' - J||", "P1", "sigma_m", "L(k) <=", "the way", "||theta(k)", "4096 neurons"]),
         ("stochastic_gradient", ["max_r |w_r(k)", "E L(k+1) <= (sqrt"]),
         ("damped_regression", ["the steps add up", "||P r(k)|| <=", "||r(k)|| <= (1 + growth)", "||A(k) - A(0)||"]),
         ("data_angles", ["lambda_0 >= 3 theta", "lambda_min(K_1) >= theta^3", "lambda_0 <= phi", "three in", "two s"]),

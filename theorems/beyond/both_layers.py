@@ -102,7 +102,7 @@ def moved(inputs, *, width, **parameters):
     return Instance(data={"inputs": inputs, "start": np.ones(len(inputs))}, parameters=parameters, width=width)
 
 
-TRAINING, WIDE, NARROW = "training", "8192 neurons, ||r(0)||^2 = 2", "512 neurons, ||r(0)||^2 = 2"
+TRAINING, WIDE, NARROW = "training", "4096 neurons, ||r(0)||^2 = 2", "512 neurons, ||r(0)||^2 = 2"
 MOVED, ALL = "one neuron moves", "all neurons move"
 theorem.instances(TRAINING, run=BothLayersRun, quick=24)(families.family(training, power=st.integers(4, 8)))
 theorem.instances(MOVED, run=MovedRun, quick=40)(moved_neuron)
@@ -112,10 +112,10 @@ theorem.instances(ALL, run=MovedRun, quick=40)(all_moved)
 def unscaled(width):
     """Two orthonormal inputs and ||r(0)||^2 = 2."""
     data, parameters = {"inputs": np.eye(2), "start": np.ones(2)}, {"size": 2**0.5, "speed": 1.0, "delta": 0.25}
-    return lambda: Instance(data=data, parameters=parameters, width=width, steps=16)
+    return lambda: Instance(data=data, parameters=parameters, width=width, steps=64)
 
 
-theorem.instances(WIDE, run=BothLayersRun, quick=40)(unscaled(8192))
+theorem.instances(WIDE, run=BothLayersRun, quick=40)(unscaled(4096))
 theorem.instances(NARROW, run=BothLayersRun, quick=40)(unscaled(512))
 
 # ---- smoothness and spectrum --------------------------------------------------------------------------------------

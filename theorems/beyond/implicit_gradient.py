@@ -5,7 +5,8 @@ Network     u(x) = alpha m^(-1/2) sum_r a_r sigma(w_r . (x, 1)), w_r(0) ~ N(0, I
 Residuals   r = ((u_t - Lap u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2)), loss L = 1/2 ||r||^2
 Method      w(k+1) = w(k) - eta grad L(w(k+1)), eta > 0: a solution near w(k), by Gauss-Newton rounds until
             rounding is left; that it is the branch that leaves w(k) with eta is not checked
-Guarantee   ||r(k)|| <= (1 + eta lambda_0/4)^-k ||r(0)||, so that L(k) <= (1 + eta lambda_0/2)^-k L(0)  (upper)
+Guarantee   of the solution on the branch that leaves w(k) with eta = 0: others there may be once eta lambda_0 is large
+            ||r(k)|| <= (1 + eta lambda_0/4)^-k ||r(0)||, so that L(k) <= (1 + eta lambda_0/2)^-k L(0)  (upper)
 Hypotheses  smooth: while lambda_min(H) >= lambda_0/2 and ||I(k)|| <= lambda_0/4 eta ||r(k+1)||, as 512 neurons have it
             at ||r(0)|| = 0.03 and not at 1, where the rate still is seen
             explicit: m >= 64 V alpha^4/(delta lambda_0^2), that of the initial Gram matrix; alpha >= alpha_0(m), in
@@ -29,6 +30,7 @@ from ntkverify.instances import SEPARATED, families
 from ntkverify.lemmas import premises
 from ntkverify.lemmas.pinn import unswitched
 from ntkverify.lemmas.pinn.unswitched import Unswitched
+from ntkverify.lemmas.recursions.branch import branch
 from ntkverify.lemmas.recursions.implicit import ImplicitDescent
 from ntkverify.lemmas.recursions.runs import ImplicitSteps, norm_error
 from ntkverify.lemmas.rounding import loss_error, started
@@ -38,7 +40,8 @@ theorem = Theorem(
     "Implicit gradient descent at any step, physics-informed network",
     source=Source(arxiv="2407.02827", where="abstract (rate; step free of n and lambda_0)", provenance="derived"),
     statement=r"""
-        Let $w(k+1) = w(k) - \eta\nabla L(w(k+1))$, $\eta > 0$. As long as $\lambda_{\min}(H(k)) \ge \lambda_0/2$ and
+        Let $w(k+1) = w(k) - \eta\nabla L(w(k+1))$, $\eta > 0$, be the solution on the branch that leaves $w(k)$
+        with $\eta = 0$. As long as $\lambda_{\min}(H(k)) \ge \lambda_0/2$ and
         $\|I(k)\| \le \frac{\lambda_0}{4}\eta\|r(k+1)\|$: $\|r(k)\| \le (1+\eta\lambda_0/4)^{-k}\|r(0)\|$. For
         ReLU$^3$ in pairs with opposite signs, $m \ge 64 V\alpha^4/(\delta\lambda_0^2)$ and $\alpha \ge \alpha_0(m)$,
         this is so for all $k$ with probability at least $1-\delta$, whatever $\eta$ is.
@@ -79,7 +82,7 @@ def at_step(eta, *, width, size, most=8, angle=math.pi / 4):
 
 def fixed(eta):
     """The same data every time."""
-    return lambda: at_step(eta, width=512, size=0.03)
+    return lambda: at_step(eta, width=512, size=0.03, most=80)
 
 
 def smooth(draw, *, size=0.03, **options):
@@ -159,6 +162,7 @@ descent.perturbation(
     given=lambda run: signs.stays(run)[1:],
     **FREE,
 )
+BRANCH = branch(theorem, most=MOST)
 signs.moved(on=PAIRS, given=descent.chain_so_far, uses="sums", **FREE)
 signs.stays_on_path(on=PAIRS, chain=descent.chain_so_far, **FREE)
 theorem.lemma(
@@ -174,7 +178,7 @@ theorem.lemma(
 
 CHAIN = ("no neuron starts", "(|w_r(0)| + 1)^2", "||H(0) - H^inf||_F", "max_r |w_r(k)", "||w(k) - w(0)||")
 CHAIN += (*unswitched.GAMMA, "||H(k) - H(0)||_F", "the output is zero")
-PUSH = ("||I(k)|| <= alpha", "||I|| <= q ||r(k)||", "slope eta ||r(k+1)||", "|w(k+1) - w(k)|^2")
+PUSH = ("||I(k)|| <= alpha", "||I|| <= q ||r(k)||", "slope eta ||r(k+1)||", "|w(k+1) - w(k)|^2", *BRANCH)
 descent.spectrum_and_push(on=OWN, uses=(*CHAIN, *PUSH))
 RATE = {"of": "residuals", "holds": SURE, "error": norm_error, "given": started}
 theorem.conclusion(

@@ -16,8 +16,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from ntkverify.arithmetic.evaluator import evaluate_all
-from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.product_samples import ProductSamples
+from ntkverify.execution.product_samples import ProductSamples, refuse_other_pairs
 from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.step import MeasuredStep, Move, Step, finished
 from ntkverify.execution.walking.array import ArrayExecutor
@@ -88,16 +87,7 @@ class FactoredExecutor(ArrayExecutor):
         """The same executor for other targets, or for other samples of the same product."""
         if isinstance(samples, ProductSamples):
             return cast("Self", self._rebuilt(samples))
-        for b, own in zip(samples.blocks, self.samples.blocks, strict=True):
-            equal = b.points is own.points or (
-                tuple(b.points.shape) == tuple(own.points.shape)
-                and self._largest(self.xp.abs(self.xp.asarray(b.points) - own.points)) == 0
-            )
-            if not equal:
-                raise NtkVerifyError(
-                    f"points[{b.block.name!r}] of a product are all pairs of its functions and queries, which a batch "
-                    "can't change; make an executor of `product_samples` for each network"
-                )
+        refuse_other_pairs(samples, self.samples, lambda x, y: self._largest(self.xp.abs(self.xp.asarray(x) - y)) == 0)
         other = super().with_samples(samples)
         other.samples = dataclasses.replace(self.samples, blocks=other.samples.blocks)
         return other

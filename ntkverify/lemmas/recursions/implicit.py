@@ -6,9 +6,8 @@ G2  ||r(k+1)|| <= (||r(k)|| + ||I(k)||)/(1 + eta lambda_min(H(k+1))); so a step 
     left = (kept - epsilon) rate; eta is any positive number
 G3  eta sum_k ||r(k+1)|| <= drift_factor ||r(0)||/rate, whatever eta is
 G4  |w(k+1) - w(k)|^2 = eta <r(k+1), r(k) - r(k+1) - I(k)>, so that a Jacobian with ||J(w) - J(w')|| <= slope |w - w'|
-    has ||I|| <= slope/(2 - q) ||r(k)|| eta ||r(k+1)|| where slope eta ||r(k+1)|| <= q < 1. There the step exists too:
-    the derivative of w + s grad L(w) is I + s (J^T J + sum_i r_i Hess r_i), the last term at most slope s ||r||, so
-    that the branch of solutions that leaves w with s = 0 can be followed up to s = eta.
+    has ||I|| <= slope/(2 - q) ||r(k)|| eta ||r(k+1)|| where slope eta ||r(k+1)|| <= q < 1; there the step exists too,
+    on the branch of solutions that leaves w (`ntkverify.lemmas.recursions.branch`)
 
 What claims call I(k) is measured as a whole, r(k) - (I + eta H(k+1)) r(k+1), so that what an inner solver leaves is in
 it; the recursion compares it with the sum over neurons where the solver has converged.
