@@ -90,6 +90,10 @@ class Formulas:
             results = iter(self.program.results)
             self.results = [[next(results) for _ in es] for es in self.lists]
             self.needed = [self.program.needed(places) for places in self.results]
+            #: values on the way to all lists, symbols and constants among them
+            self.length = len(self.program.steps)
+        else:
+            self.length = len({part for es in self.lists for e in es for part in sympy.preorder_traversal(e)})
 
     def at(self, values: Mapping[sympy.Symbol, Any]) -> FormulaValues:
         """Their values at these arrays, found when they are asked for."""
@@ -97,20 +101,31 @@ class Formulas:
 
 
 class FormulaValues:
-    """Values of the lists of `Formulas` at one set of arrays; what lists share is evaluated once."""
+    """Values of the lists of `Formulas` at one set of arrays; what lists share is evaluated once.
+
+    What lies on the way to them is dropped when the last list is found.
+    """
 
     def __init__(self, formulas: Formulas, values: Mapping[sympy.Symbol, Any]) -> None:
         self._formulas, self._values = formulas, values
         self._known: dict[sympy.Basic, Any] = dict(values) if formulas.program is None else {}
         self._found: list[Any] = [] if formulas.program is None else [None] * len(formulas.program.steps)
+        self._lists: dict[int, list[Any]] = {}
 
     def of(self, which: int) -> list[Any]:
         """Values of the expressions of one list."""
-        formulas = self._formulas
-        if formulas.program is None:
-            return [_walk(e, self._known, formulas.algebra) for e in formulas.lists[which]]
-        formulas.program.find(formulas.needed[which], self._found, self._values, formulas.algebra)
-        return [self._found[place] for place in formulas.results[which]]
+        # before it is looked whether the list is there: another thread may be the one that drops the way to it
+        known, found, formulas = self._known, self._found, self._formulas
+        if which not in self._lists:
+            if formulas.program is None:
+                result = [_walk(e, known, formulas.algebra) for e in formulas.lists[which]]
+            else:
+                formulas.program.find(formulas.needed[which], found, self._values, formulas.algebra)
+                result = [found[place] for place in formulas.results[which]]
+            self._lists[which] = result
+            if len(self._lists) == len(formulas.lists):
+                self._known, self._found = {}, []
+        return self._lists[which]
 
 
 @functools.lru_cache(maxsize=4096)

@@ -115,7 +115,9 @@ class Executor(ABC):
         from ntkverify.execution.walking.array import ArrayExecutor
 
         # an executor without a sweep of its own takes the reference's
-        return ArrayExecutor(self.samples)._measured(step)
+        found = ArrayExecutor(self.samples)._measured(step)
+        found.forward.keep(None)  # nobody asks that executor again
+        return found
 
     def with_samples(self, samples: Samples) -> Self:
         """The same executor for other points and targets of the same sizes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,17 @@ class ProductSamples(Samples):
     product: ProductNeuron
     functions: Any
     queries: Mapping[str, Any]
+
+
+def refuse_other_pairs(samples: Samples, product: ProductSamples, equal: Callable[[Any, Any], bool]) -> None:
+    """Raise if a block's points are not `equal` to those of the product, arrays of one shape."""
+    for b, own in zip(samples.blocks, product.blocks, strict=True):
+        x, y = b.points, own.points
+        if x is not y and (tuple(x.shape) != tuple(y.shape) or not equal(x, y)):
+            raise NtkVerifyError(
+                f"points[{b.block.name!r}] of a product are all pairs of its functions and queries, which a batch "
+                "can't change; make an executor of `product_samples` for each network"
+            )
 
 
 def pairs(functions: Array, queries: Array) -> Array:

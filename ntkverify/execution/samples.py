@@ -78,13 +78,16 @@ class Forward:
         Per block, the sums Phi_k over neurons (with the factor m**-1/2), shape (K_b, n_b).
     residuals : array, shape (N,)
         ``scale_b * (R_b(Phi; x) - target)`` for every sample.
-    kept : object, optional
-        What the executor goes on with, as long as the pass lives, if it is asked for more at the same weights.
     """
 
     sums: tuple[Any, ...]
     residuals: Any
-    kept: Any = field(default=None, repr=False, compare=False)
+    #: what the executor goes on with if it is asked for more at the same weights; a copy of the pass has nothing
+    kept: Any = field(default=None, init=False, repr=False, compare=False)
+
+    def keep(self, what: Any) -> None:
+        """Keep this for the executor, as long as the pass lives, or nothing any more."""
+        object.__setattr__(self, "kept", what)
 
     def __getstate__(self) -> dict[str, Any]:
         # on a disk and in other processes the weights are somebody else's

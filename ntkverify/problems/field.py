@@ -18,7 +18,7 @@ from ntkverify.measures.steps import Measure
 from ntkverify.problems.regression import RegressionRun, limit_gram_matrix
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=16)
 def _kernel(activation: str, points: bytes, shape: tuple[int, int]) -> Array:
     """The limit kernel at points given as bytes, which runs on one population share."""
     return limit_gram_matrix(np.frombuffer(points).reshape(shape), activation=activation)
@@ -232,6 +232,15 @@ class PopulationRun(FieldRun):
     def sample_error(self, values: Any) -> Any:
         """Mean loss over the draws of the sample."""
         return self._losses(values)[..., self._drawn_points].mean(axis=-1)
+
+    def counted(self, values: Any) -> Any:
+        """Losses at the points seen, and 1 at each of the others, over N: what needs no theory, (...,)."""
+        return self._losses(values)[..., self._chosen].sum(axis=-1) / len(self._tests) + self.unseen
+
+    @property
+    def unseen(self) -> Any:
+        """The share of the population that is not in the sample."""
+        return 1 - self.number(len(self._chosen)) / len(self._tests)
 
     def _losses(self, values: Any) -> Any:
         return np.minimum(1, np.abs(values - self._labels))

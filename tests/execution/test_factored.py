@@ -152,7 +152,46 @@ def test_memory_does_not_grow_with_pairs_times_neurons():
     assert peak < 100e6
 
 
+@pytest.mark.parametrize("name", ["relu", "physics-informed"])
+def test_a_batch_has_targets_of_its_own(name, backend):
+    samples = problem(name)
+    executor = executor_of(samples, backend=backend)
+    drawn = [draw_weights(samples.neuron, seed, 20) for seed in (1, 2)]
+    weights, signs = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
+    targets = {b.block.name: np.stack([b.targets * 2, b.targets + 1]) for b in samples.blocks}
+    points = {b.block.name: np.stack([b.points, b.points.copy()]) for b in samples.blocks}
+    move = executor.from_host
+    found = executor.descend(
+        move(weights.copy()),
+        move(signs),
+        1e-3,
+        steps=2,
+        points={k: move(v) for k, v in points.items()},
+        targets={k: move(v) for k, v in targets.items()},
+    )
+    plain = ArrayExecutor(Samples(samples.neuron, samples.blocks))
+    wanted = plain.descend(weights.copy(), signs, 1e-3, steps=2, targets=targets)
+    close(wanted, executor.to_host(found))
+
+
 class TestRefused:
+    def test_a_batch_with_points_of_its_own(self, backend):
+        samples = problem("relu")
+        executor = executor_of(samples, backend=backend)
+        weights, signs = (a[None] for a in draw_weights(samples.neuron, 1, 20))
+        move, before = executor.from_host, weights.copy()
+        points = {b.block.name: move(b.points[None] + 0.5) for b in samples.blocks}
+        with pytest.raises(NtkVerifyError, match=r"points\['data'\] of a product are all pairs .* `product_samples`"):
+            executor.descend(move(weights), move(signs), 1e-3, steps=1, points=points)
+        np.testing.assert_array_equal(weights, before)
+
+    def test_other_functions_make_another_executor(self, backend):
+        samples, other = problem("relu"), problem("relu", seed=1)
+        weights, signs = draw_weights(samples.neuron, 1, 20)
+        one, two = executor_of(samples, backend=backend).with_samples(other), executor_of(other, backend=backend)
+        mine, own = one.from_host(weights), one.from_host(signs)
+        close(one.to_host(one.jacobian(mine, own)), two.to_host(two.jacobian(mine, own)))
+
     def test_a_nonlinear_operator(self):
         operators = {"interior": burgers(Y[0], Y[1], viscosity=1)}
         with pytest.raises(NtkVerifyError, match="linear blocks only, and 'interior' is not"):

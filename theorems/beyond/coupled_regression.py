@@ -64,11 +64,6 @@ DATA, STEP = pairs.premises(m_0)
 theorem.declare(parameters={"delta": 0.1}, splits={"quarters": quarters, "best at alpha = 1000": best})
 
 
-@theorem.assumption("neurons in pairs")
-def even(run):
-    return 0.5 - run.instance.width % 2
-
-
 # ---- instances ----------------------------------------------------------------------------------------------------
 
 

@@ -13,11 +13,12 @@ import numpy as np
 
 from ntkverify.arithmetic.evaluator import ArrayAlgebra, Formulas
 from ntkverify.execution.base import Executor
+from ntkverify.execution.machine.memory import ALWAYS_FREE
 from ntkverify.execution.machine.threads import in_order
 from ntkverify.execution.rounding import CHUNK, sum_roundings
-from ntkverify.execution.samples import BlockSamples, Forward, Samples, check_weights
+from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.step import MeasuredStep, Step
-from ntkverify.execution.walking.chunk import Chunk, total
+from ntkverify.execution.walking.chunk import Chunk, same, total
 from ntkverify.execution.walking.step import measured_step
 from ntkverify.symbolic.expression.majorant import majorant, roundings
 
@@ -25,6 +26,8 @@ from ntkverify.symbolic.expression.majorant import majorant, roundings
 CHUNK_NUMBERS = 1 << 22
 #: passes whose neurons are looked at: an implicit step asks at its start again after a round elsewhere
 RECENT = 3
+#: bytes that the neurons of one pass may come to if they are kept; all recent ones stay below what nobody asks for
+KEPT_BYTES = ALWAYS_FREE // (RECENT + 1)
 
 
 class WalkingExecutor(Executor):
@@ -107,8 +110,12 @@ class WalkingExecutor(Executor):
         """Neurons at these weights."""
         return Chunk(self, weights, frozen)
 
+    def _keeps(self, m: int) -> bool:
+        """Whether passes over so many neurons keep them."""
+        return False
+
     def _keep(self, chunk: Chunk, forward: Forward) -> None:
-        """Keep a whole network's neurons at hand as long as the pass at their weights lives."""
+        """Keep a whole network's neurons, at arrays that nobody else has, as long as the pass at them lives."""
 
     def _cotangents(self, slopes: list[list[Any]], vector: Any, m: int) -> list[list[Any]]:
         """Per block and feature, what its derivatives are multiplied by, (n_b,)."""
@@ -129,14 +136,14 @@ class WalkingExecutor(Executor):
         weights, frozen = check_weights(self.neuron, weights, frozen)
         m = weights.shape[0]
         chunks, root = self._slices(m), self._inverse_root(m)
-        whole = len(chunks) == 1
-        # whoever trains these weights changes the array
-        held = self.copy(weights) if whole else weights
+        keeps = self._keeps(m)
+        if keeps:  # whoever trains these weights changes the array
+            weights, frozen = self.copy(weights), self.copy(frozen)
 
         def part(rows: slice) -> tuple[list[Any], Chunk | None]:
-            chunk = self._neurons(held[rows, :], frozen[rows, :])
+            chunk = self._neurons(weights[rows, :], frozen[rows, :])
             found = [self._stack([self._sum(f, 1) for f in features], 0) for features in chunk.features]
-            return found, chunk if whole else None
+            return found, chunk if keeps else None
 
         (sums, kept), *others = self._in_order(part, chunks)
         for found, _ in others:
@@ -155,7 +162,7 @@ class WalkingExecutor(Executor):
         if len(chunks) == 1:
             chunk = self._neurons(weights, frozen)
             if vector is forward.residuals:  # a measured step will ask for it again
-                return self.copy(chunk.steepest_along(vector, cotangents))
+                return self.copy(chunk.steepest_again(cotangents))
             return chunk.steepest(cotangents)
 
         def part(rows: slice) -> Any:
@@ -204,12 +211,16 @@ class ArrayExecutor(WalkingExecutor):
 
     def __init__(self, samples: Samples, xp: Any = np) -> None:
         self.xp = xp
+        super().__init__(self._own(samples), ArrayAlgebra(xp))
+        #: passes that keep their neurons
+        self._recent: list[weakref.ref[Forward]] = []
+
+    def _own(self, samples: Samples) -> Samples:
+        """The samples in arrays of their own: what is kept holds for these points, whatever becomes of the caller's."""
         blocks = tuple(
-            BlockSamples(b.block, xp.asarray(b.points), xp.asarray(b.targets), b.scale, b.rows) for b in samples.blocks
+            dataclasses.replace(b, points=self.copy(b.points), targets=self.copy(b.targets)) for b in samples.blocks
         )
-        super().__init__(Samples(samples.neuron, blocks), ArrayAlgebra(xp))
-        #: neurons that passes keep; when those are gone, so are they
-        self._recent: list[weakref.ref[Chunk]] = []
+        return Samples(samples.neuron, blocks)
 
     def forward(self, weights: Any, frozen: Any = None) -> Forward:
         return super().forward(weights, self._frozen(weights, frozen))
@@ -233,27 +244,41 @@ class ArrayExecutor(WalkingExecutor):
         return super().coordinates
 
     def with_samples(self, samples: Samples) -> Self:
-        other = super().with_samples(samples)
+        other = super().with_samples(self._own(samples))
+        other._recent = []
         vars(other).pop("coordinates", None)
         return other
 
     def _neurons(self, weights: Any, frozen: Any) -> Chunk:
         """Neurons at these weights, those that a pass left behind if they are the same."""
         for reference in self._recent:
-            known = reference()
+            forward = reference()
+            known: Chunk | None = None if forward is None else forward.kept
             if (
                 known is not None
                 and known.samples is self.samples
-                and np.array_equal(known.weights, weights)
-                and (known.frozen is frozen or np.array_equal(known.frozen, frozen))
+                and same(known.weights, weights)
+                and same(known.frozen, frozen)
             ):
                 return known
         return super()._neurons(weights, frozen)
 
+    @functools.cached_property
+    def _kept_bytes(self) -> int:
+        """Bytes of one neuron, at most: weights, majorants, and all values on the way to features and derivatives."""
+        own = 2 * len(self.neuron.weights) + len(self.neuron.frozen)
+        blocks = zip(self.formulas, self.samples.blocks, strict=True)
+        return 8 * (own + sum((f.length + len(b.block.features)) * b.size for f, b in blocks))
+
+    def _keeps(self, m: int) -> bool:
+        return self.xp is np and m <= self.at_once and m * self._kept_bytes <= KEPT_BYTES
+
     def _keep(self, chunk: Chunk, forward: Forward) -> None:
-        if self.xp is np:
-            vars(forward)["kept"] = chunk
-            self._recent = [weakref.ref(chunk), *self._recent[: RECENT - 1]]
+        forward.keep(chunk)
+        for reference in self._recent[RECENT - 1 :]:
+            if (old := reference()) is not None:
+                old.keep(None)
+        self._recent = [weakref.ref(forward), *self._recent[: RECENT - 1]]
 
     def _largest(self, values: Any) -> Any:
         return float(self.xp.max(values))

@@ -9,6 +9,8 @@ import functools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from ntkverify.execution.walking.array import WalkingExecutor
 
@@ -30,7 +32,7 @@ class Chunk:
         values |= {s: frozen[:, i][None, :] for i, s in enumerate(neuron.frozen)}
         self._values = [values | known for known in executor.coordinates]
         self._at = [formulas.at(v) for formulas, v in zip(executor.formulas, self._values, strict=True)]
-        self._steep: tuple[Any, Any] | None = None
+        self._steep: tuple[list[Any], Any] | None = None
 
     def _full(self, found: Iterable[list[Any]]) -> list[list[Any]]:
         count, full = self.weights.shape[0], self.executor._full
@@ -66,11 +68,12 @@ class Chunk:
             columns.append(total(terms))
         return executor._stack(columns, 1)
 
-    def steepest_along(self, vector: Any, cotangents: Sequence[Sequence[Any]]) -> Any:
-        """The same, found once for the vector (N,) that the cotangents are made of."""
-        if self._steep is None or self._steep[0] is not vector:
-            self._steep = vector, self.steepest(cotangents)
-        return self._steep[1]
+    def steepest_again(self, cotangents: Sequence[Sequence[Any]]) -> Any:
+        """The same, found once for those who ask with equal cotangents one after the other; nobody changes either."""
+        flat, known = [c for cs in cotangents for c in cs], self._steep
+        if known is None or not all(map(same, known[0], flat)):
+            self._steep = known = flat, self.steepest(cotangents)
+        return known[1]
 
     def weighted(self, slopes: Sequence[Sequence[Any]], i: int) -> list[Any]:
         """Per block, the residuals' derivatives in the i-th weight, without the root of the width."""
@@ -85,6 +88,11 @@ class Chunk:
         return total(
             executor.outer(executor.concatenate(self.weighted(slopes, i))) for i in range(self.weights.shape[1])
         )
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether NumPy arrays are of one type and have equal entries."""
+    return one is other or (one.dtype == other.dtype and np.array_equal(one, other))
 
 
 def total(terms: Any) -> Any:

@@ -11,13 +11,13 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 
 from ntkverify.arithmetic.evaluator import evaluate_all
-from ntkverify.execution.product_samples import ProductSamples
-from ntkverify.execution.samples import Forward, check_weights
+from ntkverify.execution.product_samples import ProductSamples, refuse_other_pairs
+from ntkverify.execution.samples import Forward, Samples, check_weights
 from ntkverify.execution.step import MeasuredStep, Move, Step, finished
 from ntkverify.execution.walking.array import ArrayExecutor
 from ntkverify.symbolic.expression.functions import Z
@@ -69,8 +69,8 @@ class FactoredExecutor(ArrayExecutor):
         # the base keeps the unrolled samples' arrays; the factors are moved here
         self.samples = dataclasses.replace(samples, blocks=self.samples.blocks)
         self.product = samples.product
-        self._u = xp.asarray(samples.functions)
-        self._y = [xp.asarray(samples.queries[b.block.name]) for b in samples.blocks]
+        self._u = self.copy(samples.functions)
+        self._y = [self.copy(samples.queries[b.block.name]) for b in samples.blocks]
         self._given = frozenset(self.product.trunk.coordinates)
         self._trunks = [b.features[0] for b in self.product.trunk.blocks]
         gradients = self.product.trunk.gradients
@@ -82,6 +82,15 @@ class FactoredExecutor(ArrayExecutor):
         if isinstance(samples, ProductSamples):
             return type(self)(samples, self.xp)
         return ArrayExecutor(samples, self.xp)
+
+    def with_samples(self, samples: Samples) -> Self:
+        """The same executor for other targets, or for other samples of the same product."""
+        if isinstance(samples, ProductSamples):
+            return cast("Self", self._rebuilt(samples))
+        refuse_other_pairs(samples, self.samples, lambda x, y: self._largest(self.xp.abs(self.xp.asarray(x) - y)) == 0)
+        other = super().with_samples(samples)
+        other.samples = dataclasses.replace(self.samples, blocks=other.samples.blocks)
+        return other
 
     # -- one chunk ----------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,9 @@ def measured_step(executor: WalkingExecutor, step: Step) -> MeasuredStep:
     slopes = executor.slopes(step.forward)
     cotangents = executor._cotangents(slopes, step.forward.residuals, m)
     chunks = executor._slices(m)
+    keeps = step.finish is None and executor._keeps(m)
+    if keeps:
+        frozen = executor.copy(frozen)
 
     def part(rows: slice) -> Part:
         return _part(executor, step, weights, frozen, rows, slopes, cotangents)
@@ -56,7 +59,7 @@ def measured_step(executor: WalkingExecutor, step: Step) -> MeasuredStep:
         gram=whole.gram * root * root if step.gram else None,
         roundings=None if executor.is_exact else executor._own_roundings + executor._sum_roundings(m, executor.at_once),
     )
-    if whole.after is not None:
+    if keeps and whole.after is not None:
         executor._keep(whole.after, result.forward)
     return result
 
@@ -95,7 +98,7 @@ def _part(
     """Move one chunk of neurons and measure it."""
     fixed, start = frozen[rows, :], step.start[rows, :]
     before = executor._neurons(weights[rows, :], fixed)
-    steep = before.steepest_along(step.forward.residuals, cotangents)
+    steep = before.steepest_again(cotangents)
     still = step.change is None and not executor.is_exact and not step.eta
     moved = -step.eta * steep if step.change is None else step.change[rows, :]
     new = before.weights + moved

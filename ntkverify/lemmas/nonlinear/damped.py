@@ -7,7 +7,8 @@ Cauchy-Schwarz k steps are sqrt(eta k/(2 mu)) ||r(0)|| long at most, but for E.
 With D = J' - J, R = (H + mu)^-1 and R' that of J', A' - A = mu R (D J'^T + J D^T) R' is sqrt(mu) times the product of
 the row (3^(-1/4) sqrt(mu) R, 3^(1/4) R J), of the diagonal (D, D^T), and of the column of 3^(1/4) J'^T R' and 3^(-1/4)
 sqrt(mu) R'. The squared norms of row and column are (sqrt(3) a (1 - a) + (1 - a)^2/sqrt(3))/mu at an eigenvalue a, so
-that ||A' - A|| <= (3 sqrt(3)/8) ||D||/sqrt(mu): what the slope of s^2/(s^2 + mu) is at s^2 = mu/3, the best constant.
+that ||A' - A|| <= (3 sqrt(3)/8) ||D||/sqrt(mu). With one sample this is the largest slope of s^2/(s^2 + mu), at s^2 =
+mu/3: no smaller constant will do.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import sympy
-from sympy import Interval, oo, sqrt
+from sympy import Interval, Rational, oo, sqrt
 
 from ntkverify import always, identity
 from ntkverify.glossary import eta, k, residual
@@ -27,8 +28,14 @@ from ntkverify.theorem.theorem import Theorem
 
 mu = sympy.Symbol("mu", positive=True)  #: the damping
 s, a = sympy.symbols("s a", positive=True)  # a singular value of J or what lies between two eigenvalues; one of A
+away = sympy.Symbol("away", positive=True)  # of a singular value from sqrt(mu/3), as a share of it
 _POSITIVE = Interval.open(0, oo)
 _STEP = Interval.Lopen(0, 1)
+
+
+def _share(value: Any) -> Any:
+    """The eigenvalue of A at a singular value in units of sqrt(mu)."""
+    return value**2 / (1 + value**2)
 
 
 class DampedSteps(Part):
@@ -147,13 +154,21 @@ class DampedSteps(Part):
         )
 
     def kernel_follows(self, *, on: Any, sharp: str) -> None:
-        """A moves by no more than J; on `sharp`, by more than half of it."""
+        """A moves by no more than 3 sqrt(3)/8, which is 0.6495, times J; on `sharp`, by more than 0.64 of it."""
         self.lemma(
             "sqrt(3) a (1 - a) + (1 - a)^2/sqrt(3) <= 3 sqrt(3)/8 for every eigenvalue a of A",
             of=sqrt(3) * a * (1 - a) + (1 - a) ** 2 / sqrt(3),
             holds=always,
             bound=self.steepest,
             over={a: Interval.open(0, 1)},
+        )
+        self.lemma(
+            "3 sqrt(3)/8 is reached but for a share of d^2/3, by singular values (1 +- d) sqrt(mu/3)",
+            of=_share((1 + away) / sqrt(3)) - _share((1 - away) / sqrt(3)),
+            holds=always,
+            bound=self.steepest * (1 - away**2 / 3) * 2 * away / sqrt(3),
+            from_below=True,
+            over={away: Interval.Lopen(0, 1)},
         )
         moved = self.theorem.quantity("moved", lambda run: run.trajectory.jacobian_change[1:])
         change: dict[str, Any] = {"of": "kernel_change", "holds": always, "assumes": ()}
@@ -166,12 +181,16 @@ class DampedSteps(Part):
             **change,
         )
         self.control(
-            "||A(k) - A(0)|| <= ||J(k) - J(0)||/(2 sqrt(mu))", bound=moved / (2 * sqrt(mu)), on=sharp, **change
+            "||A(k) - A(0)|| <= 0.64 ||J(k) - J(0)||/sqrt(mu)",
+            bound=Rational(16, 25) * moved / sqrt(mu),
+            on=sharp,
+            **change,
         )
 
     def modes_fall(self, *, on: Any, saturated: str) -> sympy.Expr:
-        """What modes from mu on do; `saturated` tells it from (1 - eta/2)^k ||P r(0)||, which is returned, and E.
+        """What modes from mu on do where r(0) has one; `saturated` tells it from (1 - eta/2)^k ||P r(0)|| and E.
 
+        Returns the first of the two.
         Claims on runs of `ntkverify.problems.natural_gradient.damped.DampedPathRun`; `kernel_follows` comes before.
         """
         self.lemma(
@@ -184,7 +203,7 @@ class DampedSteps(Part):
         fallen = self.rate**k * self.theorem.quantity("modes_0", lambda run: run.modes(above=True)[0])
         departure = self.theorem.quantity("departure", lambda run: run.carried(run.jacobian_pushes))
         pushed = self.theorem.quantity("pushed", lambda run: run.carried(run.remainder))
-        modes: dict[str, Any] = {"holds": always, "given": started, "error": lambda run: run.solve_error}
+        modes: dict[str, Any] = {"holds": always, "given": reaches_damping, "error": lambda run: run.solve_error}
         modes |= {"of": lambda run: run.modes(above=True), "assumes": (self.step,)}
         self.lemma(
             "||P r(k)|| <= (1 - eta/2)^k ||P r(0)|| + what J(j) - J(0) and E(j) bring in, j < k",
@@ -200,3 +219,8 @@ class DampedSteps(Part):
             **modes,
         )
         return fallen
+
+
+def reaches_damping(run: Any) -> Any:
+    """k >= 1, where P r(0) is not 0, (K+1,)."""
+    return started(run) & bool(run.plain.modes(above=True)[0] > 0)

@@ -3,10 +3,11 @@
 complexity  E sqrt(s^T H^inf s) <= sqrt(n/2) over fair signs s, for any n unit vectors
 means       over a sample of n draws and over the population, for all f of norm 1 at once
 norms       (beta . x)^p has the squared norm 1/c_p^2 at most, c_p^2 the coefficient of t^p in the kernel at x.x' = t
-signs       y^T (H^inf)^(-1) y of random signs has the mean tr (H^inf)^(-1) >= n^2/tr H^inf = 2 n and the variance
+signs       y^T (H^inf)^(-1) y of random signs has the mean tr (H^inf)^(-1) >= n'^2/tr H^inf = 2 n' and the variance
             2 ||A||_F^2, A the inverse off its diagonal: Cantelli's inequality
 
-Runs are those of `ntkverify.problems.field.PopulationRun`, and their parameter ``size`` is the number of draws.
+In sentences n is the number of draws, which runs (`ntkverify.problems.field.PopulationRun`) call ``size``, and n' that
+of the distinct ones among them, which is their ``n``; the first lemma speaks of any n samples.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class KernelBall(Part):
         trace = self.theorem.quantity("trace_inverse", lambda run: np.trace(run.inverse))
         spread = self.theorem.quantity("off_diagonal", off_diagonal)
         self.lemma(
-            "tr (H^inf)^(-1) >= n^2/tr H^inf = 2 n",
+            "tr (H^inf)^(-1) >= n'^2/tr H^inf = 2 n' for n' distinct samples",
             of=lambda run: np.trace(run.inverse),
             holds=always,
             bound=n / self.trace,

@@ -14,6 +14,7 @@ which together give the width m_0 and the scale alpha_0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sympy
 from sympy import Rational, sqrt
@@ -103,8 +104,13 @@ class PairsAndScale(Part):
         return self.theorem.constant("alpha_0", least, meaning)
 
     def premises(self, width: sympy.Expr) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Assumptions on data, step and width; returns names of those on the data, and of those and the step."""
+        """Assumptions on data, step, width and pairs; returns names of those on the data, and of those and the step."""
         data, step = premises.unit_inputs(self.theorem), "step at most 2/(3 ||H^inf||)"
         premises.step_at_most(self.theorem, step, self.descent.eta_max)
         premises.width_at_least(self.theorem, "width at least m_0", width)
+
+        @self.theorem.assumption("neurons in pairs")
+        def paired(run: Any) -> Any:
+            return 0.5 - run.instance.width % 2 if run.coupled else -1.0
+
         return data, (*data, step)
