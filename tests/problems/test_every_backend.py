@@ -56,6 +56,7 @@ FAMILIES = [
     ("implicit_gradient", "tanh, any width"),
     ("implicit_gradient", "tanh, 512 neurons, eta = 100"),
     ("implicit_gradient", "few pairs"),
+    ("implicit_gradient", "neurons in their worst directions"),
 ]
 
 

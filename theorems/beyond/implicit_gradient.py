@@ -29,6 +29,7 @@ from ntkverify.glossary import delta, lambda_0, limit_norm, residual_0
 from ntkverify.instances import SEPARATED, families
 from ntkverify.lemmas import premises
 from ntkverify.lemmas.pinn import unswitched
+from ntkverify.lemmas.pinn.moved import REACH, moved
 from ntkverify.lemmas.pinn.unswitched import Unswitched
 from ntkverify.lemmas.recursions.branch import branch
 from ntkverify.lemmas.recursions.implicit import ImplicitDescent
@@ -153,13 +154,15 @@ descent.implication(fast=limit_norm, on=EVERY, **FREE)
 
 signs.zero_start(on=PAIRS)
 signs.events(starts=SCALED, on=OWN, narrow=NARROW)
-signs.gram(on=(SCALED, MOVING))
+MOVED = moved(theorem, signs.slope_at(REACH))
+signs.gram(on=MOVING, uses=MOVED)
 descent.perturbation(
     signs.slope,
     "||I(k)|| <= alpha C_L B ||w(k+1) - w(k)||^2/(2 sqrt(m)) while no sign changes",
     most=MOST,
-    on=(SCALED, MOVING),
+    on=MOVING,
     given=lambda run: signs.stays(run)[1:],
+    uses=MOVED,
     **FREE,
 )
 BRANCH = branch(theorem, most=MOST)

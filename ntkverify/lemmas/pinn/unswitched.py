@@ -79,11 +79,15 @@ class Unswitched(Part):
         self.width = constant(
             "width", derived(sufficient, "Chebyshev, m/2 neurons, delta/2"), "||H(0) - H^inf||_F <= lambda_0/4"
         )
-        self.slope = alpha * self.C_L * sqrt(self.B_2) / sqrt(m)
+        self.slope = self.slope_at(sqrt(self.B_2))
         self.gradient = alpha * self.C_g * self.B_2 / sqrt(m)
         # 4/lambda_0: natural gradient's 2 (sum of steps) over lambda_0/2, and gradient descent's drift_factor
         self.drift = 4 * self.gradient * residual_0 / lambda_0
         theorem.declare(width=self.width)
+
+    def slope_at(self, reach: sympy.Expr) -> sympy.Expr:
+        """How fast J moves while weights are no longer than `reach`."""
+        return alpha * self.C_L * reach / sqrt(m)
 
     def scale(self, *requirements: tuple[sympy.Expr, sympy.Expr]) -> sympy.Symbol:
         """The scale from which on every left side, of the order of 1/alpha, is at most its right side."""
@@ -162,7 +166,7 @@ class Unswitched(Part):
             **gram,
         )
 
-    def gram(self, *, on: Any) -> None:
+    def gram(self, *, on: Any, uses: Any = ()) -> None:
         """How far the Gram matrix moves while no sign changes, by the way of all weights."""
         moved = self.slope * self.theorem.quantity("distance", lambda run: run.drift_rms * np.sqrt(run.m))
         norm_0 = self.theorem.quantity("norm_0", lambda run: run.eigenvalues[0, -1])
@@ -173,6 +177,7 @@ class Unswitched(Part):
             bound=2 * sqrt(norm_0) * moved + moved**2,
             on=on,
             assumes=(),
+            uses=uses,
             given=self.stays,
             error=lambda run: run.gram_drift_error,
         )
