@@ -43,15 +43,15 @@ def instance(draw, *, width, cosine=None, steps=12):
     return Instance(data=data, parameters={"C": 1.0, "delta": 0.25}, width=width, steps=steps)
 
 
-ANY, WIDE = "random inputs, any width", "orthonormal inputs, 1024 neurons"
-CLOSE, NARROW = "two close inputs, 1024 neurons", "two close inputs, 8 neurons"
+ANY, WIDE = "random inputs, any width", "orthonormal inputs, 4096 neurons"
+CLOSE, NARROW = "two close inputs, 4096 neurons", "two close inputs, 8 neurons"
 LONG = {"cosine": 0.98, "steps": 160}  # a kappa of some 25
 theorem.instances(ANY, run=MomentumRun, quick=30)(families.family(instance, power=st.integers(6, 12)))
-theorem.instances(WIDE, run=MomentumRun, quick=20)(families.family(instance, width=2**10, cosine=0.0))
-theorem.instances(CLOSE, run=MomentumRun, quick=10)(families.family(instance, width=2**10, **LONG))
+theorem.instances(WIDE, run=MomentumRun, quick=20)(families.family(instance, width=2**12, cosine=0.0))
+theorem.instances(CLOSE, run=MomentumRun, quick=10)(families.family(instance, width=2**12, **LONG))
 theorem.instances(NARROW, run=MomentumRun, quick=20)(families.family(instance, width=2**3, **LONG))
 
 ball.powers()
 ball.perturbed()
 ball.conditional(on=(ANY, WIDE, CLOSE))
-ball.at_width("1024 neurons", on=(WIDE, CLOSE), few="8 neurons", narrow=NARROW)
+ball.at_width("4096 neurons", on=(WIDE, CLOSE), few="8 neurons", narrow=NARROW)
