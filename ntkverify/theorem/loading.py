@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from weakref import WeakSet
 
 import ntkverify
 from ntkverify.errors import NtkVerifyError
@@ -21,8 +22,9 @@ _PREFIX = "ntkverify_theorem_"
 _LIBRARY = Path(ntkverify.__file__).parent
 #: files of theorems that were loaded, and of what they import from beside them; frames of these are an author's lines
 _FILES: set[str] = set()
-#: modules that another theorem had imported before they were loaded, and that were given away as they are
-_GIVEN: set[int] = set()
+#: modules that another theorem had imported before they were loaded, and that were given away as they are; held weakly, as
+#: a module that is gone leaves its id to the next
+_GIVEN: WeakSet[ModuleType] = WeakSet()
 
 
 def authors_line(error: BaseException) -> str:
@@ -128,8 +130,8 @@ def _imported(path: Path) -> ModuleType:
     _forget_namesakes(root)
     plain = ".".join([*package, path.stem])
     known = sys.modules.get(plain)
-    if known is not None and getattr(known, "__file__", None) == str(path) and id(known) not in _GIVEN:
-        _GIVEN.add(id(known))
+    if known is not None and getattr(known, "__file__", None) == str(path) and known not in _GIVEN:
+        _GIVEN.add(known)
         return known
     # the hash keeps two files of one name apart; sys.modules must know the module for pickling and dataclasses
     unique = f"{_PREFIX}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
@@ -143,7 +145,7 @@ def _imported(path: Path) -> ModuleType:
     names = [name]
     if known is None or getattr(known, "__file__", None) == str(path):  # so that those beside it find it
         names.append(plain)
-        _GIVEN.add(id(module))
+        _GIVEN.add(module)
     try:
         with _one_sentence(path):
             if package:

@@ -1,5 +1,6 @@
 """Theorem modules in files: made in any way, beside others, in packages, under one name in several folders."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 from ntkverify import NtkVerifyError, load_theorem
+from ntkverify.theorem import loading
 from ntkverify.theorem.files import creations_in, ends_in, ids_of, is_called, is_theorem_module
 
 MAKING = 'theorem = Theorem("Small", source=Source(), statement="values are at most 1")\n'
@@ -188,6 +190,16 @@ class TestBeside:
         assert sys.modules["runs"].COUNT == [1]
         load_theorem(base)  # asked for again it is read again, as it may have changed
         assert sys.modules["runs"].COUNT == [1, 1]
+
+    def test_a_module_that_is_gone_leaves_nothing_to_the_next(self, write):
+        known = loading._GIVEN
+        before = len(known)
+        for k in range(3):
+            load_theorem(write(**{f"gone{k}": module()}))
+        for name in [name for name in sys.modules if "gone" in name]:
+            del sys.modules[name]
+        gc.collect()
+        assert len(known) == before
 
     def test_errors_name_the_line_here_and_there(self, write):
         write(shared_limits="\n\nLIMIT = {}['two']\n")
