@@ -73,6 +73,8 @@ def _parts(singular: Any, cutoff: int, power: int, over: str) -> Any:
     values = _spectrum(singular)
     if not 1 <= cutoff <= len(values):
         raise NtkVerifyError(f"the cut-off must lie between 1 and {len(values)}, the number of values, not {cutoff}.")
+    if not bool(values[0] > 0):
+        raise NtkVerifyError("a spectrum of zeros alone has no entropy.")
     scaled = (values / values[0]) ** power  # powers of what is tiny underflow alone, not all together
     total = scaled[:cutoff].sum() if over == "retained" else scaled.sum()
     return scaled[:cutoff] / total

@@ -22,8 +22,8 @@ _PREFIX = "ntkverify_theorem_"
 _LIBRARY = Path(ntkverify.__file__).parent
 #: files of theorems that were loaded, and of what they import from beside them; frames of these are an author's lines
 _FILES: set[str] = set()
-#: modules that another theorem had imported before they were loaded, and that were given away as they are; held weakly, as
-#: a module that is gone leaves its id to the next
+#: modules that another theorem had imported before they were loaded, and that were given away as they are; held weakly,
+#: as a module that is gone leaves its id to the next
 _GIVEN: WeakSet[ModuleType] = WeakSet()
 
 

@@ -88,3 +88,8 @@ class TestEntropies:
     def test_what_is_no_spectrum_is_refused(self, values):
         with pytest.raises(NtkVerifyError, match="singular value"):
             h1(values, 1)
+
+    def test_zeros_alone_have_no_entropy(self):
+        with pytest.raises(NtkVerifyError, match="zeros alone has no entropy"):
+            h1(np.zeros(3), 1)
+        assert h1(np.array([1.0, 0.0, 0.0]), 3) == 0
