@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +186,8 @@ class Runs:
     def run(self, data: int, seed: int = 0) -> Any:
         """The run of one data set and seed."""
         if (data, seed) not in self._runs:
-            drawn = self.stream.instance(data, seed)
-            self._runs[data, seed] = self._make(replace(drawn, theorem=self._theorem, family=self.family.name))
+            drawn = self.stream.instance(data, seed).belonging_to(self._theorem, self.family.name)
+            self._runs[data, seed] = self._make(drawn)
         return self._runs[data, seed]
 
     @property

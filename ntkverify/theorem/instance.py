@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +120,30 @@ class Instance:
     @property
     def content(self) -> str:
         """Everything but the seeds, as text: what two draws of the same data have in common."""
-        return repr((self.data, self.parameters, self.width, self.step, self.steps))
+        return repr((self._data_text, self.parameters, self.width, self.step, self.steps))
+
+    @functools.cached_property
+    def _data_text(self) -> str:
+        """The data in JSON: many numbers, which are written once for all draws and records of them."""
+        return json.dumps(self.data, allow_nan=False)
 
     def with_seed(self, seed: int) -> Instance:
         """The same data and settings with another draw of the weights, as it comes."""
-        return replace(self, seed=seed, **AS_DRAWN)
+        return self._but(
+            seed=whole_number(f"instance of {self.theorem or 'a theorem'}: seed", seed, least=0), **AS_DRAWN
+        )
+
+    def belonging_to(self, theorem: str, family: str) -> Instance:
+        """The same draw as one of another family."""
+        return self._but(theorem=theorem, family=family)
+
+    def _but(self, **others: Any) -> Instance:
+        """A copy with other values of what needs no second look at the data."""
+        self._data_text  # noqa: B018 - so that all copies have it
+        found = copy.copy(self)
+        for name, value in others.items():
+            object.__setattr__(found, name, value)
+        return found
 
     def to_json(self) -> str:
         """One line of JSON; floats are written so that they read back bit for bit."""
@@ -132,7 +153,9 @@ class Instance:
             if content[key] == plain:
                 del content[key]
         version = max([1, *(since for key, since in _SINCE.items() if key in content)])
-        return json.dumps({"format": version, **content}, allow_nan=False)
+        pairs = {"format": version, **content}.items()
+        texts = (self._data_text if key == "data" else json.dumps(value, allow_nan=False) for key, value in pairs)
+        return f"{{{', '.join(f'{json.dumps(key)}: {text}' for (key, _), text in zip(pairs, texts, strict=True))}}}"
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "instance") -> Instance:

@@ -200,3 +200,17 @@ def test_an_unreadable_file_is_named(tmp_path):
 def test_missing_data_is_named():
     with pytest.raises(NtkVerifyError, match="data 'weights' is missing"):
         GOOD.array("weights")
+
+
+def test_draws_of_the_same_data_share_their_text():
+    first = Instance(data={"x": np.linspace(0, 1, 5)}, parameters={"delta": 0.1}, width=3, turns=((0.5, 7),), scale=2.0)
+    other = first.with_seed(5).belonging_to("t", "f")
+    assert other == Instance(theorem="t", family="f", data=first.data, parameters={"delta": 0.1}, width=3, seed=5)
+    assert Instance.from_json(other.to_json()) == other
+    assert other.to_json() == json.dumps(json.loads(other.to_json()))
+    assert (first.seed, first.theorem, first.scale) == (0, "", 2.0)
+    assert other.content == first.content != replace(first, width=4).content
+    moved = replace(other, data={"x": [1.0]})
+    assert json.loads(moved.to_json())["data"] == {"x": [1.0]}
+    with pytest.raises(NtkVerifyError, match="seed"):
+        first.with_seed(-1)

@@ -157,7 +157,7 @@ class OneFamily:
             outcome = self._seen(trial, self.overall)
             if outcome is None:
                 continue
-            self.distinct.add(trial.run.instance.with_seed(0).to_json())
+            self.distinct.add(trial.run.instance.content)
             self.doubtful += outcome.doubtful
             if self.overall.rejects(self.alpha):
                 return self._violated(self.overall, "data sets")
