@@ -12,9 +12,9 @@ CONFIRM = 0.99
 SHARP = 1.25
 #: ... or of this times delta, where the budget is used up
 BLUNT = 2.0
-#: over delta: so many draws decide a claim of probability 1 - delta at its blunt end, even if one fails; a quarter of
-#: them is on data
-LEAST = 6
+#: over delta: so many draws decide a claim of probability 1 - delta at its blunt end, even if one fails; this share of
+#: them is of one data set afresh
+LEAST, AFRESH = 6, 0.75
 #: over delta: so many further draws each failure among the fresh ones brings, up to `MOST` of all; without them a true
 #: claim that fails at a quarter of its rate would stay open in two checks of three where its family is dear
 MORE, MOST = 1.25, 24

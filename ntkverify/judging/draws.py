@@ -19,7 +19,7 @@ from hypothesis.errors import Unsatisfiable
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.judging.budget import LEAST, MORE, MOST, Budget
+from ntkverify.judging.budget import AFRESH, LEAST, MORE, MOST, Budget
 from ntkverify.judging.case import Case, Trial
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.parts import Family
@@ -235,6 +235,11 @@ class FamilyDraws:
         if not self.runs.family.observed:
             self.least = max(self.least, math.ceil(LEAST / delta))
 
+    def allow_afresh(self, delta: float) -> None:
+        """See to it that the draws from here on decide, however many others, of cheaper data, there were."""
+        if not self.runs.family.observed:
+            self.least = max(self.least, self.made + math.ceil(LEAST * AFRESH / delta))
+
     def allow_more(self, delta: float) -> None:
         """A fresh draw that failed brings further ones, whatever they cost: so many that one failure more decides."""
         if not self.runs.family.observed:
@@ -272,7 +277,7 @@ class FamilyDraws:
         """Different data, each drawn once: as many as budget or family name, but most of the draws are for `again`."""
         count = 1 if self.runs.stream.is_fixed else max(self.budget.data, min(self.count, self.budget.draws // 2))
         for number in range(count):
-            if number >= self.least // 4 and self.is_dear:
+            if number >= int((1 - AFRESH) * self.least) and self.is_dear:
                 return
             yield number, self._trial(number, 0)
 

@@ -44,6 +44,9 @@ class _Listed(FamilyDraws):
     def allow(self, delta):
         """Not even to decide a claim."""
 
+    def allow_afresh(self, delta):
+        """Nor of the worst data."""
+
     def allow_more(self, delta):
         """Nor after a failure."""
 

@@ -213,6 +213,20 @@ class TestWithProbability:
         assert often.status == "inconclusive"
         assert often.instances <= 241
 
+    def test_the_worst_data_are_drawn_often_enough_after_many_cheap_ones(self):
+        theorem, claim = make(with_probability(0.9))
+
+        class Dear(AlgebraRun):
+            work = 1e6
+
+        def made(data, seed):
+            kind, value = (Dear, 0.9) if data == 7 else (AlgebraRun, 0.5)
+            return kind(Instance(data={"values": [value]}, parameters={"bound": 1.0}, seed=seed), theorem)
+
+        result = judge(theorem, claim, endless(theorem, claim, made, budget=Budget(50, 10**4, 4e6)))
+        assert result.status == "holds"
+        assert "worst of 2 data sets: 0 of " in result.evidence
+
     def test_a_hopeless_claim_stops_early(self):
         result = verdict([[2.0]] * 500, with_probability(0.9))
         assert (result.status, result.instances) == ("violated", 10)

@@ -58,6 +58,7 @@ class _Suspect:
     failures: int
     slack: float
     looks: int = 0
+    delta: float = 0.0
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -161,9 +162,12 @@ class OneFamily:
             self.doubtful += outcome.doubtful
             if self.overall.rejects(self.alpha):
                 return self._violated(self.overall, "data sets")
-            suspects.append(_Suspect(number, int(outcome.failed or outcome.doubtful), outcome.slack))
+            failed = int(outcome.failed or outcome.doubtful)
+            suspects.append(_Suspect(number, failed, outcome.slack, delta=self.allowed(trial)))
         # the event may be rare: the one data set there is, or the first, is drawn on
         worst = self._worst(suspects) if suspects else _Suspect(0, 0, math.inf)
+        if worst.delta:
+            self.draws.allow_afresh(worst.delta)
         return self._afresh(worst)
 
     def _worst(self, suspects: list[_Suspect]) -> _Suspect:
