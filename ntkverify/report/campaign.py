@@ -131,6 +131,8 @@ def _verdict(rows: Sequence[dict[str, Any]]) -> str:
     exceeded = any(row["best_margin"] is not None and row["best_margin"] > 0 for row in rows)
     if not exceeded:
         return "not found"
+    if "refuted" in states and not all(row["followed"] for row in rows):  # what balls kept was a smaller excess
+        return "not followed up"
     return next((word for status, word in _CAME_TO_NOTHING.items() if status in states), "not followed up")
 
 
