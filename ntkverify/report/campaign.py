@@ -30,9 +30,10 @@ _CAME_TO_NOTHING = {"refuted": "not found (refuted)", "unconfirmed": "not found 
 _EXPLAINED = {
     "not found (refuted)": "refuted: in float64 the bound was exceeded, in balls it is kept, up to the rounding of "
     "claim and data.",
-    "not found (chance)": "chance: draws that were tried failed, fresh ones no more often than the claim allows.",
-    "excess in draws, undecided": "excess in draws, undecided: fresh draws are past what is claimed, and do not "
-    "suffice to refute it; a larger budget goes on.",
+    "not found (chance)": "chance: draws that were tried failed, fresh ones no more often than the claim allows; or a "
+    "sample is past what is claimed, by no more than chance explains.",
+    "excess in draws, undecided": "excess in draws, undecided: fresh draws are past what is claimed, further than in "
+    "one search of a thousand by chance, and do not suffice to refute it; a larger budget goes on.",
     "violated outside its family (certified)": "outside its family: the assumptions hold at the instance that is "
     "certified, and the family draws none like it; its own, in the file too, is too dear for balls.",
     "not followed up": "not followed up: the bound was exceeded where no more suspects were looked into; "
