@@ -48,7 +48,7 @@ def search_cell(
     path: str | Path,
     progress: Progress = lambda cell, score, seconds: None,
     until: float | None = None,
-    pause: float | None = None,
+    window: float | None = None,
     began: float | None = None,
 ) -> bool:
     """Search one cell to its end, or from where a killed process left it.
@@ -62,8 +62,9 @@ def search_cell(
     until : float, optional
         When it ends at the latest, as `time.time` counts; the cell's seconds are not asked then. One instance is
         evaluated all the same, and a suspect is followed up.
-    pause : float, optional
-        When the search is left unfinished, as `time.monotonic` counts; something new is evaluated all the same.
+    window : float, optional
+        Seconds of new evaluations after which the search is left unfinished; as many as going through the record took,
+        if those are more, so that half of the time at least is for what is new.
     began : float, optional
         When others began with it, as `time.time` counts; now, by default.
 
@@ -84,7 +85,7 @@ def search_cell(
             if cell.engine == SAMPLING:
                 _sample(theorem, cell, store, path, progress, until)
             else:
-                search = _Search(theorem, cell, store, Path(path), progress, until, pause, began)
+                search = _Search(theorem, cell, store, Path(path), progress, until, window, began)
                 search.run()
                 if search.paused:
                     return True
@@ -118,8 +119,9 @@ class _Search:
 
     def __init__(
         self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress, until: float | None,
-        pause: float | None, began: float | None,
+        window: float | None, began: float | None,
     ) -> None:  # fmt: skip
+        opened = time.monotonic()
         self.until, self.timing = until, Timing(cell.seconds, until, time.time() if began is None else began)
         self.case, self.cell, self.store, self.path, self.progress = cell.case(theorem), cell, store, path, progress
         self.name = name = store.open_cell(cell.settings())
@@ -145,7 +147,8 @@ class _Search:
         self.suspects = SUSPECTS * (NOISY if self.noisy else 1)
         self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
-        self.pause, self.paused, self.new = pause, False, 0
+        self.window, self.opened, self.paused = window, opened, False
+        self.pause: float | None = None  # when the window closes; known at the first new evaluation
 
     def run(self) -> None:
         """Climb to the end of the budget or to a violation, then follow up the suspects that are left."""
@@ -274,7 +277,10 @@ class _Search:
     def _evaluate(self, key: tuple[int, ...]) -> None:
         # a claim of probability keeps a part of its time for fresh seeds
         is_late = bool(self.seen) and self.timing.is_over(self.spent, kept=_KEPT if self.noisy else 0.0)
-        self.paused |= bool(self.pause is not None and self.new and time.monotonic() >= self.pause)
+        if self.window is not None:
+            now = time.monotonic()
+            self.paused |= self.pause is not None and now >= self.pause
+            self.pause = self.pause or now + max(self.window, now - self.opened)
         if is_late or self.paused:
             self.is_late = True
             raise Finished
@@ -294,7 +300,6 @@ class _Search:
         self.spent += seconds
         self.store.add(self.name, key, result, seconds)
         self.known[key] = result
-        self.new += 1
 
     def _instance(self, key: tuple[int, ...]) -> tuple[Instance | None, str]:
         try:
