@@ -155,7 +155,10 @@ class Theorem(Written):
         return theorem_at(self, data, **options)
 
     def restricted(self, families: Mapping[str, Family], claims: Mapping[str, Claim] | None = None) -> Theorem:
-        """The same theorem on other families of instances, with all or some of its claims."""
+        """The same theorem on other families of instances, with all or some of its claims.
+
+        Constants are those of this theorem, so that the module's functions, which ask it, see what is made wrong.
+        """
         found = copy.copy(self)
         found.families = dict(families)
         found.claims = dict(self.claims if claims is None else claims)
@@ -210,12 +213,16 @@ class Theorem(Written):
         parts: dict[str, Any] = self.constants if name in self.constants else self.claims
         if name not in parts:
             raise NtkVerifyError(f"theorem {self.title!r} has neither a constant nor a claim called {name!r}.")
-        before, written = parts[name], self._expansions
-        parts[name], self._expansions = part, {}
+        before, written = parts[name], dict(self._expansions)
+        # constants and what is written out are one for all that `restricted` made: emptied, not exchanged
+        parts[name] = part
+        self._expansions.clear()
         try:
             yield
         finally:
-            parts[name], self._expansions = before, written
+            parts[name] = before
+            self._expansions.clear()
+            self._expansions.update(written)
 
     @property
     def fingerprints(self) -> dict[str, str]:
