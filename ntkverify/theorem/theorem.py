@@ -55,7 +55,7 @@ class Theorem(Written):
         The theorem in LaTeX.
     """
 
-    _factors: dict[str, float] = field(default_factory=dict, repr=False, init=False)
+    _factors: dict[str, sympy.Expr] = field(default_factory=dict, repr=False, init=False)
     _expansions: dict[Any, tuple[sympy.Expr, frozenset[str]]] = field(
         default_factory=dict, repr=False, compare=False, init=False
     )
@@ -198,14 +198,18 @@ class Theorem(Written):
 
     @contextmanager
     def mutated(self, name: str, factor: sympy.Expr | float) -> Iterator[None]:
-        """Scale one constant, or the bound of one claim, for the length of a ``with`` block."""
+        """Scale one constant, or the bound of one claim, for the length of a ``with`` block; factors multiply."""
         if name not in self.constants and name not in self.claims:
             raise NtkVerifyError(f"theorem {self.title!r} has neither a constant nor a claim called {name!r}.")
-        self._factors[name] = factor
+        before = self._factors.get(name)
+        self._factors[name] = self._factor(name) * sympy.nsimplify(factor, rational=True)
         try:
             yield
         finally:
-            del self._factors[name]
+            if before is None:
+                del self._factors[name]
+            else:
+                self._factors[name] = before
 
     @contextmanager
     def replaced(self, name: str, part: Constant | Claim) -> Iterator[None]:
@@ -230,7 +234,7 @@ class Theorem(Written):
         return {name: f"{self._factor(name)}*({_text(c.expression)})" for name, c in self.constants.items()}
 
     def _factor(self, name: str) -> sympy.Expr:
-        return sympy.nsimplify(self._factors.get(name, 1), rational=True)
+        return self._factors.get(name, sympy.S.One)
 
     # -- showing ----------------------------------------------------------------------------------------------------
 

@@ -270,6 +270,13 @@ class TestWhatIsMadeWrong:
             pass
 
 
+def test_plants_on_one_name_add_up_and_go(theorem):
+    c = theorem.constants["c"].symbol
+    with planted(theorem, ["c * 1/2", "c * 1/2", "c * 5"]):
+        assert theorem.expand(c) == sympy.Rational(5, 4)
+    assert theorem.expand(c) == 1
+
+
 def test_a_run_that_trains_with_a_constant_has_another_record(tmp_path):
     """The momentum of a heavy ball: its mutant survived on the records of the theorem as it stands."""
     made = Theorem("momentum", source=Source(), statement="s")
