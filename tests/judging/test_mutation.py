@@ -244,6 +244,34 @@ class TestWhatIsMadeWrong:
             "unseen",
         ]
 
+    def test_requirements_are_found_wherever_they_are_in_a_constant(self, tmp_path):
+        made = Theorem("scaled", source=Source(), statement="s")
+        a, b = sympy.symbols("a b", positive=True)
+        product = made.constant("product", 3 * sympy.Max(a, b) + 1, "the largest of two, in a sum")
+        share = made.constant("share", sympy.Max(0, 1 - a / 4), "zero is no requirement that could be wrong")
+        nested = made.constant("nested", sympy.Max(b, 2 * sympy.Min(a, 5)), "one in another")
+        made.instances("values", run=AlgebraRun, quick=5)(lambda: Instance(parameters={"a": 2.0, "b": 1.0}))
+        made.lemma("product", holds=always, bound=product)(lambda run: 7)
+        made.lemma("share", holds=always, bound=share)(lambda run: 0.5)
+        made.lemma("nested", holds=always, bound=nested)(lambda run: 4)
+        found = {m.plant: m for m in mutants(made) if m.kind == "requirement"}
+        store = RecordStore(tmp_path)
+        fates = {plant: fate(made, mutant, profile="quick", store=store).status for plant, mutant in found.items()}
+        assert fates == {
+            "product, requirement 1 * 1/2": "refuted",
+            "product, requirement 2 * 1/2": "unseen",
+            "share, requirement 2 * 1/2": "refuted",
+            "nested, requirement 1 * 1/2": "refuted",
+            "nested, requirement 2 * 1/2": "unseen",
+            "nested, requirement 3 * 2": "unseen",
+            "nested, requirement 4 * 2": "weaker",
+        }
+        at = {a: 2, b: 1}
+        for plant, value in [("product, requirement 2 * 10", 31), ("nested, requirement 3 * 1/5", 2)]:
+            with planted(made, [plant]):
+                symbol = made.constants[plant.partition(",")[0]].symbol
+                assert float(made.value(symbol, at)) == value
+
     def test_nothing_of_it_is_left(self, powers, tmp_path):
         for mutant in mutants(powers):
             fate(powers, mutant, profile="quick", store=RecordStore(tmp_path))
