@@ -174,6 +174,7 @@ class Bench:
     _check: Check = field(init=False)
     _standing: dict[str, _Standing] = field(default_factory=dict, init=False)
     _read: dict[str, set[str]] = field(default_factory=dict, init=False)
+    _widths: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._check = self._fresh()
@@ -213,7 +214,9 @@ class Bench:
         before = {claim.name: None if claim.bound is None else self.theorem.bound_of(claim) for claim in claims}
         seen: list[Trial] = []
         check = self._fresh(seen.append)
-        check.widest = {name: WIDER * width for name, width in self._check.widths.items() if width}
+        # of runs that were made before a mutant spoilt them the widths are remembered
+        self._widths |= {name: max(width, self._widths.get(name, 0)) for name, width in self._check.widths.items()}
+        check.widest = {name: WIDER * width for name, width in self._widths.items() if width}
         check.share(self._check, [name for name, read in self._read.items() if mutant.name not in read])
         changes: list[_Change] = []
         weaker: Fate | None = None

@@ -384,6 +384,28 @@ class TestWhatIsShared:
         assert "asks for 136 neurons, and 128 are the most" in found.evidence
         assert counted.counts == [8] * 5
 
+    def test_nor_after_a_mutant_that_spoilt_the_runs(self, tmp_path):
+        """The family was forgotten with its width, and networks of any were run."""
+        made = Theorem("spoilt", source=Source(), statement="s")
+        width, c = made.constant("width", sympy.Integer(8), "width"), made.constant("c", sympy.Integer(1), "read late")
+        made.instances("own width", run=AlgebraRun, quick=5)(lambda: Instance(width=int(made.value(width, {}))))
+        asked = []
+
+        def uniform(run):
+            asked.append(run.m)
+            found = np.random.default_rng(run.instance.seed).random()
+            return found if found > 0.5 else found * run.c
+
+        made.lemma("at most 1", holds=always, bound=sympy.Integer(1))(lambda run: 8 / run.m)
+        # refuted where nothing reads c, unless c is doubled
+        made.control("at most c/2", holds=always, bound=c / 2)(uniform)
+        bench = Bench(made, "quick", RecordStore(tmp_path))
+        assert bench.fate(Mutant("c", sympy.Integer(2), True)).status == "control lost"
+        assert bench._check.widths == {}
+        asked.clear()
+        found = bench.fate(Mutant("width", sympy.Integer(17), True))
+        assert (found.status, asked) == ("not run", [])
+
     @pytest.mark.parametrize("order", [1, -1])
     def test_the_order_does_not_matter(self, counted, tmp_path, order):
         chosen = list(mutants(counted))
