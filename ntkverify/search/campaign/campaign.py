@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -252,9 +253,10 @@ class _Search:
     def _most_draws(self, *, again: bool) -> int | None:
         """How many fresh seeds a suspect may have; None for as many as `confirm` takes."""
         if self.cell.endless or self.until is not None:
-            if self.until is None or not self.scores or not (again or self.settled):
+            draws = sum(score.draws for score in self.known.values())
+            if self.until is None or not draws or not (again or self.settled):
                 return None
-            each = sum(self.seconds.values()) / (DRAWS * len(self.scores))
+            each = sum(self.seconds[key] for key, score in self.known.items() if score.draws) / draws
             return max(_FEW, int((self.until - time.time()) / max(each, 1e-6)))
         return max(_FEW, DRAWS * self.cell.evaluations - self.drawn) if again else None
 
@@ -282,9 +284,10 @@ class _Search:
         else:
             # a claim of probability is scored by seeds of its own
             text = (instance.with_seed(0) if self.noisy else instance).to_json()
-            if text not in self.scores:
-                self.scores[text] = score(self.case, instance, seeds=self.seeds)
-            result = self.scores[text]
+            if text in self.scores:
+                result = replace(self.scores[text], draws=0)
+            else:
+                result = self.scores[text] = score(self.case, instance, seeds=self.seeds)
         seconds = time.process_time() - started
         self.seconds[key] = seconds
         self.spent += seconds
@@ -332,7 +335,8 @@ class _Search:
             self.store.add_finding(self.name, key, status, content)
             self.findings[key] = status, content
         self.followed += 1
-        self.drawn += sum(c["draws"] for c in content["evidence"].get("confirmations", [])[len(before) :])
+        confirmations = content["evidence"].get("confirmations", [])
+        self.drawn += sum(c["draws"] for c in (confirmations[1:] if again else confirmations[:1]))
         if not again:
             self.settled.append(key)
         if status in CLOSING:
