@@ -195,12 +195,15 @@ class _Search:
             self._persist(began)
 
     def _can_follow(self, *, since: float, share: float = 1.0) -> bool:
-        """Whether another suspect is looked into: while there is time, or fresh draws are fewer than the climb's."""
+        """Whether another suspect is looked into: while there is time, or fresh draws are fewer than the climb's.
+
+        Of a claim that one run decides a few are, the largest excess first, though the climb has used up the time.
+        """
+        if not self.noisy and self.followed < self.climbed + self.suspects:
+            return True
         if self.cell.endless:
             return self.until is None or time.time() < since + share * (self.until - since)
-        if self.noisy:
-            return self.drawn < share * DRAWS * self.cell.evaluations
-        return self.followed < self.climbed + self.suspects
+        return self.noisy and self.drawn < share * DRAWS * self.cell.evaluations
 
     def _persist(self, began: float) -> None:
         """What is left of the budget goes to the data sets that failed most often when they were drawn afresh.
@@ -345,10 +348,15 @@ _UNSEARCHED = {"evaluations": 0, "vacuous": 0, "seconds": 0.0, "best_margin": No
 
 
 def results(store: Store, cells: Sequence[Cell]) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    """Each cell with its row of the record and its findings, as any process sees them."""
+    """Each cell with its row of the record and its findings, as any process sees them.
+
+    Under "followed" it says whether the evaluation that failed by most was looked into, or one of equal margin.
+    """
     rows = {row["cell"]: row for row in store.summary()}
     for cell in cells:
         name = cell_id(cell.settings())
         row = dict(rows.get(name, {"cell": name, **_UNSEARCHED}))
         row["violations"] = [(status, content) for status, content in store.findings(name).values()]
+        exceeded, followed = store.largest_excess(name)
+        row["followed"] = exceeded is None or (followed is not None and followed >= exceeded)
         yield cell, row

@@ -226,6 +226,15 @@ class Store:
         with self._decoding():
             return {unpack(v): (status, json.loads(content)) for v, status, content in rows}
 
+    def largest_excess(self, cell: str) -> tuple[float | None, float | None]:
+        """Largest margin of a cell's failing evaluations, and of those that were looked into; None without any."""
+        ((exceeded, followed),) = self._read(
+            "SELECT MAX(CASE WHEN e.failed THEN e.margin END), MAX(CASE WHEN f.status IS NOT NULL THEN e.margin END)"
+            " FROM evaluations e LEFT JOIN findings f ON f.cell = e.cell AND f.vector = e.vector WHERE e.cell = ?",
+            cell,
+        )
+        return exceeded, followed
+
     def seconds(self, cell: str) -> dict[tuple[int, ...], float]:
         """Processor time of each of a cell's evaluations."""
         rows = self._read("SELECT vector, seconds FROM evaluations WHERE cell = ?", cell)
