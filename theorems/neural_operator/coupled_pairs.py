@@ -13,6 +13,7 @@ So the width is that of the initial Gram matrix and of the count of switching ne
 functions and queries at alpha = 1e5, where alpha = 1 asks for 5.0e12 at the best split of the slack. The Gram matrix
 asks for 29 N^2 log(2 N (N + 1)/share)/lmin^2 and not for the 520 N^2 log of a cruder Bernstein bound: moments of an
 entry are at most (2 q - 1)!!/4, since s relu(g) is a normal number with probability 1/2 and else 0 (`initial_gram`).
+Other data have a width of their own by the same requirements, with m on both sides.
 """
 
 import math
