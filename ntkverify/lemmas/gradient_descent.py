@@ -105,18 +105,24 @@ class GradientDescent(Contraction):
         def implication(run: Any) -> Any:
             return run.losses
 
-    def at_width(self, width: str, *, on: Names, narrow: Names, few: str, uses: Names = ()) -> None:
-        """At a stated width hypotheses and rate hold with probability 1 - delta; with few neurons they do not."""
+    def at_width(
+        self, width: str, *, on: Names, narrow: Names, few: str, uses: Names = (), steps: int | None = None
+    ) -> None:
+        """At a stated width hypotheses and rate hold with probability 1 - delta; with few neurons they do not.
+
+        `steps` is how many are run where they leave the bound far from 0: what is claimed is claimed up to there.
+        """
         sure, rated, normed = with_probability(1 - delta), self.rate_words, self.norm_words
-        small = f"||I_1(k)|| <= epsilon {rated} eta ||r(k)|| at every step"
+        each, until = ("at every step", "for all k") if steps is None else (f"for k < {steps}", f"for k <= {steps}")
+        small = f"||I_1(k)|| <= epsilon {rated} eta ||r(k)||"
         step = f"2/(3 {normed})"
 
-        @self.control(f"{few}: {small}", holds=sure, bound=self.epsilon, on=narrow)
-        @self.conclusion(f"{width}: {small}", holds=sure, bound=self.epsilon, on=on, uses=uses)
+        @self.control(f"{few}: {small} at every step", holds=sure, bound=self.epsilon, on=narrow)
+        @self.conclusion(f"{width}: {small} {each}", holds=sure, bound=self.epsilon, on=on, uses=uses)
         def remainder_small(run: Any) -> Any:
             return (run.remainder / (run.eta * run.residual)).max() / run.evaluate(self.rate)
 
-        self.spectrum(self.conclusion, on=on, before=f"{width}: ", step=f" at the step {step}", uses=uses)
+        self.spectrum(self.conclusion, on=on, before=f"{width}: ", step=f" at the step {step}", uses=uses, until=until)
 
         @self.control(
             f"the rate on networks of {few}, the chain ignored",
@@ -127,7 +133,7 @@ class GradientDescent(Contraction):
             error=loss_error,
         )
         @self.conclusion(
-            f"{width}, step {step}: L(k) <= (1 - eta {rated}/2)^k L(0) for all k",
+            f"{width}, step {step}: L(k) <= (1 - eta {rated}/2)^k L(0) {until}",
             holds=sure,
             bound=self.contracted,
             on=on,
@@ -137,13 +143,20 @@ class GradientDescent(Contraction):
             return run.losses
 
     def spectrum(
-        self, add: Callable[..., Register], *, on: Names, before: str = "", step: str = "", uses: Names = ()
+        self,
+        add: Callable[..., Register],
+        *,
+        on: Names,
+        before: str = "",
+        step: str = "",
+        uses: Names = (),
+        until: str = "for all k",
     ) -> None:
         """lambda_min(H(k)) >= kept rate and eta ||H(k)|| <= 1 with probability 1 - delta; `add` says as what."""
         sure = with_probability(1 - delta)
 
         @add(
-            f"{before}lambda_min(H(k)) >= {self.kept_words} for all k",
+            f"{before}lambda_min(H(k)) >= {self.kept_words} {until}",
             holds=sure,
             bound=self.kept * self.rate,
             from_below=True,
@@ -153,7 +166,7 @@ class GradientDescent(Contraction):
         def eigenvalue_kept(run: Any) -> Any:
             return run.eigenvalues[:, 0]
 
-        @add(f"{before}eta ||H(k)|| <= 1 for all k{step}", holds=sure, bound=1, on=on, uses=uses)
+        @add(f"{before}eta ||H(k)|| <= 1 {until}{step}", holds=sure, bound=1, on=on, uses=uses)
         def step_kept(run: Any) -> Any:
             return run.eta * run.eigenvalues[:, -1]
 
