@@ -9,7 +9,7 @@ and on which families of instances each link is put to the test; claims speak in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sympy
@@ -106,23 +106,40 @@ class GradientDescent(Contraction):
             return run.losses
 
     def at_width(
-        self, width: str, *, on: Names, narrow: Names, few: str, uses: Names = (), steps: int | None = None
+        self,
+        width: str,
+        *,
+        on: Names,
+        narrow: Names,
+        few: str,
+        until: str = "",
+        pushed: Mapping[str, Names] | None = None,
+        uses: Names = (),
     ) -> None:
         """At a stated width hypotheses and rate hold with probability 1 - delta; with few neurons they do not.
 
-        `steps` is how many are run where they leave the bound far from 0: what is claimed is claimed up to there.
+        Parameters
+        ----------
+        width, few : str
+            The networks of `on` and of `narrow` in words, with what they are trained on.
+        until : str
+            The steps of `on` in words; "for all k" by default.
+        pushed : mapping of str to str or sequence of str, optional
+            By words the families where I_1 is too large, each a control; those of few neurons by default. I_1 over
+            eta ||r|| is as large as the way of the weights, of the order of ||r(0)||/sqrt(m).
         """
         sure, rated, normed = with_probability(1 - delta), self.rate_words, self.norm_words
-        each, until = ("at every step", "for all k") if steps is None else (f"for k < {steps}", f"for k <= {steps}")
-        small = f"||I_1(k)|| <= epsilon {rated} eta ||r(k)||"
-        step = f"2/(3 {normed})"
+        small = f"||I_1(k)|| <= epsilon {rated} eta ||r(k)|| {until or 'at every step'}"
+        until, step = until or "for all k", f"2/(3 {normed})"
 
-        @self.control(f"{few}: {small} at every step", holds=sure, bound=self.epsilon, on=narrow)
-        @self.conclusion(f"{width}: {small} {each}", holds=sure, bound=self.epsilon, on=on, uses=uses)
+        @self.conclusion(f"{width}: {small}", holds=sure, bound=self.epsilon, on=on, uses=uses)
         def remainder_small(run: Any) -> Any:
             return (run.remainder / (run.eta * run.residual)).max() / run.evaluate(self.rate)
 
-        self.spectrum(self.conclusion, on=on, before=f"{width}: ", step=f" at the step {step}", uses=uses, until=until)
+        for where, families in ({few: narrow} if pushed is None else pushed).items():
+            self.control(f"{where}: {small}", holds=sure, bound=self.epsilon, on=families)(remainder_small)
+
+        self.spectrum(self.conclusion, on=on, before=f"{width}: ", until=until, step=f" at the step {step}", uses=uses)
 
         @self.control(
             f"the rate on networks of {few}, the chain ignored",
@@ -148,9 +165,9 @@ class GradientDescent(Contraction):
         *,
         on: Names,
         before: str = "",
+        until: str = "for all k",
         step: str = "",
         uses: Names = (),
-        until: str = "for all k",
     ) -> None:
         """lambda_min(H(k)) >= kept rate and eta ||H(k)|| <= 1 with probability 1 - delta; `add` says as what."""
         sure = with_probability(1 - delta)

@@ -19,7 +19,7 @@ from ntkverify.search.campaign.campaign import results, search_cell
 from ntkverify.search.campaign.cells import cells_of
 from ntkverify.search.campaign.store import Store
 from ntkverify.search.evidence.certify import certify
-from ntkverify.search.evidence.settle import CLOSING, REPORTED, Draws, settle
+from ntkverify.search.evidence.settle import CLOSING, REPORTED, Draws, Finding, settle
 from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import VACUOUS, Score, score
 from ntkverify.theorem.parts import Family
@@ -134,6 +134,53 @@ class TestMinutes:
             assert main([*shared, *extra, *files]) == 0
             (found,) = json.loads(capsys.readouterr().out)
             assert (found["evaluations"] <= 10) == few
+
+
+class TestExcessBeyondTheTime:
+    """Minutes that end while a search climbs: the first few suspects are noise, and the largest comes last."""
+
+    @pytest.fixture
+    def noise_first(self, monkeypatch):
+        tried = []
+
+        def doubting(case, suspect, **options):
+            tried.append(options["place"].vector)
+            if len(tried) > campaign.SUSPECTS:
+                return settle(case, suspect, **options)
+            return Finding("refuted", suspect.with_evidence(kind="float64"))
+
+        monkeypatch.setattr(campaign, "settle", doubting)
+        return tried
+
+    def test_the_largest_excess_is_looked_into(self, theorem, module, noise_first):
+        for entropy in range(2):
+            noise_first.clear()
+            (cell,) = cells_of(
+                theorem, path=module, claims=[SQUARES], plants=[f"{SQUARES} * 1/4"], engines=["random"],
+                evaluations=20, seconds=60.0, entropy=entropy,
+            )  # fmt: skip
+            with Store(None) as store:
+                assert search_cell(theorem, replace(cell, endless=True), store, path=module, until=time.time() + 1)
+                name = store.open_cell(replace(cell, endless=True).settings())
+                best = max(store.evaluations(name).items(), key=lambda one: one[1].margin)[0]
+                summary = summarise(store, [replace(cell, endless=True)])
+            assert best in noise_first
+            assert len(noise_first) == len(set(noise_first)) == campaign.SUSPECTS + 1
+            assert (summary.rows[0]["verdict"], summary.found) == ("violated (certified)", True)
+
+    @pytest.mark.parametrize(
+        ("margins", "word"), [((0.1, 0.3), "not followed up"), ((0.3, 0.1), "not found (refuted)")]
+    )
+    def test_refuted_is_said_where_the_largest_was(self, theorem, module, margins, word):
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], engines=["random"], evaluations=20)
+        with Store(None) as store:
+            name = store.open_cell(cell.settings())
+            for number, margin in enumerate(margins):
+                store.add(name, (number,), Score(margin, failed=True, failures=1), 0.0)
+            store.add(name, (9,), Score(0.5, doubtful=True), 0.0)  # within rounding: no excess
+            store.add_finding(name, (0,), "refuted", {"evidence": {}})
+            summary = summarise(store, [cell])
+        assert (summary.rows[0]["verdict"], summary.found) == (word, False)
 
 
 class TestWitness:

@@ -195,7 +195,7 @@ descent.at_width(
     on="separated",
     narrow="narrow",
     few="4 to 32 neurons",
-    steps=STEPS,
+    until=f"for k <= {STEPS}",
     uses=("step_fits", "max_r ||w_r(k) - w_r(0)|| <="),
 )
 descent.controls(on="training", unstable="step beyond stability", assumes=DATA)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,12 +196,15 @@ class _Search:
             self._persist(began)
 
     def _can_follow(self, *, since: float, share: float = 1.0) -> bool:
-        """Whether another suspect is looked into: while there is time, or fresh draws are fewer than the climb's."""
+        """Whether another suspect is looked into: while there is time, or fresh draws are fewer than the climb's.
+
+        Of a claim that one run decides a few are, the largest excess first, though the climb has used up the time.
+        """
+        if not self.noisy and self.followed < self.climbed + self.suspects:
+            return True
         if self.cell.endless:
             return self.until is None or time.time() < since + share * (self.until - since)
-        if self.noisy:
-            return self.drawn < share * DRAWS * self.cell.evaluations
-        return self.followed < self.climbed + self.suspects
+        return self.noisy and self.drawn < share * DRAWS * self.cell.evaluations
 
     def _persist(self, began: float) -> None:
         """What is left of the budget goes to the data sets that failed most often when they were drawn afresh.
@@ -249,9 +253,10 @@ class _Search:
     def _most_draws(self, *, again: bool) -> int | None:
         """How many fresh seeds a suspect may have; None for as many as `confirm` takes."""
         if self.cell.endless or self.until is not None:
-            if self.until is None or not self.scores or not (again or self.settled):
+            draws = sum(score.draws for score in self.known.values())
+            if self.until is None or not draws or not (again or self.settled):
                 return None
-            each = sum(self.seconds.values()) / (DRAWS * len(self.scores))
+            each = sum(self.seconds[key] for key, score in self.known.items() if score.draws) / draws
             return max(_FEW, int((self.until - time.time()) / max(each, 1e-6)))
         return max(_FEW, DRAWS * self.cell.evaluations - self.drawn) if again else None
 
@@ -279,9 +284,10 @@ class _Search:
         else:
             # a claim of probability is scored by seeds of its own
             text = (instance.with_seed(0) if self.noisy else instance).to_json()
-            if text not in self.scores:
-                self.scores[text] = score(self.case, instance, seeds=self.seeds)
-            result = self.scores[text]
+            if text in self.scores:
+                result = replace(self.scores[text], draws=0)
+            else:
+                result = self.scores[text] = score(self.case, instance, seeds=self.seeds)
         seconds = time.process_time() - started
         self.seconds[key] = seconds
         self.spent += seconds
@@ -329,7 +335,8 @@ class _Search:
             self.store.add_finding(self.name, key, status, content)
             self.findings[key] = status, content
         self.followed += 1
-        self.drawn += sum(c["draws"] for c in content["evidence"].get("confirmations", [])[len(before) :])
+        confirmations = content["evidence"].get("confirmations", [])
+        self.drawn += sum(c["draws"] for c in (confirmations[1:] if again else confirmations[:1]))
         if not again:
             self.settled.append(key)
         if status in CLOSING:
@@ -345,10 +352,15 @@ _UNSEARCHED = {"evaluations": 0, "vacuous": 0, "seconds": 0.0, "best_margin": No
 
 
 def results(store: Store, cells: Sequence[Cell]) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    """Each cell with its row of the record and its findings, as any process sees them."""
+    """Each cell with its row of the record and its findings, as any process sees them.
+
+    Under "followed" it says whether the evaluation that failed by most was looked into, or one of equal margin.
+    """
     rows = {row["cell"]: row for row in store.summary()}
     for cell in cells:
         name = cell_id(cell.settings())
         row = dict(rows.get(name, {"cell": name, **_UNSEARCHED}))
         row["violations"] = [(status, content) for status, content in store.findings(name).values()]
+        exceeded, followed = store.largest_excess(name)
+        row["followed"] = exceeded is None or (followed is not None and followed >= exceeded)
         yield cell, row
