@@ -210,7 +210,9 @@ class TheoremAt(Stepping, Shown):
     def _values(self) -> dict[sympy.Symbol, Any]:
         """Values of the symbols of the width that are not free: what a split is chosen for."""
         role = self.whole.roles.width
-        symbols = self.whole.expand(role).free_symbols | {sympy.Symbol("limit_norm", positive=True)}
+        symbols = self.whole.expand(role).free_symbols
+        if hasattr(type(self._at_rest), "limit_gram_error"):  # what a split is often chosen by
+            symbols = symbols | {sympy.Symbol("limit_norm", positive=True)}
         values = {s: getattr(self._at_rest, str(s)) for s in symbols if str(s) not in shares_of(self.whole)}
         return {s: float(v) if isinstance(v, float | np.floating) else int(v) for s, v in values.items()}
 
