@@ -25,25 +25,29 @@ from ntkverify.data.limit import (
     refuse_repeated,
     refuse_singular,
 )
-from ntkverify.data.roles import blocks_of, contraction_of, family_at, parameters_at, shares_of, split_at
+from ntkverify.data.roles import (
+    blocks_of,
+    family_at,
+    parameters_at,
+    sets_its_step,
+    shares_of,
+    split_at,
+)
 from ntkverify.data.shown import Shown
+from ntkverify.data.steps import Stepping
 from ntkverify.errors import NtkVerifyError
 from ntkverify.glossary import words
 from ntkverify.judging.draws import simplest_instance
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.names import chosen
-from ntkverify.theorem.parts import Claim, Family
+from ntkverify.theorem.parts import Family
 from ntkverify.theorem.theorem import Theorem
 
-#: what "trained" means where nobody says otherwise: the guaranteed loss has fallen to this share
-TARGET = 1e-6
-#: steps of a run at given data at most, unless more are asked for
-MOST_STEPS = 100
 #: draws of the weights that claims about every draw are put to
 DRAWS = 10
 
 
-class TheoremAt(Shown):
+class TheoremAt(Stepping, Shown):
     """A theorem at given data; what takes time is computed when it is first asked for.
 
     Parameters
@@ -60,6 +64,7 @@ class TheoremAt(Shown):
         Whose runs and parameters are taken: the first of the conclusions' families by default.
     width, step, steps : int, float, int, optional
         Of a run; what the theorem prescribes by default, and as many steps as the rate needs, `MOST_STEPS` at most.
+        A step is refused where every run sets its own, as heavy ball does by H(0).
     split : str, optional
         How the slack is split: by default the last that is declared, or the first where a width is given.
     relax : sequence of str
@@ -112,6 +117,13 @@ class TheoremAt(Shown):
             raise NtkVerifyError(f"relax is a list of assumptions, not one; write relax=[{relax!r}].")
         self.relax = tuple(_named(name, list(theorem.assumptions), "assumption", theorem) for name in relax)
         self.given_parameters = parameters_at(theorem, self.data.blocks, self.drawn, parameters)
+        #: whether every run sets a step of its own, by its draw of the weights, and reads none
+        self.sets_step = sets_its_step(self._bare_run(self._resting), self.drawn)
+        if step is not None and self.sets_step:
+            raise NtkVerifyError(
+                f"theorem {theorem.title!r} sets the step of every run itself and reads no other; leave --step "
+                "(step=) out."
+            )
         if hasattr(type(self._bare_run(self._resting)), "limit_gram_error"):
             points = [b for b, shape in self.shapes.items() if len(shape) > 1 and b in self.data.blocks]
             if is_beyond_memory(self._bare_run(self._resting)):
@@ -177,28 +189,6 @@ class TheoremAt(Shown):
 
     # -- what the theorem says here ---------------------------------------------------------------------------------
 
-    @functools.cached_property
-    def largest_step(self) -> float | None:
-        """The largest step, or None where the theorem declares none."""
-        role = self.whole.roles.largest_step
-        return None if role is None else float(self._at_rest.evaluate(role))
-
-    @functools.cached_property
-    def step(self) -> float:
-        """The step of a run: what was asked for, the largest, or what the family draws where that is excluded."""
-        if self.asked_step is not None:
-            return float(self.asked_step)
-        candidates = [s for s in (self.largest_step, self.drawn.step) if s]
-        if not candidates:
-            return 0.0
-
-        def unfit(step: float) -> tuple[int, bool]:
-            """A supremum that is not reached fails an assumption, or makes the guaranteed loss zero at once."""
-            missed = sum(met.fails for met in self._margins(self.given_parameters, SMALL, step))
-            return missed, self._contraction(step) == 0
-
-        return min(candidates, key=unfit)
-
     @property
     def prescribed(self) -> list[Prescribed]:
         """The sufficient width by every split of the slack that the theorem declares; empty without a width."""
@@ -220,7 +210,9 @@ class TheoremAt(Shown):
     def _values(self) -> dict[sympy.Symbol, Any]:
         """Values of the symbols of the width that are not free: what a split is chosen for."""
         role = self.whole.roles.width
-        symbols = self.whole.expand(role).free_symbols | {sympy.Symbol("limit_norm", positive=True)}
+        symbols = self.whole.expand(role).free_symbols
+        if hasattr(type(self._at_rest), "limit_gram_error"):  # what a split is often chosen by
+            symbols = symbols | {sympy.Symbol("limit_norm", positive=True)}
         values = {s: getattr(self._at_rest, str(s)) for s in symbols if str(s) not in shares_of(self.whole)}
         return {s: float(v) if isinstance(v, float | np.floating) else int(v) for s, v in values.items()}
 
@@ -243,53 +235,12 @@ class TheoremAt(Shown):
         """The parameters with the shares of the chosen split."""
         return dict(self._split.parameters) if self._split else self.given_parameters
 
-    @functools.cached_property
-    def rate(self) -> float | None:
-        """What the decay is measured in, a value of the role ``rate``."""
-        role = self.whole.roles.rate
-        return None if role is None else float(self._at_rest.evaluate(role))
-
     @property
     def rate_known(self) -> str:
         """How the rate of a kernel that is a sum is known, where the runs can enclose it; else empty."""
         if self.limit is not None or not hasattr(type(self._at_rest), "certified_rate"):
             return ""
         return enclosed_rate(self._at_rest, self.whole.roles.rate, certify=self._certify)
-
-    @functools.cached_property
-    def contracts(self) -> tuple[Claim, float] | None:
-        """The conclusion that says how fast its quantity falls, and the factor of one step of the length `step`."""
-        factor = self._contraction(self.step)
-        return None if factor is None or self._contracting is None else (self._contracting[0], factor)
-
-    @functools.cached_property
-    def _contracting(self) -> tuple[Claim, sympy.Expr] | None:
-        return contraction_of(self.whole)
-
-    def _contraction(self, step: float) -> float | None:
-        if self._contracting is None:
-            return None
-        run = self.run_of(self._instance(self.given_parameters, width=SMALL, step=step))
-        return float(run.evaluate(self._contracting[1]))
-
-    def steps_to(self, share: float = TARGET) -> int | None:
-        """Steps after which the guaranteed bound has fallen to `share` of its start; None if it is not known to."""
-        if not 0 < share < 1:
-            raise NtkVerifyError(f"a share of the loss lies between 0 and 1, not {share}.")
-        if self.contracts is None or not 0 <= self.contracts[1] < 1:
-            return None
-        factor = self.contracts[1]
-        return 1 if factor == 0 else math.ceil(math.log(share) / math.log(factor))
-
-    @property
-    def steps(self) -> int:
-        """Steps of a run: what was asked for, or what the rate needs, at most `MOST_STEPS`."""
-        if not self.step:
-            return 0
-        if self._asked_steps:
-            return int(self._asked_steps)
-        needed = self.steps_to() if self.contracts else self.drawn.steps
-        return min(needed or MOST_STEPS, MOST_STEPS)
 
     @functools.cached_property
     def instance(self) -> Instance:
@@ -303,7 +254,7 @@ class TheoremAt(Shown):
         """
         if self.bounds is not None or not hasattr(type(self._at_rest), "trajectory"):
             return None
-        if not self.step:  # the theorem speaks of a network as it is drawn
+        if not self.trains:  # the theorem speaks of a network as it is drawn
             return cost_of_start(self.run_of, self.instance)
         wanted = steps or self.steps_to() or self.steps
         return estimated_cost(self.run_of, replace(self.instance, steps=wanted))

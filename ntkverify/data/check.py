@@ -114,9 +114,7 @@ def heading_of(at: Any) -> str:
     dropped = f", not asking for {', '.join(map(repr, at.relax))}" if at.relax else ""
     sizes = ", ".join(f"{name} {'x'.join(map(str, np.shape(x)))}" for name, x in at.data.blocks.items())
     sizes += f"; {at.data.columns_in_words}" if at.data.columns else ""
-    return (
-        f"{at.data.source} ({sizes}): {count_in_words(at.width)} neurons, step {at.step:.4g}, {at.steps} steps{dropped}"
-    )
+    return f"{at.data.source} ({sizes}): {count_in_words(at.width)} neurons, {at.step_words}, {at.steps} steps{dropped}"
 
 
 def refuse_too_wide(at: Any, patience: float = PATIENCE) -> None:

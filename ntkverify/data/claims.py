@@ -73,10 +73,12 @@ def _beyond(at: Any, claim: Claim, families: list[Family], dropped: Mapping[str,
     if dropped:
         return "the theorem assumes " + ", ".join(f"{name!r}, {words}" for name, words in dropped.items())
     # what assumes nothing has its hypotheses in what its families draw, and so has a claim of probability without a
-    # sufficient width; only what is `always` so of the family at hand is claimed of all data that a theorem declares
-    assumed, redrawn = at.whole.assumptions_of(claim), claim.quantifier.is_decided_by_redrawing
+    # sufficient width, declared or an assumption that few neurons would miss; only what is `always` so of the family at
+    # hand is claimed of all data that a theorem declares
+    assumed, redrawn = [a.name for a in at.whole.assumptions_of(claim)], claim.quantifier.is_decided_by_redrawing
     if assumed:
-        anywhere = not redrawn or at.whole.roles.width is not None
+        asks = any(met.asks_for_width and met.name in assumed for met in at.assumptions)
+        anywhere = not redrawn or at.whole.roles.width is not None or asks
     else:
         anywhere = not redrawn and at.whole.roles.data and at.base in families
     if not anywhere:

@@ -32,12 +32,15 @@ class Met:
         Why not.
     neurons : int
         The width that is compared, where the margin counts neurons; else 0.
+    asks_for_width : bool
+        Whether this width meets it, and two neurons would not.
     """
 
     name: str
     margin: float
     why: str = ""
     neurons: int = 0
+    asks_for_width: bool = False
 
     @property
     def fails(self) -> bool:
@@ -81,13 +84,14 @@ def margins_of(theorem: Theorem, at_width: Callable[[int], Any], width: int) -> 
         small, run = at_width(SMALL), at_width(width)
         try:
             with np.errstate(all="ignore"):
-                least = assumption.margin(small)
+                least = float(assumption.margin(small))
                 measures = small.has_measured or "trajectory" in vars(small)
                 margin = math.nan if measures else float(assumption.margin(run))
                 # a neuron more is one more of the margin
                 more = width - SMALL
-                counts = not measures and more > 0 and math.isclose(margin - float(least), more, rel_tol=1e-9)
-            found.append(Met(name, margin, "decided by each run", width if counts else 0))
+                counts = not measures and more > 0 and math.isclose(margin - least, more, rel_tol=1e-9)
+            asks = least < 0 <= margin
+            found.append(Met(name, margin, "decided by each run", width if counts else 0, asks))
         except NtkVerifyError as refusal:  # it speaks of data or parameters that are not there
             found.append(Met(name, math.nan, str(refusal)))
     return found

@@ -12,6 +12,7 @@ import sympy
 from ntkverify.errors import NtkVerifyError
 from ntkverify.glossary import k
 from ntkverify.judging.draws import simplest_instance
+from ntkverify.problems.run import Run
 from ntkverify.theorem.instance import Instance
 from ntkverify.theorem.names import nearest
 from ntkverify.theorem.parts import Claim, Family
@@ -89,6 +90,19 @@ def family_at(theorem: Theorem, name: str | None = None) -> Family:
             if drawn.width and drawn.data and points <= set(drawn.data):
                 return family
     raise NtkVerifyError(f"theorem {theorem.title!r} trains no network, so that it says nothing at data of yours.")
+
+
+def sets_its_step(run: Any, drawn: Instance) -> bool:
+    """Whether runs set a step of their own and read no other: their class has it, or instances take steps without one.
+
+    Parameters
+    ----------
+    run : Run
+        Any run of the family.
+    drawn : Instance
+        What the family draws.
+    """
+    return type(run).eta is not Run.eta or (drawn.steps > 0 and not drawn.step)
 
 
 def kind_of_run(run: Callable[..., Any]) -> tuple[Any, ...]:

@@ -38,6 +38,8 @@ def rows_of(at: Any, *, with_cost: bool = True) -> list[Row]:
     if at.step and at.step != at.largest_step:
         given = "as asked for" if at.asked_step else f"as {at.base.name!r} draws it"
         found.append(("step", f"{at.step:.6g}", given))
+    if at.sets_step:
+        found.append(("step", "of each run", f"which sets its own; {at.steps} of them in {at.base.name!r}"))
     for prescribed in at.prescribed:
         name = f"width, {prescribed.split} split" if prescribed.split else "prescribed width"
         found.append((name, count_in_words(prescribed.width), _parameters(at)))
@@ -109,7 +111,7 @@ def dict_of(at: Any) -> dict[str, Any]:
         "lambda_0_known": None if limit is None else limit.words,
         "limit_norm": None if limit is None else limit.norm,
         "largest_step": at.largest_step,
-        "step": at.step,
+        "step": None if at.sets_step else at.step,
         "width": at.width,
         "prescribed": {p.split or "width": p.width for p in at.prescribed},
         "parameters": at.parameters,
@@ -143,9 +145,8 @@ class Shown:
     """How `ntkverify.data.at.TheoremAt` is shown."""
 
     def __repr__(self: Any) -> str:
-        return (
-            f"<{self.whole.title!r} at {self.data.source}: {count_in_words(self.width)} neurons, step {self.step:.3g}>"
-        )
+        step = "each run's own step" if self.sets_step else f"step {self.step:.3g}"
+        return f"<{self.whole.title!r} at {self.data.source}: {count_in_words(self.width)} neurons, {step}>"
 
     def rows(self) -> list[Row]:
         """What the theorem says here: what, how much, and how that is known."""

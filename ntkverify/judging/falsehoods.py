@@ -2,8 +2,8 @@
 
 A plant is written as text, so that cells and violation files carry it: ``NAME * 1/2`` scales a constant or the bound of
 a claim, ``NAME with m**2`` gives a symbol of a constant or of a claim's bound a wrong exponent, ``NAME, requirement 2 *
-1/2`` scales one of the terms whose largest (or least) a constant is, and ``NAME, exponent + 3/10`` moves the exponent
-that a power law claims. A dropped assumption is no plant but ``relax``.
+1/2`` scales one of the terms whose largest (or least) a constant contains, and ``NAME, exponent + 3/10`` moves the
+exponent that a power law claims. A dropped assumption is no plant but ``relax``.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ def _wrong_exponent(theorem: Theorem, name: str, symbol: str, power: sympy.Ratio
 
 @contextmanager
 def _wrong_term(theorem: Theorem, name: str, number: int, factor: sympy.Rational) -> Iterator[None]:
-    terms = terms_of(theorem.constants[name].expression) if name in theorem.constants else []
-    if not 1 <= number <= len(terms):
+    found = requirements_of(theorem.constants[name].expression) if name in theorem.constants else []
+    if not 1 <= number <= len(found):
         raise NtkVerifyError(f"{name!r} of theorem {theorem.title!r} is no constant with a requirement {number}.")
-    constant = theorem.constants[name]
-    terms[number - 1] *= factor
+    constant, (extreme, wanted) = theorem.constants[name], found[number - 1]
     # left as it is, lest sympy compare what it has compared before
-    wrong = constant.expression.func(*terms, evaluate=False)
+    terms = [factor * term if term == wanted else term for term in extreme.args]
+    wrong = constant.expression.xreplace({extreme: extreme.func(*terms, evaluate=False)})
     with theorem.replaced(name, replace(constant, expression=wrong)):
         yield
 
@@ -103,9 +103,16 @@ def _wrong_law(theorem: Theorem, name: str, by: sympy.Rational) -> Iterator[None
         yield
 
 
-def terms_of(expression: sympy.Expr) -> list[sympy.Expr]:
-    """What a constant is the largest, or the least, of: the requirements that it meets; in a fixed order."""
-    return sorted(expression.args, key=str) if isinstance(expression, sympy.Max | sympy.Min) else []
+def requirements_of(expression: sympy.Expr) -> list[tuple[sympy.Expr, sympy.Expr]]:
+    """The terms whose largest, or least, a constant contains: the requirements that it meets.
+
+    Returns
+    -------
+    list of (extreme, term)
+        The maximum or minimum with each of its terms, in a fixed order that begins with what the whole constant is.
+    """
+    extremes = sorted(expression.atoms(sympy.Max, sympy.Min), key=lambda found: (found != expression, str(found)))
+    return [(extreme, term) for extreme in extremes for term in sorted(extreme.args, key=str)]
 
 
 def plants_of(claim: Claim, *, factor: sympy.Rational = HALF) -> list[str]:

@@ -13,7 +13,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BUDGETS, Budget
 from ntkverify.judging.case import Trial
 from ntkverify.judging.check import Check, TooWide
-from ntkverify.judging.falsehoods import planted, terms_of
+from ntkverify.judging.falsehoods import planted, requirements_of
 from ntkverify.judging.verdict import Verdict
 from ntkverify.problems.records import RecordStore
 from ntkverify.theorem.parts import Claim
@@ -43,7 +43,7 @@ class Mutant:
     is_constant : bool
         Whether `name` is a constant, which any claim may contain.
     kind : {"constant", "bound", "exponent", "requirement"}
-        What is made wrong; a requirement is one of the terms whose largest a constant is.
+        What is made wrong; a requirement is one of the terms whose largest a constant contains.
     change : str
         How, as `ntkverify.judging.falsehoods` reads it; empty for a factor.
     """
@@ -99,8 +99,8 @@ def mutants(theorem: Theorem) -> Iterator[Mutant]:
     """Constants halved and doubled, bounds tightened by two; then exponents, and requirements one by one.
 
     Each symbol of a constant's expression or of a bound gets half and twice its exponent: one of the two makes a bound
-    looser as a rule, and stays true. A claimed power of the width is moved by `SHIFT` tolerances. Of a constant that is
-    the largest of several terms each is halved, of the least of several each is doubled.
+    looser as a rule, and stays true. A claimed power of the width is moved by `SHIFT` tolerances. Where a constant
+    contains the largest of several terms each is halved, of the least of several each is doubled.
     """
     claims = [claim for claim in theorem.claims.values() if claim.kind != "control"]
     for name in theorem.constants:
@@ -123,9 +123,10 @@ def mutants(theorem: Theorem) -> Iterator[Mutant]:
             for sign in "-+":
                 yield Mutant(claim.name, one, False, "exponent", f"{claim.name}, exponent {sign} {shift}")
     for name, constant in theorem.constants.items():
-        factor = FACTORS[1] if isinstance(constant.expression, sympy.Min) else FACTORS[0]
-        for number in range(1, len(terms_of(constant.expression)) + 1):
-            yield Mutant(name, one, True, "requirement", f"{name}, requirement {number} * {factor}")
+        for number, (extreme, term) in enumerate(requirements_of(constant.expression), 1):
+            if term != 0:  # no multiple of it is wrong
+                factor = FACTORS[1] if isinstance(extreme, sympy.Min) else FACTORS[0]
+                yield Mutant(name, one, True, "requirement", f"{name}, requirement {number} * {factor}")
 
 
 @dataclass
@@ -173,6 +174,7 @@ class Bench:
     _check: Check = field(init=False)
     _standing: dict[str, _Standing] = field(default_factory=dict, init=False)
     _read: dict[str, set[str]] = field(default_factory=dict, init=False)
+    _widths: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._check = self._fresh()
@@ -212,7 +214,9 @@ class Bench:
         before = {claim.name: None if claim.bound is None else self.theorem.bound_of(claim) for claim in claims}
         seen: list[Trial] = []
         check = self._fresh(seen.append)
-        check.widest = {name: WIDER * width for name, width in self._check.widths.items() if width}
+        # of runs that were made before a mutant spoilt them the widths are remembered
+        self._widths |= {name: max(width, self._widths.get(name, 0)) for name, width in self._check.widths.items()}
+        check.widest = {name: WIDER * width for name, width in self._widths.items() if width}
         check.share(self._check, [name for name, read in self._read.items() if mutant.name not in read])
         changes: list[_Change] = []
         weaker: Fate | None = None

@@ -146,7 +146,7 @@ def judge(theorem: Theorem, claim: Claim, draws: Draws) -> Verdict:
     exercised = tally.tried - tally.vacuous
     if tally.status != "violated" and not exercised:
         tally.status, tally.evidence, tally.missed = "inconclusive", "no instance exercised the claim", ""
-        tally.remedy = _to_exercise(theorem, claim)
+        tally.remedy = to_exercise(theorem, claim)
     if tally.unresolved:
         tally.evidence += f"; {tally.unresolved} entries left out, which rounding may have decided"
     level = tally.level or claim.quantifier.level
@@ -183,7 +183,7 @@ LESS_ROUNDING = (
 )
 
 
-def _to_exercise(theorem: Theorem, claim: Claim) -> str:
+def to_exercise(theorem: Theorem, claim: Claim) -> str:
     """What instances have to meet, so that a claim is exercised."""
     names = [repr(assumption.name) for assumption in theorem.assumptions_of(claim)]
     missed = [f"the assumption{'s' if len(names) > 1 else ''} {', '.join(names)}"] if names else []

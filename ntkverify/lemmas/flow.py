@@ -200,8 +200,20 @@ class GradientFlow(Part):
             **where,
         )
 
-    def at_width(self, width: str, *, on: Names, narrow: Names, few: str, uses: Names = ()) -> None:
-        """At a stated width eigenvalue and rate are kept with probability 1 - delta; with few neurons not the rate."""
+    def at_width(
+        self,
+        width: str,
+        *,
+        on: Names,
+        narrow: Names,
+        few: str,
+        uses: Names = (),
+        error: Callable[[Any], Any] | None = None,
+    ) -> None:
+        """At a stated width eigenvalue and rate are kept with probability 1 - delta; with few neurons not the rate.
+
+        `error` is that of lambda_min(H(t)), rounding and integration.
+        """
         sure = with_probability(1 - delta)
 
         @self.conclusion(
@@ -209,6 +221,7 @@ class GradientFlow(Part):
             holds=sure,
             bound=self.kept * self.rate,
             from_below=True,
+            error=error,
             on=on,
             uses=uses,
         )

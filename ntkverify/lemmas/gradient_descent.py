@@ -9,7 +9,7 @@ and on which families of instances each link is put to the test; claims speak in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sympy
@@ -105,18 +105,41 @@ class GradientDescent(Contraction):
         def implication(run: Any) -> Any:
             return run.losses
 
-    def at_width(self, width: str, *, on: Names, narrow: Names, few: str, uses: Names = ()) -> None:
-        """At a stated width hypotheses and rate hold with probability 1 - delta; with few neurons they do not."""
-        sure, rated, normed = with_probability(1 - delta), self.rate_words, self.norm_words
-        small = f"||I_1(k)|| <= epsilon {rated} eta ||r(k)|| at every step"
-        step = f"2/(3 {normed})"
+    def at_width(
+        self,
+        width: str,
+        *,
+        on: Names,
+        narrow: Names,
+        few: str,
+        until: str = "",
+        pushed: Mapping[str, Names] | None = None,
+        uses: Names = (),
+    ) -> None:
+        """At a stated width hypotheses and rate hold with probability 1 - delta; with few neurons they do not.
 
-        @self.control(f"{few}: {small}", holds=sure, bound=self.epsilon, on=narrow)
+        Parameters
+        ----------
+        width, few : str
+            The networks of `on` and of `narrow` in words, with what they are trained on.
+        until : str
+            The steps of `on` in words; "for all k" by default.
+        pushed : mapping of str to str or sequence of str, optional
+            By words the families where I_1 is too large, each a control; those of few neurons by default. I_1 over
+            eta ||r|| is as large as the way of the weights, of the order of ||r(0)||/sqrt(m).
+        """
+        sure, rated, normed = with_probability(1 - delta), self.rate_words, self.norm_words
+        small = f"||I_1(k)|| <= epsilon {rated} eta ||r(k)|| {until or 'at every step'}"
+        until, step = until or "for all k", f"2/(3 {normed})"
+
         @self.conclusion(f"{width}: {small}", holds=sure, bound=self.epsilon, on=on, uses=uses)
         def remainder_small(run: Any) -> Any:
             return (run.remainder / (run.eta * run.residual)).max() / run.evaluate(self.rate)
 
-        self.spectrum(self.conclusion, on=on, before=f"{width}: ", step=f" at the step {step}", uses=uses)
+        for where, families in ({few: narrow} if pushed is None else pushed).items():
+            self.control(f"{where}: {small}", holds=sure, bound=self.epsilon, on=families)(remainder_small)
+
+        self.spectrum(self.conclusion, on=on, before=f"{width}: ", until=until, step=f" at the step {step}", uses=uses)
 
         @self.control(
             f"the rate on networks of {few}, the chain ignored",
@@ -127,7 +150,7 @@ class GradientDescent(Contraction):
             error=loss_error,
         )
         @self.conclusion(
-            f"{width}, step {step}: L(k) <= (1 - eta {rated}/2)^k L(0) for all k",
+            f"{width}, step {step}: L(k) <= (1 - eta {rated}/2)^k L(0) {until}",
             holds=sure,
             bound=self.contracted,
             on=on,
@@ -137,13 +160,20 @@ class GradientDescent(Contraction):
             return run.losses
 
     def spectrum(
-        self, add: Callable[..., Register], *, on: Names, before: str = "", step: str = "", uses: Names = ()
+        self,
+        add: Callable[..., Register],
+        *,
+        on: Names,
+        before: str = "",
+        until: str = "for all k",
+        step: str = "",
+        uses: Names = (),
     ) -> None:
         """lambda_min(H(k)) >= kept rate and eta ||H(k)|| <= 1 with probability 1 - delta; `add` says as what."""
         sure = with_probability(1 - delta)
 
         @add(
-            f"{before}lambda_min(H(k)) >= {self.kept_words} for all k",
+            f"{before}lambda_min(H(k)) >= {self.kept_words} {until}",
             holds=sure,
             bound=self.kept * self.rate,
             from_below=True,
@@ -153,7 +183,7 @@ class GradientDescent(Contraction):
         def eigenvalue_kept(run: Any) -> Any:
             return run.eigenvalues[:, 0]
 
-        @add(f"{before}eta ||H(k)|| <= 1 for all k{step}", holds=sure, bound=1, on=on, uses=uses)
+        @add(f"{before}eta ||H(k)|| <= 1 {until}{step}", holds=sure, bound=1, on=on, uses=uses)
         def step_kept(run: Any) -> Any:
             return run.eta * run.eigenvalues[:, -1]
 

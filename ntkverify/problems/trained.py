@@ -129,6 +129,11 @@ class TrainedRun(Run):
     def _drawn(self) -> tuple[Array, Array]:
         return self.drawn()
 
+    @property
+    def has_measured(self) -> bool:
+        """Whether anything was swept yet, or the weights drawn."""
+        return super().has_measured or "_drawn" in vars(self)
+
     @functools.cached_property
     def weights(self) -> Any:
         """The weights as drawn, (m, p)."""

@@ -30,9 +30,10 @@ _CAME_TO_NOTHING = {"refuted": "not found (refuted)", "unconfirmed": "not found 
 _EXPLAINED = {
     "not found (refuted)": "refuted: in float64 the bound was exceeded, in balls it is kept, up to the rounding of "
     "claim and data.",
-    "not found (chance)": "chance: draws that were tried failed, fresh ones no more often than the claim allows.",
-    "excess in draws, undecided": "excess in draws, undecided: fresh draws are past what is claimed, and do not "
-    "suffice to refute it; a larger budget goes on.",
+    "not found (chance)": "chance: draws that were tried failed, fresh ones no more often than the claim allows; or a "
+    "sample is past what is claimed, by no more than chance explains.",
+    "excess in draws, undecided": "excess in draws, undecided: fresh draws are past what is claimed, further than in "
+    "one search of a thousand by chance, and do not suffice to refute it; a larger budget goes on.",
     "violated outside its family (certified)": "outside its family: the assumptions hold at the instance that is "
     "certified, and the family draws none like it; its own, in the file too, is too dear for balls.",
     "not followed up": "not followed up: the bound was exceeded where no more suspects were looked into; "
@@ -131,6 +132,8 @@ def _verdict(rows: Sequence[dict[str, Any]]) -> str:
     exceeded = any(row["best_margin"] is not None and row["best_margin"] > 0 for row in rows)
     if not exceeded:
         return "not found"
+    if "refuted" in states and not all(row["followed"] for row in rows):  # what balls kept was a smaller excess
+        return "not followed up"
     return next((word for status, word in _CAME_TO_NOTHING.items() if status in states), "not followed up")
 
 

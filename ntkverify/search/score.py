@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class Score:
         Why an instance could not be run at all; empty if it could.
     failures : int
         How many draws exceeded the bound by more than the rounding error, of those that a claim is scored by.
+    draws : int
+        How many were made for it: none where another vector stands for the same instance. What it cost, not what it is.
     """
 
     margin: float
@@ -53,6 +55,7 @@ class Score:
     doubtful: bool = False
     reason: str = ""
     failures: int = 0
+    draws: int = field(default=0, compare=False)
 
     @property
     def vacuous(self) -> bool:
@@ -79,7 +82,7 @@ def score(case: Case, instance: Instance, *, seeds: Sequence[int] = ()) -> Score
     """
     try:
         if case.claim.quantifier.is_decided_by_one_run:
-            return _of(case.outcome(instance))
+            return replace(_of(case.outcome(instance)), draws=1)
         outcomes = []
         for seed in seeds:
             outcome = case.outcome(instance.with_seed(seed))
@@ -90,7 +93,7 @@ def score(case: Case, instance: Instance, *, seeds: Sequence[int] = ()) -> Score
         return Score(VACUOUS, reason=str(error))
     allowed = case.claim.quantifier.allowed_failures(case.trial(instance))
     scores = [_of(outcome) for outcome in outcomes if not outcome.vacuous]
-    return replace(_selected(scores, allowed), failures=sum(one.failed for one in scores))
+    return replace(_selected(scores, allowed), failures=sum(one.failed for one in scores), draws=len(outcomes))
 
 
 def unmet(case: Case, run: Any) -> set[str]:

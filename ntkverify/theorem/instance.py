@@ -82,20 +82,21 @@ class Instance:
         for name in ("data", "parameters"):
             if not isinstance(getattr(self, name), Mapping):
                 raise NtkVerifyError(f"{where}: {name} go by name, as a mapping, not {getattr(self, name)!r}.")
-        object.__setattr__(self, "data", {name: _as_lists(value) for name, value in self.data.items()})
         numbers = {name: _plain(f"{where}: parameter {name!r}", value) for name, value in self.parameters.items()}
         object.__setattr__(self, "parameters", numbers)
         for name in _FLOATS:
             object.__setattr__(self, name, real_number(f"{where}: {name}", getattr(self, name)))
         for name in ("width", "steps", "seed"):
             object.__setattr__(self, name, whole_number(f"{where}: {name}", getattr(self, name), least=0))
-        for name, value in self.data.items():
-            array = _as_array(value, f"{where}: data {name!r}")
+        arrays = {name: _as_array(value, f"{where}: data {name!r}") for name, value in self.data.items()}
+        for name, array in arrays.items():
             if not np.isfinite(array).all():
                 place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
                 raise NtkVerifyError(
                     f"{where}: data {name!r} has the non-finite value {array[place]} at index {place}; remove it."
                 )
+        # plain numbers, whatever they came in, that nobody else can change
+        object.__setattr__(self, "data", {name: array.tolist() for name, array in arrays.items()})
         if not self.scale > 0:
             raise NtkVerifyError(f"{where}: scale must be positive, it is {self.scale}.")
         if not 0 <= self.evenness <= 1:
@@ -235,10 +236,6 @@ def _is_number(value: Any) -> bool:
 
 def _is_seed(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 0
-
-
-def _as_lists(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _as_array(value: Any, where: str) -> Array:

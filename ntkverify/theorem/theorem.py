@@ -55,7 +55,7 @@ class Theorem(Written):
         The theorem in LaTeX.
     """
 
-    _factors: dict[str, float] = field(default_factory=dict, repr=False, init=False)
+    _factors: dict[str, sympy.Expr] = field(default_factory=dict, repr=False, init=False)
     _expansions: dict[Any, tuple[sympy.Expr, frozenset[str]]] = field(
         default_factory=dict, repr=False, compare=False, init=False
     )
@@ -155,7 +155,10 @@ class Theorem(Written):
         return theorem_at(self, data, **options)
 
     def restricted(self, families: Mapping[str, Family], claims: Mapping[str, Claim] | None = None) -> Theorem:
-        """The same theorem on other families of instances, with all or some of its claims."""
+        """The same theorem on other families of instances, with all or some of its claims.
+
+        Constants are those of this theorem, so that the module's functions, which ask it, see what is made wrong.
+        """
         found = copy.copy(self)
         found.families = dict(families)
         found.claims = dict(self.claims if claims is None else claims)
@@ -195,14 +198,18 @@ class Theorem(Written):
 
     @contextmanager
     def mutated(self, name: str, factor: sympy.Expr | float) -> Iterator[None]:
-        """Scale one constant, or the bound of one claim, for the length of a ``with`` block."""
+        """Scale one constant, or the bound of one claim, for the length of a ``with`` block; factors multiply."""
         if name not in self.constants and name not in self.claims:
             raise NtkVerifyError(f"theorem {self.title!r} has neither a constant nor a claim called {name!r}.")
-        self._factors[name] = factor
+        before = self._factors.get(name)
+        self._factors[name] = self._factor(name) * sympy.nsimplify(factor, rational=True)
         try:
             yield
         finally:
-            del self._factors[name]
+            if before is None:
+                del self._factors[name]
+            else:
+                self._factors[name] = before
 
     @contextmanager
     def replaced(self, name: str, part: Constant | Claim) -> Iterator[None]:
@@ -210,12 +217,16 @@ class Theorem(Written):
         parts: dict[str, Any] = self.constants if name in self.constants else self.claims
         if name not in parts:
             raise NtkVerifyError(f"theorem {self.title!r} has neither a constant nor a claim called {name!r}.")
-        before, written = parts[name], self._expansions
-        parts[name], self._expansions = part, {}
+        before, written = parts[name], dict(self._expansions)
+        # constants and what is written out are one for all that `restricted` made: emptied, not exchanged
+        parts[name] = part
+        self._expansions.clear()
         try:
             yield
         finally:
-            parts[name], self._expansions = before, written
+            parts[name] = before
+            self._expansions.clear()
+            self._expansions.update(written)
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -223,7 +234,7 @@ class Theorem(Written):
         return {name: f"{self._factor(name)}*({_text(c.expression)})" for name, c in self.constants.items()}
 
     def _factor(self, name: str) -> sympy.Expr:
-        return sympy.nsimplify(self._factors.get(name, 1), rational=True)
+        return self._factors.get(name, sympy.S.One)
 
     # -- showing ----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from ntkverify import NtkVerifyError
 
 EIGHT = "eight over m is at most one"
@@ -132,6 +134,40 @@ def test_mutants_that_are_on_record_are_not_checked_again(call, here, monkeypatc
     assert len(made) == 1 + len(first)
 
 
+@pytest.mark.parametrize("changed", ["a version", "the library"])
+def test_a_record_does_not_outlive_what_it_was_made_with(call, here, monkeypatch, changed):
+    """Most claims are the library's, which may change while a module stays as it is."""
+    import ntkverify.commands.checking.fates as fates
+    import ntkverify.judging.mutation as mutation
+
+    typed = ["mutants", "small", "--only", EIGHT, "--results", "found.jsonl"]
+    call(*typed)
+    whole, made = mutation.Bench.fate, []
+
+    def noted(bench, mutant):
+        made.append(mutant.plant)
+        return whole(bench, mutant)
+
+    monkeypatch.setattr(mutation.Bench, "fate", noted)
+    call(*typed)
+    assert not made
+    if changed == "a version":
+        monkeypatch.setattr(fates, "versions", lambda: {"numpy": "0"})
+    else:
+        (here / "library" / "lemmas").mkdir(parents=True)
+        (here / "library" / "lemmas" / "new.py").write_text("one = 2")
+        monkeypatch.setattr(fates, "LIBRARY", here / "library")
+        fates._library.cache_clear()
+    try:
+        call(*typed)
+        assert made
+        # of two records of one mutant the later counts
+        call(*typed)
+        assert len(made) == len(set(made))
+    finally:
+        fates._library.cache_clear()
+
+
 def test_survivors_on_record_go_to_the_search_at_once(call, here, monkeypatch):
     """They used to be checked again, and what was refuted, too."""
     import ntkverify.judging.mutation as mutation
@@ -161,6 +197,9 @@ def test_survivors_on_record_go_to_the_search_at_once(call, here, monkeypatch):
     assert json.loads(call(*typed, "--survivors")[1]) == again
     assert {r["change"]: r["status"] for r in json.loads(call(*typed)[1])} == first
     assert len((here / "found.jsonl").read_text().splitlines()) == len(lines)
+    # more time is another search, of the same survivors
+    call(*typed[:-3], "--seconds", "2", "--survivors")
+    assert len((here / "found.jsonl").read_text().splitlines()) == len(lines) + len(survivors)
 
 
 def test_a_file_that_holds_something_else_is_refused(call, here):

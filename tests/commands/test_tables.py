@@ -214,7 +214,7 @@ class TestRecord:
     def test_a_positive_margin_is_explained(self, capsys, statuses, margin, verdict):
         from ntkverify.report.campaign import Summary
 
-        row = {"evaluations": 9, "vacuous": 0, "seconds": 1.0, "best_margin": margin, "reason": ""}
+        row = {"evaluations": 9, "vacuous": 0, "seconds": 1.0, "best_margin": margin, "reason": "", "followed": True}
         summary = Summary()
         summary.add("a/theorem", "a claim", [{**row, "violations": [(status, {}) for status in statuses]}])
         summary.show()

@@ -162,3 +162,21 @@ def test_what_is_true_of_two_or_three_samples_is_not_offered_of_others(angles, f
     assert any(name.startswith("two samples") for name in kept) == two
     assert any(name.startswith("three in a row") for name in kept) == three
     assert report.passed
+
+
+def test_a_width_that_is_an_assumption_makes_the_claims_of_a_theorem_that_declares_none():
+    """The requirements on the width stand on both sides, so that the theorem has them as an assumption."""
+    theorem = load_theorem(Path(__file__).parents[2] / "theorems" / "neural_operator" / "coupled_pairs.py")
+    one = {"functions": [[1.0]], "queries": [[1.0]], "values": [[0.7]]}
+    asked = "the width meets every requirement"
+    sure = {c.name for c in theorem.claims.values() if c.kind == "conclusion"}
+    wide = theorem.at(one, width=10236)
+    assert wide.prescribed_width is None
+    assert not any(met.fails for met in wide.assumptions)
+    assert sure & set(wide.claims.kept)
+    assert not sure & set(wide.beyond)
+    narrow = theorem.at(one, width=64)
+    assert all(why.startswith(f"assumes {asked!r}") for name, why in narrow.left_out if name in sure)
+    assert not sure & set(narrow.claims.kept)
+    relaxed = theorem.at(one, width=64, relax=["width"])
+    assert sure & set(relaxed.claims.kept) <= set(relaxed.beyond)

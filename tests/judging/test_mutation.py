@@ -244,6 +244,34 @@ class TestWhatIsMadeWrong:
             "unseen",
         ]
 
+    def test_requirements_are_found_wherever_they_are_in_a_constant(self, tmp_path):
+        made = Theorem("scaled", source=Source(), statement="s")
+        a, b = sympy.symbols("a b", positive=True)
+        product = made.constant("product", 3 * sympy.Max(a, b) + 1, "the largest of two, in a sum")
+        share = made.constant("share", sympy.Max(0, 1 - a / 4), "zero is no requirement that could be wrong")
+        nested = made.constant("nested", sympy.Max(b, 2 * sympy.Min(a, 5)), "one in another")
+        made.instances("values", run=AlgebraRun, quick=5)(lambda: Instance(parameters={"a": 2.0, "b": 1.0}))
+        made.lemma("product", holds=always, bound=product)(lambda run: 7)
+        made.lemma("share", holds=always, bound=share)(lambda run: 0.5)
+        made.lemma("nested", holds=always, bound=nested)(lambda run: 4)
+        found = {m.plant: m for m in mutants(made) if m.kind == "requirement"}
+        store = RecordStore(tmp_path)
+        fates = {plant: fate(made, mutant, profile="quick", store=store).status for plant, mutant in found.items()}
+        assert fates == {
+            "product, requirement 1 * 1/2": "refuted",
+            "product, requirement 2 * 1/2": "unseen",
+            "share, requirement 2 * 1/2": "refuted",
+            "nested, requirement 1 * 1/2": "refuted",
+            "nested, requirement 2 * 1/2": "unseen",
+            "nested, requirement 3 * 2": "unseen",
+            "nested, requirement 4 * 2": "weaker",
+        }
+        at = {a: 2, b: 1}
+        for plant, value in [("product, requirement 2 * 10", 31), ("nested, requirement 3 * 1/5", 2)]:
+            with planted(made, [plant]):
+                symbol = made.constants[plant.partition(",")[0]].symbol
+                assert float(made.value(symbol, at)) == value
+
     def test_nothing_of_it_is_left(self, powers, tmp_path):
         for mutant in mutants(powers):
             fate(powers, mutant, profile="quick", store=RecordStore(tmp_path))
@@ -268,6 +296,13 @@ class TestWhatIsMadeWrong:
     def test_what_is_not_there_is_refused(self, powers, text):
         with pytest.raises(NtkVerifyError, match=r"no constant|no claim|does not contain"), planted(powers, [text]):
             pass
+
+
+def test_plants_on_one_name_add_up_and_go(theorem):
+    c = theorem.constants["c"].symbol
+    with planted(theorem, ["c * 1/2", "c * 1/2", "c * 5"]):
+        assert theorem.expand(c) == sympy.Rational(5, 4)
+    assert theorem.expand(c) == 1
 
 
 def test_a_run_that_trains_with_a_constant_has_another_record(tmp_path):
@@ -348,6 +383,28 @@ class TestWhatIsShared:
         assert (found.status, found.claim) == ("not run", "size")
         assert "asks for 136 neurons, and 128 are the most" in found.evidence
         assert counted.counts == [8] * 5
+
+    def test_nor_after_a_mutant_that_spoilt_the_runs(self, tmp_path):
+        """The family was forgotten with its width, and networks of any were run."""
+        made = Theorem("spoilt", source=Source(), statement="s")
+        width, c = made.constant("width", sympy.Integer(8), "width"), made.constant("c", sympy.Integer(1), "read late")
+        made.instances("own width", run=AlgebraRun, quick=5)(lambda: Instance(width=int(made.value(width, {}))))
+        asked = []
+
+        def uniform(run):
+            asked.append(run.m)
+            found = np.random.default_rng(run.instance.seed).random()
+            return found if found > 0.5 else found * run.c
+
+        made.lemma("at most 1", holds=always, bound=sympy.Integer(1))(lambda run: 8 / run.m)
+        # refuted where nothing reads c, unless c is doubled
+        made.control("at most c/2", holds=always, bound=c / 2)(uniform)
+        bench = Bench(made, "quick", RecordStore(tmp_path))
+        assert bench.fate(Mutant("c", sympy.Integer(2), True)).status == "control lost"
+        assert bench._check.widths == {}
+        asked.clear()
+        found = bench.fate(Mutant("width", sympy.Integer(17), True))
+        assert (found.status, asked) == ("not run", [])
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_the_order_does_not_matter(self, counted, tmp_path, order):

@@ -1,11 +1,13 @@
 """The parts for implicit gradient descent and for momentum: sharp constants, and runs of one method each."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import sympy
 from sympy import Rational
 
-from ntkverify import Check, Instance, Source, Theorem
+from ntkverify import Check, Instance, Source, Theorem, load_theorem
 from ntkverify.glossary import lambda_0
 from ntkverify.lemmas.recursions.implicit import WORST, ImplicitDescent
 from ntkverify.lemmas.recursions.momentum import Momentum, u, z
@@ -115,3 +117,24 @@ def test_a_network_whose_signs_stay_has_no_perturbation(kind, backend):
     assert (run.trajectory.drift < 1e-6).all()
     assert (run.phi <= 1e-6 * run.sizes[0]).all()
     assert len(run.sizes) == 5 - kind.nesterov
+
+
+@pytest.mark.parametrize("name", ["heavy_ball", "nesterov"])
+def test_a_control_at_a_width_allows_what_its_true_twin_does_and_no_rate_is_judged_before_a_step(name):
+    theorem = load_theorem(Path(__file__).parents[2] / "theorems" / "beyond" / f"{name}.py")
+    claims = theorem.claims.values()
+    narrow = [c for c in claims if c.kind == "control" and "neurons: " in c.name]
+    assert narrow
+    for control in narrow:
+        said = control.name.partition("neurons: ")[2]
+        (twin,) = (c for c in claims if c.kind == "conclusion" and c.name == f"two inputs, 4096 neurons: {said}")
+        assert control.quantifier == twin.quantifier
+    rated = [c for c in claims if "since" in map(str, theorem.expand(c.bound).free_symbols)]
+    assert len(rated) == len(narrow) + 1
+    data = {"inputs": [[1.0, 0.0], [0.6, 0.8]], "targets": [1.0, -1.0]}
+    for claim in rated:
+        family = theorem.families_of(claim)[0]
+        run = family.run(Instance(data=data, parameters={"delta": 0.25, "C": 1.0}, width=64, steps=4, seed=1), theorem)
+        judged = np.asarray(claim.given(run))
+        assert not judged[0]  # |x(0)| <= growth |x(0)| says nothing of a rate
+        assert judged[1]

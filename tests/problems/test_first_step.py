@@ -25,7 +25,7 @@ def instance(share=1.0):
 @pytest.mark.parametrize("activation", ["tanh", "softplus"])
 def test_it_is_the_first_step_of_the_trajectory(activation):
     run = first_step(activation=activation)(instance(), THEOREM)
-    whole, half, rounding, cubes, weight_norm = run.first_step
+    whole, half, rounding, squares, cubes, weight_norm = run.first_step
     for found, share in ((whole, 1.0), (half, 0.5)):
         options = {"activation": activation, "method": "natural gradient", "relative": True}
         wanted = pinn(**options)(instance(share), THEOREM)
@@ -33,6 +33,7 @@ def test_it_is_the_first_step_of_the_trajectory(activation):
         if share == 1.0:
             assert weight_norm == pytest.approx(wanted.trajectory.weight_norm.max())
             longest, length = wanted.trajectory.drift[1].max(), np.sqrt(500) * wanted.trajectory.drift_rms[1]
+            assert squares == pytest.approx(length**2)
             # sum |d|^3 is at least its value at equal lengths and at most the longest times sum |d|^2
             assert length**3 / np.sqrt(500) <= cubes <= longest * length**2
     assert run.residual_0 == pytest.approx(np.linalg.norm([*DATA["source"], *DATA["values"]]) / np.sqrt(2))

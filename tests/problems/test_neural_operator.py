@@ -140,6 +140,18 @@ class TestFlow:
         assert flow.residuals == pytest.approx(descent.residuals, abs=1e-7)
         assert (flow.trajectory.residuals_error < 1e-9).all()
 
+    def test_kept_times_far_apart_have_more_steps_between_them(self):
+        norm = np.linalg.norm(run_of().at_start.gram, 2)
+        far = run_of(make=operator_flow(), step=12 / norm, steps=1)
+        near = run_of(make=operator_flow(), step=12 / norm / 32, steps=32)
+        assert far.trajectory.notes["substeps"] >= 32
+        assert (np.diff(near.losses) < 0).all()
+        allowed = far.trajectory.residuals_error[-1] + near.trajectory.residuals_error[-1]
+        assert (np.abs(far.trajectory.residuals[-1] - near.trajectory.residuals[-1]) <= 4 * allowed).all()
+        for group in ("trunk", "branch"):
+            assert far.drift_error(group)[-1] < 0.1 * far.of_group("drift", group)[-1]
+        assert far.eigenvalues_error[-1] < 0.1 * far.eigenvalues[-1, -1]
+
     def test_balls_are_refused_in_one_sentence(self):
         with pytest.raises(NtkVerifyError, match="integrated in float64"):
             _ = run_of(make=operator_flow(), backend="ball").trajectory

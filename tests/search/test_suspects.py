@@ -1,25 +1,28 @@
 """Which suspects are looked into, for how long, and which witness stays."""
 
+import contextlib
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import sympy
 from hypothesis import strategies as st
 
-from ntkverify import Instance, NtkVerifyError, load_theorem, with_probability
+from ntkverify import Instance, NtkVerifyError, load_theorem, moment, with_probability
 from ntkverify.cli import main
 from ntkverify.judging.case import Case
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.report.campaign import summarise
-from ntkverify.search.campaign import campaign
+from ntkverify.search.campaign import campaign, timing
 from ntkverify.search.campaign.campaign import results, search_cell
 from ntkverify.search.campaign.cells import cells_of
 from ntkverify.search.campaign.store import Store
+from ntkverify.search.climb.engines import Finished
 from ntkverify.search.evidence.certify import certify
-from ntkverify.search.evidence.settle import CLOSING, REPORTED, Draws, settle
+from ntkverify.search.evidence.settle import CLOSING, REPORTED, Draws, Finding, settle
 from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import VACUOUS, Score, score
 from ntkverify.theorem.parts import Family
@@ -134,6 +137,117 @@ class TestMinutes:
             assert main([*shared, *extra, *files]) == 0
             (found,) = json.loads(capsys.readouterr().out)
             assert (found["evaluations"] <= 10) == few
+
+
+class TestThreads:
+    """Of sixteen busy threads processor time runs sixteen times as fast as the clock."""
+
+    @pytest.fixture
+    def sixteen(self, monkeypatch):
+        monkeypatch.setattr(timing, "time", SimpleNamespace(
+            time=time.time, perf_counter=time.perf_counter, process_time=lambda: 16 * time.perf_counter()
+        ))  # fmt: skip
+
+    @pytest.mark.usefixtures("sixteen")
+    @pytest.mark.parametrize("endless", [True, False])
+    def test_minutes_go_by_the_clock(self, theorem, module, endless):
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], evaluations=20 if endless else 10**6, seconds=1.5)
+        began = time.time()
+        (row,) = rows_of(theorem, module, [replace(cell, endless=endless)], until=began + 1.5)
+        assert time.time() - began >= 1.4
+        assert 0.2 < row["seconds"] <= time.time() - began
+
+    @pytest.mark.usefixtures("sixteen")
+    def test_of_a_population_too(self, theorem, module):
+        theorem.claims[COIN] = replace(
+            theorem.claims[COIN],
+            measure=lambda run: np.random.default_rng(run.instance.seed).standard_normal(),
+            quantifier=moment(2, 1, within=0.001),
+            bound=None,
+        )
+        (cell,) = cells_of(theorem, path=module, claims=[COIN], seconds=1.0)
+        began = time.time()
+        (row,) = rows_of(theorem, module, [replace(cell, endless=True)], until=began + 1.0)
+        assert time.time() - began >= 0.9
+        assert 0.5 < row["seconds"] <= time.time() - began
+
+    @pytest.mark.usefixtures("sixteen")
+    def test_without_an_end_seconds_are_processor_time(self, theorem, module):
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], evaluations=10**6, seconds=4.0)
+        began = time.time()
+        (row,) = rows_of(theorem, module, [cell])
+        assert time.time() - began < 4.0
+        assert row["seconds"] == pytest.approx(4.0, abs=1.0)
+
+    def test_a_cell_has_what_others_leave(self, theorem, module):
+        """Its part was a tenth of a second, and a whole one is there."""
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], evaluations=20, seconds=0.1)
+        began = time.time()
+        rows_of(theorem, module, [replace(cell, endless=True)], until=began + 1.0)
+        assert time.time() - began >= 0.9
+
+    def test_a_climb_that_begins_again_has_the_rest_of_its_seconds(self, theorem, module, monkeypatch):
+        """The engines of a portfolio follow one another by shares of what is used up."""
+        begun = []
+
+        def climbed(engine, objective, dimension, *, used, **options):
+            begun.append(used())
+            with contextlib.suppress(Finished):
+                for number in range(20):
+                    objective([len(begun), number] + [0] * (dimension - 2))
+
+        monkeypatch.setattr(campaign, "climb", climbed)
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], evaluations=1, seconds=0.3)
+        rows_of(theorem, module, [replace(cell, endless=True)])
+        assert len(begun) > 1
+        assert set(begun) == {0.0}
+
+
+class TestExcessBeyondTheTime:
+    """Minutes that end while a search climbs: the first few suspects are noise, and the largest comes last."""
+
+    @pytest.fixture
+    def noise_first(self, monkeypatch):
+        tried = []
+
+        def doubting(case, suspect, **options):
+            tried.append(options["place"].vector)
+            if len(tried) > campaign.SUSPECTS:
+                return settle(case, suspect, **options)
+            return Finding("refuted", suspect.with_evidence(kind="float64"))
+
+        monkeypatch.setattr(campaign, "settle", doubting)
+        return tried
+
+    def test_the_largest_excess_is_looked_into(self, theorem, module, noise_first):
+        for entropy in range(2):
+            noise_first.clear()
+            (cell,) = cells_of(
+                theorem, path=module, claims=[SQUARES], plants=[f"{SQUARES} * 1/4"], engines=["random"],
+                evaluations=20, seconds=60.0, entropy=entropy,
+            )  # fmt: skip
+            with Store(None) as store:
+                assert search_cell(theorem, replace(cell, endless=True), store, path=module, until=time.time() + 1)
+                name = store.open_cell(replace(cell, endless=True).settings())
+                best = max(store.evaluations(name).items(), key=lambda one: one[1].margin)[0]
+                summary = summarise(store, [replace(cell, endless=True)])
+            assert best in noise_first
+            assert len(noise_first) == len(set(noise_first)) == campaign.SUSPECTS + 1
+            assert (summary.rows[0]["verdict"], summary.found) == ("violated (certified)", True)
+
+    @pytest.mark.parametrize(
+        ("margins", "word"), [((0.1, 0.3), "not followed up"), ((0.3, 0.1), "not found (refuted)")]
+    )
+    def test_refuted_is_said_where_the_largest_was(self, theorem, module, margins, word):
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], engines=["random"], evaluations=20)
+        with Store(None) as store:
+            name = store.open_cell(cell.settings())
+            for number, margin in enumerate(margins):
+                store.add(name, (number,), Score(margin, failed=True, failures=1), 0.0)
+            store.add(name, (9,), Score(0.5, doubtful=True), 0.0)  # within rounding: no excess
+            store.add_finding(name, (0,), "refuted", {"evidence": {}})
+            summary = summarise(store, [cell])
+        assert (summary.rows[0]["verdict"], summary.found) == (word, False)
 
 
 class TestWitness:

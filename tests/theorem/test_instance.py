@@ -202,6 +202,34 @@ def test_missing_data_is_named():
         GOOD.array("weights")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        [np.ones(2), np.ones(2)],
+        (np.float32(1), 1),
+        np.float64(0.5),
+        [[np.int64(1), True], (2, 3.5)],
+        np.ones((2, 1), np.float32),
+        [],
+    ],
+    ids=str,
+)
+def test_data_are_plain_numbers_whatever_they_came_in(value):
+    """Lists of arrays were taken, and failed where the instance was first drawn afresh."""
+    made = Instance(data={"x": value})
+    assert made.data == {"x": np.asarray(value, np.float64).tolist()}
+    assert Instance.from_json(made.with_seed(3).to_json()) == made.with_seed(3)
+
+
+def test_data_are_the_instances_own():
+    rows = [[0.5, 1.0], [2.0, 3.0]]
+    made = Instance(data={"x": rows})
+    text = made.with_seed(1).to_json()
+    rows[0][0] = 7.0
+    assert made.array("x")[0, 0] == 0.5
+    assert made.with_seed(1).to_json() == text
+
+
 def test_draws_of_the_same_data_share_their_text():
     first = Instance(data={"x": np.linspace(0, 1, 5)}, parameters={"delta": 0.1}, width=3, turns=((0.5, 7),), scale=2.0)
     other = first.with_seed(5).belonging_to("t", "f")

@@ -1,6 +1,7 @@
 """Building a theorem: what is refused, how constants expand, how a mutant differs."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import sympy
@@ -93,6 +94,37 @@ def test_a_mutant_scales_everything_that_depends_on_it_and_only_inside_the_block
     assert theorem.bound_of(theorem.claims["c"]) == n
     with pytest.raises(NtkVerifyError, match="nothing"), theorem.mutated("nothing", 2):
         pass
+
+
+def test_two_factors_of_one_name_multiply():
+    """The second used to replace the first, and its end to take away both."""
+    theorem = complete()
+    c = theorem.constant("c_2", 3 * n, "")
+    with theorem.mutated("c_2", 0.5):
+        with theorem.mutated("c_2", sympy.Rational(1, 2)), theorem.mutated("c", 2), theorem.mutated("c", 2):
+            assert theorem.expand(c) == 3 * n / 4
+            assert theorem.bound_of(theorem.claims["c"]) == 4 * n
+        assert theorem.expand(c) == 3 * n / 2
+    assert theorem.expand(c) == 3 * n
+    assert theorem.fingerprints == {"c_2": "1*(3*n)"}
+
+
+@pytest.mark.parametrize("before", [(), ("whole",), ("part",), ("whole", "part")], ids="-".join)
+@pytest.mark.parametrize("spoilt", ["whole", "part"])
+def test_what_is_made_wrong_is_so_for_the_module_and_its_restricted_copies_and_only_inside_the_block(before, spoilt):
+    """The other one kept what it had written out before, and wrote down for good what it saw meanwhile."""
+    theorem = complete()
+    c = theorem.constant("c", 3 * n, "")
+    made = {"whole": theorem, "part": theorem.restricted(theorem.families)}
+    for name in before:
+        assert made[name].expand(c) == 3 * n
+    wrong = replace(theorem.constants["c"], expression=3 * n**2)
+    with made[spoilt].replaced("c", wrong):
+        assert {name: each.expand(c) for name, each in made.items()} == {"whole": 3 * n**2, "part": 3 * n**2}
+    assert {name: each.expand(c) for name, each in made.items()} == {"whole": 3 * n, "part": 3 * n}
+    with made[spoilt].mutated("c", 2):
+        assert {name: each.expand(c) for name, each in made.items()} == {"whole": 6 * n, "part": 6 * n}
+    assert {name: each.expand(c) for name, each in made.items()} == {"whole": 3 * n, "part": 3 * n}
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 r"""A central difference is a local average of the derivative: AF0.
 
-Setting     g smooth, delta_h^(2p) the 2p-th central difference of spacing h, B_(2p) the centred B-spline of order 2p
+Setting     p = 1 or 2, g smooth, delta_h^(2p) the 2p-th central difference of spacing h, B_(2p) the centred B-spline of
+            order 2p
 Guarantee   delta_h^(2p) g(x) / h^(2p) = int B_(2p)(s) g^(2p)(x + s h) ds, B_(2p) a probability density of mean 0 and
             variance p/6; hence |difference - derivative| <= (p h^2/12) sup |g^(2p+2)|, sharp as h -> 0
 
 Derived: differencing an integral over [0, h] twice 2p times gives the density of a sum of 2p uniform variables. What
 arXiv 2405.14099 proves itself was not at hand; this identity is what its comparison of automatic and finite
-differences rests on. The operators on a square are sums of those on a line.
+differences rests on. The Laplacian on a square (p = 1) is a sum of two on lines.
 """
 
 import numpy as np

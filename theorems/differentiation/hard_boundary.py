@@ -89,6 +89,32 @@ inherited = theorem.quantity("inherited", lambda run: run.of_features)
 FEATURES = ("smooth features", "eigenvectors")
 
 
+def continued(run, sign):
+    """The stencil of order 2p on the features, zero at both ends and beyond them sign times their mirror image."""
+    inside, p = run.values, int(run.p)
+    ends = np.zeros((1, inside.shape[1]))
+    circle = np.concatenate([ends, inside, ends, sign * inside[::-1]])  # of period 2 l
+    places = np.arange(1 - p, len(inside) + p + 1) % len(circle)
+    return central_stencil(2 * p).matrix(len(inside), 1.0) @ circle[places]
+
+
+CONTINUED = {
+    "holds": identity,
+    "on": "smooth features",
+    "error": lambda run: 2.0**4 * 4.0 ** int(run.p) * np.finfo(float).eps * np.abs(run.values).max(),
+}
+
+
+@theorem.lemma("the differences of odd continuations are D^p Phi", **CONTINUED)
+def odd(run):
+    return np.linalg.matrix_power(run.difference, int(run.p)) @ run.values, continued(run, -1)
+
+
+@theorem.control("the differences of even continuations are D^p Phi", **CONTINUED)
+def even(run):
+    return np.linalg.matrix_power(run.difference, int(run.p)) @ run.values, continued(run, 1)
+
+
 @theorem.lemma(
     "the singular values of D are (4/h^2) sin^2(k pi h/(2 l))",
     holds=identity,

@@ -5,11 +5,15 @@ Setting     N = M random features, or a two-layer network, on an interval; A_AD 
             or noise-aware: what lies above the rounding floor of finite differences (`rounding_floor`)
 Headline    "automatic differentiation has the higher truncated entropy, and with it the lower residual loss and the
             faster training" (arXiv 2405.14099, reconstructed from digests; the paper's definition was not at hand)
-Found       AD above FD: H3 with one threshold, for scales up to 5, every activation and both orders: as the plateau of
-            differences counts, N_FD > N_AD. With a noise-aware cut-off or exact spectra it is reversed. H1, H2 and H4
-            don't see the cut-off: above for slow tanh and erf features, below for sine features of scale 5.
-            Higher entropy, faster training: H1 by rank correlation, for gradient descent on isotropic residuals with
-            eta = 1/sigma_1^2; H3 hardly. Lower residual loss: not even H1. No definition has both halves.
+Found       at 32 points, scales 1 and 5, random features. AD above FD: H3 with one threshold, every activation and both
+            orders, for the plateau of differences counts: N_FD > N_AD. At 8 points the spectrum does not reach the
+            plateau, and it is false; a noise-aware cut-off reverses it (in seven draws of ten at least), and so do
+            exact spectra of sine features of scale 5 (12 points). H1, H2, H4 don't see the cut-off: above for slow
+            tanh and erf features, below for sine features of scale 5 (12 points).
+            Higher entropy, faster training (gradient descent on isotropic residuals, eta = 1/sigma_1^2): H1, and so
+            H4 = H1/ln n, and H2 by a rank correlation of 0.55 at least; H3's is negative. No definition has both
+            halves there. Over scales up to 20 H3's may be positive, but is below 0.55 as well.
+            Lower residual loss: by a rank correlation of 0.55 neither H1 nor H3.
             |H1(A_FD) - H1(A_AD)| <= T ln(n - 1) + h(T), T <= ||A_FD - A_AD||_*/||A_AD||_* = O(h^2)
 
 The last line is derived (Audenaert's inequality for entropies; Mirsky's for singular values): it is why no cut-off
@@ -32,7 +36,8 @@ theorem = Theorem(
     "Automatic against finite differences: which truncated entropy, where",
     source=Source(arxiv="2405.14099", version=4, where="abstract; definitions inferred", provenance="reconstructed"),
     statement=r"""
-        $H_3(A_{AD}) > H_3(A_{FD})$ for a common threshold near machine epsilon and moderate scales (\emph{inferred});
+        $H_3(A_{AD}) > H_3(A_{FD})$ for a common threshold near machine epsilon, scales 1 and 5, 32 points
+        (\emph{inferred});
         $|H_1(A_{FD}) - H_1(A_{AD})| \le T\ln(n-1) + h(T)$, $T \le \|A_{FD}-A_{AD}\|_*/\|A_{AD}\|_*$.
     """,
 )
@@ -46,32 +51,41 @@ audenaert = theorem.constant(
 
 
 def family(draw, **options):
-    return drawn_problem(draw, laws=[0], **{"sizes": [16], "delta": 0.1, **options})
+    return drawn_problem(draw, laws=[0], **{"sizes": [32], "delta": 0.1, **options})
 
 
-@theorem.instances("scales up to 5", run=compared_run(), quick=60)
+MODERATE, COARSE, SLOW, WAVES = "scales 1 and 5", "scales 1 and 5, 8 points", "slow tanh and erf", "sine of scale 5"
+
+
+@theorem.instances(MODERATE, run=compared_run(), quick=300)
 def moderate(draw):
-    return family(draw, sizes=[24], radii=[1.0, 5.0])
+    return family(draw, radii=[1.0, 5.0])
 
 
-@theorem.instances("slow tanh and erf", run=compared_run(), quick=60)
+@theorem.instances(COARSE, run=compared_run(), quick=60)
+def coarse(draw):
+    return family(draw, sizes=[8], radii=[1.0, 5.0])
+
+
+@theorem.instances(SLOW, run=compared_run(), quick=60)
 def slow(draw):
-    return family(draw, sizes=[24], radii=[1.0], activations=[1, 2])
+    return family(draw, radii=[1.0], activations=[1, 2])
 
 
-@theorem.instances("sine of scale 5", run=compared_run(), quick=60)
+@theorem.instances(WAVES, run=compared_run(), quick=60)
 def waves(draw):
-    return family(draw, radii=[5.0], activations=[0])
+    """Few points, at which exact spectra are cheap."""
+    return family(draw, sizes=[12], radii=[5.0], activations=[0])
 
 
 @theorem.instances("biharmonic with boundary rows", run=compared_run(), quick=60)
 def bounded(draw):
-    return family(draw, sizes=[32], radii=[1.0, 5.0], orders=[2], boundary=True, smooth=True, delta=0.3)
+    return family(draw, radii=[1.0, 5.0], orders=[2], boundary=True, smooth=True, delta=0.3)
 
 
 @theorem.instances("biharmonic without", run=compared_run(), quick=60)
 def unbounded(draw):
-    return family(draw, sizes=[24], radii=[1.0, 5.0], orders=[2], smooth=True)
+    return family(draw, radii=[1.0, 5.0], orders=[2], smooth=True)
 
 
 SCALES = [1.0, 2.0, 5.0, 10.0, 20.0]
@@ -113,19 +127,19 @@ def exact_advantage(run):
 
 LIKELY = {"holds": with_probability(1 - delta)}
 ABOVE = {**LIKELY, "bound": 1, "from_below": True}
-MODERATE, SLOW, WAVES = "scales up to 5", "slow tanh and erf", "sine of scale 5"
-theorem.conclusion("H3, one threshold: AD above FD", of=lambda run: advantage(run, "H3"), on=MODERATE, **ABOVE)
+h3_advantage = functools.partial(advantage, name="H3")
+theorem.conclusion("H3, one threshold, 32 points: AD above FD", of=h3_advantage, on=MODERATE, **ABOVE)
+theorem.control("H3, one threshold: AD above FD at 8 points too", of=h3_advantage, on=COARSE, **ABOVE)
 
-fewer = theorem.quantity("fewer", lambda run: run.cutoffs()[0])
-theorem.lemma(
-    "the cut-off number of A_FD is the larger one",
-    of=lambda run: run.cutoffs()[1],
-    bound=fewer,
-    from_below=True,
-    on=MODERATE,
-    error=lambda run: 0,
-    **LIKELY,
-)
+one_more = theorem.quantity("one_more", lambda run: run.cutoffs()[0] + 1)
+MORE = {**LIKELY, "bound": one_more, "from_below": True, "error": lambda run: 0}
+
+
+@theorem.control("N_FD > N_AD at 8 points too", on=COARSE, **MORE)
+@theorem.lemma("32 points: N_FD > N_AD, the cut-off number of A_FD is the larger one", on=MODERATE, **MORE)
+def cutoff(run):
+    return run.cutoffs()[1]
+
 
 for name in ("H1", "H2", "H4"):
     measured = functools.partial(advantage, name=name)
@@ -136,7 +150,16 @@ for name in ("H1", "H2", "H4"):
 theorem.control(
     "H3, noise-aware cut-off: AD above FD", of=lambda run: advantage(run, "H3", "noise-aware"), on=MODERATE, **ABOVE
 )
-theorem.control("H3, one threshold, exact spectra of sine features: AD above FD", of=exact_advantage, on=WAVES, **ABOVE)
+theorem.conclusion(
+    "H3, noise-aware cut-off: FD above AD in seven draws of ten at least",
+    of=lambda run: advantage(run, "H3", "noise-aware"),
+    holds=with_probability(1 - 3 * delta),
+    bound=1,
+    on=MODERATE,
+)
+EXACT = "H3, one threshold, exact spectra of sine features of scale 5"
+theorem.conclusion(f"{EXACT}: FD above AD", of=exact_advantage, bound=1, on=WAVES, **LIKELY)
+theorem.control(f"{EXACT}: AD above FD", of=exact_advantage, on=WAVES, **ABOVE)
 
 # ---- why no cut-off decides ---------------------------------------------------------------------------------------
 
@@ -188,14 +211,28 @@ def lower(name):
     return lambda run: compared(run.entropies(name), run.residual_losses + 1e-300)
 
 
-for kind in MIXED:
-    theorem.conclusion(
-        f"{kind}: of AD and FD the one of higher H1 trains faster (100 steps, isotropic residual)",
-        of=faster("H1"),
-        holds=correlates(0.35),
+LEAST = 0.55  #: the rank correlation at which one is said to go with the other, whichever entropy
+PLACES = {f"random features, {MODERATE}": MODERATE, "random features": "random features", "networks": "networks"}
+for title, kind in PLACES.items():
+    for name in ("H1", "H2"):
+        theorem.conclusion(
+            f"{title}: of AD and FD the one of higher {name} trains faster (100 steps, isotropic residual)",
+            of=faster(name),
+            holds=correlates(LEAST),
+            on=kind,
+        )
+    theorem.control(
+        f"{title}: the one of higher H3, one threshold, does so too, by a rank correlation of {LEAST} at least",
+        of=faster("H3"),
+        holds=correlates(LEAST),
         on=kind,
     )
-    theorem.control(f"{kind}: H3 with one threshold says as much", of=faster("H3"), holds=correlates(0.85), on=kind)
+theorem.conclusion(
+    f"random features, {MODERATE}: H3, one threshold, and speed have a negative rank correlation, -0.05 at most",
+    of=faster("H3"),
+    holds=correlates(-0.05),
+    on=MODERATE,
+)
 
 residual_fd = theorem.quantity("residual_fd", lambda run: run.residual_losses[1])
 
@@ -218,8 +255,8 @@ def residual_of_derivatives(run):
 
 for name, title in (("H1", "higher H1"), ("H3", "higher H3, one threshold,")):
     theorem.control(
-        f"random features: the one of {title} has the lower residual loss",
+        f"random features: the one of {title} has the lower residual loss, by a rank correlation of {LEAST} at least",
         of=lower(name),
-        holds=correlates(0.6),
+        holds=correlates(LEAST),
         on="random features",
     )

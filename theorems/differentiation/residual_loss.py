@@ -3,16 +3,16 @@ r"""Residual losses of random features, exactly: gradient descent and the trunca
 Setting     least squares A a = f, N residuals and M features, A = U S V^T; r_0 the initial residual, c_k = u_k . r_0
 Guarantee   TR1  gradient descent with step eta <= 1/sigma_1^2:
                  L_t - L_inf = 1/2 sum_k (1 - eta sigma_k^2)^(2t) c_k^2 (exact), and, eta = 1/sigma_1^2, any level tau
-                 (1 - 2 t tau^2/sigma_1^2)_+ E_</2 <= L_t - L_inf <= (1 - tau^2/sigma_1^2)^(2t) E_>/2 + E_</2,
+                 (1 - 2 t tau^2/sigma_1^2)_+ E_</2 <= L_t - L_inf <= (1 - eta tau^2)^(2t) E_>/2 + E_</2,
                  E_> the energy of the modes sigma_k >= tau and E_< that of the others
             TR2  the truncated solution: ||A a^(n) - f||^2 = sum_(k > n) (u_k . f)^2 + ||f_perp||^2 (exact),
                  ||a^(n)||^2 = sum_(k <= n) (u_k . f)^2/sigma_k^2 (exact); if A is known up to an error D,
                  what is attained, min_a ||(A + D) a - f|| <= ||A a^(n) - f|| + ||D|| ||a^(n)|| for every n
 
-Derived. So the loss after t steps is the energy outside the modes sigma_k >= sigma_1/sqrt(t), the cut-off C3, and the
-floor of finite differences (`rounding_floor`) times the size of the coefficients bounds what they attain: this much
-of "truncated entropy determines the residual loss" (arXiv 2405.14099, whose definitions were not at hand) is
-provable.
+Derived. So the loss after t steps with eta = 1/sigma_1^2 is about the energy outside the modes sigma_k >=
+sigma_1/sqrt(t), the cut-off C3, and the floor of finite differences (`rounding_floor`) times the size of the
+coefficients bounds what they attain: this much of "truncated entropy determines the residual loss" (arXiv 2405.14099,
+whose definitions were not at hand) is provable.
 """
 
 import functools
@@ -22,7 +22,7 @@ import sympy
 from hypothesis import strategies as st
 
 from ntkverify import Source, Theorem, always, identity
-from ntkverify.glossary import k
+from ntkverify.glossary import eta, k
 from ntkverify.measures.entropy import above as above_level
 from ntkverify.measures.entropy import reached, truncated_residuals
 from ntkverify.problems.random_features.collocation import CollocationRun
@@ -39,11 +39,11 @@ theorem = Theorem(
 )
 
 ULP = np.finfo(float).eps
-tau, sigma_1 = sympy.symbols("tau sigma_1", nonnegative=True)
+tau = sympy.Symbol("tau", nonnegative=True)
 
 
 class LeastSquaresRun(CollocationRun):
-    """Random features trained with step 1/sigma_1^2."""
+    """Random features trained with a share of the step 1/sigma_1^2; a level is a factor times a singular value."""
 
     @functools.cached_property
     def svd(self):
@@ -55,14 +55,19 @@ class LeastSquaresRun(CollocationRun):
         """||J||."""
         return self.svd[1][0]
 
+    @property
+    def eta(self):
+        """Step."""
+        return self.share / self.sigma_1**2
+
     def training(self):
         """Gradient descent."""
-        return GradientDescent(1 / self.sigma_1**2)
+        return GradientDescent(self.eta)
 
     @property
     def tau(self):
-        """A level inside the spectrum: its second value."""
-        return self.svd[1][1]
+        """Level."""
+        return self.factor * self.svd[1][int(self.place)]
 
     @functools.cached_property
     def energies(self):
@@ -97,33 +102,26 @@ class LeastSquaresRun(CollocationRun):
         return 2.0**10 * self.n * self.m * ULP * self.losses[0] + 8 * self.losses_error.max()
 
 
-class ThirdLevelRun(LeastSquaresRun):
-    """The level next above the third value: one mode below it is slowed down as much as any may be."""
-
-    @property
-    def tau(self):
-        """The third value and a little more, by which no mode changes sides."""
-        return self.svd[1][2] * (1 + 2.0**-20)
+ABOVE = 1 + 2.0**-20  #: a level next above a value, by which no other mode changes sides
 
 
-def problem(draw, **options):
-    return drawn_problem(draw, sizes=[6], radii=[1.0, 5.0], activations=[0, 1], laws=[0], **options)
-
-
-@theorem.instances("gradient descent", run=LeastSquaresRun, quick=20)
-def trained(draw):
+def problem(draw, share=(1.0, 0.5, 0.1), place=(0, 1, 2, 3), factor=(0.7, 1.0, ABOVE, 1.4)):
     """More features than residuals, and fewer."""
-    return problem(draw, width=draw(st.sampled_from([4, 8])), steps=30)
+    level = {name: draw(st.sampled_from(x)) for name, x in (("share", share), ("place", place), ("factor", factor))}
+    width = draw(st.sampled_from([4, 8]))
+    return drawn_problem(
+        draw, sizes=[6], radii=[1.0, 5.0], activations=[0, 1], laws=[0], width=width, steps=30, **level
+    )
 
 
-@theorem.instances("by differences", run=functools.partial(LeastSquaresRun, way="differences"), quick=10)
-def differenced(draw):
-    return problem(draw, width=draw(st.sampled_from([4, 8])), steps=30)
+theorem.instances("gradient descent", run=LeastSquaresRun, quick=40)(problem)
+theorem.instances("by differences", run=functools.partial(LeastSquaresRun, way="differences"), quick=20)(problem)
 
 
-@theorem.instances("a level at the third value", run=ThirdLevelRun, quick=20)
+@theorem.instances("a level at the third value", run=LeastSquaresRun, quick=20)
 def third_level(draw):
-    return problem(draw, width=draw(st.sampled_from([4, 8])), steps=30)
+    """One mode below the level is slowed down as much as any may be."""
+    return problem(draw, share=[1.0], place=[2], factor=[ABOVE])
 
 
 @theorem.instances("truncated", run=LeastSquaresRun, quick=20)
@@ -146,18 +144,18 @@ TRAINED = ("gradient descent", "by differences")
     "TR1: the loss curve is that of the spectrum", holds=identity, on=TRAINED, error=lambda run: run.scale
 )
 def loss_curve(run):
-    factors = (1 - run.svd[1] ** 2 / run.sigma_1**2)[None, :] ** (2 * run.k[:, None])
+    factors = (1 - run.eta * run.svd[1] ** 2)[None, :] ** (2 * run.k[:, None])
     return run.losses, (factors @ run.energies[0] + run.unreached) / 2
 
 
 above, below, unreached = sympy.symbols("above below unreached", nonnegative=True)
-fast = theorem.constant("fast", (1 - tau**2 / sigma_1**2) ** (2 * k) * above / 2, "what is left of the modes above tau")
+fast = theorem.constant("fast", (1 - eta * tau**2) ** (2 * k) * above / 2, "what is left of the modes above tau")
 slow = theorem.constant("slow", below / 2, "what the modes below tau start with")
-kept = theorem.constant("kept", sympy.Max(0, 1 - 2 * k * tau**2 / sigma_1**2), "share of it that is still there")
+kept = theorem.constant("kept", sympy.Max(0, 1 - 2 * k * eta * tau**2), "share of it that is still there")
 
 
 @theorem.conclusion(
-    "TR1: L_t - L_inf <= (1 - tau^2/sigma_1^2)^(2t) E_>/2 + E_</2",
+    "TR1: L_t - L_inf <= (1 - eta tau^2)^(2t) E_>/2 + E_</2",
     holds=always,
     bound=fast + slow + unreached / 2,
     on=TRAINED,
@@ -169,7 +167,7 @@ def at_most(run):
 
 
 @theorem.conclusion(
-    "TR1: L_t - L_inf >= (1 - 2 t tau^2/sigma_1^2)_+ E_</2",
+    "TR1: L_t - L_inf >= (1 - 2 t eta tau^2)_+ E_</2",
     holds=always,
     bound=kept * slow + unreached / 2,
     from_below=True,
@@ -243,17 +241,36 @@ def attains(run):
     return attained(run, "best")
 
 
-@theorem.lemma(
-    "TR2: ||a^(n)||^2 = sum_(k <= n) (u_k . f)^2/sigma_k^2",
-    holds=identity,
-    on="truncated",
-    given=resolved,
-    error=lambda run: 2.0**12 * ULP * np.linalg.norm(run.right) / run.svd[1][-1],
-)
-def sizes(run):
+def gaps(run):
+    """sigma_n - sigma_(n+1) for n = 1 ... , the last one sigma_n."""
+    return -np.diff(np.append(run.svd[1], 0.0))
+
+
+NORMS = {
+    "holds": identity,
+    "on": "truncated",
+    "given": resolved,
+    # u_1 ... u_n are known up to u sigma_1/(sigma_n - sigma_(n+1))
+    "error": lambda run: 2.0**12 * ULP * np.linalg.norm(run.right) / run.svd[1] * (1 + run.svd[1][0] / gaps(run)),
+}
+
+
+def least_squares(run):
+    """||a^(n)||, n = 1 ... , by LAPACK's least squares of rank n: it leaves out values below sigma_n - half a gap."""
+    matrix, singular = run.matrix / np.sqrt(run.m), run.svd[1]
+    levels = (singular - gaps(run) / 2) / singular[0]
+    return np.array([np.linalg.norm(np.linalg.lstsq(matrix, run.right, rcond=level)[0]) for level in levels])
+
+
+@theorem.lemma("TR2: ||a^(n)||^2 = sum_(k <= n) (u_k . f)^2/sigma_k^2", **NORMS)
+def norms(run):
     left, singular, _ = run.svd
-    parts = np.concatenate([[0.0], np.cumsum((left.T @ run.right / singular) ** 2)])
-    return np.linalg.norm(coefficients(run), axis=1), np.sqrt(parts)
+    return least_squares(run), np.sqrt(np.cumsum((left.T @ run.right / singular) ** 2))
+
+
+@theorem.control("||a^(n)||^2 = ||f||^2/sigma_n^2", **NORMS)
+def largest_norms(run):
+    return least_squares(run), np.linalg.norm(run.right) / run.svd[1]
 
 
 # ---- controls: false on purpose -----------------------------------------------------------------------------------
@@ -268,7 +285,7 @@ def unperturbed(run):
     "the modes below tau are fitted as fast as those above",
     holds=always,
     on=TRAINED,
-    bound=(1 - tau**2 / sigma_1**2) ** (2 * k) * (above + below) / 2 + unreached / 2,
+    bound=(1 - eta * tau**2) ** (2 * k) * (above + below) / 2 + unreached / 2,
     error=lambda run: run.scale,
 )
 def all_fast(run):
@@ -277,5 +294,5 @@ def all_fast(run):
 
 @theorem.control("the loss falls at twice the rates", holds=identity, on=TRAINED, error=lambda run: run.scale)
 def twice(run):
-    factors = (1 - run.svd[1] ** 2 / run.sigma_1**2)[None, :] ** (4 * run.k[:, None])
+    factors = (1 - run.eta * run.svd[1] ** 2)[None, :] ** (4 * run.k[:, None])
     return run.losses, (factors @ run.energies[0] + run.unreached) / 2

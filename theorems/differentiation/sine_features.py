@@ -7,14 +7,16 @@ Guarantee   A_FD = A_AD diag(rho_j^p), hence for every k (Ostrowski)
 
 Two digests of arXiv 2405.14099 say of small singular values that finite differences "retain more" of them, and that
 those of A_FD are "consistently larger". In exact arithmetic both are false for these features: each value is smaller,
-no level is exceeded by more values, and as many exceed a level relative to sigma_1. `rounding_floor` has the other
-reading. Singular values here are enclosed in balls: they go down to 1e-50 of the largest.
+no level is exceeded by more values, and below none of ten levels relative to sigma_1 lie more values, in nine draws
+of ten at least (for wide laws of the weights fewer do, now and then). `rounding_floor` has the other reading. Singular
+values here are enclosed in balls: they go down to 1e-50 of the largest.
 """
 
 import numpy as np
 import sympy
 
-from ntkverify import Source, Theorem, always, identity
+from ntkverify import Source, Theorem, always, identity, with_probability
+from ntkverify.glossary import delta
 from ntkverify.measures.entropy import above
 from ntkverify.problems.random_features.collocation import collocation
 from ntkverify.problems.random_features.grids import drawn_problem
@@ -61,6 +63,11 @@ def resolved(draw):
 @theorem.instances("one feature", run=collocation(), quick=8)
 def one_feature(draw):
     return drawn_problem(draw, sizes=[6], radii=[1.0, 15.0], activations=[0], width=1)
+
+
+@theorem.instances("8 and 12 points", run=collocation(), quick=60)
+def likely(draw):
+    return drawn_problem(draw, sizes=[8, 12], radii=[1.0, 5.0, 15.0], activations=[0], delta=0.1)
 
 
 @theorem.instances("tanh", run=collocation(), quick=12)
@@ -173,7 +180,47 @@ def as_many(run):
     return theorem.quantities["counts_ad"](run)
 
 
+def relative(run):
+    """How many singular values of A_FD exceed each level times its own sigma_1."""
+    return np.array([above(run.differences.singular, v) for v in LEVELS * run.differences.singular[0]])
+
+
+COUNTED = {"on": "8 and 12 points", "error": lambda run: 0}
+
+
+@theorem.conclusion(
+    "A3 as a number: at none of ten levels relative to sigma_1 has A_FD more singular values below it",
+    holds=with_probability(1 - delta),
+    bound=counts_ad,
+    from_below=True,
+    **COUNTED,
+)
+def no_more_small_ones(run):
+    return relative(run)
+
+
 # ---- controls: false on purpose -----------------------------------------------------------------------------------
+
+
+@theorem.control(
+    "A3 as a number: A_FD has more singular values below one of ten levels relative to its sigma_1, in half the draws",
+    holds=with_probability(sympy.Rational(1, 2)),
+    bound=1,
+    from_below=True,
+    **COUNTED,
+)
+def more_small_ones(run):
+    return (theorem.quantities["counts_ad"](run) - relative(run)).max()
+
+
+@theorem.control(
+    "A_FD has as many singular values as A_AD below all ten levels relative to sigma_1, in nine draws of ten",
+    holds=with_probability(1 - delta),
+    bound=counts_ad,
+    **COUNTED,
+)
+def just_as_many(run):
+    return relative(run)
 
 
 @theorem.control(
@@ -185,18 +232,6 @@ def as_many(run):
 )
 def larger(run):
     return small(run).max()
-
-
-@theorem.control(
-    "A3 as a number: A_FD has more singular values below a level relative to its sigma_1",
-    holds=always,
-    bound=counts_ad - 1,
-    on="sine",
-    error=lambda run: 0,
-)
-def more_small_ones(run):
-    """As many values as A_AD above every level, where one fewer is claimed."""
-    return np.array([above(run.differences.singular, v) for v in LEVELS * run.differences.singular[0]])
 
 
 @theorem.control("tanh features obey sigma_k(A_FD) <= sigma_k(A_AD) too", holds=always, bound=1, on="tanh")

@@ -13,14 +13,17 @@ So the width is that of the initial Gram matrix and of the count of switching ne
 functions and queries at alpha = 1e5, where alpha = 1 asks for 5.0e12 at the best split of the slack. The Gram matrix
 asks for 29 N^2 log(2 N (N + 1)/share)/lmin^2 and not for the 520 N^2 log of a cruder Bernstein bound: moments of an
 entry are at most (2 q - 1)!!/4, since s relu(g) is a normal number with probability 1/2 and else 0 (`initial_gram`).
+Other data have a width of their own by the same requirements, with m on both sides.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from sympy import Rational
+from sympy import Rational, sqrt
 
 from ntkverify import Source, Theorem, always, identity, with_probability
 from ntkverify.glossary import delta, eta, k, loss_0, residual
@@ -29,7 +32,7 @@ from ntkverify.lemmas import premises
 from ntkverify.lemmas.gradient_descent import GradientDescent
 from ntkverify.lemmas.neural_operator import bounds as operators
 from ntkverify.lemmas.neural_operator.balls import SPLITS, OperatorBalls, gram_rounding, sigma, split, tau
-from ntkverify.lemmas.neural_operator.bounds import Lambda, alpha, lambda_branch, lambda_trunk, norm_sum
+from ntkverify.lemmas.neural_operator.bounds import Lambda, alpha, lambda_branch, lambda_trunk, norm_sum, p
 from ntkverify.lemmas.rounding import loss_error, started
 from ntkverify.problems.neural_operator.run import operator
 
@@ -51,6 +54,9 @@ premises.step_at_most(theorem, "step at most 2/(3 (||H^inf|| + ||H~^inf||))", de
 balls.assumption()
 
 
+theorem.declare(parameters={"C": lambda data: float(np.abs(data["values"]).max(initial=0)), "delta": 0.1})
+
+
 @theorem.assumption("targets at most C")
 def targets_bounded(run):
     return run.C - abs(run.values).max()
@@ -61,44 +67,56 @@ def targets_bounded(run):
 
 @dataclass(frozen=True)
 class Sizes:
-    """Orthonormal samples, the output's scale, and the split of the slack, found by `Chain.minimise` and rounded."""
+    """Unit samples, units, scale, C, delta, and the split of the slack, found by `Chain.minimise` and rounded."""
 
-    functions: int
-    queries: int
-    units: int
+    functions: Any
+    queries: Any
     scale: float
+    parameters: Mapping
     split: Mapping
 
 
-def sizes(functions, queries, units, scale, *parts):
+def sizes(functions, queries, units, scale, *parts, bound=1.0, failure=0.1):
     names = ("tau", "sigma", "zeta", "theta", "share_gram", "share_flips", "share_branch", "share_trunk")
-    return Sizes(functions, queries, units, scale, split(**dict(zip(names, map(Rational, parts), strict=True))))
+    parameters = {"p": units, "C": bound, "delta": failure}
+    return Sizes(functions, queries, scale, parameters, split(**dict(zip(names, map(Rational, parts), strict=True))))
 
 
-ONE = sizes(1, 1, 1, 1e3, "1/6", "1/3", "7/2", "1e-4", "1/5", "1/2", "3/20", "3/20")
-TWO = sizes(2, 1, 1, 1e4, "1/4", "1/4", "7", "1e-5", "3/10", "2/5", "3/20", "3/20")
-FOUR = sizes(2, 2, 4, 1e5, "1/3", "1/6", "15", "1e-5", "3/8", "3/8", "1/8", "1/8")
+PAIR = np.eye(2)
+OBTUSE = np.array([[1, 0], [np.cos(1.8), np.sin(1.8)]])  # two functions that are not orthonormal
+ONE = sizes(PAIR[:1], PAIR[:1], 1, 1e3, "1/6", "1/3", "7/2", "1e-4", "1/5", "1/2", "3/20", "3/20")
+TWO = sizes(
+    OBTUSE, PAIR[:1], 2, 1e4, "1/4", "1/4", "7/2", "1/40000", "1/4", "1/2", "1/5", "1/20", bound=2.0, failure=0.2
+)
+FOUR = sizes(PAIR, PAIR, 4, 1e5, "1/3", "1/6", "15", "1e-5", "3/8", "3/8", "1/8", "1/8")
+theorem.declare(splits={"two by two": FOUR.split, "one pair": ONE.split, "two functions": TWO.split})
 
 
-def instance(given, *, width=None, scale=None, steps=4):
-    """Targets up to C = 1 along the slowest direction; what turns all samples or flips all signs changes no law."""
+def instance(given, *, width=None, scale=None, steps=None):
+    """Targets up to C along the slowest direction; what turns all samples or flips all signs changes no law.
+
+    In as many steps as take the guaranteed loss to a twentieth of its start ||r|| falls to a thousandth.
+    """
     scale = given.scale if scale is None else scale
+    samples = {"functions": given.functions, "queries": given.queries}
     if width is None:
-        width = balls.width(given.functions, given.queries, units=given.units, scale=scale, split=given.split)
-    samples = {"functions": np.eye(given.functions), "queries": np.eye(given.queries)}
+        width = balls.width(**samples, split=given.split, scale=scale, **given.parameters)
+    if steps is None:
+        known = operators.spectra(**samples)
+        steps = math.ceil(math.log(1 / 20) / math.log(1 - known[Lambda] / (3 * known[norm_sum])))
     built = operators.instance(
         None,
         theorem=theorem,
         eta_max=descent.eta_max,
         width=width,
         steps=steps,
-        values=operators.slowest(**samples),
-        units=given.units,
+        values=given.parameters["C"] * operators.slowest(**samples),
+        units=given.parameters["p"],
         scale=scale,
         **samples,
     )
     numbers = {symbol.name: float(value) for symbol, value in given.split.items()}
-    return replace(built, parameters={**built.parameters, **numbers, "C": 1.0, "delta": 0.1})
+    return replace(built, parameters={**built.parameters, **numbers, **given.parameters})
 
 
 pairs = operator(coupled=True)
@@ -106,7 +124,7 @@ pairs = operator(coupled=True)
 
 @theorem.instances("own width", run=pairs, quick=12, thorough=400)
 def own_width():
-    return instance(ONE, steps=6)
+    return instance(ONE)
 
 
 @theorem.instances("own width, two functions", run=pairs, quick=4, thorough=100)
@@ -159,15 +177,14 @@ theorem.control(
 
 
 @theorem.lemma(
-    "drift allowed by the width fits into the balls while the loss contracts",
+    "drift allowed by the width fits into the balls while the loss contracts, from bounded features on",
     holds=always,
     bound=1,
     on=OWN,
-    given=descent.contracting_so_far,
+    given=lambda run: descent.contracting_so_far(run) & balls.features_bounded(run),
 )
 def drift_fits(run):
-    moved = run.of_group("drift", "trunk") / run.R, run.of_group("drift", "branch") / run.S
-    return np.maximum(*moved)
+    return balls.moved(run)
 
 
 descent.recursion(on=OWN, assumes=DATA)
@@ -207,6 +224,11 @@ def trunk_in_ball(run):
 @theorem.conclusion("no v_r moves further than S", bound=balls.S, **SURE)
 def branch_in_ball(run):
     return run.of_group("drift", "branch")
+
+
+@theorem.conclusion("no v_rk, a single unit, moves further than S/sqrt(p)", bound=balls.S / sqrt(p), **SURE)
+def unit_in_ball(run):
+    return run.unit_drift
 
 
 @theorem.conclusion(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import tempfile
@@ -10,20 +11,38 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ntkverify
 from ntkverify.commands.options import PROFILES
 from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.mutation import CLOSED, Bench, Fate, Mutant, mutants
 from ntkverify.problems.records import RecordStore
 from ntkverify.report import console
 from ntkverify.search.campaign.mutants import hunts
+from ntkverify.search.evidence.violation import versions
 from ntkverify.theorem.loading import load_theorem
 from ntkverify.theorem.theorem import Theorem
 
 Record = dict[str, Any]
+LIBRARY = Path(ntkverify.__file__).parent
+
+
+@functools.cache
+def _library(*, with_search: bool) -> str:
+    """Digest of the library's own files, but for those that only show what was found."""
+    left_out = {"commands", "report"} if with_search else {"commands", "report", "search"}
+    digest = hashlib.sha256()
+    for file in sorted(LIBRARY.rglob("*.py")):
+        name = file.relative_to(LIBRARY)
+        if name.parts[0] not in left_out or file == Path(__file__):
+            digest.update(f"{name.as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 class Fates:
     """What becomes of the mutants of theorems; what is on record is not made again.
+
+    A record counts as long as nothing that it depends on has changed: the module, the library, the versions of what
+    both stand on, profile, draws and entropy, and for a search its seconds.
 
     Parameters
     ----------
@@ -111,14 +130,16 @@ class Fates:
         return replace(found, evidence="; ".join(said))
 
     def _settings(self, path: Path, *, survivors: bool) -> Record:
+        """Everything that a record depends on: most claims are the library's, whose version stays while it grows."""
         module = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return {
+        settings = {
             "profile": self.profile, "draws": self.draws, "entropy": self.entropy, "survivors": survivors,
-            "module": module,
+            "module": module, "library": _library(with_search=survivors), "versions": versions(),
         }  # fmt: skip
+        return {**settings, "seconds": self.seconds} if survivors else settings
 
     def _kept(self, path: Path, theorem: Theorem, mutant: Mutant, *, survivors: bool) -> Record | None:
-        """The record of a mutant, if it is there and of the same module and settings."""
+        """The record of a mutant, if it is there and depends on nothing that has changed."""
         found = self._known.get((theorem.id, mutant.plant, survivors))
         if found is None or found["settings"] != self._settings(path, survivors=survivors):
             return None

@@ -116,7 +116,7 @@ class Correlates(OfPopulation):
         if status == "violated":
             evidence += f"; false alarm < {refute:.1e}"
         missed = f"tau {'below' if sign > 0 else 'above'} {sign * shown.low:.2g}"
-        return Decision(status, None, evidence, missed, claimed - shown.tau)
+        return Decision(status, None, evidence, missed, claimed - shown.tau, reach=-shown.low)
 
 
 def correlates(least: float) -> Correlates:

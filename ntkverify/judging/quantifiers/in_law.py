@@ -69,7 +69,7 @@ def by_distance(
     status: Status = "holds" if inside and close else "inconclusive"
     excluded = upwards(high)
     missed, beyond = f"distance < {excluded}", (seen.distance - seen.noise_in_the_middle) / within - 1
-    return Decision(status, slack, f"{evidence}; {excluded} is excluded at {confirm:.1%}", missed, beyond)
+    return Decision(status, slack, f"{evidence}; {excluded} is excluded at {confirm:.1%}", missed, beyond, reach=high)
 
 
 def in_law(

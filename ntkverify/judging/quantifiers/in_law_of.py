@@ -84,6 +84,7 @@ class InLawOf(OfPopulation):
             slack,
             f"{seen}; at {confirm:.1%} below {most:.2g} (asked for: {self.resolution:g})",
             f"distance < {most:.2g}",
+            reach=most,
         )
 
 

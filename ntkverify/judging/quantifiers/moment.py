@@ -73,6 +73,7 @@ class Moment(OfPopulation):
             slack,
             f"{seen}; off by less than {upwards(worst)} at {confirm:.1%}",
             f"off by < {upwards(worst)}",
+            reach=worst,
         )
 
 

@@ -15,7 +15,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BLUNT, CONFIRM, REFUTE, SHARP
 from ntkverify.judging.case import Trial
 from ntkverify.judging.draws import Draws, FamilyDraws
-from ntkverify.judging.verdict import Status, Tally
+from ntkverify.judging.verdict import Status, Tally, to_exercise
 from ntkverify.theorem.parts import Claim
 from ntkverify.theorem.quantifier import Quantifier
 
@@ -37,6 +37,8 @@ class Decision:
         How it was decided, and what would have been missed.
     beyond : float or None
         How far the sample is past what is claimed, as a fraction of what is allowed, where the slack does not say so.
+    reach : float
+        How large the deviation is that would have been missed; of several families the one with the largest says it.
     """
 
     status: Status
@@ -44,6 +46,7 @@ class Decision:
     evidence: str
     missed: str = ""
     beyond: float | None = None
+    reach: float = math.inf
 
     @property
     def past(self) -> float:
@@ -94,21 +97,38 @@ class OfPopulation(Quantifier):
         """A single number exceeds nothing."""
 
     def judge(self, claim: Claim, draws: Draws) -> Tally:
-        """Every family for itself, unless they make one sample: a mixture of two laws is neither of them."""
+        """Every family for itself, unless they make one sample: a mixture of two laws is neither of them.
+
+        The worst word speaks for all; a family that exercises nothing leaves the claim open.
+        """
         tally = Tally()
         groups = [draws.families] if self.pools_families else [[family] for family in draws.families]
-        found = [self._decided(claim, tally, group, refute=REFUTE / len(groups)) for group in groups]
+        trials: list[Trial] = []
+        found = [self._decided(claim, tally, group, trials, refute=REFUTE / len(groups)) for group in groups]
         decisions = [decision for decision in found if decision is not None]
         tally.slack, tally.witness = None, None
-        if decisions:
-            # the worst word speaks for all
-            worst = max(decisions, key=lambda decision: ("holds", "inconclusive", "violated").index(decision.status))
-            tally.status, tally.slack, tally.missed = worst.status, worst.slack, worst.missed
-            tally.evidence = "; ".join(decision.evidence for decision in decisions)
+        if not decisions:
+            return tally
+        worst = max(decisions, key=lambda decision: ("holds", "inconclusive", "violated").index(decision.status))
+        bluntest = worst if worst.status == "violated" else max(decisions, key=lambda decision: decision.reach)
+        tally.status, tally.missed = worst.status, bluntest.missed
+        tally.slack = min((d.slack for d in decisions if d.slack is not None), default=None)
+        tally.evidence = "; ".join(decision.evidence for decision in decisions) + self.aside(trials)
+        exercised = {trial.case.family.name for trial in trials if not trial.outcome.vacuous}
+        idle = [family.case for family in draws.families if family.case.family.name not in exercised]
+        if idle:
+            names = ", ".join(repr(case.family.name) for case in idle)
+            tally.evidence += f"; no instance of {names} exercised the claim"
+            if tally.status != "violated":
+                tally.status, tally.missed, tally.remedy = "inconclusive", "", to_exercise(idle[0].theorem, claim)
         return tally
 
+    def aside(self, trials: Sequence[Trial]) -> str:
+        """What else the evidence has to say of all trials, those that did not exercise the claim among them."""
+        return ""
+
     def _decided(
-        self, claim: Claim, tally: Tally, families: Sequence[FamilyDraws], *, refute: float
+        self, claim: Claim, tally: Tally, families: Sequence[FamilyDraws], trials: list[Trial], *, refute: float
     ) -> Decision | None:
         """Collect the numbers of all runs that exercise the claim, decide, and look again at twice as many."""
         exercised: list[Trial] = []
@@ -117,6 +137,7 @@ class OfPopulation(Quantifier):
             before = len(exercised)
             for trial in _next(families, look):
                 tally.add(trial)
+                trials.append(trial)
                 if not trial.outcome.vacuous:
                     exercised.append(self._counted(claim, trial))
             if len(exercised) == before:

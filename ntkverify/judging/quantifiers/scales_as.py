@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -40,6 +41,11 @@ class ScalesAs(OfPopulation):
         """The same tolerance around another exponent."""
         return scales_as(self.exponent + by, tolerance=self.tolerance)
 
+    def aside(self, trials: Sequence[Trial]) -> str:
+        """The widths that no draw exercised: the exponent is that of the others."""
+        missing = {trial.run.m for trial in trials} - {t.run.m for t in trials if not t.outcome.vacuous}
+        return f", none of width {', '.join(map(str, sorted(missing)))}" if missing else ""
+
     def decide(
         self, sample: Array, trials: list[Trial], *, refute: float, confirm: float, tolerated: float
     ) -> Decision:
@@ -57,7 +63,7 @@ class ScalesAs(OfPopulation):
         why = "" if inside else "the fit lies outside the band, which the interval touches: "
         status: Status = "holds" if inside and off <= tolerated * self.tolerance else "inconclusive"
         evidence = f"{why}{seen}; in [{low:.3f}, {high:.3f}] at {confirm:.1%}"
-        return Decision(status, None, evidence, f"exponent off by < {upwards(off)}", beyond)
+        return Decision(status, None, evidence, f"exponent off by < {upwards(off)}", beyond, reach=off)
 
 
 def scales_as(exponent: float | sympy.Expr, *, tolerance: float) -> ScalesAs:

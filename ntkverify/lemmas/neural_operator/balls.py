@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import sympy
-from sympy import Rational, exp, log, sqrt, symbols
+from sympy import Rational, log, sqrt, symbols
 
 from ntkverify import always, with_probability
 from ntkverify.glossary import C, delta, eta, m, n, residual
@@ -114,16 +114,18 @@ class OperatorBalls(Part):
         """What the width is asked for."""
         draws, unit = m / 2, self._unit
 
-        def flips(radius: Any, count: Any, independent: Any) -> Any:
-            """Chernoff for `count` binomial counts with mean at most kappa radius to exceed 1 + zeta times that."""
-            return count * exp(-(zeta**2) / (2 + zeta) * self.kappa * independent * radius)
-
         implicit = functools.partial(Requirement, closed=False)
+
+        def flips(name: str, radius: Any, count: Any, independent: Any, reason: str) -> Requirement:
+            """Chernoff for `count` binomial counts with mean at most kappa radius to exceed 1 + zeta times that."""
+            exponent = zeta**2 / (2 + zeta) * self.kappa * independent * radius
+            return implicit(name, log(2 * count / (share_flips * delta)), exponent, reason)
+
         return [
             implicit("initial Gram matrix", self.gram_error, tau * lambda_trunk, "Bernstein"),
             implicit("initial twin", self.gram_error, tau * lambda_branch, "Bernstein"),
-            implicit("flips, trunk", flips(self.R, n_2, draws), share_flips * delta / 2, "Chernoff, n_2 queries"),
-            implicit("flips, branch", flips(unit, n_1, draws * p), share_flips * delta / 2, "Chernoff, n_1 functions"),
+            flips("flips, trunk", self.R, n_2, draws, "Chernoff, n_2 queries"),
+            flips("flips, branch", unit, n_1, draws * p, "Chernoff, n_1 functions"),
             implicit("growth of b", self.S, theta * self.beta, "|b_r(u_i)(k)| <= (1 + theta) beta"),
             implicit("growth of the trunk", self.R, theta * self.gamma, "relu(w_r . y_j)(k) <= (1 + theta) gamma"),
             implicit("Gram matrix", self.changes["trunk"], sigma * lambda_trunk, "it keeps its eigenvalue"),
@@ -139,8 +141,19 @@ class OperatorBalls(Part):
         free = tau, sigma, zeta, theta, *SHARES
         return Chain(m, self.requirements, free=free).mapped(self.theorem.expand)
 
+    @property
+    def wanted(self) -> sympy.Expr:
+        """The even width that a network of m neurons is asked for; at the sufficient width it is m itself.
+
+        No requirement's left side falls faster than 1/m against its right: what is asked for stays below the least
+        sufficient width until m is there, so that going from m to what it asks for ends at that.
+        """
+        grows = [r.left / r.right for r in self.requirements if not r.closed]
+        return 2 * sympy.ceiling(m * sympy.Max(1, *grows) / 2)
+
     def assumption(self, name: str = "the width meets every requirement") -> None:
         """The requirements, each relative to its right side, at the run's own width, data and split."""
+        self.theorem.declare(width=self.wanted)
 
         @self.theorem.assumption(name)
         def wide(run: Any) -> Any:
@@ -152,15 +165,26 @@ class OperatorBalls(Part):
         return {}
 
     def width(
-        self, functions: int, queries: int, *, units: int, scale: float, split: Mapping[sympy.Symbol, Any]
+        self, functions: Any, queries: Any, *, split: Mapping[sympy.Symbol, Any], scale: float, **sizes: float
     ) -> int:
-        """The least even width that meets every requirement for orthonormal samples, C = 1 and delta = 1/10."""
+        """The least even width that meets every requirement at unit samples: where `wanted` leads, decided exactly.
+
+        Parameters
+        ----------
+        functions, queries : array_like
+            (n_1, q) and (n_2, d).
+        split : mapping of sympy.Symbol to number
+        scale : float
+            alpha.
+        **sizes : float
+            p, C and delta.
+        """
+        known = {symbol: sizes[symbol.name] for symbol in (p, C, delta)} | operators.spectra(functions, queries, scale)
+        known |= {n: len(functions) * len(queries), n_1: len(functions), n_2: len(queries), alpha: scale, **split}
         chain = self.chain
-        key = functions, queries, units, scale, *split.values(), *((r.left, r.right) for r in chain.requirements)
+        key = *known.items(), *((r.left, r.right) for r in chain.requirements)
         if key not in self._widths:
-            known = operators.spectra(np.eye(functions), np.eye(queries), scale)
-            sizes = {n: functions * queries, n_1: functions, n_2: queries, p: units, alpha: scale}
-            found = chain.width({**known, **sizes, C: 1, delta: Rational(1, 10), **split}).width
+            found = chain.width(known).width
             self._widths[key] = found + found % 2
         return self._widths[key]
 
@@ -213,19 +237,28 @@ class OperatorBalls(Part):
         def trunk_bounded(run: Any) -> Any:
             return run.gamma
 
+    def features_bounded(self, run: Any) -> bool:
+        """Whether features at the start are what R and S were computed from."""
+        return bool((run.beta <= run.evaluate(self.beta)) & (run.gamma <= run.evaluate(self.gamma)))
+
     def start_is_inside(self, run: Any) -> bool:
-        """Whether features are bounded and few neurons near switching."""
-        return bool(
-            (run.beta <= run.evaluate(self.beta))
-            & (run.gamma <= run.evaluate(self.gamma))
-            & (run.trunk_near(run.R) <= run.near)
-            & (run.branch_near(run.S / np.sqrt(run.p)) <= run.near_unit)
-        )
+        """Whether features are bounded and few neurons and units near switching."""
+        few = (run.trunk_near(run.R) <= run.near) & (run.branch_near(run.S / np.sqrt(run.p)) <= run.near_unit)
+        return self.features_bounded(run) & bool(few)
+
+    def moved(self, run: Any) -> Any:
+        """The farthest that a w_r, a v_r or one of its units has moved, in radii of its ball, (K+1,)."""
+        trunk, branch = (run.of_group("drift", group) for group in ("trunk", "branch"))
+        return np.maximum(np.maximum(trunk / run.R, branch / run.S), run.unit_drift / (run.S / np.sqrt(run.p)))
 
     def inside(self, run: Any) -> Any:
-        """The same, per step, while weights are in their balls."""
-        stays = (run.of_group("drift", "trunk") <= run.R) & (run.of_group("drift", "branch") <= run.S)
-        return stays & self.start_is_inside(run)
+        """The same, per step, while weights are in their balls, those of each unit too: near_unit counts by them."""
+        return (self.moved(run) <= run.number(1)) & self.start_is_inside(run)
+
+    def step_inside(self, run: Any) -> Any:
+        """Per step of training, whether both its ends are inside, and so all between."""
+        held = self.inside(run)
+        return held[1:] & held[:-1]
 
     def within(self, *, on: Any, carried_on: Any) -> None:
         """What the balls bound: the change of both Gram matrices, at the edge of the balls too, and I_1."""
@@ -253,7 +286,7 @@ class OperatorBalls(Part):
             holds=always,
             bound=self.remainder * eta * residual,
             on=on,
-            given=lambda run: self.inside(run)[1:],
+            given=self.step_inside,
             error=lambda run: run.remainder_error,
         )
         def remainder_within(run: Any) -> Any:

@@ -249,7 +249,10 @@ class Momentum(Part):
             holds=always,
             bound=self.bound,
             on=on,
-            given=lambda run: so_far(run.phi + run.phi_error <= run.evaluate(u / 4) * run.falling, start=True),
+            given=lambda run: (
+                (run.since >= 1)  # at 0 the bound is growth |x(0)|, which no rate has a part in
+                & so_far(run.phi + run.phi_error <= run.evaluate(u / 4) * run.falling, start=True)
+            ),
             error=size_error,
             uses=f"{self.rated} where {self.falls}",
         )
@@ -267,7 +270,7 @@ class Momentum(Part):
         }
         sure = with_probability(1 - delta)
         self.conclusion(f"{width}: {self.falls}", holds=sure, on=on, **small)
-        self.control(f"{few}: {self.falls}", holds=always, on=narrow, **small)
+        self.control(f"{few}: {self.falls}", holds=sure, on=narrow, **small)
         rated: dict[str, Any] = {
             "of": lambda run: run.sizes,
             "bound": self.bound,
@@ -277,7 +280,7 @@ class Momentum(Part):
         uses = (f"{width}: {self.falls}", f"{self.rated} while")
         self.conclusion(f"{width}: {self.rated}", holds=sure, on=on, uses=uses, **rated)
         if plain:
-            self.control(f"gradient descent, {width}: {self.rated}", holds=always, on=plain, **rated)
+            self.control(f"gradient descent, {width}: {self.rated}", holds=sure, on=plain, **rated)
 
 
 def _slowest() -> Instance:

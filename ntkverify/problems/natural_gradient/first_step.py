@@ -28,8 +28,8 @@ class FirstStep(NamedTuple):
         ||r(1)|| from r(0) and from r(0)/2.
     rounding : float
         Bound of the rounding error of either.
-    cubes : float
-        sum_r |w_r(1) - w_r(0)|^3 of the whole step.
+    squares, cubes : float
+        sum_r |w_r(1) - w_r(0)|^2 of the whole step, and of third powers.
     weight_norm : float
         Largest |w_r| on the whole step.
     """
@@ -37,6 +37,7 @@ class FirstStep(NamedTuple):
     whole: Any
     half: Any
     rounding: Any
+    squares: Any
     cubes: Any
     weight_norm: Any
 
@@ -109,6 +110,7 @@ class FirstStepRun(PinnRun):
             self._length(whole.remainders),
             self._length(half.remainders),
             8 * self._length(still.errors),
+            (lengths**2).sum(),
             (lengths**3).sum(),
             self.number(reach),
         )

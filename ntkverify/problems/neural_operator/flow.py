@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,15 +14,18 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.problems.neural_operator.run import OperatorRun
 from ntkverify.training import Trajectory
 
-#: steps of the Runge-Kutta method between two kept times
-SUBSTEPS = 2
+ULP = np.finfo(float).eps
+#: h ||H|| of the coarser of both integrations at most, H from the last kept time; Runge-Kutta is stable up to 2.78
+LONGEST = 3 / 4
 
 
 class OperatorFlowRun(OperatorRun):
     """The flow d theta/dt = -grad L, kept at the times 0, eta, ..., K eta of the instance's step and number of steps.
 
-    Integrated by the classical Runge-Kutta method, twice: the change from half as many steps is the claimed error.
-    Where neurons switch the slope jumps, by the order of m^(-1/2), and an adaptive method would stop at each of them.
+    Integrated by the classical Runge-Kutta method, twice: the change from half as many steps is the claimed error, of
+    residuals and of what else is kept. As many as the spectrum of the last kept Gram matrix asks for lie between two
+    kept times. Where neurons switch the slope jumps, by the order of m^(-1/2), and an adaptive method would stop at
+    each of them.
     """
 
     @functools.cached_property
@@ -34,18 +38,21 @@ class OperatorFlowRun(OperatorRun):
             raise NtkVerifyError(
                 "the gradient flow is integrated in float64; there are no balls of it to certify with."
             )
-        coarse, _ = self._path(SUBSTEPS // 2)
-        residuals, records = self._path(SUBSTEPS)
+        coarse, beside = self._path(1)
+        residuals, records = self._path(2)
         # the truncation falls like the number of steps squared, where neurons switch, or faster
         records["residuals_error"] = np.abs(residuals - coarse) + self.at_start.outputs_error
+        for name in ("grams", "drift of trunk", "drift of branch"):
+            records[f"{name}, changed"] = np.abs(records[name] - beside[name])
         moments = np.arange(self.steps + 1)
-        return Trajectory(moments, float(self.eta) * moments, residuals, records, None, {"substeps": SUBSTEPS})
+        notes = {"substeps": records.pop("substeps").max()}
+        return Trajectory(moments, float(self.eta) * moments, residuals, records, None, notes)
 
-    def _path(self, substeps: int) -> tuple[Array, dict[str, Any]]:
-        executor, h = self.executor, float(self.eta) / substeps
+    def _path(self, finer: int) -> tuple[Array, dict[str, Any]]:
+        executor, eta = self.executor, float(self.eta)
         w, frozen = (executor.copy(self._moved(executor, part)) for part in (self.weights, self.frozen))
         start = executor.copy(w)
-        kept: dict[str, list[Any]] = {"residuals": [], "grams": []}
+        kept: dict[str, list[Any]] = {"residuals": [], "grams": [], "substeps": []}
 
         def slope(at: Any) -> Any:
             return -executor.gradient(at, frozen, executor.forward(at, frozen))
@@ -57,7 +64,11 @@ class OperatorFlowRun(OperatorRun):
                 kept.setdefault(f"{name} of {group}", []).append(found)
 
         for k in range(self.steps + 1):
-            for number in range(substeps if k else 0):
+            substeps = 0
+            if k:
+                substeps = finer * max(1, math.ceil(eta * np.linalg.norm(kept["grams"][-1], 2) / LONGEST))
+            for number in range(substeps):
+                h = eta / substeps
                 one = slope(w)
                 if number == 0:
                     largest(one, "gradients")
@@ -67,8 +78,20 @@ class OperatorFlowRun(OperatorRun):
             kept["residuals"].append(executor.to_host(executor.residuals(w, frozen)))
             kept["grams"].append(executor.to_host(executor.gram(w, frozen)))
             largest(w - start, "drift")
+            kept["substeps"].append(substeps)
         arrays = {name: np.array(values) for name, values in kept.items()}
         return arrays.pop("residuals"), arrays
+
+    def drift_error(self, group: str) -> Any:
+        """By how much the drift of a group changes with half as many steps, and its rounding, (K+1,)."""
+        drift = self.of_group("drift", group)
+        return self.of_group("drift", f"{group}, changed") + 2**10 * ULP * drift
+
+    @property
+    def eigenvalues_error(self) -> Any:
+        """By how much an eigenvalue may change with half as many steps, and its rounding, (K+1,)."""
+        change = np.linalg.norm(self.trajectory.records["grams, changed"], axis=(1, 2))
+        return change + 2**10 * ULP * self.eigenvalues[:, -1]
 
     @property
     def t(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
 
@@ -74,10 +74,16 @@ def _limit(neuron: Neuron) -> LimitGram:
 
 
 @functools.lru_cache(maxsize=128)
-def _limit_kernel(neuron: Neuron, *points: tuple[str, tuple[int, ...], bytes]) -> Array:
-    """The limit kernel at points given as bytes: runs that share them share it."""
+def _enclosed_kernel(neuron: Neuron, bits: int, *points: tuple[str, tuple[int, ...], bytes]) -> Any:
+    """The limit kernel in balls at points given as bytes: runs that share them, and all who ask one run, share it."""
     arrays = {name: np.frombuffer(x).reshape(shape) for name, shape, x in points}
-    return correctly_rounded(lambda: as_object_array(_limit(neuron).matrix_balls(arrays, bits=256)), bits=256)
+    return _limit(neuron).matrix_balls(arrays, bits=bits)
+
+
+@functools.lru_cache(maxsize=128)
+def _limit_kernel(neuron: Neuron, *points: tuple[str, tuple[int, ...], bytes]) -> Array:
+    """The same in float64."""
+    return correctly_rounded(lambda: as_object_array(_enclosed_kernel(neuron, 256, *points)), bits=256)
 
 
 class CollocationRun(TrainedRun):
@@ -268,14 +274,16 @@ class CollocationRun(TrainedRun):
         """
         if self.is_exact:
             return self.numbers(as_object_array(self.enclosed_limit_kernel()))
-        points = ((name, x.shape, x.tobytes()) for name, x in self._points.items())
-        return _limit_kernel(self.neuron, *points)
+        return _limit_kernel(self.neuron, *self._bytes_of_points())
 
     def enclosed_limit_kernel(self) -> Any:
-        """The same as an ``arb_mat`` at flint's current precision."""
+        """The same as an ``arb_mat`` at flint's current precision, for reading only."""
         from flint import ctx
 
-        return _limit(self.neuron).matrix_balls(self._points, bits=ctx.prec)
+        return _enclosed_kernel(self.neuron, ctx.prec, *self._bytes_of_points())
+
+    def _bytes_of_points(self) -> Iterator[tuple[str, tuple[int, ...], bytes]]:
+        return ((name, x.shape, x.tobytes()) for name, x in self._points.items())
 
     # -- sizes that bounds contain ----------------------------------------------------------------------------------
 

@@ -2,13 +2,13 @@
 
 No single instance violates such a claim, so there is nothing to climb. The check looks at as many draws as a module
 prescribes and at a few times more; here there are half as many again at each look, to the end of the budget, the levels
-of all looks together being `ALPHA`.
+of all looks together being `ALPHA`. Only the last look may call a claim open, at `OPEN`: when the budget ends does not
+depend on what the sample shows.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,8 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BLUNT, CONFIRM
 from ntkverify.judging.case import Case, Trial
 from ntkverify.judging.draws import Stream
-from ntkverify.search.evidence.settle import ALPHA
+from ntkverify.search.campaign.timing import Timing
+from ntkverify.search.evidence.settle import ALPHA, OPEN
 from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import NOT_RUN, VACUOUS, Score
 from ntkverify.theorem.instance import Instance
@@ -81,8 +82,7 @@ def sampled(
     entropy: int,
     path: str | Path,
     plants: tuple[str, ...],
-    seconds: float | None = None,
-    until: float | None = None,
+    timing: Timing | None = None,
 ) -> tuple[Score, tuple[str, Violation] | None]:
     """Draw until the claim is refuted or the budget is used up.
 
@@ -96,26 +96,26 @@ def sampled(
         Names the draws.
     path, plants
         For the file of a violation.
-    seconds, until : float, optional
-        Budget in seconds of processor time, and the moment at which it ends.
+    timing : Timing, optional
+        When it ends, whatever is left of the budget.
 
     Returns
     -------
     (Score, (status, Violation) or None)
         How far past the claim the sample is, and what was found: "confirmed" where it is refuted, "open" where the
-        sample is past what is claimed and the draws do not suffice to refute it.
+        draws refute it at `OPEN` and do not suffice for more, "unconfirmed" where chance may have taken the sample past
+        what is claimed.
     """
     sample = Sample(cases, entropy)
-    decision = _looked_at(sample, Limits(cases, evaluations=evaluations, seconds=seconds, until=until))
-    if decision is None or sample.first is None:
+    found = _looked_at(sample, Limits(cases, evaluations=evaluations, timing=timing))
+    if found is None or sample.first is None:
         return Score(VACUOUS, reason=sample.reason), None
-    past = decision.past
-    status = "confirmed" if decision.status == "violated" else "open" if past > 0 else ""
-    score = Score(max(past, 0.0) if status == "confirmed" else past, status == "confirmed")
-    if status == "open" and decision.status == "holds":
-        status = ""
-    if not status:
+    decision, is_open = found
+    past, violated = decision.past, decision.status == "violated"
+    score = Score(max(past, 0.0) if violated else past, violated)
+    if not violated and past <= 0:
         return score, None
+    status = "confirmed" if violated else "open" if is_open else "unconfirmed"
     evidence: dict[str, Any] = {"kind": "population", "status": status, "alpha": ALPHA, "draws": sample.made}
     evidence |= {"exercised": len(sample.trials), "entropy": entropy, "evidence": decision.evidence}
     suspect = Violation.suspected(cases[0], sample.first, path=path, plants=plants)
@@ -125,34 +125,34 @@ def sampled(
 class Limits:
     """How long a sample is drawn on, see `sampled`; the clock starts when it is made."""
 
-    def __init__(
-        self, cases: Sequence[Case], *, evaluations: int | None, seconds: float | None, until: float | None
-    ) -> None:
+    def __init__(self, cases: Sequence[Case], *, evaluations: int | None, timing: Timing | None) -> None:
         quantifier: Any = cases[0].claim.quantifier  # one that is decided by sampling
         most = quantifier.most_draws
-        self.began, self.seconds, self.until = time.process_time(), seconds, until
+        self.timing = timing or Timing(None, None, 0.0)
+        self.began = self.timing.now()
         self.prescribed = max(case.family.counts.get(_PROFILE, 1) for case in cases)
         self.draws = most if evaluations is None else min(most, DRAWS_EACH * evaluations)
         self.work = np.inf if evaluations is None else WORK_EACH * evaluations
 
     def allow(self, sample: Sample) -> bool:
         """Whether there is one more draw to be made; there always is a first."""
-        late = self.until is not None and time.time() >= self.until
-        late = late or (self.seconds is not None and time.process_time() - self.began >= self.seconds)
+        late = self.timing.is_over(self.timing.now() - self.began)
         within = sample.made < self.prescribed or (sample.made < self.draws and sample.work < self.work)
         return sample.made == 0 or (within and not late)
 
 
-def _looked_at(sample: Sample, limits: Limits) -> Any:
-    """What the last look at a growing sample decides; None if there was nothing to look at."""
+def _looked_at(sample: Sample, limits: Limits) -> tuple[Any, bool] | None:
+    """What the last look at a growing sample decides, and would at `OPEN`; None if there was nothing to look at."""
     quantifier: Any = sample.cases[0].claim.quantifier  # one that is decided by sampling
-    look, goal, decision = 0, max(_FIRST, limits.prescribed), None
+    look, goal, found = 0, max(_FIRST, limits.prescribed), None
     while limits.allow(sample):
         while sample.made < goal and limits.allow(sample):
             sample.draw()
         if len(sample.trials) > 1:
             try:
                 decision = _decided(quantifier, sample, refute=ALPHA / ((look + 1) * (look + 2)))
+                is_open = decision.past > 0 and _decided(quantifier, sample, refute=OPEN).status == "violated"
+                found = decision, is_open
             except NtkVerifyError as error:
                 # a number that the test can't take, the logarithm of 0; the last look counts
                 sample.reason = str(error)
@@ -160,7 +160,7 @@ def _looked_at(sample: Sample, limits: Limits) -> Any:
             if decision.status == "violated" or _is_settled(quantifier, sample):
                 break
         look, goal = look + 1, math.ceil(_GROWTH * goal)
-    return decision
+    return found
 
 
 def _is_settled(quantifier: Any, sample: Sample) -> bool:

@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ntkverify.errors import NtkVerifyError
-from ntkverify.execution.machine.cluster import Cluster
+from ntkverify.execution.machine.cluster import AHEAD, Cluster
 from ntkverify.search.campaign.campaign import search_cell
 from ntkverify.search.campaign.cells import Cell
+from ntkverify.search.campaign.shares import Shares
 from ntkverify.search.campaign.store import Store, cell_id
 from ntkverify.search.evidence.violation import digest
 from ntkverify.search.score import Score
 from ntkverify.theorem.loading import load_theorem
 from ntkverify.theorem.theorem import Theorem
 
-#: seconds for which a worker climbs before it reports
+#: seconds for which a worker climbs before it reports; as long as it took to go through the record, if that is more
 WINDOW = 4.0
 
 Value = TypeVar("Value")
@@ -48,16 +49,19 @@ def theorem_at(path: str, sha256: str, called: str) -> Theorem:
 
 def climb_on(
     path: str, sha256: str, cell: Cell, record: Record, time_of: tuple[float, float] | None
-) -> tuple[Record, bool]:
-    """Climb a cell from a record for a window: what is new, and whether the cell is finished. Runs on a worker.
+) -> tuple[Record, bool, float]:
+    """Climb a cell from a record for a window: what is new, whether the cell is finished, and the seconds it took.
+
+    Runs on a worker.
 
     Parameters
     ----------
     path, sha256, cell, record
         What to search, and what is known of it.
     time_of : (float, float), optional
-        Seconds since the cell was begun, and seconds that are left to it: clocks of machines differ.
+        Seconds that workers had for the cell, and seconds that are left to it: clocks of machines differ.
     """
+    started = time.monotonic()
     theorem, (scores, spent, findings) = theorem_at(path, sha256, cell.theorem), record
     now = time.time()
     began, until = (None, None) if time_of is None else (now - time_of[0], now + time_of[1])
@@ -67,12 +71,13 @@ def climb_on(
             store.add(name, vector, score, spent[vector])
         for vector, (status, content) in findings.items():
             store.add_finding(name, vector, status, content)
-        search_cell(theorem, cell, store, path=path, until=until, began=began, pause=time.monotonic() + WINDOW)
-        return (
+        search_cell(theorem, cell, store, path=path, until=until, began=began, window=WINDOW)
+        new = (
             _beyond(store.evaluations(name), scores),
             _beyond(store.seconds(name), spent),
             _beyond(store.findings(name), findings),
-        ), store.is_finished(name)
+        )
+        return new, store.is_finished(name), time.monotonic() - started
 
 
 def _beyond(now: dict[Vector, Value], before: dict[Vector, Value]) -> dict[Vector, Value]:
@@ -87,7 +92,7 @@ def spread(
     *,
     answered: Callable[[Cell], bool] | None,
     watch: Callable[[int, float, float | None, str], object],
-    share: Callable[[Cell, Sequence[tuple[str, Cell]]], float | None],
+    until: float | None,
 ) -> None:
     """Search all cells to their ends by workers.
 
@@ -99,8 +104,8 @@ def spread(
         As for `ntkverify.search.campaign.workers.run`.
     cluster : Cluster
         The workers.
-    share : callable
-        Told a cell that begins and those that have not: the seconds that it has, or None for all it takes.
+    until : float, optional
+        When all of it is to end, as `time.time` counts; a cell that no worker has taken up by then stays open.
 
     Raises
     ------
@@ -108,10 +113,10 @@ def spread(
         If another process searches one of the cells.
     """
     with ExitStack() as claims:
-        client = _Client(cells, store, claims, answered=answered, share=share)
+        client = _Client(cells, store, claims, cluster, answered=answered, until=until)
         client.begin_all()
-        for (path, _, cell, _, _), (record, finished) in cluster.run(climb_on, client.tasks):
-            client.take(path, cell, record, finished=finished)
+        for (path, _, cell, _, _), (record, finished, seconds) in cluster.run(climb_on, client.tasks):
+            client.take(path, cell, record, finished=finished, seconds=seconds)
             watch(*store.progress(client.names), "")
 
 
@@ -123,63 +128,84 @@ class _Client:
         cells: Sequence[tuple[str, Cell]],
         store: Store,
         claims: ExitStack,
+        cluster: Cluster,
         *,
         answered: Callable[[Cell], bool] | None,
-        share: Callable[[Cell, Sequence[tuple[str, Cell]]], float | None],
+        until: float | None,
     ) -> None:
-        self.store, self.claims, self.answered, self.share = store, claims, answered, share
-        self.questions: dict[Any, deque[tuple[str, Cell]]] = {}
+        self.store, self.claims, self.cluster, self.answered = store, claims, cluster, answered
+        questions: dict[Any, deque[tuple[str, Cell]]] = {}
         for number, (path, cell) in enumerate(cells):
             key = number if answered is None else (cell.theorem, cell.relax)
-            self.questions.setdefault(key, deque()).append((path, cell))
-        self.names = [cell_id(cell.settings()) for _, cell in cells]
+            questions.setdefault(key, deque()).append((path, cell))
+        self.questions = list(questions.values())
+        weights = {cell_id(cell.settings()): cell.seconds or 1.0 for _, cell in cells}
+        self.names = list(weights)
         self.tasks: deque[tuple[Any, ...]] = deque()
-        self._times: dict[str, tuple[float, float]] = {}
-        self._asked: dict[str, deque[tuple[str, Cell]]] = {}
+        self._shares = None if until is None else Shares(until, weights)
+        self._asked: dict[str, deque[tuple[str, Cell]]] = {}  # what waits for each cell that goes on
+        self._ready: deque[tuple[str, Cell, str]] = deque()
+        self._out = 0  # tasks that workers have or are about to have
 
     def begin_all(self) -> None:
         """Give out the first cell of every question."""
-        for queue in self.questions.values():
+        for queue in self.questions:
             self._begin(queue)
+        self._give()
 
-    def take(self, path: str, cell: Cell, record: Record, *, finished: bool) -> None:
+    def take(self, path: str, cell: Cell, record: Record, *, finished: bool, seconds: float) -> None:
         """Put a window's work on record; then the cell goes on, or the next of its question begins."""
-        name, (scores, seconds, findings) = cell_id(cell.settings()), record
+        name, (scores, spent, findings) = cell_id(cell.settings()), record
         for vector, score in scores.items():
-            self.store.add(name, vector, score, seconds[vector])
+            self.store.add(name, vector, score, spent[vector])
         for vector, (status, content) in findings.items():
             self.store.add_finding(name, vector, status, content)
+        self._out -= 1
+        if self._shares is not None:
+            self._shares.charge(name, seconds)
         if finished:
             self.store.finish_cell(name)
-            self._begin(self._asked[name])
+            self._end(name)
         else:
-            self._give(path, cell, name)
+            self._ready.append((path, cell, name))
+        self._give()
 
     def _begin(self, queue: deque[tuple[str, Cell]]) -> None:
-        """Give out the next cell of a question that has something left to find out."""
+        """Make the next cell of a question ready that has something left to find out."""
         while queue:
             path, cell = queue.popleft()
-            if self.answered is not None and self.answered(cell):
+            name = cell_id(cell.settings())
+            if (self.answered is not None and self.answered(cell)) or self.store.is_finished(name):
+                self._close(name)
                 continue
-            name = self.store.open_cell(cell.settings())
-            if self.store.is_finished(name):
-                continue
+            self.store.open_cell(cell.settings())
             if not self.claims.enter_context(self.store.claim_cell(name)):
                 raise NtkVerifyError(
                     f"another process searches {cell.claim!r}; wait for it, or choose another --store."
                 )
-            left = [entry for other in self.questions.values() for entry in other]
-            seconds = self.share(cell, [(path, cell), *left])
-            if seconds is not None and seconds <= 0:
-                continue  # no time is left: it stays open
-            if seconds is not None:
-                self._times[name] = time.time(), time.time() + seconds
             self._asked[name] = queue
-            self._give(path, cell, name)
+            self._ready.append((path, cell, name))
             return
 
-    def _give(self, path: str, cell: Cell, name: str) -> None:
-        store, times, now = self.store, self._times, time.time()
-        record = store.evaluations(name), store.seconds(name), store.findings(name)
-        time_of = (now - times[name][0], max(times[name][1] - now, 0.0)) if name in times else None
-        self.tasks.append((path, digest(path), cell, record, time_of))
+    def _end(self, name: str) -> None:
+        """No worker goes on with a cell: the next of its question begins."""
+        self._close(name)
+        self._begin(self._asked.pop(name))
+
+    def _close(self, name: str) -> None:
+        if self._shares is not None:
+            self._shares.close(name)
+
+    def _give(self) -> None:
+        """Hand out as many windows as workers take ahead, each cell's in its turn."""
+        while self._ready and self._out < AHEAD * self.cluster.size:
+            path, cell, name = self._ready.popleft()
+            time_of = None
+            if (shares := self._shares) is not None:
+                if not (shares.rest or shares.used[name]):  # no time is left: it stays open
+                    self._end(name)
+                    continue
+                time_of = shares.used[name], shares.left(name, min(len(self._asked), self.cluster.size))
+            record = self.store.evaluations(name), self.store.seconds(name), self.store.findings(name)
+            self.tasks.append((path, digest(path), cell, record, time_of))
+            self._out += 1

@@ -23,23 +23,30 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.search.score import LARGEST, VACUOUS, Score
 
 APPLICATION = 0x4E544B56  #: "NTKV" in the header of a store
-FORMAT = 1  #: version of the tables; a reader refuses newer ones
+FORMAT = 2  #: version of the tables; a reader refuses newer ones
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS cells (
     id TEXT PRIMARY KEY, settings TEXT NOT NULL, finished INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS evaluations (
     cell TEXT NOT NULL, vector BLOB NOT NULL, margin REAL NOT NULL, failed INTEGER NOT NULL, doubtful INTEGER NOT NULL,
-    reason TEXT NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (cell, vector)) WITHOUT ROWID;
+    reason TEXT NOT NULL, seconds REAL NOT NULL, failures INTEGER NOT NULL DEFAULT 0, draws INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (cell, vector)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS findings (
     cell TEXT NOT NULL, vector BLOB NOT NULL, status TEXT NOT NULL, content TEXT NOT NULL,
     PRIMARY KEY (cell, vector)) WITHOUT ROWID;
 """
+#: what a store of format 1 lacks; its number of failures stood for whether the bound was exceeded
+_UPGRADE = (
+    "ALTER TABLE evaluations ADD COLUMN failures INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE evaluations ADD COLUMN draws INTEGER NOT NULL DEFAULT 0",
+    "UPDATE evaluations SET failures = failed, failed = failed > 0",
+)
 #: came later: a store without it is read all the same, and one with it by earlier versions
 _DATES = "CREATE TABLE IF NOT EXISTS dates (cell TEXT PRIMARY KEY, opened TEXT NOT NULL)"
 _COLUMNS = {
     "cells": {"id", "settings", "finished"},
-    "evaluations": {"cell", "vector", "margin", "failed", "doubtful", "reason", "seconds"},
+    "evaluations": {"cell", "vector", "margin", "failed", "doubtful", "reason", "seconds", "failures", "draws"},
     "findings": {"cell", "vector", "status", "content"},
 }
 
@@ -117,6 +124,8 @@ class Store:
                 f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {APPLICATION};"
                 f" PRAGMA user_version = {FORMAT}; COMMIT;"
             )
+        elif version < FORMAT:
+            self._upgrade()
         self._db.execute(_DATES)
         for table, columns in _COLUMNS.items():
             present = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
@@ -124,6 +133,18 @@ class Store:
                 raise NtkVerifyError(
                     f"campaign store {self.path} lacks the columns of {table!r}; it is damaged: move it away."
                 )
+
+    def _upgrade(self) -> None:
+        """Give a store of format 1 what it lacks, in one transaction, of which another process may have been first."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            if self._db.execute("PRAGMA user_version").fetchone()[0] < FORMAT:
+                for statement in (*_UPGRADE, f"PRAGMA user_version = {FORMAT}"):
+                    self._db.execute(statement)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""
@@ -152,9 +173,9 @@ class Store:
         """Record an evaluation; one that is already there stays. A margin that is no number exercises nothing."""
         margin = min(score.margin, LARGEST) if score.margin > VACUOUS else VACUOUS
         self._write(
-            "INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)",
-            cell, pack(vector), margin, score.failed * max(score.failures, 1), int(score.doubtful), score.reason,
-            seconds,
+            "INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            cell, pack(vector), margin, int(score.failed), int(score.doubtful), score.reason, seconds, score.failures,
+            score.draws,
         )  # fmt: skip
 
     def add_finding(self, cell: str, vector: Sequence[int], status: str, content: Mapping[str, Any]) -> None:
@@ -216,9 +237,14 @@ class Store:
 
     def evaluations(self, cell: str) -> dict[tuple[int, ...], Score]:
         """All evaluations of a cell."""
-        rows = self._read("SELECT vector, margin, failed, doubtful, reason FROM evaluations WHERE cell = ?", cell)
+        rows = self._read(
+            "SELECT vector, margin, failed, doubtful, reason, failures, draws FROM evaluations WHERE cell = ?", cell
+        )
         with self._decoding():
-            return {unpack(v): Score(margin, bool(f), bool(d), reason, int(f)) for v, margin, f, d, reason in rows}
+            return {
+                unpack(vector): Score(margin, bool(failed), bool(doubtful), reason, int(failures), int(draws))
+                for vector, margin, failed, doubtful, reason, failures, draws in rows
+            }
 
     def findings(self, cell: str) -> dict[tuple[int, ...], tuple[str, dict[str, Any]]]:
         """Status and content of all suspected violations of a cell."""
@@ -226,8 +252,17 @@ class Store:
         with self._decoding():
             return {unpack(v): (status, json.loads(content)) for v, status, content in rows}
 
+    def largest_excess(self, cell: str) -> tuple[float | None, float | None]:
+        """Largest margin of a cell's failing evaluations, and of those that were looked into; None without any."""
+        ((exceeded, followed),) = self._read(
+            "SELECT MAX(CASE WHEN e.failed THEN e.margin END), MAX(CASE WHEN f.status IS NOT NULL THEN e.margin END)"
+            " FROM evaluations e LEFT JOIN findings f ON f.cell = e.cell AND f.vector = e.vector WHERE e.cell = ?",
+            cell,
+        )
+        return exceeded, followed
+
     def seconds(self, cell: str) -> dict[tuple[int, ...], float]:
-        """Processor time of each of a cell's evaluations."""
+        """Seconds of each of a cell's evaluations, of processor time unless it had an end by the clock."""
         rows = self._read("SELECT vector, seconds FROM evaluations WHERE cell = ?", cell)
         with self._decoding():
             return {unpack(vector): float(seconds) for vector, seconds in rows}

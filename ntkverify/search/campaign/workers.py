@@ -48,8 +48,8 @@ def run(
     watch : callable
         Told how far all cells are together.
     wall : float, optional
-        Seconds after which all of it is to end, from when the theorems are loaded: a cell has its share of what is left
-        when it begins, and one that has not begun by then is left for another time.
+        Seconds after which all of it is to end, from when the theorems are loaded: a cell has its share of what is
+        left, in one process when it begins, and one that has not begun by then is left for another time.
 
     Raises
     ------
@@ -62,11 +62,7 @@ def run(
         _alone(theorems, cells, store, answered, watch, wall)
         return
     until = None if wall is None else time.time() + wall
-
-    def share(cell: Cell, left: Sequence[tuple[str, Cell]]) -> float | None:
-        return None if until is None else _share(until, cell, left, cluster.size) - time.time()
-
-    spread(cells, store, cluster, answered=answered, watch=watch, share=share)
+    spread(cells, store, cluster, answered=answered, watch=watch, until=until)
 
 
 def _alone(
@@ -118,7 +114,7 @@ def _drain(
         for index, (path, cell) in enumerate(pending):
             if skipped(cell):
                 continue
-            end = None if until is None else _share(until, cell, [*pending[index:], *left], 1)
+            end = None if until is None else _share(until, cell, [*pending[index:], *left])
             if end is not None and end <= time.time() and not store.is_finished(cell_id(cell.settings())):
                 continue  # no time is left: it stays open
             if not search_cell(theorems[path], cell, store, path=path, progress=show, until=end):
@@ -128,7 +124,7 @@ def _drain(
         pending = left
 
 
-def _share(until: float, cell: Cell, left: Sequence[tuple[str, Cell]], at_once: int) -> float:
+def _share(until: float, cell: Cell, left: Sequence[tuple[str, Cell]]) -> float:
     """When a cell that begins now ends, so that all that are left have a share of the time like their budgets'."""
     now, whole = time.time(), sum(other.seconds or 1.0 for _, other in left)
-    return now + (until - now) * min(1.0, at_once * (cell.seconds or 1.0) / whole)
+    return now + (until - now) * min(1.0, (cell.seconds or 1.0) / whole)

@@ -21,7 +21,7 @@ def flow():
 
 
 def test_conclusions_that_depend_on_time_come_first(flow):
-    assert flow[0].claim.startswith("1024 neurons: L(t) <= exp(-Lambda t) L(0)")
+    assert flow[0].claim.startswith("1024 neurons, two orthonormal functions and queries: L(t) <= exp(-Lambda t) L(0)")
     assert (flow[0].along, flow[0].draws, flow[0].width) == ("time", 5, 1024)
     assert flow[0].measured.shape == flow[0].bound.shape == (5, flow[0].at.size)
 
