@@ -2,8 +2,8 @@
 
 No single instance violates such a claim, so there is nothing to climb. The check looks at as many draws as a module
 prescribes and at a few times more; here there are half as many again at each look, to the end of the budget, the levels
-of all looks together being `ALPHA`. Only the last look may call a claim open, at `OPEN`: when the budget ends does not
-depend on what the sample shows.
+of all looks together being `ALPHA`. A sample that is past what is claimed when the budget ends, and does not show it,
+is drawn on once, to twice its size. Only these two looks may call a claim open, each at half of `OPEN`.
 """
 
 from __future__ import annotations
@@ -127,11 +127,11 @@ class Limits:
 
     def __init__(self, cases: Sequence[Case], *, evaluations: int | None, timing: Timing | None) -> None:
         quantifier: Any = cases[0].claim.quantifier  # one that is decided by sampling
-        most = quantifier.most_draws
+        self.most, self.is_extended = quantifier.most_draws, False
         self.timing = timing or Timing(None, None, 0.0)
         self.began = self.timing.now()
         self.prescribed = max(case.family.counts.get(_PROFILE, 1) for case in cases)
-        self.draws = most if evaluations is None else min(most, DRAWS_EACH * evaluations)
+        self.draws = self.most if evaluations is None else min(self.most, DRAWS_EACH * evaluations)
         self.work = np.inf if evaluations is None else WORK_EACH * evaluations
 
     def allow(self, sample: Sample) -> bool:
@@ -140,19 +140,28 @@ class Limits:
         within = sample.made < self.prescribed or (sample.made < self.draws and sample.work < self.work)
         return sample.made == 0 or (within and not late)
 
+    def extend(self, sample: Sample) -> bool:
+        """Allow as many draws again, once, where a budget of evaluations has ended; whether there is one more."""
+        if self.is_extended or not math.isfinite(self.work):
+            return False
+        self.is_extended = True
+        self.draws, self.work = min(2 * sample.made, self.most), 2 * sample.work
+        return self.allow(sample)
+
 
 def _looked_at(sample: Sample, limits: Limits) -> tuple[Any, bool] | None:
-    """What the last look at a growing sample decides, and would at `OPEN`; None if there was nothing to look at."""
+    """What the last look at a growing sample decides, and whether it is open; None if there was nothing to look at."""
     quantifier: Any = sample.cases[0].claim.quantifier  # one that is decided by sampling
-    look, goal, found = 0, max(_FIRST, limits.prescribed), None
-    while limits.allow(sample):
+    look, goal = 0, max(_FIRST, limits.prescribed)
+    found: tuple[Any, bool] | None = None
+    while limits.allow(sample) or (_is_doubtful(found) and limits.extend(sample)):
         while sample.made < goal and limits.allow(sample):
             sample.draw()
         if len(sample.trials) > 1:
             try:
                 decision = _decided(quantifier, sample, refute=ALPHA / ((look + 1) * (look + 2)))
-                is_open = decision.past > 0 and _decided(quantifier, sample, refute=OPEN).status == "violated"
-                found = decision, is_open
+                is_open = decision.past > 0 and _decided(quantifier, sample, refute=OPEN / 2).status == "violated"
+                found = decision, bool(is_open)
             except NtkVerifyError as error:
                 # a number that the test can't take, the logarithm of 0; the last look counts
                 sample.reason = str(error)
@@ -161,6 +170,11 @@ def _looked_at(sample: Sample, limits: Limits) -> tuple[Any, bool] | None:
                 break
         look, goal = look + 1, math.ceil(_GROWTH * goal)
     return found
+
+
+def _is_doubtful(found: tuple[Any, bool] | None) -> bool:
+    """Whether a sample is past what is claimed by what may be chance."""
+    return found is not None and bool(found[0].past > 0) and not found[1]
 
 
 def _is_settled(quantifier: Any, sample: Sample) -> bool:
