@@ -24,6 +24,15 @@ def step_at_most(theorem: Theorem, name: str, largest: sympy.Expr) -> None:
         return min(run.eta - TINY, run.evaluate(largest) * (1 + 4 * ULP) - run.eta)
 
 
+def step_below(theorem: Theorem, name: str, supremum: sympy.Expr) -> None:
+    """The step is positive and below `supremum`, by a unit in the last place at least."""
+    theorem.declare(largest_step=supremum)
+
+    @theorem.assumption(name)
+    def step_allowed(run: Any) -> Any:
+        return min(run.eta - TINY, run.evaluate(supremum) * (1 - ULP) - run.eta)
+
+
 def width_at_least(theorem: Theorem, name: str, width: sympy.Expr) -> None:
     """The network has at least `width` neurons."""
     theorem.declare(width=width)

@@ -127,7 +127,7 @@ def test_a_control_at_a_width_allows_what_its_true_twin_does_and_no_rate_is_judg
     assert narrow
     for control in narrow:
         said = control.name.partition("neurons: ")[2]
-        (twin,) = (c for c in claims if c.kind == "conclusion" and c.name == f"4096 neurons: {said}")
+        (twin,) = (c for c in claims if c.kind == "conclusion" and c.name == f"two inputs, 4096 neurons: {said}")
         assert control.quantifier == twin.quantifier
     rated = [c for c in claims if "since" in map(str, theorem.expand(c.bound).free_symbols)]
     assert len(rated) == len(narrow) + 1

@@ -15,6 +15,7 @@ FAMILIES = [
     ("linear_training", "gradient descent"),
     ("linear_training", "Gauss-Newton"),
     ("damped_natural_gradient", "damped, u u_x"),
+    ("damped_natural_gradient", "damped, u u_x, far below mu"),
     ("levenberg_marquardt", "damped Jacobian"),
     ("nondegeneracy", "quadratic residual"),
     ("gauss_newton_flow", "steps, u u_x"),

@@ -228,8 +228,9 @@ def pinn():
         of("initial_gram_pinn", "trace at repeated samples, which are balls", "tr H^inf does not change", "any width",
            from_family(width=2)),
         of("initial_gram_pinn", "norm", "||H^inf|| is at most", "any width", from_family(width=2)),
-        of("initial_gram_pinn", "norm falls like 1/n", "||H^inf|| falls like 1/n", "many samples",
-           given(data={"interior": [[0.25, 0.5], [0.75, 0.5]], "boundary": [[0.0, 0.5], [0.5, 1.0]]},
+        of("initial_gram_pinn", "norm falls like 1/n", "||H^inf|| falls like 1/n", "forty samples of a block",
+           given(data={"interior": [[k / 8, 3 * k % 8 / 8] for k in range(1, 7)],
+                       "boundary": [[0.0, k / 8] for k in range(1, 7)]},
                  parameters={"delta": 0.2}, width=1)),
         of("initial_gram_pinn", "one neuron, false", "m ||J_r||_F^2", "any width", from_family(width=3),
            plants=FALSE),
@@ -328,7 +329,8 @@ def natural():
         of(zhang, "the ball, no samples", "the weights stay within 3", "training",
            from_family(**trained, changes={"data": {"start": [0.5]}})),
         of(zhang, "worst remainder", "||E|| <= eta (2c/3)/(1 - c/3) ||r||, worst", jacobians),
-        of(zhang, "conditions dropped", "the step bound or c < 1/2 dropped", "conditions broken"),
+        of(zhang, "step bound dropped", "the step bound dropped", "step beyond its bound, c = 0.49"),
+        of(zhang, "c too large", "c < 1/2 dropped", "c = 0.9, a short step"),
     ]  # fmt: skip
 
 
@@ -342,8 +344,8 @@ def perturbed():
         of(name, "sign changes, false", square, "ReLU^3", from_family(width=4), plants=FALSE),
         of(name, "root of R", root, "ReLU^3", from_family(width=4, changes={"parameters": {"R": 0.5}})),
         of(name, "root of R, false", root, "ReLU^3", from_family(width=4), plants=FALSE),
-        of(name, "smooth", "smooth, two moves: ||J(w) - J(0)||_F <= R times", "tanh", from_family(width=4)),
-        of(name, "smooth, forgetful", "smooth, two moves: ||J(w) - J(0)||_F <= R sup", "tanh", from_family(width=4)),
+        of(name, "smooth", "tanh, two moves: ||J(w) - J(0)||_F <= R times", "tanh", from_family(width=4)),
+        of(name, "smooth, forgetful", "tanh, two moves: ||J(w) - J(0)||_F <= R sup", "tanh", from_family(width=4)),
         of(name, "one neuron, by a root of math", "|psi(w)| <= K", "ReLU^3", from_family(width=4)),
         of(newton, "the same step, by a QR factor", "natural gradient = energy", "random Jacobian"),
         of(newton, "the same step of a network, by a QR factor", "natural gradient = energy",

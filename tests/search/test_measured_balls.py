@@ -200,7 +200,7 @@ def test_linear_algebra_encloses():
     [
         ("gradient_descent_pinn", "narrow", "max_r ||dL/dw_r|| <= C_g B^2 ||r||/sqrt(m)"),
         ("natural_gradient_pinn", "ReLU^3, heat", "||theta+ - theta|| <= eta ||r||/sqrt(lambda_min(H))"),
-        ("jacobian_stability", "tanh", "smooth, two moves: ||J(w) - J(0)||_F <= R times the root mean square slope"),
+        ("jacobian_stability", "tanh", "tanh, two moves: ||J(w) - J(0)||_F <= R times the root mean square slope"),
         ("quadratic_convergence", "training", "||J_r||_F <= C_g B^2/sqrt(m), every neuron"),
         ("zhang_martens_grosse", "worst Jacobians", "||E|| <= eta (2c/3)/(1 - c/3) ||r||, worst case"),
         ("initial_gram_pinn", "any width", "m ||J_r||_F^2 <= C_g^2 |w_r|^4, every neuron"),

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -115,6 +116,27 @@ def test_a_resumed_cell_looks_into_as_many_suspects(theorem, module, coin, settl
         assert len(store.findings(store.open_cell(cell.settings()))) == min(count, len(findings))
         search_cell(theorem, cell, store, path=module)
         assert store.findings(store.open_cell(cell.settings())) == findings
+
+
+@pytest.mark.parametrize(("replayed", "least"), [(0, 35), (200, 180)])
+def test_a_window_is_for_what_is_new(theorem, module, monkeypatch, replayed, least):
+    """Four seconds, of which going through the record takes nothing; where that takes twenty, twenty."""
+    (cell,) = cells_of(theorem, path=module, claims=["squares sum to n at most"], engines=["random"], evaluations=900)
+    clock = [0.0]
+    monkeypatch.setattr(campaign, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
+
+    def progress(cell, score, seconds):
+        clock[0] += 0.1
+
+    with Store(None) as store:
+        name = store.open_cell(cell.settings())
+        if replayed:
+            with pytest.raises(Killed):
+                search_cell(theorem, cell, store, path=module, progress=killed_after(replayed))
+        before = len(store.evaluations(name))
+        search_cell(theorem, cell, store, path=module, progress=progress, window=4.0)
+        assert not store.is_finished(name)
+        assert least <= len(store.evaluations(name)) - before <= least + 30
 
 
 SETTINGS = {"theorem": "t", "claim": "c", "regime": "r", "engine": "e", "relax": []}

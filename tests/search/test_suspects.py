@@ -1,23 +1,26 @@
 """Which suspects are looked into, for how long, and which witness stays."""
 
+import contextlib
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import sympy
 from hypothesis import strategies as st
 
-from ntkverify import Instance, NtkVerifyError, load_theorem, with_probability
+from ntkverify import Instance, NtkVerifyError, load_theorem, moment, with_probability
 from ntkverify.cli import main
 from ntkverify.judging.case import Case
 from ntkverify.problems.algebra import AlgebraRun
 from ntkverify.report.campaign import summarise
-from ntkverify.search.campaign import campaign
+from ntkverify.search.campaign import campaign, timing
 from ntkverify.search.campaign.campaign import results, search_cell
 from ntkverify.search.campaign.cells import cells_of
 from ntkverify.search.campaign.store import Store
+from ntkverify.search.climb.engines import Finished
 from ntkverify.search.evidence.certify import certify
 from ntkverify.search.evidence.settle import CLOSING, REPORTED, Draws, Finding, settle
 from ntkverify.search.evidence.violation import Violation
@@ -134,6 +137,70 @@ class TestMinutes:
             assert main([*shared, *extra, *files]) == 0
             (found,) = json.loads(capsys.readouterr().out)
             assert (found["evaluations"] <= 10) == few
+
+
+class TestThreads:
+    """Of sixteen busy threads processor time runs sixteen times as fast as the clock."""
+
+    @pytest.fixture
+    def sixteen(self, monkeypatch):
+        monkeypatch.setattr(timing, "time", SimpleNamespace(
+            time=time.time, perf_counter=time.perf_counter, process_time=lambda: 16 * time.perf_counter()
+        ))  # fmt: skip
+
+    @pytest.mark.usefixtures("sixteen")
+    @pytest.mark.parametrize("endless", [True, False])
+    def test_minutes_go_by_the_clock(self, theorem, module, endless):
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], evaluations=20 if endless else 10**6, seconds=1.5)
+        began = time.time()
+        (row,) = rows_of(theorem, module, [replace(cell, endless=endless)], until=began + 1.5)
+        assert time.time() - began >= 1.4
+        assert 0.2 < row["seconds"] <= time.time() - began
+
+    @pytest.mark.usefixtures("sixteen")
+    def test_of_a_population_too(self, theorem, module):
+        theorem.claims[COIN] = replace(
+            theorem.claims[COIN],
+            measure=lambda run: np.random.default_rng(run.instance.seed).standard_normal(),
+            quantifier=moment(2, 1, within=0.001),
+            bound=None,
+        )
+        (cell,) = cells_of(theorem, path=module, claims=[COIN], seconds=1.0)
+        began = time.time()
+        (row,) = rows_of(theorem, module, [replace(cell, endless=True)], until=began + 1.0)
+        assert time.time() - began >= 0.9
+        assert 0.5 < row["seconds"] <= time.time() - began
+
+    @pytest.mark.usefixtures("sixteen")
+    def test_without_an_end_seconds_are_processor_time(self, theorem, module):
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], evaluations=10**6, seconds=4.0)
+        began = time.time()
+        (row,) = rows_of(theorem, module, [cell])
+        assert time.time() - began < 4.0
+        assert row["seconds"] == pytest.approx(4.0, abs=1.0)
+
+    def test_a_cell_has_what_others_leave(self, theorem, module):
+        """Its part was a tenth of a second, and a whole one is there."""
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], evaluations=20, seconds=0.1)
+        began = time.time()
+        rows_of(theorem, module, [replace(cell, endless=True)], until=began + 1.0)
+        assert time.time() - began >= 0.9
+
+    def test_a_climb_that_begins_again_has_the_rest_of_its_seconds(self, theorem, module, monkeypatch):
+        """The engines of a portfolio follow one another by shares of what is used up."""
+        begun = []
+
+        def climbed(engine, objective, dimension, *, used, **options):
+            begun.append(used())
+            with contextlib.suppress(Finished):
+                for number in range(20):
+                    objective([len(begun), number] + [0] * (dimension - 2))
+
+        monkeypatch.setattr(campaign, "climb", climbed)
+        (cell,) = cells_of(theorem, path=module, claims=[SQUARES], evaluations=1, seconds=0.3)
+        rows_of(theorem, module, [replace(cell, endless=True)])
+        assert len(begun) > 1
+        assert set(begun) == {0.0}
 
 
 class TestExcessBeyondTheTime:

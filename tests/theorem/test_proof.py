@@ -16,7 +16,7 @@ MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 #: lemmas on which nothing rests, by module: observations about exponents and sharpness, and remarks of the paper
 LEAVES = {
-    "gauss_newton_identity": ["no solution of J v = r is shorter"],
+    "gauss_newton_identity": ["no solution of J v = r is shorter: the step has no part in the kernel of J"],
     "gradient_descent_pinn": [
         "any step: ||r(k+1)|| <= max_i |1 - eta lambda_i(H(k))| ||r(k)|| + ||I_1(k)||",
         "the root mean square drift shrinks like m^(-1/2)",
@@ -30,7 +30,8 @@ LEAVES = {
         "tr H^inf does not change when every interior sample comes three times and every boundary sample twice",
         "||H^inf|| is at most the largest E||psi||^2 plus the largest E||chi||^2, whatever n_1 and n_2",
         "Chebyshev's bound falls as the width grows",
-        "both terms of Bernstein's and the tail fall as the width grows",
+        "both terms of Bernstein's and the tail fall as the width grows, M fixed",
+        "M/m falls as the width grows from one neuron on, delta <= 1/2: m dB_2^2/dm <= B_2^2",
         "||H(0) - H^inf|| >= t is likelier than 2 exp(-c m t^2) from the derived width on, for every c",
     ],
     "jacobian_stability": ["kappa is the limit of P(|g| <= R)/R as R -> 0"]

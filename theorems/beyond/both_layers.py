@@ -102,7 +102,8 @@ def moved(inputs, *, width, **parameters):
     return Instance(data={"inputs": inputs, "start": np.ones(len(inputs))}, parameters=parameters, width=width)
 
 
-TRAINING, WIDE, NARROW = "training", "4096 neurons, ||r(0)||^2 = 2", "512 neurons, ||r(0)||^2 = 2"
+TRAINING, UNSCALED = "training", "neurons, two orthonormal inputs, r(0) = (1, 1)"
+WIDE, NARROW = f"4096 {UNSCALED}", f"512 {UNSCALED}"
 MOVED, ALL = "one neuron moves", "all neurons move"
 theorem.instances(TRAINING, run=BothLayersRun, quick=24)(families.family(training, power=st.integers(4, 8)))
 theorem.instances(MOVED, run=MovedRun, quick=40)(moved_neuron)
@@ -110,7 +111,7 @@ theorem.instances(ALL, run=MovedRun, quick=40)(all_moved)
 
 
 def unscaled(width):
-    """Two orthonormal inputs and ||r(0)||^2 = 2."""
+    """Two orthonormal inputs and r(0) = (1, 1)."""
     data, parameters = {"inputs": np.eye(2), "start": np.ones(2)}, {"size": 2**0.5, "speed": 1.0, "delta": 0.25}
     return lambda: Instance(data=data, parameters=parameters, width=width, steps=64)
 

@@ -37,9 +37,9 @@ premises.unit_inputs(theorem)
 
 
 def instance(draw, *, width, cosine=None, steps=12):
-    """Two inputs, at this angle or at random, where kappa is 1 to some tens."""
-    inputs = unit_inputs(draw, 2, 3) if cosine is None else two_inputs(cosine)
-    data = {"inputs": inputs, "targets": bounded_targets(draw, 2, 1.0)}
+    """Two inputs at this angle, or two or three at random, where kappa is 1 to some hundreds."""
+    inputs = unit_inputs(draw, draw(st.integers(2, 3)), 3) if cosine is None else two_inputs(cosine)
+    data = {"inputs": inputs, "targets": bounded_targets(draw, len(inputs), 1.0)}
     return Instance(data=data, parameters={"C": 1.0, "delta": 0.25}, width=width, steps=steps)
 
 
@@ -54,4 +54,4 @@ theorem.instances(NARROW, run=MomentumRun, quick=20)(families.family(instance, w
 ball.powers()
 ball.perturbed()
 ball.conditional(on=(ANY, WIDE, CLOSE))
-ball.at_width("4096 neurons", on=(WIDE, CLOSE), few="8 neurons", narrow=NARROW)
+ball.at_width("two inputs, 4096 neurons", on=(WIDE, CLOSE), few=NARROW, narrow=NARROW)

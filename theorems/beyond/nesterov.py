@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sympy import Interval
 
 from ntkverify import Source, Theorem, always
-from ntkverify.instances import bounded_targets, families, two_inputs
+from ntkverify.instances import bounded_targets, families, two_inputs, unit_inputs
 from ntkverify.lemmas import premises
 from ntkverify.lemmas.recursions.momentum import Momentum, u
 from ntkverify.lemmas.recursions.runs import MomentumRun, WithoutMomentum
@@ -47,8 +47,9 @@ class NesterovRun(MomentumRun):
 
 
 def instance(draw, *, width, cosine, steps=12):
-    """Two inputs at this angle: kappa of H^inf is 2.5, 3.3 or 4.5, or some 25."""
-    data = {"inputs": two_inputs(cosine), "targets": bounded_targets(draw, 2, 1.0)}
+    """Two inputs at this angle, where kappa of H^inf is 2.5, 3.3 or 4.5, or some 25; or three at random."""
+    inputs = unit_inputs(draw, 3, 3) if cosine is None else two_inputs(cosine)
+    data = {"inputs": inputs, "targets": bounded_targets(draw, len(inputs), 1.0)}
     return Instance(data=data, parameters={"C": 1.0, "delta": 0.25}, width=width, steps=steps)
 
 
@@ -58,10 +59,10 @@ class PlainRun(WithoutMomentum):
     nesterov = True
 
 
-ANY, WIDE = "two inputs, any width", "two inputs, 4096 neurons"
+ANY, WIDE = "two or three inputs, any width", "two inputs, 4096 neurons"
 CLOSE, NARROW = "two close inputs, 4096 neurons", "two close inputs, 8 neurons"
 PLAIN, LONG = "two close inputs, 4096 neurons, gradient descent", {"cosine": 0.98, "steps": 160}
-angles = st.sampled_from([0.6, 0.7, 0.8])
+angles = st.sampled_from([0.6, 0.7, 0.8, None])
 theorem.instances(ANY, run=NesterovRun, quick=30)(families.family(instance, power=st.integers(6, 12), cosine=angles))
 theorem.instances(WIDE, run=NesterovRun, quick=20)(families.family(instance, width=2**12, cosine=0.6))
 theorem.instances(CLOSE, run=NesterovRun, quick=10)(families.family(instance, width=2**12, **LONG))
@@ -78,4 +79,4 @@ theorem.conclusion(
     over={u: Interval.Lopen(0, 1)},
 )
 method.conditional(on=(ANY, WIDE, CLOSE))
-method.at_width("4096 neurons", on=(WIDE, CLOSE), few="8 neurons", narrow=NARROW, plain=PLAIN)
+method.at_width(WIDE, on=(WIDE, CLOSE), few=NARROW, narrow=NARROW, plain=PLAIN)

@@ -217,24 +217,24 @@ theorem.control("ReLU^3: the exponent is 1", of=exponent_off(1, across), on="ReL
 # ---- conclusions: smooth ------------------------------------------------------------------------------------------
 
 theorem.conclusion(
-    "smooth, two moves: ||J(w) - J(0)||_F <= R times the root mean square slope",
+    "tanh, two moves: ||J(w) - J(0)||_F <= R times the root mean square slope",
     bound=R * sqrt(MEAN_SLOPE + (s_2 * rho**2) ** 2),
     on="tanh",
     **MOVED,
 )
 theorem.control(
-    "smooth, two moves: ||J(w) - J(0)||_F <= R sup|tanh''|/8, which forgets the weights and the points",
+    "tanh, two moves: ||J(w) - J(0)||_F <= R sup|tanh''|/8, which forgets the weights and the points",
     bound=R * s_2 / 8,
     on="tanh",
     **MOVED,
 )
 theorem.conclusion(
-    "smooth, two moves: ||J(w) - J(0)||_F <= C_D R, C_D of the order of the number of weights of a neuron",
+    "tanh, two moves: ||J(w) - J(0)||_F <= C_D R, C_D of the order of the number of weights of a neuron",
     of=lambda run: moved(run).max(),
     holds=with_probability(1 - delta),
     bound=C_D * R,
     on="tanh",
-    uses=("dimension_growth", "smooth, two moves: ||J(w) - J(0)||_F <= R times"),
+    uses=("dimension_growth", "tanh, two moves: ||J(w) - J(0)||_F <= R times"),
 )
 
 
@@ -246,10 +246,10 @@ def dimension_growth():
 
 
 theorem.conclusion(
-    "smooth: the exponent 1 is reached up to 1/10",
+    "tanh: the exponent 1 is reached up to 1/10",
     of=exponent_off(1, towards),
     on="tanh",
-    uses="smooth, two moves: ||J(w) - J(0)||_F <= R times",
+    uses="tanh, two moves: ||J(w) - J(0)||_F <= R times",
     **MOSTLY,
 )
-theorem.control("smooth: the exponent is 1/2", of=exponent_off(1 / 2, towards), on="tanh", **MOSTLY)
+theorem.control("tanh: the exponent is 1/2", of=exponent_off(1 / 2, towards), on="tanh", **MOSTLY)

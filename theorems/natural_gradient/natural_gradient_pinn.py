@@ -44,7 +44,7 @@ theorem = Theorem(
 
 natural = NaturalGradient(theorem)
 jacobian = StableJacobian(theorem)
-premises.step_at_most(theorem, "step below 1", sympy.Integer(1))
+premises.step_below(theorem, "step below 1", sympy.Integer(1))
 theorem.declare(data=premises.PINN_DATA)
 
 # ---- instances ----------------------------------------------------------------------------------------------------
@@ -98,7 +98,11 @@ GENERAL = {"equation": general_operator}
 SAME, TWO = "lambda_0 over a factor of 30", "two samples, 131072 neurons"
 PAIR = {"interior": np.array([[0.5, 0.5]]), "boundary": np.array([[0.0, 0.0]])}
 four_samples = families.separated(
-    instance, width=2**12, steps=8, points=SEPARATED, step=st.sampled_from([0.1, 0.3, 0.5])
+    instance,
+    width=2**12,
+    steps=13,
+    points=SEPARATED,
+    step=st.sampled_from([0.3, 0.5]),  # (1 - eta)^13 < 0.01
 )
 family("ReLU^3, heat", "relu3", 8)(any_problem(2))
 family("tanh, heat", "tanh", 8)(any_problem(2))
@@ -141,13 +145,15 @@ natural.step(on=TRAINED)
 natural.recursion(", E summed neuron by neuron", on=TRAINED)
 change = theorem.quantity("change", lambda run: run.trajectory.path_change * run.trajectory.lengths)
 theorem.lemma(
-    # the supremum is at least what it is at the two places: the claim is stronger than the lemma, observed, and false
-    # of a few neurons, whose J may change most elsewhere
+    # the supremum is at least what it is at the two places: the claim is stronger than the lemma, observed of these
+    # families, and false of a few neurons, whose J may change most elsewhere. So it assumes nothing, and is not made of
+    # the first conclusion's family, which stands for all data that somebody gives
     "1024 neurons: ||E|| <= ||J(theta_s) - J(theta)|| ||theta+ - theta|| at the middle or the end of the step",
     of="remainder",
     holds=always,
     bound=change,
-    on=TRAINED,
+    assumes=(),
+    on=[name for name in TRAINED if name != WIDE[0]],
     # not once the bound is down to the rounding of E
     given=lambda run: (run.change > solve_norm_error(run)) & (run.m >= 1024),
     error=solve_norm_error,
@@ -184,21 +190,24 @@ SURE = with_probability(1 - delta)
 
 
 @theorem.conclusion(
-    "4096 neurons: E(k) stays below the threshold at every step", holds=SURE, bound=natural.epsilon, on=WIDE
+    "4096 neurons: E(k) stays below the threshold, until the bound is a hundredth of L(0)",
+    holds=SURE,
+    bound=natural.epsilon,
+    on=WIDE,
 )
 def hypothesis_met(run):
     return ((run.remainder + run.remainder_error) / (run.eta * run.residual)).max()
 
 
 theorem.conclusion(
-    "two samples, 131072 neurons: J stays within gamma sqrt((1 - eta) lambda_0) of J(0), at ends and middles of steps",
+    "two samples, 131072 neurons: J stays within gamma sqrt((1 - eta) lambda_0) of J(0) for k <= 2, and half-way",
     of=farthest,
     holds=SURE,
     bound=jacobian.allowed,
     on=TWO,
 )
 theorem.conclusion(
-    "4096 neurons: L(k) <= (1 - eta)^k L(0) for all k",
+    "4096 neurons: L(k) <= (1 - eta)^k L(0), to a hundredth of L(0)",
     of="losses",
     holds=SURE,
     bound=natural.contracted,
@@ -218,13 +227,13 @@ tau = theorem.constant(
 
 
 @theorem.control(
-    "no width is needed: ||E|| <= tau eta ||r||/2 at every step with 16 neurons",
+    "no width is needed: ||E|| <= tau eta ||r||/2 at the first step with 16 neurons",
     holds=SURE,
     bound=tau / 2,
     on="the same, 16 neurons",
 )
 @theorem.conclusion(
-    "||E|| <= tau eta ||r|| at every step, lambda_0 over a factor of 30",
+    "||E|| <= tau eta ||r|| at each of four steps, lambda_0 over a factor of 30",
     holds=SURE,
     bound=tau,
     on=SAME,
@@ -235,8 +244,9 @@ def remainder_without_eigenvalue(run):
 
 
 @theorem.conclusion(
-    "log ||r|| falls by log(1 - eta) a step up to what tau allows, lambda_0 over a factor of 30",
+    "log ||r|| falls by log(1 - eta) a step, on average over four, up to what tau allows, lambda_0 over a factor of 30",
     holds=SURE,
+    given=lambda run: run.eta * (1 + run.tau) < 1,  # else E may end it in one step
     bound=-sympy.log(1 - tau * eta / (1 - eta)),  # |log((1 - eta + tau eta)/(1 - eta))|, and with - less
     on=SAME,
     uses="recursion",

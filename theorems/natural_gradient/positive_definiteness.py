@@ -3,7 +3,7 @@ r"""The limit Gram matrix of a physics-informed network is positive definite whe
 Network     u(x) = m^(-1/2) sum_r a_r sigma(w_r . (x, 1)),  w_r(0) ~ N(0, I), a_r = +-1 fair and frozen
 Residuals   ((A u - f)(x_p) / sqrt(n_1), (u - g)(y_j) / sqrt(n_2)), A linear of second order (here the heat operator)
 Matrix      H^inf = E[J J^T] over one neuron's weights
-Guarantee   lambda_0 = lambda_min(H^inf) > 0  (qualitative; here certified on each draw)
+Guarantee   lambda_0 = lambda_min(H^inf) > 0  (qualitative; here certified on each draw for ReLU^3 and erf)
 Hypotheses  no two samples coincide; sigma = ReLU^3, or smooth: third derivative bounded, derivatives
             Lipschitz, analytic and no polynomial, sigma^(n)(c x)/sigma^(n)(x) -> 0 at one end for n >= 2, c > 1
 

@@ -10,7 +10,7 @@ Hypotheses  1: J(0) has full row rank.  2: ||J(w) - J(0)|| <= (c/3) sqrt(lambda_
 Theorem 1 of Zhang, Martens and Grosse (2019); the exact form of Condition 2 is reconstructed, and the proof is derived
 here: the singular values of J lose a share c/3, E = r(k+1) - (1 - eta) r(k) has norm at most
 eta (2c/3)/(1 - c/3) ||r(k)||, and the steps add up to less than the radius. Condition 2 speaks of a whole ball of
-weights; what the run can measure is J at the weights visited and between them, which is all that the proof uses.
+weights, and the proof uses J at every point of the steps; what a run measures is J at their ends and middles.
 """
 
 import numpy as np
@@ -104,10 +104,10 @@ def training(draw):
 
 @theorem.instances("wide", run=NaturalRegressionRun, quick=10)
 def wide(draw):
-    """8192 neurons, three orthonormal inputs, initial residuals of size 1; 0.1 is the share of draws that may fail."""
+    """8192 neurons, three orthonormal inputs, initial residuals of size 1; steps until the bound is a hundredth."""
     data = {"inputs": np.eye(3), "start": generator(draw).choice([-1.0, 1.0], 3) / np.sqrt(3)}
-    parameters = {"c": 0.45, "delta": 0.1}
-    return Instance(data=data, parameters=parameters, width=2**13, step=largest_step(0.45), steps=6)
+    parameters = {"c": 0.35, "delta": 0.1}
+    return Instance(data=data, parameters=parameters, width=2**13, step=largest_step(0.35), steps=26)
 
 
 def jacobians(draw, constant, step):
@@ -122,9 +122,9 @@ def worst_jacobians(draw):
     return jacobians(draw, constant, draw(st.sampled_from([0.01, 0.5, 1.0])) * largest_step(constant))
 
 
-@theorem.instances("conditions broken", run=AlgebraRun, quick=4)
-def broken(draw):
-    return jacobians(draw, *draw(st.sampled_from([(0.49, 0.99), (0.9, 0.01)])))
+BROKEN = "step beyond its bound, c = 0.49", "c = 0.9, a short step"
+theorem.instances(BROKEN[0], run=AlgebraRun, quick=1)(lambda draw: jacobians(draw, 0.49, 0.99))
+theorem.instances(BROKEN[1], run=AlgebraRun, quick=1)(lambda draw: jacobians(draw, 0.9, 0.01))
 
 
 # ---- the chain ----------------------------------------------------------------------------------------------------
@@ -164,6 +164,9 @@ def one_direction():
     return ((1 - eta) + eta * 2 * share / (singular - share)) ** 2
 
 
+DROPPED = {"holds": always, "bound": 1 - eta, "assumes": (), "error": worst_error}
+
+
 @theorem.lemma(
     "||E|| <= eta (2c/3)/(1 - c/3) ||r||, worst case",
     bound=deviation * eta,
@@ -181,14 +184,8 @@ def allowed(run):
     return run.share * run.singular.min()
 
 
-@theorem.control(
-    "the step bound or c < 1/2 dropped",
-    holds=always,
-    bound=1 - eta,
-    assumes=(),
-    on="conditions broken",
-    error=worst_error,
-)
+@theorem.control("the step bound dropped", on=BROKEN[0], **DROPPED)
+@theorem.control("c < 1/2 dropped", on=BROKEN[1], **DROPPED)
 @theorem.lemma(
     "one step contracts the loss when J changes by as much as Condition 2 allows, worst case",
     bound=1 - eta,
@@ -234,13 +231,13 @@ natural.one_step(
 
 SURE = {"holds": with_probability(1 - delta), "on": "wide"}
 theorem.conclusion(
-    "8192 neurons: Condition 2 holds at all weights visited, the middles of the steps included",
+    "8192 neurons: Condition 2 holds at ends and middles of steps, until the bound is a hundredth",
     of=farthest,
     bound=share * sigma_0,
     **SURE,
 )
 theorem.conclusion(
-    "8192 neurons: ||r(k)||^2 <= (1 - eta)^k ||r(0)||^2 for all k, nothing measured",
+    "8192 neurons: ||r(k)||^2 <= (1 - eta)^k ||r(0)||^2, to a hundredth, nothing measured",
     of="losses",
     bound=natural.contracted,
     uses=("8192 neurons: Condition 2", "||r(k)||^2 <= (1 - eta)^k ||r(0)||^2 under"),

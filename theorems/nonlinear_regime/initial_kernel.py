@@ -9,8 +9,9 @@ Scaling     alpha u: a residual R homogeneous of degree q has alpha^(2q) K(0), w
             K(0)/alpha^2 -> Theta at the rate alpha = m^(-1/2), the scaling 1/m of the output
 
 Proposition C.1, Lemma C.2 and Proposition B.3(a) of arXiv 2402.03864. The covariance is that of every width and needs
-no limit: only the shape of the law does. A scaling m^(-s) of the output with s > 1/2 makes the kernel deterministic
-where R'(0) is not 0, and leaves its law as it is where R is homogeneous, such as u u_x.
+no limit: only the shape of the law does. How fast that becomes Gaussian is not claimed: 4096 networks exclude distances
+above 0.07 or so and hide smaller ones. A scaling m^(-s) of the output with s > 1/2 makes the kernel deterministic where
+R'(0) is not 0, and leaves its law as it is where R is homogeneous, such as u u_x.
 """
 
 import numpy as np
@@ -20,7 +21,6 @@ from scipy import stats
 from sympy import Rational
 
 from ntkverify import Source, Theorem, identity, in_law_of, scales_as
-from ntkverify.glossary import m
 from ntkverify.instances import generator
 from ntkverify.problems.nonlinear.batch import batch
 from ntkverify.problems.nonlinear.equations import second_derivative, self_advected
@@ -124,8 +124,8 @@ def over_deviation(run):
     return values / np.sqrt(run.number(float(run.limit_sum_covariance[1, 1])))
 
 
-def standard(*, within=0):
-    return in_law_of(lambda run: stats.norm.cdf, within=within, resolution=0.08, name="N(0, 1)")
+def standard():
+    return in_law_of(lambda run: stats.norm.cdf, within=0, resolution=0.08, name="N(0, 1)")
 
 
 for width in ("1 neuron", "256 neurons"):
@@ -133,8 +133,8 @@ for width in ("1 neuron", "256 neurons"):
     theorem.conclusion(title, holds=standard(), on=width)(given_inner_weights)
 
 theorem.conclusion(
-    "256 neurons: the field over the root of Sigma is Gaussian up to 1/m",
-    holds=standard(within=1 / m),
+    "256 neurons: the field over the root of Sigma is Gaussian, to within what 4096 networks show",
+    holds=standard(),
     on="256 neurons",
 )(over_deviation)
 theorem.control("1 neuron: the field over the root of Sigma is Gaussian", holds=standard(), on="1 neuron")(

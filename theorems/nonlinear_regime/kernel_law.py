@@ -8,16 +8,16 @@ Laws        u^2: 4 Theta S chi^2_1.  u u_x: lambda_1 chi^2_1 + lambda_2 chi^2_1,
             Q = ((k_00, k_01), (k_01, k_11)), S_g the covariance of (u_x, u). Otherwise drawn from the formula
 
 Theorem 3.4 of arXiv 2402.03864, which proves that there is a limit; its law is derived here (Slutsky, continuous map).
-How far the law at width m is from it is claimed to be at most 8/m: the order is derived (fluctuations of K_Phi have
-mean zero given the field up to 1/m), the constant is measured. Points are where neighbouring laws differ most: for erf
-at x = 4 the law with both eigenvalues averaged is 0.11 away, at x = 0 only 0.014.
+How fast the law at width m tends to it is not claimed: at 1024 neurons sampling noise hides it. With 4096 networks 0.05
+is refuted at the earliest, and a distance above 0.07 or so is excluded; 8 neurons are 0.2 away, and refuted. Points are
+where neighbouring laws differ most: for erf at x = 4 the law with both eigenvalues averaged is 0.11 away, at x = 0 only
+0.014.
 """
 
 import numpy as np
 from hypothesis import strategies as st
 
 from ntkverify import Source, Theorem, identity, in_law_of
-from ntkverify.glossary import m
 from ntkverify.instances import generator
 from ntkverify.lemmas.nonlinear.chi_square import eigenvalues_of_form, weighted_chi_square
 from ntkverify.problems.nonlinear.batch import batch
@@ -53,6 +53,7 @@ for width in WIDTHS:
     theorem.instances(f"u^2, {width} neurons", run=erf(square), quick=1)(networks([[0.5]], width))
     theorem.instances(f"u u_x, {width} neurons", run=erf(self_advected), quick=1)(networks([[4.0]], width))
 
+theorem.instances("u u_x, 8 neurons", run=erf(self_advected), quick=1)(networks([[4.0]], 8))
 theorem.instances("u u_x, a pair of points", run=erf(self_advected), quick=1)(networks([[0.5], [2.0]], 1024, **PAIR))
 theorem.instances("viscous Burgers", run=erf(viscous_burgers), quick=1)(networks([[0.5, 1.0]], 1024))
 theorem.instances("inviscid Burgers", run=erf(inviscid_burgers), quick=1)(networks([[0.5, 1.0]], 1024))
@@ -115,7 +116,7 @@ def entry(run):
 
 
 def follows(law, name):
-    return in_law_of(law, within=8 / m, resolution=0.1, name=name)
+    return in_law_of(law, within=0, resolution=0.1, name=name)
 
 
 for width in WIDTHS:
@@ -129,6 +130,12 @@ for width in WIDTHS:
     theorem.control(title, holds=follows(averaged, "chi^2_2"), on=products)(entry)
     title = f"{products}: as printed, without the output bias"
     theorem.control(title, holds=follows(without_bias, "two chi^2"), on=products)(entry)
+
+theorem.control(
+    "u u_x, 8 neurons: K(0) follows lambda_1 chi^2_1 + lambda_2 chi^2_1",
+    holds=follows(of_product, "two chi^2"),
+    on="u u_x, 8 neurons",
+)(entry)
 
 # ---- laws drawn from the formula ----------------------------------------------------------------------------------
 

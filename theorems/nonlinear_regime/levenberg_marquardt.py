@@ -72,9 +72,12 @@ class DampedJacobianRun(AlgebraRun):
 
     @property
     def scale(self):
-        """Rounding of a solve: backward errors over the damping, amplified."""
-        size = 1 + self.singular.max() ** 2 / self.mu
-        return 64 * self.jacobian.size * ULP * size**2 * (1 + np.linalg.norm(self.vector)) ** 2
+        """Rounding of J v and of what follows: the solve is off by ulps of ||v|| <= ||r||/(2 sqrt(mu)), ||J|| being 1.
+
+        J (J^T J + mu)^(-1) makes at most 1/(2 sqrt(mu)) of that, so that the condition of J^T J + mu enters once.
+        """
+        condition = 1 + self.singular.max() ** 2 / self.mu
+        return 64 * self.jacobian.size * ULP * condition * (1 + np.linalg.norm(self.vector)) ** 2
 
 
 @theorem.instances("damped Jacobian", run=DampedJacobianRun, quick=80)
@@ -100,6 +103,13 @@ def decomposed(run):
 def rates(run):
     squares = run.singular**2
     return -run.jacobian @ run.step, run.left @ (squares / (squares + run.mu) * (run.left.T @ run.vector))
+
+
+@theorem.control(
+    "the rates are 1, those of Gauss-Newton", holds=identity, on="damped Jacobian", error=lambda run: run.scale
+)
+def undamped_rates(run):
+    return -run.jacobian @ run.step, run.left @ (run.left.T @ run.vector)
 
 
 @theorem.conclusion(
@@ -144,7 +154,7 @@ theorem.lemma(
     bound=size / (2 * sqrt(mu)),
     on="damped Jacobian",
     given=decomposed,
-    error=lambda run: run.scale,
+    error=lambda run: run.scale / np.sqrt(run.mu),  # of v, not of J v
     attained=True,  # where r is a singular vector of s^2 = mu
 )
 def step_length(run):

@@ -10,8 +10,8 @@ Width m     m (K(k) - recursion)/K(0) has a limit law: that of the path with g.H
 Guarantee   ||K(T) - K(0)||/||K(0)|| stays away from 0 as m grows, where that of a linear residual goes to 0
 
 Proposition 3.5 of arXiv 2402.03864 asserts the movement under a strong hypothesis, convergence to a solution in C^k by
-a fixed time; its "almost surely" is about the limiting random variable. The laws at one point are derived here. How far
-the law at width m is from them is claimed to be at most 8/m: the order is derived, the constant is measured.
+a fixed time; its "almost surely" is about the limiting random variable. The laws at one point are derived here. How
+fast those at width m tend to them is not claimed: 4096 networks exclude distances above 0.1 and hide small ones.
 """
 
 import numpy as np
@@ -19,7 +19,6 @@ import sympy
 from hypothesis import strategies as st
 
 from ntkverify import Source, Theorem, identity, in_law_of, scales_as
-from ntkverify.glossary import m
 from ntkverify.lemmas.nonlinear.first_order import follow_path, path_limits
 from ntkverify.problems.nonlinear.batch import batch
 from ntkverify.problems.nonlinear.equations import first_derivative, square
@@ -154,7 +153,7 @@ def half_way(run):
 
 
 def follows(law, name):
-    return in_law_of(law, within=8 / m, resolution=0.1, name=name)
+    return in_law_of(law, within=0, resolution=0.1, name=name)
 
 
 first_order = follows(law_of_departures(), "first order in 1/m")

@@ -53,6 +53,7 @@ class SingleSamples(Part):
         theorem.quantity("column", lambda run: (run.limit_gram**2).sum(axis=0).max())
         theorem.quantity("least", lambda run: np.linalg.eigvalsh(run.matrix)[0])
         theorem.quantity("largest", lambda run: (run.matrix**2).sum(axis=0).max())
+        self.mean = theorem.quantity("mean_column", lambda run: (run.matrix**2).sum(axis=0).sum() / run.n)
         self.factor_k = theorem.quantity("factor_k", lambda run: run.factors)
         self.growth = sympy.Symbol("growth", positive=True)
         self.eta_max = constant(
@@ -109,6 +110,7 @@ class SingleSamples(Part):
             **one,
         )
         self.control("the same without n", bound=factor.subs(n, 1), **one)
+        self.control("the same with the mean of ||H e_i||^2", bound=factor.subs(largest, self.mean), **one)
         self.control("the same with 2.02 eta lambda_min", bound=factor - eta * least / 50, **one)
         positive = dict.fromkeys((eta, least, largest, n), sympy.Interval.open(0, sympy.oo))
         self.lemma(
@@ -189,11 +191,11 @@ class SingleSamples(Part):
             **expected,
         )
 
-    def supermartingale(self, *, on: Any) -> None:
-        """S4 in training, at any step; and for two samples that do not meet, where half of its bound is exceeded."""
+    def supermartingale(self, *, on: Any, where: str) -> None:
+        """S4 in training, `where` as `on` has it; and for two samples apart, where half of its bound is exceeded."""
         sure = with_probability(1 - delta)
         bound: dict[str, Any] = {"of": "losses", "error": loss_error, "bound": self.growth * loss_0 / delta}
-        name = "L(k) <= q_0 ... q_(k-1) L(0)/delta for all k, whatever the step and the width"
+        name = f"L(k) <= q_0 ... q_(k-1) L(0)/delta for all k, {where}"
         self.conclusion(name, holds=sure, on=on, assumes=(), uses="E L(k+1) <= (sqrt", **bound)
         self.theorem.instances(APART, run=AlgebraRun, quick=40)(_apart)
         linear: dict[str, Any] = {"of": _fairest, "holds": sure, "on": APART, "assumes": ()}
@@ -221,12 +223,13 @@ def _fairest(run: Any) -> Any:
 
 
 def _linear_step(draw: Any) -> Instance:
-    """Any matrix, or a multiple of the identity; n, its size, is a parameter."""
+    """Any matrix, a multiple of the identity, or one column twice the others and r along it; n, its size, is given."""
     size, rng = draw(st.integers(2, 6)), generator(draw)
     basis, _ = np.linalg.qr(rng.standard_normal((size, size)))
-    matrix = draw(st.sampled_from([np.eye(size), (basis * rng.uniform(0.1, 1, size)) @ basis.T]))
+    uneven = (np.eye(size) + np.diag(np.eye(size)[0])) / 2
+    matrix = draw(st.sampled_from([np.eye(size), (basis * rng.uniform(0.1, 1, size)) @ basis.T, uneven]))
     step = draw(st.sampled_from([0.1, 1.0, 2.0])) / (size * (matrix**2).sum(axis=0).max())
-    data = {"matrix": matrix, "vector": rng.standard_normal(size)}
+    data = {"matrix": matrix, "vector": uneven[0] if matrix is uneven else rng.standard_normal(size)}
     return Instance(data=data, parameters={"n": float(size)}, step=float(step))
 
 

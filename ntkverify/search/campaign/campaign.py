@@ -16,6 +16,7 @@ from ntkverify.search.campaign.cells import SAMPLING, Cell
 from ntkverify.search.campaign.population import sampled
 from ntkverify.search.campaign.spaces import entropy_of, space_of
 from ntkverify.search.campaign.store import Store, cell_id
+from ntkverify.search.campaign.timing import Timing
 from ntkverify.search.climb.engines import Finished, climb
 from ntkverify.search.evidence.settle import CLOSING, Draws, Place, settle
 from ntkverify.search.evidence.violation import Violation
@@ -35,7 +36,7 @@ _BREADTH = 0.5  # share of what is for fresh seeds that goes to different data, 
 _FEW = 20  # of them that are drawn whatever the time
 _PROPOSALS = 10  # proposals, repeated ones included, per evaluation of the budget
 
-#: told each evaluation: whose, its score, its seconds of processor time
+#: told each evaluation: whose, its score, its seconds, of processor time unless the search has an end
 Progress = Callable[[Cell, Score, float], object]
 
 
@@ -47,7 +48,7 @@ def search_cell(
     path: str | Path,
     progress: Progress = lambda cell, score, seconds: None,
     until: float | None = None,
-    pause: float | None = None,
+    window: float | None = None,
     began: float | None = None,
 ) -> bool:
     """Search one cell to its end, or from where a killed process left it.
@@ -59,10 +60,11 @@ def search_cell(
     progress : callable
         Told each evaluation.
     until : float, optional
-        When it ends at the latest, as `time.time` counts, whatever is left of its budget. One instance is evaluated all
-        the same, and a suspect is followed up.
-    pause : float, optional
-        When the search is left unfinished, as `time.monotonic` counts; something new is evaluated all the same.
+        When it ends at the latest, as `time.time` counts; the cell's seconds are not asked then. One instance is
+        evaluated all the same, and a suspect is followed up.
+    window : float, optional
+        Seconds of new evaluations after which the search is left unfinished; as many as going through the record took,
+        if those are more, so that half of the time at least is for what is new.
     began : float, optional
         When others began with it, as `time.time` counts; now, by default.
 
@@ -83,7 +85,7 @@ def search_cell(
             if cell.engine == SAMPLING:
                 _sample(theorem, cell, store, path, progress, until)
             else:
-                search = _Search(theorem, cell, store, Path(path), progress, until, pause, began)
+                search = _Search(theorem, cell, store, Path(path), progress, until, window, began)
                 search.run()
                 if search.paused:
                     return True
@@ -95,17 +97,17 @@ def _sample(
     theorem: Theorem, cell: Cell, store: Store, path: str | Path, progress: Progress, until: float | None
 ) -> None:
     """Draw for a claim about a population; the sample is the only evaluation."""
-    began = time.process_time()
+    timing = Timing(cell.seconds, until, time.time())
+    began = timing.now()
     result, found = sampled(
         cell.cases(theorem),
         evaluations=None if cell.endless else cell.evaluations,
         entropy=entropy_of(cell.entropy, cell.claim, cell.family, cell.engine),
         path=path,
         plants=cell.plants,
-        seconds=cell.seconds,
-        until=until,
+        timing=timing,
     )
-    name, seconds = store.open_cell(cell.settings()), time.process_time() - began
+    name, seconds = store.open_cell(cell.settings()), timing.now() - began
     store.add(name, (0,), result, seconds)
     progress(cell, result, seconds)
     if found is not None:
@@ -117,9 +119,10 @@ class _Search:
 
     def __init__(
         self, theorem: Theorem, cell: Cell, store: Store, path: Path, progress: Progress, until: float | None,
-        pause: float | None, began: float | None,
+        window: float | None, began: float | None,
     ) -> None:  # fmt: skip
-        self.began, self.until = time.time() if began is None else began, until
+        opened = time.monotonic()
+        self.until, self.timing = until, Timing(cell.seconds, until, time.time() if began is None else began)
         self.case, self.cell, self.store, self.path, self.progress = cell.case(theorem), cell, store, path, progress
         self.name = name = store.open_cell(cell.settings())
         self.space = space_of(theorem, cell)
@@ -131,7 +134,8 @@ class _Search:
         self.findings = store.findings(name)
         self.seconds = store.seconds(name)
         self.spent = sum(self.seconds.values())
-        self.replayed = 0.0  # seconds of what this climb has seen, whichever process evaluated it
+        # seconds of what was seen, whichever process evaluated it, and of them before this climb
+        self.replayed, self.replayed_before = 0.0, 0.0
         self.seen: dict[tuple[int, ...], Score] = {}
         self.scores: dict[str, Score] = {}  # by instance: many vectors stand for one
         self.settled: list[tuple[int, ...]] = []
@@ -143,7 +147,8 @@ class _Search:
         self.suspects = SUSPECTS * (NOISY if self.noisy else 1)
         self.largest = VACUOUS  # margin of what has failed so far
         self.proposals = 0
-        self.pause, self.paused, self.new = pause, False, 0
+        self.window, self.opened, self.paused = window, opened, False
+        self.pause: float | None = None  # when the window closes; known at the first new evaluation
 
     def run(self) -> None:
         """Climb to the end of the budget or to a violation, then follow up the suspects that are left."""
@@ -161,6 +166,7 @@ class _Search:
         """Once; a search that ends with its time begins again with twice the plan, until that brings nothing new."""
         for number in itertools.count():
             self.before, self.planned, self.proposals = len(self.seen), self.cell.evaluations << number, 0
+            self.replayed_before = self.replayed
             climb(
                 self.cell.engine,
                 self,
@@ -240,15 +246,13 @@ class _Search:
         return self.seen[key].margin
 
     def used(self) -> float:
-        """Share of the budget that is used up; the same at every proposal when a killed campaign is repeated."""
-        share = (len(self.seen) - self.before) / self.planned
-        return share if self.cell.seconds is None else max(share, self.replayed / self.cell.seconds)
+        """Share of what a climb may use that is used up, beyond 1 where others have left it their time.
 
-    @property
-    def _climbs_until(self) -> float:
-        """A claim of probability keeps a part of its time for fresh seeds."""
-        assert self.until is not None
-        return self.until - (_KEPT * max(self.until - self.began, 0.0) if self.noisy else 0.0)
+        The same at every proposal when a killed campaign is repeated.
+        """
+        share = (len(self.seen) - self.before) / self.planned
+        left = (self.cell.seconds or 0.0) - self.replayed_before  # what this climb began with
+        return max(share, (self.replayed - self.replayed_before) / left) if left > 0 else share
 
     def _most_draws(self, *, again: bool) -> int | None:
         """How many fresh seeds a suspect may have; None for as many as `confirm` takes."""
@@ -271,13 +275,16 @@ class _Search:
                 self._settle(key)
 
     def _evaluate(self, key: tuple[int, ...]) -> None:
-        is_spent = self.cell.seconds is not None and self.spent >= self.cell.seconds
-        is_late = is_spent or (self.until is not None and self.seen and time.time() >= self._climbs_until)
-        self.paused |= bool(self.pause is not None and self.new and time.monotonic() >= self.pause)
+        # a claim of probability keeps a part of its time for fresh seeds
+        is_late = bool(self.seen) and self.timing.is_over(self.spent, kept=_KEPT if self.noisy else 0.0)
+        if self.window is not None:
+            now = time.monotonic()
+            self.paused |= self.pause is not None and now >= self.pause
+            self.pause = self.pause or now + max(self.window, now - self.opened)
         if is_late or self.paused:
             self.is_late = True
             raise Finished
-        started = time.process_time()  # a loaded machine searches no less
+        started = self.timing.now()
         instance, reason = self._instance(key)
         if instance is None:
             result = Score(VACUOUS, reason=reason)
@@ -288,12 +295,11 @@ class _Search:
                 result = replace(self.scores[text], draws=0)
             else:
                 result = self.scores[text] = score(self.case, instance, seeds=self.seeds)
-        seconds = time.process_time() - started
+        seconds = self.timing.now() - started
         self.seconds[key] = seconds
         self.spent += seconds
         self.store.add(self.name, key, result, seconds)
         self.known[key] = result
-        self.new += 1
 
     def _instance(self, key: tuple[int, ...]) -> tuple[Instance | None, str]:
         try:

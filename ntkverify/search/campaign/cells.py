@@ -22,7 +22,7 @@ EVALUATIONS = 2000
 #: neurons that a search trains at most, so that one evaluation does not eat the budget
 MAX_WIDTH = 2**20
 #: raised when a vector comes to mean another instance, or an engine proposes others: a record of before is not resumed
-SEARCHER = 11
+SEARCHER = 12
 #: what does the work in a cell whose claim is about a population, and stands between families that make one sample
 SAMPLING, AND = "sampling", " + "
 
@@ -40,7 +40,8 @@ class Cell:
     evaluations : int
         Budget.
     seconds : float or None
-        Budget in seconds of processor time; whichever of the two is used up first ends the cell.
+        Budget in seconds of processor time; whichever of the two is used up first ends the cell. Of minutes, which end
+        by the clock, it is the cell's part.
     entropy : int
         Changes every draw.
     max_width : int

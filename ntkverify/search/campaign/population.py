@@ -9,7 +9,6 @@ depend on what the sample shows.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from ntkverify.errors import NtkVerifyError
 from ntkverify.judging.budget import BLUNT, CONFIRM
 from ntkverify.judging.case import Case, Trial
 from ntkverify.judging.draws import Stream
+from ntkverify.search.campaign.timing import Timing
 from ntkverify.search.evidence.settle import ALPHA, OPEN
 from ntkverify.search.evidence.violation import Violation
 from ntkverify.search.score import NOT_RUN, VACUOUS, Score
@@ -82,8 +82,7 @@ def sampled(
     entropy: int,
     path: str | Path,
     plants: tuple[str, ...],
-    seconds: float | None = None,
-    until: float | None = None,
+    timing: Timing | None = None,
 ) -> tuple[Score, tuple[str, Violation] | None]:
     """Draw until the claim is refuted or the budget is used up.
 
@@ -97,8 +96,8 @@ def sampled(
         Names the draws.
     path, plants
         For the file of a violation.
-    seconds, until : float, optional
-        Budget in seconds of processor time, and the moment at which it ends.
+    timing : Timing, optional
+        When it ends, whatever is left of the budget.
 
     Returns
     -------
@@ -108,7 +107,7 @@ def sampled(
         what is claimed.
     """
     sample = Sample(cases, entropy)
-    found = _looked_at(sample, Limits(cases, evaluations=evaluations, seconds=seconds, until=until))
+    found = _looked_at(sample, Limits(cases, evaluations=evaluations, timing=timing))
     if found is None or sample.first is None:
         return Score(VACUOUS, reason=sample.reason), None
     decision, is_open = found
@@ -126,20 +125,18 @@ def sampled(
 class Limits:
     """How long a sample is drawn on, see `sampled`; the clock starts when it is made."""
 
-    def __init__(
-        self, cases: Sequence[Case], *, evaluations: int | None, seconds: float | None, until: float | None
-    ) -> None:
+    def __init__(self, cases: Sequence[Case], *, evaluations: int | None, timing: Timing | None) -> None:
         quantifier: Any = cases[0].claim.quantifier  # one that is decided by sampling
         most = quantifier.most_draws
-        self.began, self.seconds, self.until = time.process_time(), seconds, until
+        self.timing = timing or Timing(None, None, 0.0)
+        self.began = self.timing.now()
         self.prescribed = max(case.family.counts.get(_PROFILE, 1) for case in cases)
         self.draws = most if evaluations is None else min(most, DRAWS_EACH * evaluations)
         self.work = np.inf if evaluations is None else WORK_EACH * evaluations
 
     def allow(self, sample: Sample) -> bool:
         """Whether there is one more draw to be made; there always is a first."""
-        late = self.until is not None and time.time() >= self.until
-        late = late or (self.seconds is not None and time.process_time() - self.began >= self.seconds)
+        late = self.timing.is_over(self.timing.now() - self.began)
         within = sample.made < self.prescribed or (sample.made < self.draws and sample.work < self.work)
         return sample.made == 0 or (within and not late)
 

@@ -25,7 +25,7 @@ from ntkverify.search.score import Score
 from ntkverify.theorem.loading import load_theorem
 from ntkverify.theorem.theorem import Theorem
 
-#: seconds for which a worker climbs before it reports
+#: seconds for which a worker climbs before it reports; as long as it took to go through the record, if that is more
 WINDOW = 4.0
 
 Value = TypeVar("Value")
@@ -71,7 +71,7 @@ def climb_on(
             store.add(name, vector, score, spent[vector])
         for vector, (status, content) in findings.items():
             store.add_finding(name, vector, status, content)
-        search_cell(theorem, cell, store, path=path, until=until, began=began, pause=time.monotonic() + WINDOW)
+        search_cell(theorem, cell, store, path=path, until=until, began=began, window=WINDOW)
         new = (
             _beyond(store.evaluations(name), scores),
             _beyond(store.seconds(name), spent),

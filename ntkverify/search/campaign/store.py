@@ -262,7 +262,7 @@ class Store:
         return exceeded, followed
 
     def seconds(self, cell: str) -> dict[tuple[int, ...], float]:
-        """Processor time of each of a cell's evaluations."""
+        """Seconds of each of a cell's evaluations, of processor time unless it had an end by the clock."""
         rows = self._read("SELECT vector, seconds FROM evaluations WHERE cell = ?", cell)
         with self._decoding():
             return {unpack(vector): float(seconds) for vector, seconds in rows}
