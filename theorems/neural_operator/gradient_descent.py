@@ -152,6 +152,7 @@ for group, feature, symbol in (("trunk", "beta_1", beta_1), ("branch", "gamma_1"
         bound=operators.gradient(symbol) * residual,
         assumes=DATA,
         on=("training", "narrow", "one pair, short step"),
+        attained=True,  # by one pair, where nothing moves the other factor
     )(lambda run, group=group: run.of_group("gradients", group))
     descent.drift(
         operators.gradient(symbol),

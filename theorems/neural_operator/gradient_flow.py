@@ -147,6 +147,7 @@ for group, feature, letter, name in (("trunk", beta_1, "w", "beta_1"), ("branch"
         bound=operators.gradient(feature) * residual,
         assumes=DATA,
         on=("flow", "narrow", "one pair"),
+        attained=True,  # by one pair, where nothing moves the other factor
     )
     flow.drift(
         operators.gradient(feature),

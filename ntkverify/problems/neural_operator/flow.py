@@ -45,7 +45,7 @@ class OperatorFlowRun(OperatorRun):
         for name in ("grams", "drift of trunk", "drift of branch"):
             records[f"{name}, changed"] = np.abs(records[name] - beside[name])
         moments = np.arange(self.steps + 1)
-        notes = {"substeps": records.pop("substeps").max()}
+        notes = {"substeps": int(records.pop("substeps").max())}
         return Trajectory(moments, float(self.eta) * moments, residuals, records, None, notes)
 
     def _path(self, finer: int) -> tuple[Array, dict[str, Any]]:
