@@ -14,7 +14,7 @@ from ntkverify.search.score import Score
 from ntkverify.theorem.theorem import Theorem
 
 Answered = Callable[[Cell], bool]
-#: told how far all cells are together: evaluations, seconds of processor time in them, the best margin and its claim
+#: told how far all cells are together: evaluations, seconds in them, the best margin and its claim
 Watch = Callable[[int, float, float | None, str], object]
 
 _POLL = 0.3  # seconds between two looks at the others' progress
