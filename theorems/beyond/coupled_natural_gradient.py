@@ -46,7 +46,7 @@ path = theorem.constant(
     "||w(k) - w(0)|| <= path",
 )
 alpha_0 = signs.scale((signs.slope * path, jacobian.allowed))
-premises.step_at_most(theorem, "step below 1", sympy.Integer(1))
+premises.step_below(theorem, "step below 1", sympy.Integer(1))
 theorem.declare(data=premises.PINN_DATA, parameters={"delta": 0.1})
 
 # ---- instances ----------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ requirements = [
 ]
 m_0 = theorem.constant("m_0", Chain(m, requirements).mapped(theorem.expand).sufficient(), "sufficient width")
 DATA = premises.unit_inputs(theorem)
-premises.step_at_most(theorem, "step below 1", one)
+premises.step_below(theorem, "step below 1", one)
 premises.width_at_least(theorem, "width at least m_0", m_0)
 theorem.declare(parameters={"delta": 0.1})
 STEP = (*DATA, "step below 1")
