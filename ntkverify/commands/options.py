@@ -56,7 +56,7 @@ entropy = click.option(
 )  # fmt: skip
 store = click.option(
     "--store", default="ntkverify.sqlite", show_default=True, metavar="FILE",
-    help="Record of the search; the same command resumes it.",
+    help="Record of the search; the same command resumes it, unless the module has changed.",
 )  # fmt: skip
 violations = click.option(
     "--out", default="violations", show_default=True, metavar="FOLDER", help="Where violations are written."

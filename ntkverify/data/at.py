@@ -121,8 +121,7 @@ class TheoremAt(Stepping, Shown):
         self.sets_step = sets_its_step(self._bare_run(self._resting), self.drawn)
         if step is not None and self.sets_step:
             raise NtkVerifyError(
-                f"theorem {theorem.title!r} sets the step of every run itself and reads no other; leave --step "
-                "(step=) out."
+                f"theorem {theorem.title!r} sets the step of every run itself; leave --step (step=) out."
             )
         if hasattr(type(self._bare_run(self._resting)), "limit_gram_error"):
             points = [b for b, shape in self.shapes.items() if len(shape) > 1 and b in self.data.blocks]

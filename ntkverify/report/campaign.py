@@ -33,11 +33,11 @@ _EXPLAINED = {
     "not found (chance)": "chance: draws that were tried failed, fresh ones no more often than the claim allows; or a "
     "sample is past what is claimed, by no more than chance explains.",
     "excess in draws, undecided": "excess in draws, undecided: fresh draws are past what is claimed, further than in "
-    "one search of a thousand by chance, and do not suffice to refute it; a larger budget goes on.",
+    "one cell in a thousand is by chance, and do not suffice to refute it; a larger budget looks further.",
     "violated outside its family (certified)": "outside its family: the assumptions hold at the instance that is "
     "certified, and the family draws none like it; its own, in the file too, is too dear for balls.",
     "not followed up": "not followed up: the bound was exceeded where no more suspects were looked into; "
-    "a larger budget goes on.",
+    "a larger budget looks further.",
 }
 HEADINGS = ("claim", "verdict", "best margin", "exercised", "seconds")
 

@@ -36,7 +36,7 @@ def test_a_run_that_sets_its_own_step_takes_the_steps_of_its_family(name):
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_step_that_no_run_reads_is_refused(name):
-    with pytest.raises(NtkVerifyError, match=r"sets the step of every run itself and reads no other; leave --step"):
+    with pytest.raises(NtkVerifyError, match=r"sets the step of every run itself; leave --step"):
         at_its_data(name, step=0.5)
 
 

@@ -177,7 +177,7 @@ class TestThreads:
         began = time.time()
         (row,) = rows_of(theorem, module, [cell])
         assert time.time() - began < 4.0
-        assert row["seconds"] == pytest.approx(4.0, abs=1.0)
+        assert row["seconds"] >= 4.0
 
     def test_a_cell_has_what_others_leave(self, theorem, module):
         """Its part was a tenth of a second, and a whole one is there."""
@@ -227,7 +227,7 @@ class TestExcessBeyondTheTime:
                 evaluations=20, seconds=60.0, entropy=entropy,
             )  # fmt: skip
             with Store(None) as store:
-                assert search_cell(theorem, replace(cell, endless=True), store, path=module, until=time.time() + 1)
+                assert search_cell(theorem, replace(cell, endless=True), store, path=module, until=time.time() + 2)
                 name = store.open_cell(replace(cell, endless=True).settings())
                 best = max(store.evaluations(name).items(), key=lambda one: one[1].margin)[0]
                 summary = summarise(store, [replace(cell, endless=True)])

@@ -99,7 +99,7 @@ def falls(run):
     return np.diff(run.losses) / run.eta, -(slopes[1:] + slopes[:-1]) / 2
 
 
-@theorem.control("dL/dt = -r^T H r, H of the trunk alone, by the same differences", **SHORT)
+@theorem.control("dL/dt = -r^T H r, H of the trunk at the start, by the same differences", **SHORT)
 def falls_without_twin(run):
     shares = slope(run, run.initial_grams["trunk"][None] + 0 * run.trajectory.grams)
     return np.diff(run.losses) / run.eta, -(shares[1:] + shares[:-1]) / 2

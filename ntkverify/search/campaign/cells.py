@@ -34,7 +34,8 @@ class Cell:
     Parameters
     ----------
     theorem, sha256, claim, family, engine : str
-        Which; the digest is of the theorem's module, so that a changed theorem is searched anew.
+        Which; the digest is of the theorem's module, so that a changed module is searched anew. Of what it
+        imports, and of a library that somebody edits, a record knows nothing: these ask for another store.
     relax, plants : tuple of str
         Assumptions dropped, and what was made wrong on purpose.
     evaluations : int

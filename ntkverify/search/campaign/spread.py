@@ -1,7 +1,8 @@
 """A campaign over workers: each climbs a cell for some seconds from what is on record, and the client keeps the record.
 
-A worker that is lost costs what it has not reported, a few seconds of one cell, and the cell goes on from there
-elsewhere. A cell's climb is the same whoever takes which part of it.
+A worker that is lost costs what it has not reported, a few seconds of one climb, and the cell goes on from there
+elsewhere; following suspects up, and the sample of a claim about a population, are one task each. A cell's climb is the
+same whoever takes which part of it.
 """
 
 from __future__ import annotations
