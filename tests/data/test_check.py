@@ -167,7 +167,9 @@ def test_what_is_true_of_two_or_three_samples_is_not_offered_of_others(angles, f
 def test_a_width_that_is_an_assumption_makes_the_claims_of_a_theorem_that_declares_none():
     """The requirements on the width stand on both sides, so that the theorem has them as an assumption."""
     theorem = load_theorem(Path(__file__).parents[2] / "theorems" / "neural_operator" / "coupled_pairs.py")
-    one = {"functions": [[1.0]], "queries": [[1.0]], "values": [[0.7]]}
+    theorem.roles.width = None
+    theorem.roles.splits.clear()
+    one = {"functions": [[1.0]], "queries": [[1.0]], "values": [[1.0]]}
     asked = "the width meets every requirement"
     sure = {c.name for c in theorem.claims.values() if c.kind == "conclusion"}
     wide = theorem.at(one, width=10236)

@@ -51,7 +51,7 @@ FAMILIES = [
     ("both_layers", "one neuron moves"),
     ("both_layers", "all neurons move"),
     ("heavy_ball", "random inputs, any width"),
-    ("nesterov", "two inputs, any width"),
+    ("nesterov", "two or three inputs, any width"),
     ("nesterov", "the largest mode"),
     ("implicit_gradient", "tanh, any width"),
     ("implicit_gradient", "tanh, 512 neurons, eta = 100"),
