@@ -71,3 +71,15 @@ def test_what_every_network_has_another_of_is_no_figure_of_the_data():
     (step,) = (met for met in at.assumptions if met.name.startswith("step at most"))
     assert math.isnan(step.margin)
     assert step.words == "decided by each run"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["heavy_ball", "nesterov"])
+def test_a_network_whose_neurons_are_all_inactive_on_an_input_is_left_out(name):
+    """Its H(0) has the eigenvalue 0, by which step or momentum were divided: no claim could be put to such data."""
+    theorem = load_theorem(FOLDER / f"beyond/{name}.py")
+    points = {"inputs": [[1.0, 0.0], [0.6, 0.8]], "targets": [1.0, -1.0]}
+    (verdict,) = theorem.at(points, width=2).check(claims=["while |phi"])
+    assert verdict.status in ("holds", "not exercised")
+    at_one = theorem.at({**points, "inputs": np.eye(2)}, width=1)
+    assert theorem.assumptions["H(0) positive definite"].margin(at_one.run_of(at_one.instance)) < 0

@@ -2,7 +2,7 @@ r"""Heavy ball trains a wide two-layer ReLU network at a rate of the root of its
 
 Network     f(x) = m^(-1/2) sum_r a_r relu(w_r . x), w_r(0) ~ N(0, I_d), a_r = +-1 fair and frozen
 Method      v <- beta v - eta grad L(w), w <- w + v, from v = 0; eta = 1/||H(0)||, beta = (1 - 1/(2 sqrt(kappa)))^2,
-            kappa = ||H(0)||/lambda_min(H(0))
+            kappa = ||H(0)||/lambda_min(H(0)), lambda_min(H(0)) > 0
 Guarantee   |x(k)| <= 4 sqrt(kappa) (1 - 1/(4 sqrt(kappa)))^k |x(0)|, x(k) = (r(k), r(k-1))  (upper)
 Hypotheses  |phi(k)| <= (1 - 1/(4 sqrt(kappa)))^k |x(0)|/(4 sqrt(kappa)), which |phi(k)| <= |x(k)|/(16 kappa) implies;
             phi(k) = r(k+1) - (1 + beta) r(k) + beta r(k-1) + eta H(0) r(k)
@@ -21,6 +21,7 @@ from ntkverify.instances import bounded_targets, families, two_inputs, unit_inpu
 from ntkverify.lemmas import premises
 from ntkverify.lemmas.recursions.momentum import Momentum
 from ntkverify.lemmas.recursions.runs import MomentumRun
+from ntkverify.lemmas.rounding import TINY, ULP
 from ntkverify.theorem.instance import Instance
 
 theorem = Theorem(
@@ -34,6 +35,12 @@ theorem = Theorem(
 )
 ball = Momentum(theorem)
 premises.unit_inputs(theorem)
+
+
+@theorem.assumption("H(0) positive definite")
+def definite(run):
+    # beyond rounding: where all neurons are inactive on an input, step and momentum would divide by 0
+    return run.spectrum[0] - run.n * ULP * run.spectrum[-1] - TINY
 
 
 def instance(draw, *, width, cosine=None, steps=12):

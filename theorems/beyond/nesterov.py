@@ -20,6 +20,7 @@ from ntkverify.instances import bounded_targets, families, two_inputs, unit_inpu
 from ntkverify.lemmas import premises
 from ntkverify.lemmas.recursions.momentum import Momentum, u
 from ntkverify.lemmas.recursions.runs import MomentumRun, WithoutMomentum
+from ntkverify.lemmas.rounding import TINY, ULP
 from ntkverify.theorem.instance import Instance
 
 theorem = Theorem(
@@ -33,6 +34,12 @@ theorem = Theorem(
 )
 method = Momentum(theorem, nesterov=True)
 premises.unit_inputs(theorem)
+
+
+@theorem.assumption("H(0) positive definite")
+def definite(run):
+    # beyond rounding: where all neurons are inactive on an input, step and momentum would divide by 0
+    return run.spectrum[0] - run.n * ULP * run.spectrum[-1] - TINY
 
 
 @theorem.assumption("condition number at least 2")
