@@ -132,6 +132,7 @@ def test_the_cheap_claims_hold_unmutated(theorem):
     assert all(check.verdict(theorem.claims[claim]).passed for claim in CHEAP)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "claim",
     [

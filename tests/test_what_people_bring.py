@@ -161,6 +161,7 @@ class TestManyInputs:
         }
         assert found == pytest.approx((mean[0.0] - mean[2.0]) / 2, rel=1e-11)
 
+    @pytest.mark.heavy
     def test_a_bellman_equation(self):
         variables = coordinates("t " + " ".join(f"x_{i}" for i in range(100)))
         t, *x = variables

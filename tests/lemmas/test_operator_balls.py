@@ -29,6 +29,7 @@ def balls(theorem):
     return OperatorBalls(theorem, descent)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("functions", "units", "scale"), [(1, 1, 1.0), (2, 3, 1e4)])
 def test_what_a_network_is_asked_for_leads_to_the_least_width(balls, theorem, functions, units, scale):
     data = {"functions": np.eye(2)[:functions], "queries": np.eye(2)[:1]}

@@ -77,6 +77,7 @@ def eikonal(x):
     return Operator.from_expression(sympy.Add(*(u.diff(s) ** 2 for s in x)) - 1, [u], x)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("written", "executor"), EXECUTORS)
 def test_what_the_page_says_of_executors(written, executor):
     """The executor is made: its kernels are compiled, for no longer than fifteen seconds of processor time."""

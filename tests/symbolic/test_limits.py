@@ -302,6 +302,7 @@ class TestPhysicsInformed:
         assert sympy.expand(gram.trace_expression("interior", covariance=True) - value) == 0
         assert sympy.expand(gram.trace_expression("boundary", covariance=True) - 15 * half * rho2**3) == 0
 
+    @pytest.mark.heavy
     @pytest.mark.parametrize("activation", ["relu3", "erf", "tanh"])
     def test_trace_and_normalisation(self, activation):
         gram = heat_gram(activation)

@@ -83,6 +83,7 @@ ISOTROPIC = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("kind", "activation"), [(k, a) for k in ISOTROPIC for a in ("relu4", "sin", "tanh")])
 def test_sums_of_squares_kept_as_one_give_what_they_give_written_out(kind, activation, monkeypatch):
     neuron = ISOTROPIC[kind](activation)
