@@ -315,8 +315,8 @@ def _factors(trials: Iterable[Trial], before: sympy.Expr | None) -> tuple[float,
             old = np.broadcast_to(np.asarray(trial.value(before), np.float64), trial.measured.shape)[trial.applies]
             new = trial.bound[trial.applies]
             larger, ratio = new > old, new / old
-        # of bounds that are not positive no factor is told
-        ratio = np.where((old > 0) & (new > 0), np.maximum(ratio, 1 / ratio), math.inf)
+            # of bounds that are not positive no factor is told
+            ratio = np.where((old > 0) & (new > 0), np.maximum(ratio, 1 / ratio), math.inf)
         tighter = max([tighter, *ratio[(new != old) & (larger == claim.from_below)]])
         looser = max([looser, *ratio[(new != old) & (larger != claim.from_below)]])
     return tighter, looser

@@ -429,3 +429,14 @@ class TestWhatIsShared:
         assert bench.fate(Mutant("late", sympy.Integer(8), True)).status == "survived"
         assert bench.fate(Mutant("c", sympy.Rational(1, 8), True)).claim == "a"
         assert str(seldom) == "seldom"
+
+
+def test_a_bound_that_vanishes_is_tighter_and_nothing_is_divided_by_it(tmp_path):
+    """1e-200 squared is 0: the factor by which it is tighter was had by a division, with a warning."""
+    made = Theorem("tiny", source=Source(), statement="s")
+    size = made.quantity("size", lambda run: run.x[0])
+    made.instances("one number", run=AlgebraRun, quick=3)(lambda: Instance(data={"x": [1e-200]}))
+    made.lemma("0 is at most size", of=lambda run: 0 * run.x[0], holds=always, bound=size)
+    (squared,) = [m for m in mutants(made) if m.plant.endswith("size**2")]
+    found = fate(made, squared, profile="quick", store=RecordStore(tmp_path))
+    assert (found.status, found.evidence) == ("survived", "still true on 3 instances with slack inf")
